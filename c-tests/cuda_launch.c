@@ -51,7 +51,7 @@ static int load_kernels(void)
 /* ---- the rows ---- */
 
 /* Two uses of an array in the order of a stream: a launch, and a guard as a program opens it around a launch of its own. */
-typedef void use(tn_array *array, tn_stream *s);
+typedef void (*stream_use)(tn_array *array, tn_stream *s);
 
 static void bracket(tn_array *array, tn_stream *s)
 {
@@ -64,7 +64,7 @@ static void bracket(tn_array *array, tn_stream *s)
 }
 
 /* The status of reading an array on the host at once, while later work of the stream that wrote it stands still. */
-static tn_status read_beside_later_work(tn_array *written, tn_array *other, use *use, tn_stream *s)
+static tn_status read_beside_later_work(tn_array *written, tn_array *other, stream_use use, tn_stream *s)
 {
     use(written, s);
     sim.tenure_sim_step(1000);
@@ -80,7 +80,7 @@ static tn_status read_beside_later_work(tn_array *written, tn_array *other, use 
 }
 
 /* A wait for a use is none for later work, and uses whose events no wait needs record none after a while. */
-static void events(use *use, uint64_t most_calls)
+static void events(stream_use use, uint64_t most_calls)
 {
     tn_stream *s = new_stream(), *many = new_stream();
     tn_array *x = on_device(MANAGED, TN_F64, 1, &LENGTH), *y = count_up();

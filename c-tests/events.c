@@ -431,13 +431,13 @@ static void check_order(const event_log *log)
 {
     uint64_t *live = calloc(CELLS, sizeof *live);
     char *done = calloc(log->count, 1);
-    size_t wrong = 0, end;
-    for (size_t first = 0; first < log->count; first = end) {
-        for (end = first; end < log->count && log->events[end].s.ticks == log->events[first].s.ticks; end++)
-            done[end] = kind(&log->events[end]) != ALLOCATE && kind(&log->events[end]) != FREE;
+    size_t wrong = 0, behind;
+    for (size_t first = 0; first < log->count; first = behind) {
+        for (behind = first; behind < log->count && log->events[behind].s.ticks == log->events[first].s.ticks; behind++)
+            done[behind] = kind(&log->events[behind]) != ALLOCATE && kind(&log->events[behind]) != FREE;
         for (int changed = 1; changed;) {
             changed = 0;
-            for (size_t i = first; i < end; i++) {
+            for (size_t i = first; i < behind; i++) {
                 uint64_t *cell = cell_of(live, log->events[i].s.address);
                 const int frees = kind(&log->events[i]) == FREE;
                 if (done[i] || (int)(*cell & 1) != frees || waits(log, done, first, i))
@@ -446,7 +446,7 @@ static void check_order(const event_log *log)
                 done[i] = 1, changed = 1;
             }
         }
-        for (size_t i = first; i < end; i++)
+        for (size_t i = first; i < behind; i++)
             wrong += !done[i];
     }
     CHECK(wrong == 0);

@@ -116,16 +116,13 @@ pub enum Kernels {
 }
 
 impl Kernels {
-    const ALL: [(Kernels, &str); 3] = [(Kernels::Auto, "auto"), (Kernels::On, "on"), (Kernels::Off, "off")];
-
-    fn name(self) -> &'static str {
-        Kernels::ALL[self as usize].1
-    }
+    const ALL: [Kernels; 3] = [Kernels::Auto, Kernels::On, Kernels::Off];
+    const NAMES: [&str; 3] = ["auto", "on", "off"];
 }
 
 /// When copies and fills on a GPU are made by kernels of the library.
 pub fn transfer_kernels() -> Kernels {
-    Kernels::ALL[TRANSFER_KERNELS.load(Ordering::Relaxed) as usize].0
+    Kernels::ALL[TRANSFER_KERNELS.load(Ordering::Relaxed) as usize]
 }
 
 /// Which library computes the products of matrices.
@@ -140,29 +137,35 @@ pub enum Blas {
 }
 
 impl Blas {
-    const ALL: [(Blas, &str); 3] = [(Blas::Auto, "auto"), (Blas::OpenBlas, "openblas"), (Blas::Faer, "faer")];
+    const ALL: [Blas; 3] = [Blas::Auto, Blas::OpenBlas, Blas::Faer];
+    const NAMES: [&str; 3] = ["auto", "openblas", "faer"];
 
     /// The value as text.
     pub fn name(self) -> &'static str {
-        Blas::ALL[self as usize].1
+        Blas::NAMES[self as usize]
     }
 }
 
 /// Which library computes the products of matrices.
 pub fn blas() -> Blas {
-    Blas::ALL[EXPR_BLAS.load(Ordering::Relaxed) as usize].0
+    Blas::ALL[EXPR_BLAS.load(Ordering::Relaxed) as usize]
 }
 
-fn blas_of(name: &str, text: &str) -> Result<Blas> {
-    let found = Blas::ALL.iter().find(|(_, known)| *known == text).map(|(blas, _)| *blas);
-    found.ok_or_else(|| {
-        fail(TN_ERR_INVALID, format_args!("option {name} must be auto, openblas or faer, not \"{text}\""))
+/// Of the options with two values.
+const STREAM_DEFAULTS: [&str; 2] = ["legacy", "per-thread"];
+const STREAM_WAITS: [&str; 2] = ["spin", "block"];
+const TORCH_FAILURES: [&str; 2] = ["null", "exit"];
+
+/// The place of a text among the names of an option's values.
+fn choice(name: &str, text: &str, names: &[&str]) -> Result<usize> {
+    names.iter().position(|known| *known == text).ok_or_else(|| {
+        let (last, others) = names.split_last().expect("an option has values");
+        let mut list = Text::new();
+        for (place, other) in others.iter().enumerate() {
+            let _ = write!(list, "{}{other}", if place > 0 { ", " } else { "" });
+        }
+        fail(TN_ERR_INVALID, format_args!("option {name} must be {} or {last}, not \"{text}\"", list.as_str()))
     })
-}
-
-fn kernels(name: &str, text: &str) -> Result<Kernels> {
-    let found = Kernels::ALL.iter().find(|(_, known)| *known == text).map(|(kernels, _)| *kernels);
-    found.ok_or_else(|| fail(TN_ERR_INVALID, format_args!("option {name} must be auto, on or off, not \"{text}\"")))
 }
 
 fn chunk(name: &str, text: &str) -> Result<u64> {
@@ -248,7 +251,8 @@ fn unknown(name: &str) -> crate::error::Status {
         TN_ERR_INVALID,
         format_args!(
             "there is no option \"{name}\"; the options are strict, check, check_managed, abort_on_misuse, background, listen, \
-             expr.blas, transfer.chunk, transfer.chunks, transfer.kernels, stream.default, stream.wait, torch.on_failure and pool.<device>.<field of tn_pool_options>"
+             expr.blas, transfer.chunk, transfer.chunks, transfer.kernels, stream.default, stream.wait, torch.on_failure \
+             and pool.<device>.<field of tn_pool_options>"
         ),
     )
 }
@@ -292,32 +296,13 @@ pub fn set(name: &str, text: &str) -> Result<()> {
             (on, _) => set_listens(on),
         },
         "background" => set_background(switch(name, text)?),
-        "expr.blas" => EXPR_BLAS.store(blas_of(name, text)? as u32, Ordering::Relaxed),
+        "expr.blas" => EXPR_BLAS.store(choice(name, text, &Blas::NAMES)? as u32, Ordering::Relaxed),
         "transfer.chunk" => TRANSFER_CHUNK_BYTES.store(chunk(name, text)?, Ordering::Relaxed),
         "transfer.chunks" => TRANSFER_CHUNKS.store(chunks(name, text)?, Ordering::Relaxed),
-        "transfer.kernels" => TRANSFER_KERNELS.store(kernels(name, text)? as u32, Ordering::Relaxed),
-        "stream.default" => match text {
-            "legacy" => STREAM_PER_THREAD.store(false, Ordering::Relaxed),
-            "per-thread" => STREAM_PER_THREAD.store(true, Ordering::Relaxed),
-            _ => {
-                return Err(fail(
-                    TN_ERR_INVALID,
-                    format_args!("option {name} must be legacy or per-thread, not \"{text}\""),
-                ));
-            }
-        },
-        "stream.wait" => match text {
-            "spin" => STREAM_WAITS_BLOCK.store(false, Ordering::Relaxed),
-            "block" => STREAM_WAITS_BLOCK.store(true, Ordering::Relaxed),
-            _ => {
-                return Err(fail(TN_ERR_INVALID, format_args!("option {name} must be spin or block, not \"{text}\"")));
-            }
-        },
-        "torch.on_failure" => match text {
-            "null" => TORCH_EXITS.store(false, Ordering::Relaxed),
-            "exit" => TORCH_EXITS.store(true, Ordering::Relaxed),
-            _ => return Err(fail(TN_ERR_INVALID, format_args!("option {name} must be null or exit, not \"{text}\""))),
-        },
+        "transfer.kernels" => TRANSFER_KERNELS.store(choice(name, text, &Kernels::NAMES)? as u32, Ordering::Relaxed),
+        "stream.default" => STREAM_PER_THREAD.store(choice(name, text, &STREAM_DEFAULTS)? == 1, Ordering::Relaxed),
+        "stream.wait" => STREAM_WAITS_BLOCK.store(choice(name, text, &STREAM_WAITS)? == 1, Ordering::Relaxed),
+        "torch.on_failure" => TORCH_EXITS.store(choice(name, text, &TORCH_FAILURES)? == 1, Ordering::Relaxed),
         _ => return Err(unknown(name)),
     }
     Ok(())
@@ -345,10 +330,10 @@ pub fn get(name: &str) -> Result<Text> {
             "expr.blas" => text.write_str(blas().name()),
             "transfer.chunk" => write!(text, "{}", transfer_chunk()),
             "transfer.chunks" => write!(text, "{}", transfer_chunks()),
-            "transfer.kernels" => text.write_str(transfer_kernels().name()),
-            "stream.default" => text.write_str(if stream_per_thread() { "per-thread" } else { "legacy" }),
-            "stream.wait" => text.write_str(if stream_waits_block() { "block" } else { "spin" }),
-            "torch.on_failure" => text.write_str(if torch_exits() { "exit" } else { "null" }),
+            "transfer.kernels" => text.write_str(Kernels::NAMES[transfer_kernels() as usize]),
+            "stream.default" => text.write_str(STREAM_DEFAULTS[usize::from(stream_per_thread())]),
+            "stream.wait" => text.write_str(STREAM_WAITS[usize::from(stream_waits_block())]),
+            "torch.on_failure" => text.write_str(TORCH_FAILURES[usize::from(torch_exits())]),
             _ => return Err(unknown(name)),
         }
     };

@@ -52,10 +52,7 @@ pub unsafe extern "C" fn tn_array_borrow_read(
         let out = Out::new(out, "out")?;
         let outputs = Outputs { data: data.cast(), view };
         let plain = Use::Read { frozen: false };
-        let free = match flags & !TN_WAIT {
-            0 => open_fast(id, plain, stream, &outputs),
-            _ => None,
-        };
+        let free = if flags & !TN_WAIT == 0 { open_fast(id, plain, stream, &outputs) } else { None };
         let guard = match free {
             Some(guard) => guard,
             None => {
@@ -344,9 +341,10 @@ pub unsafe extern "C" fn tn_borrow_kernel_view(
 pub extern "C" fn tn_borrow_end(borrow: *mut tn_borrow, flags: tn_end_flags, stream: *mut tn_stream) -> tn_status {
     enter("tn_borrow_end", || {
         let id = convert::id(borrow, "borrow")?;
-        let ended = match stream.is_null() {
-            true => borrow::end_fast(id, flags),
-            false => borrow::end_with_stream_fast(id, flags, stream as u64),
+        let ended = if stream.is_null() {
+            borrow::end_fast(id, flags)
+        } else {
+            borrow::end_with_stream_fast(id, flags, stream as u64)
         };
         if ended {
             return Ok(());

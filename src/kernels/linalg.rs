@@ -1,5 +1,5 @@
-//! Factorisations, triangular solves and products of matrices, by faer, in place. Large products are offered to OpenBLAS (`openblas`) first. The product with a triangle in place, which faer does not
-//! have, is written here. Compiled with the Cargo feature `linalg`.
+//! Factorisations, triangular solves and products of matrices, by faer, in place. Large products are offered to OpenBLAS (`openblas`) first.
+//! The product with a triangle in place, which faer does not have, is written here. Compiled with the Cargo feature `linalg`.
 //!
 //! faer's factorisations are fast on column-major matrices. A row-major matrix is the transpose of a column-major one. So Cholesky mirrors
 //! the lower triangle to the upper one first, and back afterwards. LU factors the transpose and solves with that. Neither needs a second

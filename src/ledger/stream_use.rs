@@ -2,7 +2,8 @@
 //! which leaves work behind.
 //!
 //! Each launch of a kernel opens and ends such guards, and so does a program that launches its kernels itself. From the second one on, the
-//! array has a record of the stream's earlier work, which the end of the guard moves on to the new point. As in [`super::fast_path`], a function does all of its work, or changes nothing and says so.
+//! array has a record of the stream's earlier work, which the end of the guard moves on to the new point. As in [`super::fast_path`], a
+//! function does all of its work, or changes nothing and says so.
 
 use super::class::{Class, Completion};
 use super::fast_path::LockedSlot;

@@ -197,8 +197,7 @@ impl Bar {
         };
         let unit = match self.against {
             Unit(unit) => unit,
-            Best => cases::all().find(|known| known.id == case).map_or("", |known| known.unit.name()),
-            _ => "ns",
+            _ => cases::all().find(|known| known.id == case).map_or(CaseUnit::Ns, |known| known.unit).name(),
         };
         let version = run.get(peer).map_or(String::new(), |figures| figures.fact("version").to_owned());
         Record {

@@ -44,7 +44,8 @@ pub fn bench() -> Done {
     }
     let of = |figures: &Figures, case: &str| figures.minimum(case).ok_or_else(|| format!("no figure of {case}"));
     let overhead = of(&bare, "launch")? - of(&bare, "raw")?;
-    let target = TARGET_NS * (of(&bare, "compare_exchange")? / PAIR_NS).max(1.0);
+    let scaled = |ns: f64, figures: &Figures| Done::Ok(ns * (of(figures, "compare_exchange")? / PAIR_NS).max(1.0));
+    let target = scaled(TARGET_NS, &bare)?;
     let calls = of(&simulated, "driver_calls")?;
     let met = |holds: bool| if holds { "met" } else { "NOT MET" };
     println!(
@@ -52,7 +53,7 @@ pub fn bench() -> Done {
         met(overhead <= target)
     );
     let guard = (of(&simulated, "borrows")? - of(&simulated, "raw")?) / GUARDS;
-    let target = GUARD_NS * (of(&simulated, "compare_exchange")? / PAIR_NS).max(1.0);
+    let target = scaled(GUARD_NS, &simulated)?;
     println!(
         "a guard with a stream, its view and its end, simulated driver: {guard:.0} ns, target {target:.0} ns: {}",
         met(guard <= target)
