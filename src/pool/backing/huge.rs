@@ -1,11 +1,11 @@
-//! Which aligned pages of 2 MiB were requested as huge pages.
+//! Which aligned pages of 2 MiB were requested as huge pages, and which of them the system can move.
 //!
 //! Contract: the marks lie outside the memory, in leaves that are made on demand and never removed. The marks of a
 //! range change under the lock of the pool that has it, or by the only thread that knows the range. A page is marked
 //! only while all of it belongs to one pool.
 
 use crate::arena;
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 pub(in crate::pool) const HUGE_PAGE_BYTES: usize = 2 << 20;
 
@@ -19,7 +19,14 @@ struct Leaf {
     huge: [AtomicU64; WORDS],
     /// Marked pages of the system's reserve, which go back whole only.
     whole: [AtomicU64; WORDS],
+    /// Marked pages of which each lies in one mapping, so that one call of the system can move it.
+    movable: [AtomicU64; WORDS],
+    /// Movable pages that were moved: their neighbours may lie in other mappings.
+    moved: [AtomicU64; WORDS],
 }
+
+/// The number of pages that were moved and are still there. Each may be a mapping of its own.
+static MOVED: AtomicUsize = AtomicUsize::new(0);
 
 static TOP: [AtomicPtr<Leaf>; 1 << (ADDRESS_BITS - LEAF_BITS)] =
     [const { AtomicPtr::new(core::ptr::null_mut()) }; 1 << (ADDRESS_BITS - LEAF_BITS)];
@@ -81,6 +88,9 @@ pub(in crate::pool) fn unmark(start: usize, bytes: usize) -> usize {
         if leaf.huge[word].load(Ordering::Relaxed) & bit != 0 {
             leaf.huge[word].fetch_and(!bit, Ordering::Relaxed);
             leaf.whole[word].fetch_and(!bit, Ordering::Relaxed);
+            leaf.movable[word].fetch_and(!bit, Ordering::Relaxed);
+            let was_moved = leaf.moved[word].fetch_and(!bit, Ordering::Relaxed) & bit != 0;
+            MOVED.fetch_sub(usize::from(was_moved), Ordering::Relaxed);
             marked += 1;
         }
     }
@@ -96,6 +106,54 @@ pub(in crate::pool) fn is_marked(address: usize) -> bool {
 /// Whether all huge pages of a range are marked.
 pub(in crate::pool) fn all_marked(start: usize, bytes: usize) -> bool {
     (start..start + bytes).step_by(HUGE_PAGE_BYTES).all(is_marked)
+}
+
+/// Notes that each marked page of a range, whose mapping was made at once, can be moved. Pages of the system's reserve cannot.
+pub(in crate::pool) fn mark_movable(start: usize, end: usize) {
+    for page in pages(start, end) {
+        let (word, bit) = bit_of(page);
+        if let Some(leaf) = leaf(page).filter(|_| is_marked(page) && !is_whole(page)) {
+            leaf.movable[word].fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Notes that a movable page came to this address by a move.
+pub(in crate::pool) fn mark_moved(page: usize) {
+    let (word, bit) = bit_of(page);
+    if let Some(leaf) = leaf(page)
+        && leaf.moved[word].fetch_or(bit, Ordering::Relaxed) & bit == 0
+    {
+        MOVED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The number of pages in the process that were moved.
+pub(in crate::pool) fn moved_pages() -> usize {
+    MOVED.load(Ordering::Relaxed)
+}
+
+/// The first movable pages of a range that follow each other: start and bytes, at most `most`.
+pub(in crate::pool) fn first_movable(start: usize, end: usize, most: usize) -> Option<(usize, usize)> {
+    let first = pages(start, end).find(|page| is_movable(*page))?;
+    let count = pages(first, end).take(most / HUGE_PAGE_BYTES).take_while(|page| is_movable(*page)).count();
+    (count > 0).then_some((first, count * HUGE_PAGE_BYTES))
+}
+
+/// The huge pages that lie wholly in a range.
+pub(in crate::pool) fn pages(start: usize, end: usize) -> impl Iterator<Item = usize> {
+    let (first, bytes) = inside(start, end).unwrap_or((start, 0));
+    (first..first + bytes).step_by(HUGE_PAGE_BYTES)
+}
+
+fn is_movable(address: usize) -> bool {
+    let (word, bit) = bit_of(address);
+    leaf(address).is_some_and(|leaf| leaf.movable[word].load(Ordering::Relaxed) & bit != 0)
+}
+
+fn was_moved(address: usize) -> bool {
+    let (word, bit) = bit_of(address);
+    leaf(address).is_some_and(|leaf| leaf.moved[word].load(Ordering::Relaxed) & bit != 0)
 }
 
 /// Whether it comes from the system's reserve.
@@ -123,14 +181,17 @@ pub(in crate::pool) fn without_parts(start: usize, end: usize) -> (usize, usize)
 pub(in crate::pool) const PARTS: usize = 3;
 
 /// Cuts a range where marked pages begin and end, because the system treats both kinds apart. Returns the number of
-/// parts. None: there are more than [`PARTS`], or a page must go whole.
+/// parts. None: there are more than [`PARTS`], a page must go whole, or one was moved here and is a mapping of its own.
 pub(in crate::pool) fn parts(start: usize, bytes: usize, out: &mut [(usize, usize); PARTS]) -> Option<usize> {
     let (end, mut at, mut count) = (start + bytes, start, 0);
     while at < end {
         let marked = is_marked(at);
-        let mut to = (at / HUGE_PAGE_BYTES + 1) * HUGE_PAGE_BYTES;
+        let mut to = at;
         while to < end && is_marked(to) == marked {
-            to += HUGE_PAGE_BYTES;
+            if was_moved(to) {
+                return None;
+            }
+            to = (to / HUGE_PAGE_BYTES + 1) * HUGE_PAGE_BYTES;
         }
         let to = to.min(end);
         if is_whole(at) {

@@ -27,11 +27,13 @@ pub(in crate::pool) struct ReclaimProgress {
     /// How often memory was reclaimed from thread heaps.
     pub thread_reclaims: u32,
     /// A free span was to be extended for this request.
-    pub extended: bool,
-    /// Bytes by which one was, that were not exchanged for other free memory yet.
-    pub extended_bytes: usize,
+    pub tried_to_extend: bool,
+    /// And it was.
+    pub has_extended: bool,
     /// Bytes returned to the device to make up for the growth of this request.
     pub exchanged_bytes: usize,
+    /// Bytes that came from the device, to be made up for when the block was taken.
+    pub to_return: usize,
     /// The pressure callback that was called last.
     pub last_listener: usize,
     /// Blocks that wait for being cleared were tried again.

@@ -12,7 +12,7 @@ use crate::error::{Result, Status, fail};
 use crate::pool::backing::huge;
 use crate::pool::backing::huge::HUGE_PAGE_BYTES;
 use crate::pool::span::UpstreamPiece;
-use crate::pool::state::growth::Growth;
+use crate::pool::state::growth::{BackingRequest, Growth};
 use crate::pool::state::{Count, NewBlock, Piece, Want};
 use crate::pool::{Pool, messages, thread_heap};
 use crate::sys::os;
@@ -129,13 +129,8 @@ impl Pool {
         let Some(block) = (self.policy().take)(self, &mut state, &request.want, &mut request.prealloc) else {
             return Ok(None);
         };
-        let extended = core::mem::take(&mut request.progress.extended_bytes);
-        state.count(&request.want, request.count, &block, hit && extended == 0);
-        let mut left = extended;
-        while let Some(piece) = state.evict_for_growth(left, 0, os::coarse_ms()) {
-            left = left.saturating_sub(piece.bytes);
-            state = self.give_back(state, piece);
-        }
+        state.count(&request.want, request.count, &block, hit && !request.progress.has_extended);
+        let state = self.return_in_exchange(state, request);
         // Time passes also for a pool that only allocates.
         self.enforce_threshold(state, usize::MAX);
         self.request_huge_pages(&request.want, &block);
@@ -162,14 +157,9 @@ impl Pool {
             Some(start) => Ok(self.commit(start, backing.bytes)),
             None => self.fetch(backing),
         };
-        let huge_bytes = match &fetched {
-            Ok(Some(piece)) if self.is_plain_host() && backing.fills_huge_pages() => {
-                self.make_huge(piece.start, piece.bytes, TN_HUGE_AUTO)
-            }
-            _ => 0,
-        };
+        let fetched = fetched.map(|piece| self.prepare_arrived(piece?, &backing, request));
+        let want = &request.want;
         let mut state = self.state.lock();
-        state.figures.huge_bytes += huge_bytes;
         state.coming_bytes -= coming_bytes;
         state.busy -= 1;
         match fetched {
@@ -179,12 +169,40 @@ impl Pool {
         }
     }
 
+    /// Makes memory huge that has just arrived, and moves free pages into it. None: the system refused that; the memory is gone.
+    fn prepare_arrived(&'static self, piece: Piece, backing: &BackingRequest, request: &mut Request) -> Option<Piece> {
+        if !self.is_plain_host() {
+            return Some(piece);
+        }
+        if backing.fills_huge_pages() {
+            let huge_bytes = self.make_huge(piece.start, piece.bytes, TN_HUGE_AUTO);
+            self.state.lock().figures.huge_bytes += huge_bytes;
+        }
+        let piece = self.move_free_pages(piece, &request.want, request.count)?;
+        if request.want.class.is_none() {
+            request.progress.to_return += request.want.span_bytes.saturating_sub(piece.dirty);
+        }
+        Some(piece)
+    }
+
+    /// Returns other free memory for what came from the device, now that the block is taken (PH-21, PH-22).
+    fn return_in_exchange(&'static self, mut state: Open, request: &mut Request) -> Open {
+        let mut left = core::mem::take(&mut request.progress.to_return);
+        while let Some(piece) = state.evict_for_growth(left, 0, os::coarse_ms()) {
+            left = left.saturating_sub(piece.bytes);
+            state = self.give_back(state, piece);
+        }
+        state
+    }
+
     /// A block in memory that has just arrived. Another thread may have retired the pool meanwhile. The block is then
     /// allocated all the same, and freed like any other. Memory that the pool cannot take goes back.
     fn take_block_fetched(&'static self, mut state: Open, piece: Piece, request: &mut Request) -> Result<NewBlock> {
         let want = &request.want;
         if let Some(block) = state.take_block_in(self, piece, want, &mut request.prealloc) {
             state.count(want, request.count, &block, false);
+            let state = self.return_in_exchange(state, request);
+            let want = &request.want;
             self.enforce_threshold(state, usize::MAX);
             self.request_huge_pages(want, &block);
             return Ok(block);

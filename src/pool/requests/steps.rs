@@ -14,11 +14,10 @@ const THREAD_RECLAIMS: u32 = 3;
 /// Requests from this size on extend free spans: a call of the system for smaller ones costs more than their page faults.
 const LEAST_EXTENDED_BYTES: usize = 1 << 20;
 
-/// For a large request: gets what is missing behind a large free span. Only that has page faults then, and is exchanged for other free memory
-/// when the block was taken.
+/// For a large request: gets what is missing behind a large free span, in exchange for other free memory.
 pub(super) fn extend_free_span_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let want = &request.want;
-    let is_first = !core::mem::replace(&mut request.progress.extended, true);
+    let is_first = !core::mem::replace(&mut request.progress.tried_to_extend, true);
     if !is_first || want.class.is_some() || want.span_bytes < LEAST_EXTENDED_BYTES || !pool.is_plain_host() {
         return StepOutcome::NoEffect;
     }
@@ -31,30 +30,33 @@ pub(super) fn extend_free_span_once(pool: &'static Pool, request: &mut Request) 
     let (bytes, in_huge_pages) = (room.bytes, room.in_huge_pages);
     let (node, how) = (state.settings.node, state.settings.huge);
     state.coming_bytes += bytes;
-    let (mut state, (piece, huge_bytes)) = pool.unlocked(state, || {
-        let piece = pool.map_behind(room, node, how);
-        let whole = piece.as_ref().filter(|_| in_huge_pages);
-        let whole = whole.and_then(|piece| huge::inside(piece.start, piece.start + piece.bytes));
-        (piece, whole.map_or(0, |(start, bytes)| pool.make_huge(start, bytes, how)))
+    let (mut state, piece) = pool.unlocked(state, || {
+        let piece = pool.map_behind(room, node, how)?;
+        if in_huge_pages && let Some((start, bytes)) = huge::inside(piece.start, piece.start + piece.bytes) {
+            let huge_bytes = pool.make_huge(start, bytes, how);
+            pool.state.lock().figures.huge_bytes += huge_bytes;
+        }
+        pool.move_free_pages(piece, want, request.count)
     });
     state.coming_bytes -= bytes;
-    state.figures.huge_bytes += huge_bytes;
     let Some(piece) = piece else {
         pool.enforce_threshold(state, usize::MAX);
         return StepOutcome::NoEffect;
     };
     state.figures.device_allocate_count += 1;
-    request.progress.extended_bytes = bytes;
+    request.progress.has_extended = true;
+    request.progress.to_return += bytes.saturating_sub(piece.dirty);
     if !state.add_free(pool, piece, &mut prealloc, os::coarse_ms()) {
         drop(pool.give_back(state, piece));
     }
     StepOutcome::Retry
 }
 
-/// For a large request while more free memory is cached than growth should add to (T5): returns some of it to the device.
+/// For a large request while more free memory is cached than growth should add to (T5), in pools whose pages cannot be moved: returns some of it
+/// to the device.
 pub(super) fn return_cached_before_growth(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let want = &request.want;
-    if want.class.is_some() {
+    if want.class.is_some() || pool.is_plain_host() {
         return StepOutcome::NoEffect;
     }
     let mut state = pool.state.lock();

@@ -304,6 +304,27 @@ impl PoolState {
         None
     }
 
+    /// Takes huge pages that the system can move out of a large free span: at most `most` bytes that follow each other. They go on in the pool
+    /// at another place, so they do not count as returned. The span that ends at `behind` stays: what they move to will extend it.
+    pub fn evict_pages(&mut self, most: usize, behind: usize, prealloc: &mut Prealloc) -> Option<Piece> {
+        self.merge_recent();
+        let (span, from, bytes) = self.free_bins.find_from_largest(|span| {
+            if span.end() == behind {
+                return None;
+            }
+            let dirty_end = span.end() - span.clean.get();
+            huge::first_movable(span.start.get(), dirty_end, most).map(|(from, bytes)| (span, from, bytes))
+        })?;
+        if !self.cut_out(span, from, from + bytes, Some(prealloc)) {
+            return None;
+        }
+        self.figures.huge_bytes -= (huge::unmark(from, bytes) * huge::HUGE_PAGE_BYTES) as u64;
+        let piece = self.count_return(from, bytes, None);
+        self.figures.device_free_count -= 1;
+        self.figures.device_bytes_total -= bytes as u64;
+        Some(piece)
+    }
+
     /// Takes the whole free piece that was unused longest, of those with at most `most` bytes.
     fn evict_whole(&mut self, most: usize) -> Option<Piece> {
         let all = self.figures.reserved_bytes as usize;
@@ -332,7 +353,13 @@ impl PoolState {
         f.reserved_bytes -= bytes as u64;
         f.address_bytes -= bytes as u64;
         f.device_free_count += 1;
-        Piece { start, bytes, record: record.filter(|record| self.count_part_returned(record, bytes)), ready: None }
+        Piece {
+            start,
+            bytes,
+            dirty: 0,
+            record: record.filter(|record| self.count_part_returned(record, bytes)),
+            ready: None,
+        }
     }
 
     /// Takes a range out of a free span. False: two spans would be left, and there is no descriptor for the second.

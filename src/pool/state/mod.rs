@@ -111,6 +111,8 @@ impl Want {
 pub(super) struct Piece {
     pub start: usize,
     pub bytes: usize,
+    /// On the way into the state: bytes at the beginning that pages of the pool's own were moved into.
+    pub dirty: usize,
     /// The record of a piece that goes back whole. On the way back only with the last part of the piece.
     pub record: Option<&'static UpstreamPiece>,
     /// On the way into the state: the point of a stream behind which the memory can be used; None: at once.

@@ -71,7 +71,7 @@ impl PoolState {
     fn adopt(&mut self, pool: &'static Pool, piece: Piece, prealloc: &mut Prealloc) -> Option<&'static Span> {
         let (start, bytes) = (piece.start, piece.bytes);
         let source = self.enter_source(&piece)?;
-        let clean = if self.settings.terms.zeroed { bytes } else { 0 };
+        let clean = if self.settings.terms.zeroed { bytes - piece.dirty } else { 0 };
         let span = prealloc.span()?;
         span.change(|| {
             span.set_kind(Kind::None);

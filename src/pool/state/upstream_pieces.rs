@@ -55,7 +55,7 @@ impl PoolState {
         f.reserved_bytes -= bytes as u64;
         f.address_bytes -= bytes as u64;
         f.device_free_count += 1;
-        Some(Piece { start, bytes, record: Some(record), ready: None })
+        Some(Piece { start, bytes, dirty: 0, record: Some(record), ready: None })
     }
 
     /// Takes a span of any kind out of the state.
