@@ -315,6 +315,8 @@ fn dependencies_are_pinned_and_say_why() {
     let manifests = [
         "Cargo.toml",
         "xtask/Cargo.toml",
+        "xtask/bench/Cargo.toml",
+        "xtask/header/Cargo.toml",
         "abi-check/Cargo.toml",
         "bindings/malloc/Cargo.toml",
         "bindings/python/Cargo.toml",

@@ -279,6 +279,11 @@ pub fn functions() -> Done<Vec<(String, String)>> {
     functions.map(|function| Ok((text(function, "name")?.to_owned(), text(function, "since")?.to_owned()))).collect()
 }
 
+/// The names of all constants.
+pub fn constants() -> Done<Vec<String>> {
+    Api::read()?.constants()?.into_iter().map(|constant| Ok(text(constant, "name")?.to_owned())).collect()
+}
+
 /// `abi/api.json`.
 struct Api(Value);
 
@@ -341,16 +346,20 @@ impl Api {
                 let _ = writeln!(source, "FIELD({name}, {own}, {}, {declared});", field["offset"]);
             }
         }
-        let families = self.list("families")?.iter().map(|family| items(family, "constants"));
-        for constants in families.chain([self.list("constants")]) {
-            for constant in constants? {
-                let name = text(constant, "name")?;
-                if name != "TN_VERSION" {
-                    let _ = writeln!(source, "CONSTANT({name}, {});", constant["value"]);
-                }
+        for constant in self.constants()? {
+            let name = text(constant, "name")?;
+            if name != "TN_VERSION" {
+                let _ = writeln!(source, "CONSTANT({name}, {});", constant["value"]);
             }
         }
         Ok(source)
+    }
+
+    /// All constants, those of families first.
+    fn constants(&self) -> Done<Vec<&Value>> {
+        let families = self.list("families")?.iter().map(|family| items(family, "constants"));
+        let lists = families.chain([self.list("constants")]).collect::<Done<Vec<_>>>()?;
+        Ok(lists.into_iter().flatten().collect())
     }
 }
 

@@ -5,7 +5,7 @@
 //! installed or built lies below `target/header-tools`.
 
 use crate::tools::{Done, cargo, command, copy, each, has, io, link, output, read, root, run};
-use crate::{header, python};
+use crate::{abi, python};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -83,7 +83,7 @@ fn names() -> Done<Vec<String>> {
     let other = read("include/tenure_bindings.h")?;
     let symbols = read("abi/symbols.txt")?;
     let functions = symbols.lines().filter(|name| !other.contains(&format!("{name}("))).map(str::to_owned);
-    Ok(functions.chain(header::constant_names()?).collect())
+    Ok(functions.chain(abi::constants()?).collect())
 }
 
 /// Whether every name is a word of the text.

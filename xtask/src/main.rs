@@ -1,41 +1,13 @@
 //! The project's commands: `cargo xtask <command>`. Without a command it lists them.
 //!
-//! Each command is a module; `tools` has what they share: paths, and running programs.
+//! Each command is a module of the library, or a package of its own.
 
-mod abi;
-mod bench;
-mod bundle;
-mod cuda;
-mod debian;
-mod diagram;
-mod dist;
-mod distributed;
-mod doc;
-mod documents;
-mod fuzz;
-mod gate;
-mod header;
-mod header_tools;
-mod install;
-mod malloc;
-mod old_programs;
-mod page;
-mod programs;
-mod ptx;
-mod python;
-mod release;
-mod run;
-mod setup;
-mod sim;
-mod sim_install;
-mod sim_peers;
-mod site;
-mod soak;
-mod target;
-mod tools;
-
-use gate::Extent;
 use std::process::ExitCode;
+use xtask::gate::Extent;
+use xtask::{
+    bundle, cuda, diagram, dist, doc, fuzz, gate, header_tools, install, malloc, page, ptx, python, release, run,
+    setup, sim, sim_install, sim_peers, site, target, tools,
+};
 
 const HELP: &str = "\
 cargo xtask <command>
@@ -129,8 +101,7 @@ fn main() -> ExitCode {
         ["test", "--sim", rest @ ..] => cuda::main(rest),
         ["interop", rest @ ..] => interop(rest),
         ["borrowing"] => borrowing(),
-        ["header"] => header::write(),
-        ["header", "--check"] => header::check(),
+        ["header"] | ["header", "--check"] => tools::package("xtask-header", &arguments[1..]),
         ["header-tools"] => header_tools::main(),
         ["dist"] => dist::stage().and_then(|()| install::pack(dist::THIS)).map(|path| println!("{}", path.display())),
         ["install", "--check"] => python::environment()
@@ -155,15 +126,11 @@ fn main() -> ExitCode {
         ["demo"] => run::demo(),
         ["diagram"] => diagrams(),
         ["examples"] => run::examples(),
-        ["bench", rest @ ..] => bench::bench(rest),
-        ["replay", rest @ ..] => bench::replay(rest),
+        ["bench" | "replay", ..] | ["soak", "pool", ..] => tools::package("xtask-bench", &arguments),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["soak"] => run::soak(),
         ["soak", "sim"] => cuda::soak(None),
         ["soak", "sim", seeds] => cuda::soak(Some(seeds)),
-        ["soak", "pool"] => soak::pool("10"),
-        ["soak", "pool", "--draw"] => soak::draw(),
-        ["soak", "pool", minutes] => soak::pool(minutes),
         ["malloc"] => malloc::main(false),
         ["malloc", "--long"] => malloc::main(true),
         ["sim"] => sim::stage().map(|folder| println!("{}", folder.display())),
@@ -180,16 +147,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(text) => {
-            // The gate has printed its result.
-            if !text.is_empty() {
-                eprintln!("xtask: {text}");
-            }
-            ExitCode::FAILURE
-        }
-    }
+    tools::ended(done)
 }
 
 /// Relative paths are the caller's: commands run in the repository.

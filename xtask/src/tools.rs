@@ -1,7 +1,7 @@
 //! Helpers of all commands: paths, looking for programs, running them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitCode, ExitStatus};
 use std::sync::Mutex;
 use std::time::Duration;
 use tenure_harness::in_parallel;
@@ -115,6 +115,27 @@ pub fn cargo() -> Command {
     // The commands look for build results there, whatever target folder the user has set.
     command.env("CARGO_TARGET_DIR", root().join("target")).env_remove("CARGO_BUILD_TARGET");
     command
+}
+
+/// Runs a command that is a package of its own, without a time limit.
+pub fn package(name: &str, arguments: &[&str]) -> Done {
+    let run = ["run", "--quiet", "--locked", "--package", name, "--"];
+    let status = cargo().args(run).args(arguments).status().map_err(|e| format!("cargo: {e}"))?;
+    // It has said what is wrong.
+    if status.success() { Ok(()) } else { Err(String::new()) }
+}
+
+/// Prints why a command failed, unless it has printed that itself, and gives the status with which its program ends.
+pub fn ended(done: Done) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            if !text.is_empty() {
+                eprintln!("xtask: {text}");
+            }
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Makes cargo's output independent of the user's settings, for code that parses it.

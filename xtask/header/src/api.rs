@@ -5,11 +5,11 @@
 
 use super::facts::{self, Comment};
 use super::{BINDINGS, Constant, Section, parse};
-use crate::install;
-use crate::tools::Done;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use syn::ext::IdentExt;
+use xtask::install;
+use xtask::tools::Done;
 
 /// Changes when a reader of the old form could be wrong.
 const FORMAT: u32 = 1;

@@ -7,8 +7,8 @@
 use super::api::{Api, Function, Kind, Parameter, Struct, Type, Value};
 use super::facts::Direction;
 use super::first_sentence;
-use crate::tools::Done;
 use std::fmt::Write;
+use xtask::tools::Done;
 
 const HEAD: &str = "// Written by `cargo xtask header` from abi/api.json: edit src/ffi.\n";
 /// Larger constants are a BigInt.

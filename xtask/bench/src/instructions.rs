@@ -6,7 +6,7 @@
 use super::figures::Figures;
 use super::peers::Peer;
 use super::pool::program;
-use crate::tools::{Done, command, has};
+use xtask::tools::{Done, command, has};
 
 /// The case, its name in the tables, and the blocks per turn.
 const CASES: &[(&str, &str, f64)] = &[

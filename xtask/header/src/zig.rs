@@ -2,7 +2,7 @@
 
 use super::api::Api;
 use super::camel;
-use crate::tools::Done;
+use xtask::tools::Done;
 
 /// The file's text, as `zig fmt` has it.
 pub fn statuses(api: &Api) -> Done<String> {

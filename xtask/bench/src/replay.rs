@@ -8,11 +8,11 @@ use super::peers::{self, Missing, Peer};
 use super::pool::{self, program};
 use super::record::quoted;
 use super::{bars::Run, terminal::figure};
-use crate::dist;
-use crate::tools::{Done, command, io, root};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tenure_event_log::operations::{Notes, Operations, sizes_only};
+use xtask::dist;
+use xtask::tools::{Done, command, io, root};
 
 pub const HELP: &str = "LOG.. [--pools A,B] [--runs N] [--library FILE] [--json], or LOG --sizes-only FILE [--first N]";
 

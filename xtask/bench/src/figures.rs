@@ -2,10 +2,10 @@
 //!
 //! A program prints a line "case <tab> minimum <tab> median" per case, and "# name <tab> value" for each fact about the machine.
 
-use crate::tools::{Done, command, output};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use xtask::tools::{Done, command, output};
 
 /// Processes per program.
 pub const ROUNDS: usize = 7;

@@ -5,9 +5,9 @@
 use super::bars::Run;
 use super::cases::Case;
 use super::peers::Peer;
-use crate::tools::Done;
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use xtask::tools::Done;
 
 /// A plot of some cases.
 pub struct Plot<'a> {

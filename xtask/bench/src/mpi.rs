@@ -3,8 +3,8 @@
 //! Promise: the wheel as it is released, with each MPI library; the minimum over the rounds. docs/scaling.md has its ratios.
 
 use super::figures::Figures;
-use crate::distributed;
-use crate::tools::{Done, root};
+use xtask::distributed;
+use xtask::tools::{Done, root};
 
 const ROUNDS: usize = 3;
 

@@ -10,12 +10,12 @@ use super::peers::{self, Api, Missing, Peer};
 use super::record::Record;
 use super::replay::Recording;
 use super::{copies, instructions, performance, scale, terminal};
-use crate::tools::{Done, command, has, io, output, root, run};
-use crate::{dist, python};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
+use xtask::tools::{Done, command, has, io, output, root, run};
+use xtask::{dist, python};
 
 /// Cases that share a process, and the number of such processes per run. A workload leaves memory that the next one could use, so cases
 /// that measure memory run alone. Resident memory does not depend on the machine's load, but the time of these cases does.

@@ -4,9 +4,9 @@
 //! without a log, so it has the slow path too. Beside it stands what a read of the processor's counter costs here.
 
 use super::figures::{Figures, ROUNDS};
-use crate::dist;
-use crate::run::compile;
-use crate::tools::{Done, command, copy_all, root};
+use xtask::dist;
+use xtask::run::compile;
+use xtask::tools::{Done, command, copy_all, root};
 
 /// The most ns that an event may cost.
 const TARGET_NS: f64 = 40.0;

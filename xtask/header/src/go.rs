@@ -5,7 +5,7 @@
 
 use super::api::Api;
 use super::camel;
-use crate::tools::Done;
+use xtask::tools::Done;
 
 /// The families whose constants programs need, each with its type in Go.
 const FAMILIES: [(&str, &str); 6] = [

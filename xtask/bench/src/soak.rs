@@ -2,9 +2,9 @@
 //!
 //! The load is `tests/pool_soak.rs`. The plot, `docs/soak.svg`, shows the memory at each second.
 
-use crate::tools::{Done, cargo, io, root, run_unlimited};
 use plotters::prelude::*;
 use std::path::PathBuf;
+use xtask::tools::{Done, cargo, io, root, run_unlimited};
 
 const PLOT: &str = "docs/soak.svg";
 /// The load needs this long to reach its full size; earlier samples count in no third.

@@ -5,11 +5,11 @@
 
 use super::figures::Figures;
 use super::peers;
-use crate::tools::{Done, command, io, root, run};
-use crate::{dist, malloc, python};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use xtask::tools::{Done, command, io, root, run};
+use xtask::{dist, malloc, python};
 
 const ROUNDS: usize = 3;
 /// Those of benches/programs/arrays.py, and the C++ program.

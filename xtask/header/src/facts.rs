@@ -13,9 +13,9 @@
 //! - `as for` another function: its parameter of that name. `The statuses of` another function: those too.
 
 use super::api::{Api, Function, Kind, Parameter};
-use crate::tools::Done;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use xtask::tools::Done;
 
 /// A comment in its parts. Lines are joined, paragraphs are not.
 #[derive(Default)]

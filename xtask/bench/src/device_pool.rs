@@ -4,9 +4,9 @@
 //! calls take part only where a line says so.
 
 use super::figures::{Figures, ROUNDS};
-use crate::run::compile;
-use crate::tools::{Done, command, copy_all, root};
-use crate::{dist, sim};
+use xtask::run::compile;
+use xtask::tools::{Done, command, copy_all, root};
+use xtask::{dist, sim};
 
 /// A case of `benches/device_pool.c` with its target.
 struct Line {

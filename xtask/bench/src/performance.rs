@@ -7,8 +7,8 @@ use super::cases::{Case, GROUPS, Group, Unit};
 use super::plot::Plot;
 use super::pool::Outcome;
 use super::terminal::figure;
-use crate::tools::{Done, io, read, root};
 use std::path::Path;
+use xtask::tools::{Done, io, read, root};
 
 pub const DOCUMENT: &str = "docs/performance.md";
 

@@ -23,18 +23,23 @@ mod node;
 mod rust;
 mod zig;
 
-use crate::tools::{Done, read, root};
 use quote::ToTokens;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use syn::visit_mut::VisitMut;
+use xtask::tools::{self, Done, read, root};
 
 const MARK: &str = "/* -- items -- */";
 /// Longest line of the header.
 const WIDTH: usize = 120;
 
+fn main() -> std::process::ExitCode {
+    let check_only = std::env::args().nth(1).is_some_and(|option| option == "--check");
+    tools::ended(if check_only { check() } else { write() })
+}
+
 /// Writes every generated file that differs.
-pub fn write() -> Done {
+fn write() -> Done {
     for (path, text) in generate()? {
         let file = root().join(path);
         if std::fs::read_to_string(&file).is_ok_and(|old| old == text) {
@@ -50,7 +55,7 @@ pub fn write() -> Done {
 }
 
 /// Fails with the names of the files that are stale.
-pub fn check() -> Done {
+fn check() -> Done {
     let stale: Vec<&str> = generate()?
         .into_iter()
         .filter(|(path, text)| std::fs::read_to_string(root().join(path)).ok().as_deref() != Some(text))
@@ -239,11 +244,6 @@ fn c_value(value: &syn::Expr) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// The names of all constants.
-pub fn constant_names() -> Done<Vec<String>> {
-    Ok(constants()?.into_iter().map(|constant| constant.name).collect())
 }
 
 impl Constant {

@@ -4,10 +4,10 @@
 //! nanoseconds, so that the library alone is measured; the simulated driver's calls take part in its figures.
 
 use super::figures::{Figures, ROUNDS};
-use crate::run::compile;
-use crate::tools::{Done, command, copy_all, root};
-use crate::{dist, sim};
 use std::path::PathBuf;
+use xtask::run::compile;
+use xtask::tools::{Done, command, copy_all, root};
+use xtask::{dist, sim};
 
 /// The most ns that a launch with 6 arrays may take beside the driver's own, on a machine where a compare-exchange pair takes 10 ns or less.
 const TARGET_NS: f64 = 300.0;

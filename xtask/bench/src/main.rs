@@ -1,4 +1,6 @@
-//! `cargo xtask bench`: Tenure and other libraries, measured in one run on the staged library.
+//! The commands that measure: `cargo xtask bench`, `replay` and `soak pool`.
+//!
+//! `bench`: Tenure and other libraries, measured in one run on the staged library.
 //!
 //! Promise: a process per round and at least five rounds, which go through the cases forwards and backwards in turn. A result is the
 //! minimum per case; a ratio is one of minima from one run. A case that this machine cannot measure is a line with the reason.
@@ -21,14 +23,29 @@ mod programs;
 mod record;
 mod replay;
 mod scale;
+mod soak;
 mod terminal;
 
-use crate::run::compile;
-use crate::tools::{Done, read, root};
-use crate::{dist, python};
 use figures::{Figures, ROUNDS};
 use record::Record;
-pub use replay::replay;
+use std::process::ExitCode;
+use xtask::run::compile;
+use xtask::tools::{self, Done, read, root};
+use xtask::{dist, python};
+
+/// The arguments are those of `cargo xtask`.
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    tools::ended(match arguments.as_slice() {
+        ["replay", rest @ ..] => replay::replay(rest),
+        ["soak", "pool"] => soak::pool("10"),
+        ["soak", "pool", "--draw"] => soak::draw(),
+        ["soak", "pool", minutes] => soak::pool(minutes),
+        ["bench", rest @ ..] => bench(rest),
+        wrong => Err(format!("there is no `cargo xtask {}`", wrong.join(" "))),
+    })
+}
 
 /// The condition that a bar sets.
 #[derive(Clone, Copy)]
@@ -252,7 +269,7 @@ impl Bar {
 
 /// `cargo xtask bench [objects|copy|python|linalg|strided] [--json]`: all benchmarks without a name. `cargo xtask bench pool` has options
 /// of its own.
-pub fn bench(arguments: &[&str]) -> Done {
+fn bench(arguments: &[&str]) -> Done {
     if let ["pool", options @ ..] = arguments {
         return pool::bench(options);
     }

@@ -4,10 +4,10 @@
 
 use super::figures::Figures;
 use super::record::Record;
-use crate::run::compile;
-use crate::tools::{Done, copy_all, root};
-use crate::{dist, python};
 use std::path::Path;
+use xtask::run::compile;
+use xtask::tools::{Done, copy_all, root};
+use xtask::{dist, python};
 
 /// The sizes, as the program and as the table name them.
 const SIZES: [(&str, &str); 3] = [("64k", "64 KiB"), ("4m", "4 MiB"), ("256m", "256 MiB")];

@@ -4,8 +4,8 @@
 //! bar of IP-27 is for the library's two calls alone.
 
 use super::figures::Figures;
-use crate::python;
-use crate::tools::{Done, command, root};
+use xtask::python;
+use xtask::tools::{Done, command, root};
 
 /// Export and import may take this many us.
 const TARGET_US: f64 = 50.0;

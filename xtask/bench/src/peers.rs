@@ -3,9 +3,9 @@
 //! Promise: nothing is installed and no privilege is needed. Debian packages are downloaded and unpacked into `target/peers`, unless the
 //! library is installed. Those of crates are built from `benches/peers`; UMF comes from its wheel. A missing allocator has a reason.
 
-use crate::tools::{Done, cargo, command, has, io, output, root, run};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use xtask::tools::{Done, cargo, command, has, io, output, root, run};
 
 /// The functions through which a program allocates; one program each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,7 +116,7 @@ impl Source {
         Ok(match self {
             Source::Tenure => peer(Api::Handle, tenure.to_owned(), super::version()),
             Source::TenureMalloc => {
-                peer(Api::Malloc, crate::malloc::build(crate::dist::THIS, "release")?, super::version())
+                peer(Api::Malloc, xtask::malloc::build(xtask::dist::THIS, "release")?, super::version())
             }
             Source::Glibc => peer(Api::Malloc, "-".into(), String::new()),
             Source::Debian(package, library) => {

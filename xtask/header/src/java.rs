@@ -7,8 +7,8 @@
 use super::api::{Api, Function, Kind, Parameter, Signature, Struct, Type, Value};
 use super::facts::Direction;
 use super::first_sentence;
-use crate::tools::Done;
 use std::collections::BTreeSet;
+use xtask::tools::Done;
 
 const HEAD: &str = "\
 // Written by `cargo xtask header` from abi/api.json: edit src/ffi.

@@ -6,7 +6,7 @@
 use super::bars::Run;
 use super::peers::{Missing, Peer};
 use super::pool::{in_turns, note_failure, program};
-use crate::tools::{Done, command};
+use xtask::tools::{Done, command};
 
 const ROUNDS: usize = 5;
 

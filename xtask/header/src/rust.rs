@@ -2,7 +2,7 @@
 //!
 //! Contract: the text of `src/types.rs` and the extern block of the Python crate, in one module. Decides nothing about either.
 
-use crate::tools::{Done, read};
+use xtask::tools::{Done, read};
 
 /// The file that is written.
 pub const PATH: &str = "bindings/rust/src/sys.rs";

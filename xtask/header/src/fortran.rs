@@ -7,8 +7,8 @@
 use super::api::{Api, Function, Kind, Parameter, Type, Value};
 use super::facts::Direction;
 use super::first_sentence;
-use crate::tools::Done;
 use std::collections::BTreeSet;
+use xtask::tools::Done;
 
 /// Longest line; the standard allows 132.
 const WIDTH: usize = 120;
