@@ -1,11 +1,13 @@
 //! Links the libtenure.so.0 that the wheel ships, and lets the module find it beside itself.
 //!
-//! The library lies in `python/tenure/` (`cargo xtask wheel` puts it there). The linker wants the name `libtenure.so`, so a
-//! link of that name is made in the build folder; what the module records is the SONAME.
+//! The library lies in `python/tenure/` (`cargo xtask wheel` puts it there), or where TENURE_PYTHON_LIBRARY says. The linker wants the
+//! name `libtenure.so`, so a link of that name is made in the build folder; what the module records is the SONAME.
 use std::path::{Path, PathBuf};
 
 fn main() {
-    let shipped = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("python/tenure/libtenure.so.0");
+    let staged = || Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("python/tenure/libtenure.so.0");
+    let shipped = std::env::var_os("TENURE_PYTHON_LIBRARY").map_or_else(staged, PathBuf::from);
+    println!("cargo::rerun-if-env-changed=TENURE_PYTHON_LIBRARY");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={}", shipped.display());
     if !shipped.exists() {

@@ -6,8 +6,8 @@
 
 use crate::tools::{self, Done, cargo, command, exists, plainly};
 use crate::{
-    abi, cuda, distributed, doc, header_tools, install, malloc, old_programs, page, programs, ptx, python, run, setup,
-    sim, sim_install, sim_peers, site, target,
+    abi, cuda, demo, distributed, doc, header_tools, install, malloc, old_programs, page, programs, ptx, python, run,
+    setup, sim, sim_install, sim_peers, site, target,
 };
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -120,7 +120,7 @@ pub fn run(extent: Extent) -> Done {
         gate.stage("old programs on the new library", old_programs::missing(), || counts(old_programs::check()));
         gate.preload();
         if exists("examples/handover") {
-            gate.stage("cargo xtask demo", python::missing(), || Row::of(run::demo()));
+            gate.stage("cargo xtask demo", python::missing(), || Row::of(demo::demo()));
             gate.stage("cargo xtask examples", python::missing(), || Row::of(run::examples()));
         }
     }

@@ -6,6 +6,7 @@ pub mod abi;
 pub mod bundle;
 pub mod cuda;
 pub mod debian;
+pub mod demo;
 pub mod diagram;
 pub mod dist;
 pub mod distributed;

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 use xtask::gate::Extent;
 use xtask::{
-    bundle, cuda, diagram, dist, doc, fuzz, gate, header_tools, install, malloc, page, ptx, python, release, run,
+    bundle, cuda, demo, diagram, dist, doc, fuzz, gate, header_tools, install, malloc, page, ptx, python, release, run,
     setup, sim, sim_install, sim_peers, site, target, tools,
 };
 
@@ -123,7 +123,7 @@ fn main() -> ExitCode {
         ["page", "--screenshots"] => page::screenshots(),
         ["distributed"] => gate::distributed(),
         ["umf"] => python::umf(),
-        ["demo"] => run::demo(),
+        ["demo"] => demo::demo(),
         ["diagram"] => diagrams(),
         ["examples"] => run::examples(),
         ["bench" | "replay", ..] | ["soak", "pool", ..] => tools::package("xtask-bench", &arguments),

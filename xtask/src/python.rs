@@ -1,7 +1,7 @@
 //! The virtual environment in `target/venv` and `cargo xtask wheel`.
 //!
-//! Promise: the environment has the packages that `bindings/python/requirements.txt` pins, and is made anew when that file changes. The
-//! wheel has the library and the program of `target/dist`, so C and Python share one.
+//! Promise: the environment has the packages that `bindings/python/requirements.txt` pins, and is made anew when that file changes. For
+//! the demo alone it has few of them; the others are added when they are needed. The wheel has the library and the program of `target/dist`, so C and Python share one.
 
 use crate::dist::{self, Machine, THIS};
 use crate::sim;
@@ -14,7 +14,9 @@ use std::sync::OnceLock;
 
 /// The Python package's folder.
 const PACKAGE: &str = "bindings/python";
-/// Pinned packages: maturin, pytest, numpy, the libraries that arrays are exchanged with, and the dependencies of the examples.
+/// Pinned packages: those of the demo.
+const FOR_DEMO: &str = "bindings/python/requirements-demo.txt";
+/// Those, maturin, pytest, the libraries that arrays are exchanged with, and the dependencies of the examples.
 const REQUIREMENTS: &str = "bindings/python/requirements.txt";
 /// Those and the large packages.
 const PEERS: &str = "bindings/python/requirements-peers.txt";
@@ -46,15 +48,21 @@ fn base() -> String {
 
 /// The environment's Python, with the pinned packages installed.
 pub fn environment() -> Done<PathBuf> {
-    prepared("target/venv", REQUIREMENTS, read(REQUIREMENTS)?)
+    prepared("target/venv", REQUIREMENTS, read(FOR_DEMO)? + &read(REQUIREMENTS)?)
+}
+
+/// The environment's Python, with at least the packages of the demo.
+pub fn environment_for_demo() -> Done<PathBuf> {
+    prepared("target/venv", FOR_DEMO, read(FOR_DEMO)?)
 }
 
 /// The Python of a second environment with the large packages too; the first time downloads 3 GB.
 fn peers() -> Done<PathBuf> {
-    prepared("target/venv-peers", PEERS, read(REQUIREMENTS)? + &read(PEERS)?)
+    prepared("target/venv-peers", PEERS, read(FOR_DEMO)? + &read(REQUIREMENTS)? + &read(PEERS)?)
 }
 
-/// The Python of the environment in `folder`, which is made anew if its requirements differ from `wanted`.
+/// The Python of the environment in `folder` with the packages of `wanted`, the text of its requirements. An environment made for the
+/// beginning of this text is completed, one for more than this text is used, and any other is made anew.
 pub fn prepared(folder: &str, requirements: &str, wanted: String) -> Done<PathBuf> {
     if let Some(why) = missing() {
         return Err(why);
@@ -62,11 +70,14 @@ pub fn prepared(folder: &str, requirements: &str, wanted: String) -> Done<PathBu
     let folder = root().join(folder);
     let python = folder.join("bin/python");
     let stamp = folder.join("requirements.txt");
-    if python.exists() && std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
+    let have = std::fs::read_to_string(&stamp).unwrap_or_default();
+    if python.exists() && have.starts_with(&wanted) {
         return Ok(python);
     }
-    let _ = std::fs::remove_dir_all(&folder);
-    run(command(base()).args(["-m", "venv"]).arg(&folder))?;
+    if have.is_empty() || !wanted.starts_with(&have) {
+        let _ = std::fs::remove_dir_all(&folder);
+        run(command(base()).args(["-m", "venv"]).arg(&folder))?;
+    }
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
     run(command(&python).args(install).args(["-r", requirements]))?;
     io(&stamp, std::fs::write(&stamp, wanted))?;

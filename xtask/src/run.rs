@@ -1,8 +1,11 @@
-//! The commands `demo`, `examples` and `soak`.
+//! The commands `examples` and `soak`.
 
 use crate::tools::{Done, cargo, command, exists, has, io, named, output, read, root, run, run_unlimited};
 use crate::{dist, python, sim};
 use std::path::Path;
+
+/// The project's options for C programs.
+pub const COMPILED: [&str; 8] = ["-std=c11", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"];
 
 /// Compiles one C file against `target/dist` with the project's warnings.
 pub fn compile(source: &str, program: &Path, extra: &[&str]) -> Done {
@@ -11,21 +14,15 @@ pub fn compile(source: &str, program: &Path, extra: &[&str]) -> Done {
     io(folder, std::fs::create_dir_all(folder))?;
     let library = dist::folder().join("lib");
     let mut gcc = command("gcc");
-    gcc.args(["-std=c11", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]).args(extra);
+    gcc.args(COMPILED).args(extra);
     gcc.arg("-I").arg(dist::folder().join("include")).arg(source).arg("-o").arg(program);
     gcc.arg("-L").arg(&library).arg("-ltenure").args(["-lm", "-ldl"]);
     run(gcc.arg(format!("-Wl,-rpath,{}", library.display())))
 }
 
 /// Fails early if a tool is missing.
-fn needs_gcc() -> Done {
+pub fn needs_gcc() -> Done {
     if has("gcc") { Ok(()) } else { Err("gcc is not installed; on Debian: apt-get install gcc".to_owned()) }
-}
-
-/// `cargo xtask demo`: one buffer in a C and a Python program.
-pub fn demo() -> Done {
-    needs_gcc()?; // checked first, because the wheel takes minutes
-    two_languages(&python::installed()?, "handover")
 }
 
 /// `cargo xtask examples`: the programs of `examples/` with a C and a Python file each, except the demo, and those of `examples/cuda`.
