@@ -1,5 +1,5 @@
 /*
- * expr.c - lazy expressions: building, the accesses that a leaf excludes, a single evaluation, failures. tests/expr.rs counts the
+ * expr.c - lazy expressions: building, the accesses that a leaf excludes, a single evaluation, failures. tests/library/expr.rs counts the
  * overwritten operands.
  */
 #include "helpers.h"

@@ -1,5 +1,5 @@
 /*
- * hand_over.c - threads that hand bytes over under ThreadSanitizer, which tests/checkers.rs runs. No race may be reported, except with the
+ * hand_over.c - threads that hand bytes over under ThreadSanitizer, which tests/languages/checkers.rs runs. No race may be reported, except with the
  * argument "race".
  */
 #define _POSIX_C_SOURCE 200809L

@@ -1,5 +1,5 @@
 /*
- * pool.c - pools and devices in C: handles, options by size, raw memory, misuse, the current pool. tests/pool.rs tests the pool's
+ * pool.c - pools and devices in C: handles, options by size, raw memory, misuse, the current pool. tests/library/pool.rs tests the pool's
  * internals.
  */
 #include "check.h"

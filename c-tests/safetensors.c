@@ -1,6 +1,6 @@
 /*
  * safetensors.c - files of several tensors through the C interface: listed, mapped together, read, all or none (NP-10, NP-11).
- * tests/safetensors.rs has the refused files (NP-12).
+ * tests/library/safetensors.rs has the refused files (NP-12).
  *
  * Works in a folder of its own, which it removes at the end.
  */

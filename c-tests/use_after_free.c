@@ -1,6 +1,6 @@
 /*
  * use_after_free.c - pools under memory checkers. Without an argument it makes no mistake, and none may be reported. With the name of a
- * mistake it makes that one, and tests/checkers.rs looks for the report.
+ * mistake it makes that one, and tests/languages/checkers.rs looks for the report.
  */
 #include "check.h"
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 //! The boundary to foreign callers: the one place that catches panics and publishes error messages.
 //!
 //! Contract: no panic leaves the library, and a successful call keeps the last error message. The body of every exported function runs in
-//! [`enter`]; `tests/layers.rs` checks that.
+//! [`enter`]; `tests/repository/layers.rs` checks that.
 #![forbid(unsafe_code)]
 
 use crate::error::{self, NoRecord, Result, fail};

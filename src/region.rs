@@ -16,7 +16,7 @@
 //! strides do not nest skips test 1.
 //!
 //! Contract: pure, and allocates nothing. "Disjoint" and "contains" are always true of the bytes. An empty region has no bytes. Both
-//! regions lie in one store and have offsets from one base. The ledger's rules call it under their lock. Properties: tests/region.rs.
+//! regions lie in one store and have offsets from one base. The ledger's rules call it under their lock. Properties: tests/library/region.rs.
 #![forbid(unsafe_code)]
 
 use crate::arith::gcd;

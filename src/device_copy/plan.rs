@@ -13,7 +13,7 @@
 //! [`BroadcastSplit`] copies each distinct element once and then doubles the copied part of the destination.
 //!
 //! Contract: pure arithmetic on addresses; touches no byte, knows no device, allocates nothing. Bytes between the elements of the
-//! destination are in no box. Properties: tests/plan.rs executes plans with memcpy beside a model that copies element by element.
+//! destination are in no box. Properties: tests/library/plan.rs executes plans with memcpy beside a model that copies element by element.
 #![forbid(unsafe_code)]
 
 use crate::arith::gcd;

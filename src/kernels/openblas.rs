@@ -8,7 +8,7 @@
 //!
 //! Sources: the C interface to the BLAS (<https://www.netlib.org/blas/blast-forum/cinterface.pdf>): `cblas_dgemm`, `cblas_sgemm` and the
 //! numbers of its enumerations. OpenBLAS's documentation and Makefile.rule: INTERFACE64, SYMBOLPREFIX, SYMBOLSUFFIX, and
-//! `openblas_get_config`. Tests: tests/openblas.rs.
+//! `openblas_get_config`. Tests: tests/library/openblas.rs.
 
 use super::diagonal::shape;
 use super::{Float, address};

@@ -10,7 +10,7 @@
 //!
 //! A copy has one source. A fill is a copy whose source strides are all 0. An elementwise operation has several sources ([`Sources`]).
 //! `blit` runs the loops of copies on the host, and `device_copy::plan` divides them into the boxes that a driver copies. `kernels` runs
-//! those of elementwise operations. Properties: tests/blit.rs and tests/plan.rs.
+//! those of elementwise operations. Properties: tests/blit.rs and tests/library/plan.rs.
 
 use super::Layout;
 use crate::arith::gcd;

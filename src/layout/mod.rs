@@ -6,7 +6,7 @@
 //! Contract: pure. Every layout is valid ([`Layout::is_valid`]). It has at most 64 axes and no negative length. Its dense size, with
 //! lengths of 0 counted as 1, fits in i64. If it has an element, so do the positions of its first and last byte and their distance. So code
 //! that only reads a layout needs no overflow checks. Up to 4 axes are stored inline; more need memory, without which the status is
-//! TN_ERR_NO_HOST_MEMORY. Tests: tests/layout.rs.
+//! TN_ERR_NO_HOST_MEMORY. Tests: tests/library/layout.rs.
 //!
 //! | file | what |
 //! |---|---|

@@ -24,7 +24,7 @@ import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Time limits of a program and of a single test, and the time that is kept for the benchmarks; seconds.
-LIMITS = {"probe": 150, "c": 40, "cpp": 40, "rust": 100, "python": 120, "bench": 100}
+LIMITS = {"probe": 150, "c": 40, "cpp": 40, "rust": 600, "python": 120, "bench": 100}
 ALONE, BENCHES = 20, 200
 # A program with many tests that prints nothing for this long hangs in one of them. The Rust tests end a test that takes longer by
 # themselves, and go on with the next one.

@@ -3,7 +3,7 @@
 import re
 from itertools import groupby
 
-# As tests/rows.rs reads them: a list item that begins with a bold id, or a line of a table whose first cell begins with one.
+# As tests/repository/rows.rs reads them: a list item that begins with a bold id, or a line of a table whose first cell begins with one.
 ROW = re.compile(r"^(?:- \*\*([A-Z]+-?\d+)\*\*|\| *([A-Z]+-?\d+)(?: \(not there yet\))? *\|)")
 FOLDER = "docs/spec"
 

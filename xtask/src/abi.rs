@@ -6,7 +6,7 @@
 //!
 //! abidiff reads types from debug information. That of the shared library describes Rust's types. So the types come from a stub: a C
 //! library with the header's functions, compiled from the header. The built library is compared by its symbols and its SONAME. That header
-//! and library agree is checked elsewhere: `tests/header.rs`, `tests/symbols.rs` and `abi-check`.
+//! and library agree is checked elsewhere: `tests/repository/header.rs`, `tests/repository/symbols.rs` and `abi-check`.
 //!
 //! `pins.c` has two things that abidiff does not see. Constants have no debug information. And a rule that lets a struct grow
 //! hides all other changes of that struct once it has grown.

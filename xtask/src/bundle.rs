@@ -20,7 +20,7 @@ const RMM: &str = "xtask/bundle/rmm.txt";
 const RMM_PYTHON: &str = "3.12";
 const RMM_PLATFORMS: [&str; 4] =
     ["manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_24_x86_64", "manylinux2014_x86_64"];
-/// The names of test files begin with this: `tests/cuda_*.rs`, `c-tests/cuda*.c`, `bindings/cpp/tests/cuda*.cpp`, `bindings/python/tests/test_cuda*.py`.
+/// The names of test files begin with this: `c-tests/cuda*.c`, `bindings/cpp/tests/cuda*.cpp`, `bindings/python/tests/test_cuda*.py`.
 const PREFIX: &str = "cuda";
 /// The library: part of the Python package, and used by all other tests too.
 const LIBRARY: &str = "python/tenure/libtenure.so.0";
@@ -147,12 +147,12 @@ fn package(folder: &Path) -> Done<PathBuf> {
     Ok(python)
 }
 
-/// The Rust tests with debug assertions, and optimised a little: the linear algebra in two of them would be large otherwise. Stripping and
+/// The program of the Rust tests, with debug assertions, and optimised a little: its linear algebra would be large otherwise. Stripping and
 /// packing makes them six times smaller.
 fn rust_tests(folder: &Path) -> Done {
     io(folder, std::fs::create_dir_all(folder))?;
     let mut build = tools::cargo();
-    build.args(["test", "--locked", "--no-run", "--message-format", "json-render-diagnostics"]);
+    build.args(["test", "--locked", "--no-run", "--message-format", "json-render-diagnostics", "--test", "gpu"]);
     build.args([
         "--target-dir",
         "target/gpu-tests",
@@ -163,9 +163,6 @@ fn rust_tests(folder: &Path) -> Done {
     ]);
     // Locations in code that a dependency generated would name this machine's folders.
     build.env("RUSTFLAGS", format!("--remap-path-prefix={}=.", root().display()));
-    for name in named("tests", &format!("{PREFIX}_"), ".rs")? {
-        build.args(["--test", name.trim_end_matches(".rs")]);
-    }
     eprintln!("building the Rust tests: minutes, where much has changed");
     // The user sees the compiler's diagnostics.
     let messages = output(build.stderr(std::process::Stdio::inherit()))?;

@@ -1,11 +1,12 @@
 //! The CUDA tests on the simulated driver: `cargo xtask test --sim`, a stage of the gate, and `cargo xtask soak sim`.
 //!
-//! Promise: the tests in `tests/cuda_*.rs` run with several seeds, each with its own interleaving of device work. C and C++ tests with "cuda"
+//! Promise: the tests in `tests/gpu` run with several seeds, each with its own interleaving of device work. C and C++ tests with "cuda"
 //! in their names run with the first seed. The first failure is reported with the command that repeats it.
 
-use crate::programs::{self, Program};
+use crate::programs::{self, Test};
 use crate::sim;
-use crate::tools::{Done, cargo, exists, named};
+use crate::tools::Done;
+use std::collections::BTreeSet;
 use std::process::Command;
 use tenure_harness::Outcome;
 
@@ -13,9 +14,17 @@ use tenure_harness::Outcome;
 pub const SEEDS: u64 = 3;
 /// Seeds in the soak.
 const MANY: u64 = 1000;
-/// The programs that run the C and C++ tests, an example, the documents, and the compiler of modules; only tests with "cuda" in their names
-/// run.
-const BESIDE: [&str; 5] = ["c", "compiler", "cpp", "docs", "tiled_matmul"];
+/// The program with the tests of GPUs.
+const GPU: &str = "tests/gpu/";
+/// Beside them run the tests with "cuda" in their names of C and C++, an example, the documents, and the compiler of modules.
+const BESIDE: [&str; 5] = [
+    "tests/languages/c.rs",
+    "tests/languages/compiler.rs",
+    "tests/languages/cpp.rs",
+    "tests/languages/tiled_matmul.rs",
+    "tests/repository/docs.rs",
+];
+
 /// The result of a run.
 #[derive(Default)]
 pub struct Count {
@@ -29,31 +38,27 @@ pub struct Count {
     pub failure: Option<String>,
 }
 
-/// Why no test can run, or None.
-pub fn missing() -> Option<String> {
-    (!exists("tests/cuda_device.rs")).then(|| "there is no tests/cuda_device.rs".to_owned())
-}
-
 /// Runs the tests with `count` seeds from `first` on, until one fails.
 pub fn run(first: u64, count: u64) -> Done<Count> {
     let driver = sim::stage()?;
-    let programs = build()?;
+    let targets = ["gpu", "languages", "repository"].map(|name| ["--test", name]);
+    let programs = programs::build(&mut programs::of_packages(targets.as_flattened()))?;
     let mut sum = Count::default();
     for seed in first..first + count {
         // The C programs are compiled in each run and run under valgrind, so they run with one seed only.
-        let is_due = |program: &Program| seed == first || program.name.starts_with("tests/cuda_");
+        let is_due = |test: &Test| seed == first || test.file.starts_with(GPU);
         let set_up = |test: &mut Command| {
             test.env("LD_LIBRARY_PATH", &driver).env("TENURE_TEST_DEVICE", "sim");
             test.env("TENURE_SIM_SEED", seed.to_string());
         };
         println!("seed {seed}");
-        let ended = programs::run(&programs, |program, test| is_due(program) && is_chosen(program, test), set_up);
+        let ended = programs::run(&programs, |_, test| is_due(test) && is_chosen(test), set_up);
         for test in &ended {
             match &test.outcome {
                 Outcome::Passed => sum.passed += 1,
                 Outcome::Ignored(why) => {
                     sum.ignored += 1;
-                    println!("{}: {}: ignored, {why}", test.program, test.test);
+                    println!("{}: {}: ignored, {why}", test.file, test.test);
                 }
                 Outcome::Failed(_) => sum.failed += 1,
             }
@@ -61,15 +66,16 @@ pub fn run(first: u64, count: u64) -> Done<Count> {
         let failed = ended.iter().find(|test| matches!(test.outcome, Outcome::Failed(_)));
         sum.failure = failed.map(|test| {
             let repeat = format!("cargo xtask test --sim --seed {seed}");
-            format!("{}: {} fails with seed {seed}: {repeat}", test.program, test.test)
+            format!("{}: {} fails with seed {seed}: {repeat}", test.file, test.test)
         });
         if sum.failure.is_some() {
             return Ok(sum);
         }
-        // A program without a passed test did not run on the simulator.
-        for program in programs.iter().filter(|program| program.name.starts_with("tests/cuda_")) {
-            if !ended.iter().any(|test| test.program == program.name && matches!(test.outcome, Outcome::Passed)) {
-                return Err(format!("{}: no test of it ran on the simulated driver", program.name));
+        // A file without a passed test did not run on the simulator.
+        let ran: BTreeSet<&str> = ended.iter().map(|test| test.file.as_str()).collect();
+        for file in ran.into_iter().filter(|file| file.starts_with(GPU)) {
+            if !ended.iter().any(|test| test.file == file && matches!(test.outcome, Outcome::Passed)) {
+                return Err(format!("{file}: no test of it ran on the simulated driver"));
             }
         }
         if seed % 50 == 0 {
@@ -107,25 +113,9 @@ fn finish(sum: Count, seeds: u64) -> Done {
     sum.failure.map_or(Ok(()), Err)
 }
 
-/// Builds the CUDA tests, and the programs that run the C and C++ tests.
-fn build() -> Done<Vec<Program>> {
-    let names = named("tests", "cuda_", ".rs")?;
-    let mut build = cargo();
-    build.args(["test", "--locked"]).args(BESIDE.iter().flat_map(|name| ["--test", name]));
-    build.args(names.iter().flat_map(|name| ["--test", name.trim_end_matches(".rs")]));
-    let programs = programs::build(&mut build, "")?;
-    if programs.len() == names.len() + BESIDE.len() {
-        Ok(programs)
-    } else {
-        Err(format!("cargo named {} programs, not {}", programs.len(), names.len() + BESIDE.len()))
-    }
-}
-
 /// Whether a test is one of GPUs. C++ under valgrind is left out: it takes minutes and finds nothing more.
-fn is_chosen(program: &Program, test: &str) -> bool {
-    match program.name.as_str() {
-        "tests/c.rs" | "tests/compiler.rs" | "tests/docs.rs" | "tests/tiled_matmul.rs" => test.contains("cuda"),
-        "tests/cpp.rs" => test.contains("cuda") && !test.contains("valgrind"),
-        _ => true,
-    }
+fn is_chosen(test: &Test) -> bool {
+    let is_beside = BESIDE.contains(&test.file.as_str()) && test.name.contains("cuda");
+    let is_slow = test.file.ends_with("/cpp.rs") && test.name.contains("valgrind");
+    test.file.starts_with(GPU) || is_beside && !is_slow
 }

@@ -3,11 +3,33 @@
 //! Promise: `target/dist/lib` has `libtenure.so.0`, the link `libtenure.so` and `libtenure.a`, from one build with link-time optimisation.
 //! Cargo drops that optimisation silently when the same build makes the rlib too. Beside them lies `libtenure_malloc.so`, which is only
 //! preloaded. `bin` has the program `tenure`, and `share` its completions and its pages for man. A cross build for aarch64 is staged in
-//! `target/dist-aarch64` likewise.
+//! `target/dist-aarch64` likewise. A run of the tests can choose the libraries that it has built for itself instead.
 
-use crate::malloc;
 use crate::tools::{Done, cargo, command, copy, copy_all, io, link, root, run};
+use crate::{malloc, programs};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// Which build of this machine's libraries the commands use.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Build {
+    /// As they are shipped, with link-time optimisation, in `target/dist`.
+    Shipped,
+    /// Those of the tests, which a run of the tests has built already, in `target/dist-tested`.
+    Tested,
+}
+
+static BUILD: OnceLock<Build> = OnceLock::new();
+
+/// Decides for the whole run; the first decision counts.
+pub fn choose(build: Build) {
+    let _ = BUILD.set(build);
+}
+
+/// The build that the commands use: what is shipped, unless something else was chosen.
+pub fn chosen() -> Build {
+    *BUILD.get_or_init(|| Build::Shipped)
+}
 
 /// What files are built for.
 #[derive(Clone, Copy)]
@@ -52,7 +74,12 @@ pub fn libraries() -> Done<PathBuf> {
 impl Machine {
     /// The folder of the staged libraries and headers.
     pub fn folder(self) -> PathBuf {
-        self.folder_like("target/dist")
+        self.folder_like(if self.is_tested() { "target/dist-tested" } else { "target/dist" })
+    }
+
+    /// Whether the files are those of the tests.
+    pub fn is_tested(self) -> bool {
+        self.triple.is_none() && chosen() == Build::Tested
     }
 
     /// A folder for built files. For another machine it has the processor's name behind its own.
@@ -71,6 +98,12 @@ impl Machine {
     pub fn program(self) -> Done<PathBuf> {
         let bin = self.folder().join("bin");
         io(&bin, std::fs::create_dir_all(&bin))?;
+        if self.is_tested() {
+            // What builds a test of the program builds the program.
+            run(programs::of_packages(&["--test", "command"]).args(["--quiet", "--no-run"]))?;
+            replace(&root().join("target/debug").join(PROGRAM), &bin, PROGRAM)?;
+            return Ok(bin.join(PROGRAM));
+        }
         eprintln!("building {PROGRAM} with link-time optimisation: minutes, where much has changed");
         // In a folder of its own: the library with all its kinds must not replace those that other builds made alone.
         let built = self.build(
@@ -101,6 +134,14 @@ impl Machine {
     /// The shared and the static library. Returns the path of the shared one.
     pub fn libraries(self) -> Done<PathBuf> {
         let library = self.library_folder()?;
+        if self.is_tested() {
+            run(programs::of_packages(&["--test", "repository"]).args(["--quiet", "--no-run"]))?;
+            let built = root().join("target/debug/deps");
+            replace(&built.join("libtenure.a"), &library, "libtenure.a")?;
+            replace(&built.join("libtenure.so"), &library, "libtenure.so.0")?;
+            link("libtenure.so.0", &library.join("libtenure.so"))?;
+            return Ok(library.join("libtenure.so.0"));
+        }
         eprintln!("building the libraries with link-time optimisation: minutes, where much has changed");
         // In a folder of its own: other builds make the rlib too, and would replace these.
         let built =

@@ -108,7 +108,7 @@ struct Places {
     library: PathBuf,
 }
 
-/// The Python of the environment with the tools of PyPI, which tests/zig.rs uses too.
+/// The Python of the environment with the tools of PyPI, which tests/languages/zig.rs uses too.
 pub fn environment() -> Done<PathBuf> {
     python::prepared("target/header-tools/venv", REQUIREMENTS, read(REQUIREMENTS)?)
 }

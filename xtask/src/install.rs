@@ -255,7 +255,7 @@ fn as_documented(build: &Path) -> Done<usize> {
     io(&home, std::fs::write(home.join("first.c"), block("c")?))?;
     let mut shell = command("sh");
     shell.args(["-e", "-c", &block("sh")?]).env("HOME", &home).env_remove("LD_LIBRARY_PATH").current_dir(&home);
-    // tests/docs.rs compares its output with the guide.
+    // tests/repository/docs.rs compares its output with the guide.
     run(&mut shell).map(|()| 1)
 }
 

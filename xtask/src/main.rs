@@ -3,7 +3,6 @@
 //! Each command is a module of the library, or a package of its own.
 
 use std::process::ExitCode;
-use xtask::gate::Extent;
 use xtask::{
     bundle, cuda, demo, diagram, dist, doc, fuzz, gate, header_tools, install, malloc, page, ptx, python, release, run,
     setup, sim, sim_install, sim_peers, site, target, tools,
@@ -12,8 +11,10 @@ use xtask::{
 const HELP: &str = "\
 cargo xtask <command>
 
-  test [--fast|--all]   all checks, with a summary; --fast: Rust, C and header, without valgrind and sanitizers;
-                        --all: a missing tool is a failure
+  test [--timings]      does the library work here: tests of Rust, C, C++, Python, header and documents, with a summary
+  test --all [--timings]
+                        all checks; a missing tool is a failure. --timings writes what each stage cost to target/timings.tsv
+  test NAME ..          what a name touches: a stage of the summary, the id of a row, a path, or a part of a test's name
   test --peers          also the Python tests with the large libraries (PyTorch: a first download of 3 GB), and sim-peers
   test --sim [SEEDS | --seed SEED]
                         the tests of GPUs on the simulated driver: with 3 seeds, with SEEDS seeds, or with one seed
@@ -92,13 +93,11 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
-        ["test"] => gate::run(Extent::Normal),
-        ["test", "--fast"] => gate::run(Extent::Fast),
-        ["test", "--all"] => gate::run(Extent::All),
         ["test", "--peers"] => gate::peers(),
         ["test", "--target", name] => target::main(name, false),
         ["test", "--target", name, "--all"] => target::main(name, true),
         ["test", "--sim", rest @ ..] => cuda::main(rest),
+        ["test", rest @ ..] => gate::run(rest),
         ["interop", rest @ ..] => interop(rest),
         ["borrowing"] => borrowing(),
         ["header"] | ["header", "--check"] => tools::package("xtask-header", &arguments[1..]),

@@ -11,69 +11,96 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tenure_harness::{Outcome, RUNNER, command_by, in_parallel, run_one};
 
+/// The packages with the library and with what the tests are made of. Each build of tests names all of them: cargo unites the features of the
+/// packages that a build names, and would compile the library once more for any other set.
+const PACKAGES: [&str; 5] = ["tenure", "tenure-command", "tenure-event-log", "tenure-harness", "tenure-cuda-sim"];
+
+/// A `cargo test` that builds these targets of the packages: `--lib`, `--test NAME`.
+pub fn of_packages(targets: &[&str]) -> Command {
+    let mut test = tools::cargo();
+    test.args(["test", "--locked"]).args(PACKAGES.iter().flat_map(|package| ["--package", package])).args(targets);
+    test
+}
+
+/// A test of a program.
+pub struct Test {
+    /// The name by which the program runs it, with its modules.
+    pub name: String,
+    /// The path of its source in the repository: "tests/library/pool.rs", or "src/lib.rs" for unit tests.
+    pub file: String,
+}
+
 /// A program with tests.
 pub struct Program {
-    /// The path of its source in the repository: "tests/pool.rs", or "src/lib.rs" for unit tests.
+    /// The path of its source in the repository: "tests/library/main.rs".
     pub name: String,
     path: PathBuf,
     /// The emulator that runs it, and its arguments; empty: it runs by itself.
     pub runner: &'static str,
     /// The folder in which its tests start: that of the package.
     folder: PathBuf,
-    /// How many tests run only on request (`#[ignore]`).
-    on_request: usize,
-    tests: Vec<String>,
+    tests: Vec<Test>,
 }
 
 /// How a test ended.
 pub struct Ended {
-    /// The program's name.
-    pub program: String,
+    /// The path of its source in the repository.
+    pub file: String,
     /// The test's name.
     pub test: String,
     /// Whether it passed, or why not.
     pub outcome: Outcome,
     /// How long it took.
     pub took: Duration,
+    /// Its processor time.
+    pub processor: Duration,
 }
 
-/// Builds the programs of `test`, a `cargo test`, and lists their tests. `package` is the folder of the package.
-pub fn build(test: &mut Command, package: &str) -> Done<Vec<Program>> {
-    build_for(test, package, "")
+/// Builds the programs of `test`, a `cargo test`, and lists their tests.
+pub fn build(test: &mut Command) -> Done<Vec<Program>> {
+    build_for(test, "")
 }
 
 /// As [`build`], for a processor that `runner` emulates.
-pub fn build_for(test: &mut Command, package: &str, runner: &'static str) -> Done<Vec<Program>> {
+pub fn build_for(test: &mut Command, runner: &'static str) -> Done<Vec<Program>> {
     let mut programs = Vec::new();
-    let built = tools::lines(plainly(test.arg("--no-run")), |line| {
-        // "Executable tests/cuda_stream.rs (target/debug/deps/cuda_stream-0123456789abcdef)", "Executable unittests src/lib.rs (...)"
-        if let Some((name, path)) = line.trim().strip_prefix("Executable ").and_then(|rest| rest.split_once(" (")) {
-            let name = name.trim_start_matches("unittests ");
-            programs.push(Program {
-                name: if package.is_empty() { name.to_owned() } else { format!("{package}/{name}") },
-                path: root().join(path.trim_end_matches(')')),
-                runner,
-                folder: root().join(package),
-                on_request: 0,
-                tests: Vec::new(),
-            });
-        } else {
-            println!("{line}");
-        }
-    })?;
+    let built =
+        tools::lines(plainly(test.args(["--no-run", "--message-format", "json-render-diagnostics"])), |line| {
+            match serde_json::from_str(line) {
+                Ok(message) => programs.extend(Program::of(&message, runner)),
+                Err(_) => println!("{line}"),
+            }
+        })?;
     if !built || programs.is_empty() {
         return Err("the tests cannot be built, see above".to_owned());
     }
     for program in &mut programs {
-        program.tests = program.list(&[])?;
         let asked_for = program.list(&["--ignored"])?;
-        program.on_request = asked_for.len();
-        program.tests.retain(|test| !asked_for.contains(test));
+        let names = program.list(&[])?.into_iter().filter(|name| !asked_for.contains(name));
+        program.tests = names.map(|name| Test { file: source_of(&program.name, &name), name }).collect();
     }
     Ok(programs)
 }
 
+/// The source of a test. Programs of several files have a module for each, beside `main.rs`.
+fn source_of(program: &str, test: &str) -> String {
+    match (program.strip_suffix("main.rs"), test.split_once("::")) {
+        (Some(folder), Some((module, _))) => format!("{folder}{module}.rs"),
+        _ => program.to_owned(),
+    }
+}
+
 impl Program {
+    /// The program with tests that a message of cargo names.
+    fn of(message: &serde_json::Value, runner: &'static str) -> Option<Program> {
+        let (root, text) = (root(), |value: &serde_json::Value| value.as_str().map(PathBuf::from));
+        let path = text(&message["executable"]).filter(|_| message["profile"]["test"] == true)?;
+        let source = text(&message["target"]["src_path"])?;
+        let name = source.strip_prefix(&root).ok()?.to_str()?.to_owned();
+        let folder = text(&message["manifest_path"])?.parent()?.to_owned();
+        Some(Program { name, path, runner, folder, tests: Vec::new() })
+    }
+
     fn command(&self) -> Command {
         let mut command = command_by(self.runner, &self.path);
         command.current_dir(&self.folder).env(RUNNER, self.runner);
@@ -89,46 +116,46 @@ impl Program {
 /// Runs the tests that `chosen` accepts by program and name; `set_up` prepares each process. Prints failures at once.
 pub fn run(
     programs: &[Program],
-    chosen: impl Fn(&Program, &str) -> bool,
+    chosen: impl Fn(&Program, &Test) -> bool,
     set_up: impl Fn(&mut Command) + Sync,
 ) -> Vec<Ended> {
-    let tests: Vec<(&Program, &String)> = programs
+    let tests: Vec<(&Program, &Test)> = programs
         .iter()
         .flat_map(|program| program.tests.iter().map(move |test| (program, test)))
         .filter(|(program, test)| chosen(program, test))
         .collect();
     let mut left: BTreeMap<&str, usize> = BTreeMap::new();
-    tests.iter().for_each(|(program, _)| *left.entry(&program.name).or_default() += 1);
+    tests.iter().for_each(|(_, test)| *left.entry(&test.file).or_default() += 1);
     let state = Mutex::new((left, Vec::new()));
     in_parallel(tests.len(), cores(), |at| {
         let (program, test) = tests[at];
         let mut process = program.command();
         process.env_remove("LD_LIBRARY_PATH").env("RUST_BACKTRACE", "0");
         set_up(&mut process);
-        let (outcome, took) = run_one(&mut process, test);
+        let (outcome, ended) = run_one(&mut process, &test.name);
+        let (took, processor) = ended.map_or_else(Default::default, |ended| (ended.took, ended.processor));
         let (left, ended) = &mut *state.lock().expect("no panic while it is held");
         if let Outcome::Failed(text) = &outcome {
-            println!("---- FAILED: {}: {test}\n{}\n----", program.name, text.trim_end());
+            println!("---- FAILED: {}: {}\n{}\n----", test.file, test.name, text.trim_end());
         }
-        ended.push(Ended { program: program.name.clone(), test: test.clone(), outcome, took });
-        let more = left.get_mut(program.name.as_str()).expect("counted above");
+        ended.push(Ended { file: test.file.clone(), test: test.name.clone(), outcome, took, processor });
+        let more = left.get_mut(test.file.as_str()).expect("counted above");
         *more -= 1;
         if *more == 0 {
-            println!("{}", summary(program, ended));
+            println!("{}", summary(&test.file, ended));
         }
     });
     state.into_inner().expect("no panic while it is held").1
 }
 
-/// Prints the line of a program whose tests are done.
-fn summary(program: &Program, ended: &[Ended]) -> String {
-    let own = || ended.iter().filter(|ended| ended.program == program.name);
+/// The line of a file whose tests are done.
+fn summary(file: &str, ended: &[Ended]) -> String {
+    let own = || ended.iter().filter(|ended| ended.file == file);
     let count = |kind: fn(&Outcome) -> bool| own().filter(|ended| kind(&ended.outcome)).count();
-    let mut text = format!("{}: {} passed", program.name, count(|outcome| matches!(outcome, Outcome::Passed)));
+    let mut text = format!("{file}: {} passed", count(|outcome| matches!(outcome, Outcome::Passed)));
     for (number, word) in [
         (count(|outcome| matches!(outcome, Outcome::Failed(_))), "FAILED"),
         (count(|outcome| matches!(outcome, Outcome::Ignored(_))), "ignored"),
-        (program.on_request, "on request only"),
     ] {
         if number > 0 {
             text.push_str(&format!(", {number} {word}"));

@@ -1,7 +1,7 @@
 //! `cargo xtask ptx`: compiles CUDA kernels to PTX, which is committed.
 //!
 //! Promise: the compiler is pinned, so the PTX is the same on every machine. Its first lines name the command, the compiler with its options,
-//! and a hash of the source and of the headers that it includes; tests/kernel_{source,header}.rs and tests/tiled_matmul.rs compare the hash.
+//! and a hash of the source and of the headers that it includes; tests/kernel_{source,header}.rs and tests/languages/tiled_matmul.rs compare the hash.
 //! `--check` compiles again and compares every byte. Both run the PTX by an interpreter, and have ptxas compile it for each generation of
 //! GPUs.
 

@@ -132,10 +132,11 @@ pub fn build_wheel(machine: Machine) -> Done<PathBuf> {
     copy(&machine.folder().join("lib/libtenure.so.0"), &package.join("libtenure.so.0"))?;
     torch_shim(machine, &package)?;
     script(machine)?;
-    let wheels = machine.folder_like("target/wheels");
+    let wheels = machine.folder_like(if machine.is_tested() { "target/wheels-tested" } else { "target/wheels" });
     let _ = std::fs::remove_dir_all(&wheels); // so that the folder has exactly one wheel
     let mut maturin = cargo_environment(&python);
-    maturin.args(["-m", "maturin", "build", "--quiet", "--release", "--locked"]);
+    let profile = if machine.is_tested() { "dev" } else { "release" };
+    maturin.args(["-m", "maturin", "build", "--quiet", "--profile", profile, "--locked"]);
     maturin.args(["--compatibility", "manylinux_2_34", "--manifest-path"]).arg(root().join(PACKAGE).join("Cargo.toml"));
     match machine.triple {
         None => maturin.arg("--interpreter").arg(&python),

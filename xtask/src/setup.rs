@@ -2,7 +2,7 @@
 //!
 //! The list is `.ci/tools`, which `.ci/run` reads too.
 
-use crate::tools::{Done, command, exists};
+use crate::tools::{Done, command};
 
 const TOOLS: &str = include_str!("../../.ci/tools");
 
@@ -64,20 +64,13 @@ pub fn check() -> Done {
 }
 
 /// Printed at the start of the tests: which checks will be skipped, and how long the tests take.
-pub fn announce(fast: bool) {
+pub fn announce(all: bool) {
     let missing = missing();
     if !missing.is_empty() {
         print(&missing);
     }
+    let minutes = if all { 35 } else { 10 };
     println!(
-        "{}\n",
-        match (exists("target/venv"), fast) {
-            (_, true) => "on two cores this takes 3 minutes; the first time takes longer, to build",
-            (true, false) => "on two cores this takes up to 20 minutes; --fast takes 3",
-            (false, false) => {
-                "on two cores this takes up to 20 minutes; the first time takes longer, to build everything and to download \
-             Python packages (1 GB); --fast takes 3"
-            }
-        }
+        "on two cores this takes about {minutes} minutes the first time, and less when all is built and downloaded\n"
     );
 }

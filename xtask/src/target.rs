@@ -4,7 +4,7 @@
 //! left out by name, with the reason. Without `--all`, the parts run that depend on the processor, the page size, the order of memory
 //! accesses or the C library, without the linear algebra of expressions, which takes most of the build. The gate runs these parts.
 
-use crate::programs::{self, Ended, Program};
+use crate::programs::{self, Ended, Program, Test};
 use crate::tools::{self, Done, cargo, command, root};
 use std::path::PathBuf;
 use std::process::Command;
@@ -18,8 +18,8 @@ struct Target {
     compilers: [&'static str; 2],
     /// The emulator and its arguments; empty: the programs run by themselves.
     runner: &'static str,
-    /// The programs of the usual run.
-    programs: &'static [&'static str],
+    /// The files of the usual run, below `tests`.
+    files: &'static [&'static str],
     /// The other page sizes that it is tested with: the runners.
     pages: &'static [&'static str],
     /// The Debian packages with all of this.
@@ -33,7 +33,15 @@ const TARGETS: &[Target] = &[
         compilers: ["aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++"],
         runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
         // Copies, pages, threads and their memory orders, the log, and C.
-        programs: &["blit", "blit_paths", "c", "events", "pool_threads", "stress", "stress_calls"],
+        files: &[
+            "blit",
+            "library/blit_paths",
+            "languages/c",
+            "library/events",
+            "library/pool_threads",
+            "library/stress",
+            "library/stress_calls",
+        ],
         // Not 64 KiB: most programs end by a fault there, as docs/porting.md says.
         pages: &["qemu-aarch64 -L /usr/aarch64-linux-gnu -p 16384"],
         packages: "gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user",
@@ -44,14 +52,14 @@ const TARGETS: &[Target] = &[
         compilers: ["musl-gcc", "musl-gcc"],
         runner: "",
         // Only what calls the C library: the processor is tested already.
-        programs: &["c", "events", "fork", "stress_calls"],
+        files: &["languages/c", "library/events", "library/fork", "library/stress_calls"],
         pages: &[],
         packages: "musl-tools",
     },
 ];
 
-/// Programs of the usual run that other page sizes concern. Not pool_threads, which ends by a fault there, for a reason that was not found.
-const OF_PAGES: &[&str] = &["tests/events.rs"];
+/// Files of the usual run that other page sizes concern. Not pool_threads, which ends by a fault there, for a reason that was not found.
+const OF_PAGES: &[&str] = &["tests/library/events.rs"];
 /// C tests of the usual run under an emulator, and those that other page sizes concern.
 const C: &[&str] = &[
     "c_abi",
@@ -76,13 +84,15 @@ const C_NOT_MUSL: &[&str] = &["c_checked", "c_events", "c_ipc", "c_ipc_lock", "c
 const C_LINALG: &[&str] = &["c_expr", "c_forms", "c_function_expr"];
 /// C tests that need no UMF, in contrast to `c_umf` and its versions, whose wheels are for x86-64 and glibc.
 const C_NO_UMF: &[&str] = &["c_umf_ipc", "c_umf_tables"];
-/// Programs that an emulator cannot run: the system reports the emulator's memory in place of theirs.
-const NOT_EMULATED: &[&str] = &["pool_pages", "pool_pressure", "pool_release", "pool_resident"];
+/// The file of the C tests.
+const C_FILE: &str = "tests/languages/c.rs";
+/// Files that an emulator cannot run: the system reports the emulator's memory in place of theirs.
+const NOT_EMULATED: &[&str] = &["pool_page_moves", "pool_pages", "pool_pressure", "pool_release", "pool_resident"];
 
-/// Programs that `--all` leaves out, and why.
+/// Files that `--all` leaves out, and why.
 const NOT_THERE: &[(&[&str], &str)] = &[
     (
-        &["arguments", "docs", "header", "layers", "python_layers", "rows", "symbols"],
+        &["arguments", "docs", "header", "kernel_source", "layers", "python_layers", "rows", "symbols", "versions"],
         "read the sources, or what is built of them for this machine",
     ),
     (
@@ -129,10 +139,10 @@ pub fn missing(name: &str) -> Option<String> {
 /// Builds and runs the tests of a target: a part of them, or all.
 pub fn run(name: &str, all: bool) -> Done<Vec<Ended>> {
     let target = target(name)?;
-    let mut built = programs::build_for(&mut build(target, all)?, "", target.runner)?;
+    let mut built = programs::build_for(&mut build(target, all)?, target.runner)?;
     let mut ended = programs::run(
         &built,
-        |program, test| if all { is_there(program, test) } else { usual(program, test) },
+        |program, test| if all { is_there(program, test) } else { usual(target, program, test) },
         |test| set_up(test, target, all),
     );
     for pages in target.pages {
@@ -155,7 +165,10 @@ fn build(target: &Target, all: bool) -> Done<Command> {
     test.args(["test", "--locked", "--target", target.triple]);
     if !all {
         test.args(["--no-default-features", "--target-dir", "target/no-linalg"]);
-        test.args(target.programs.iter().flat_map(|program| ["--test", program]));
+        let mut programs: Vec<&str> = target.files.iter().filter_map(|file| file.split('/').next()).collect();
+        programs.sort();
+        programs.dedup();
+        test.args(programs.iter().flat_map(|program| ["--test", program]));
     }
     let shouted = target.triple.to_uppercase().replace('-', "_");
     test.env(format!("CARGO_TARGET_{shouted}_LINKER"), target.compilers[0]);
@@ -190,28 +203,37 @@ fn set_up(test: &mut Command, target: &Target, all: bool) {
 }
 
 /// Whether a test is one of the usual run. Without an emulator the C tests are, each in one way.
-fn usual(program: &Program, test: &str) -> bool {
-    let checks = test.ends_with("_with_checks");
-    match program.name.as_str() {
-        "tests/c.rs" if !program.runner.is_empty() => C.contains(&test),
-        "tests/c.rs" => is_there(program, test) && !checks && !C_NOT_MUSL.contains(&test) && !C_LINALG.contains(&test),
-        _ => is_there(program, test),
-    }
+fn usual(target: &Target, program: &Program, test: &Test) -> bool {
+    let c = c_test(test);
+    let checks = c.ends_with("_with_checks");
+    let is_file = target.files.iter().any(|file| test.file == format!("tests/{file}.rs"));
+    let is_c = if program.runner.is_empty() {
+        !checks && !C_NOT_MUSL.contains(&c) && !C_LINALG.contains(&c)
+    } else {
+        C.contains(&c)
+    };
+    is_file && is_there(program, test) && (test.file != C_FILE || is_c)
 }
 
 /// Whether other page sizes concern a test.
-fn of_pages(program: &Program, test: &str) -> bool {
-    if program.name == "tests/c.rs" { C_OF_PAGES.contains(&test) } else { OF_PAGES.contains(&program.name.as_str()) }
+fn of_pages(_: &Program, test: &Test) -> bool {
+    if test.file == C_FILE { C_OF_PAGES.contains(&c_test(test)) } else { OF_PAGES.contains(&test.file.as_str()) }
+}
+
+/// The name of a C test, without its module.
+fn c_test(test: &Test) -> &str {
+    test.name.trim_start_matches("c::")
 }
 
 /// Whether a test is one of all that the target has.
-fn is_there(program: &Program, test: &str) -> bool {
-    let name = program.name.trim_start_matches("tests/").trim_end_matches(".rs");
-    let checked = ["_valgrind", "_sanitizers"].iter().any(|end| test.ends_with(end));
-    let refused = !program.runner.is_empty() && (NOT_EMULATED.contains(&name) || C_NOT_EMULATED.contains(&test));
-    let plain = test.trim_end_matches("_with_checks");
-    let umf = test.starts_with("c_umf") && !C_NO_UMF.contains(&plain);
-    !refused && !checked && !umf && !NOT_THERE.iter().any(|(programs, _)| programs.contains(&name))
+fn is_there(program: &Program, test: &Test) -> bool {
+    let name = test.file.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
+    let c = c_test(test);
+    let checked = ["_valgrind", "_sanitizers"].iter().any(|end| c.ends_with(end));
+    let refused = !program.runner.is_empty() && (NOT_EMULATED.contains(&name) || C_NOT_EMULATED.contains(&c));
+    let plain = c.trim_end_matches("_with_checks");
+    let umf = c.starts_with("c_umf") && !C_NO_UMF.contains(&plain);
+    !refused && !checked && !umf && !NOT_THERE.iter().any(|(files, _)| files.contains(&name))
 }
 
 /// `cargo xtask test --target`: runs the tests, and prints the counts.
@@ -222,7 +244,7 @@ pub fn main(name: &str, all: bool) -> Done {
     NOT_THERE
         .iter()
         .filter(|_| all)
-        .for_each(|(programs, why)| println!("left out, because they {why}: {}", programs.join(", ")));
+        .for_each(|(files, why)| println!("left out, because they {why}: {}", files.join(", ")));
     let ended = run(name, all)?;
     let count = |kind: fn(&Outcome) -> bool| ended.iter().filter(|ended| kind(&ended.outcome)).count();
     let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));

@@ -1,4 +1,4 @@
-// checked.cpp - accesses that no guard allows, one for each argument; tests/cpp.rs runs them with TENURE_CHECK=1 (CK-1 to CK-4).
+// checked.cpp - accesses that no guard allows, one for each argument; tests/languages/cpp.rs runs them with TENURE_CHECK=1 (CK-1 to CK-4).
 #include "check.hpp"
 
 #include <algorithm>

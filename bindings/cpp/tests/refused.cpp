@@ -1,6 +1,6 @@
 // refused.cpp - misuse that does not compile.
 //
-// tests/cpp.rs compiles each line that ends in `// REFUSED: reason` by itself, and the compiler must reject it with that reason. Without
+// tests/languages/cpp.rs compiles each line that ends in `// REFUSED: reason` by itself, and the compiler must reject it with that reason. Without
 // all these lines the file compiles, so nothing else is wrong with it.
 #include "tenure.hpp"
 

@@ -3,7 +3,7 @@
 //! Contract: nothing of the library is linked in. Every call goes through the shared object, so a handle made here is the same handle in C
 //! code of the same process. Hot code is here; plain result types and exception classes are Python (`python/tenure/`).
 //!
-//! Layers, each uses only the ones below it, and no files depend on each other in a cycle (`tests/python_layers.rs`):
+//! Layers, each uses only the ones below it, and no files depend on each other in a cycle (`tests/repository/python_layers.rs`):
 //!
 //! | layer | what |
 //! |---|---|

@@ -13,7 +13,7 @@
 //! | `file` | opening and reading of files |
 //! | `open` | arrays of tensors |
 //!
-//! Tests: tests/safetensors.rs, and the tests of the Python package against the Python package `safetensors`.
+//! Tests: tests/library/safetensors.rs, and the tests of the Python package against the Python package `safetensors`.
 
 mod file;
 

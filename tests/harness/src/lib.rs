@@ -8,7 +8,7 @@
 
 mod process;
 
-pub use process::{Ended, Printed, output, wait, watch};
+pub use process::{Ended, Printed, output, processor_of_children, wait, watch};
 pub use tenure_harness_attribute::test;
 
 use std::any::Any;
@@ -130,9 +130,11 @@ pub fn main_with(made: Vec<Trial>) -> ExitCode {
     let mut tests = registered();
     tests.extend(made);
     tests.sort_by(|a, b| a.name.cmp(&b.name));
-    if let Ok(name) = std::env::var(RUN)
-        && let Some(test) = tests.iter().find(|test| test.name == name)
-    {
+    if let Ok(name) = std::env::var(RUN) {
+        let Some(test) = find(&tests, &name) else {
+            eprintln!("no test {name}, or several");
+            return ExitCode::from(PANICKED);
+        };
         // A program that the test starts must not run the test too, even if it is this program: it would recurse without end.
         // SAFETY: the process has only this thread.
         unsafe { std::env::remove_var(RUN) };
@@ -146,6 +148,14 @@ pub fn main_with(made: Vec<Trial>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     run_all(&tests, &arguments, all - tests.len())
+}
+
+/// The test of a name, which may lack the modules in front of it if no other test has that name.
+fn find<'a>(tests: &'a [Trial], name: &str) -> Option<&'a Trial> {
+    let is_last = |test: &&Trial| test.name.strip_suffix(name).is_some_and(|modules| modules.ends_with("::"));
+    let mut last = tests.iter().filter(is_last);
+    let only = last.next().filter(|_| last.next().is_none());
+    tests.iter().find(|test| test.name == name).or(only)
 }
 
 /// Runs one test in this process.
@@ -183,15 +193,15 @@ pub fn command_by(runner: &str, path: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// This program, with arguments that run one of its tests in that process.
+/// This program, with arguments that run one of its tests in that process. The name may lack the modules in front of it.
 pub fn again(test: &str) -> Command {
     let mut program = command(std::env::current_exe().expect("a program knows its own path"));
     program.env(RUN, test);
     program
 }
 
-/// Runs one test of a program in a process of its own. The program may use libtest.
-pub fn run_one(program: &mut Command, name: &str) -> (Outcome, Duration) {
+/// Runs one test of a program in a process of its own. The program may use libtest. None: it could not be started.
+pub fn run_one(program: &mut Command, name: &str) -> (Outcome, Option<Ended>) {
     program.env(RUN, name).args([name, "--exact", "--nocapture"]);
     let mut text = String::new();
     let ended = watch(program, limit(), |line| {
@@ -200,7 +210,7 @@ pub fn run_one(program: &mut Command, name: &str) -> (Outcome, Duration) {
     });
     let ended = match ended {
         Ok(ended) => ended,
-        Err(why) => return (Outcome::Failed(format!("{program:?}: {why}")), Duration::ZERO),
+        Err(why) => return (Outcome::Failed(format!("{program:?}: {why}")), None),
     };
     let outcome = match ended.status {
         None => Outcome::Failed(format!("{text}hung: not done after {} s, and killed", limit().as_secs())),
@@ -217,7 +227,7 @@ pub fn run_one(program: &mut Command, name: &str) -> (Outcome, Duration) {
         }
         Some(status) => Outcome::Failed(format!("{text}{status}")),
     };
-    (outcome, ended.took)
+    (outcome, Some(ended))
 }
 
 /// Passes the numbers below `count` to `work`, on several threads.

@@ -1,7 +1,7 @@
 //! Programs with a time limit, at which a program is killed with its child processes.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread::JoinHandle;
@@ -16,6 +16,8 @@ pub struct Ended {
     pub status: Option<ExitStatus>,
     /// How long it ran.
     pub took: Duration,
+    /// The processor time of it and of those child processes that it waited for.
+    pub processor: Duration,
 }
 
 impl Ended {
@@ -41,7 +43,7 @@ pub fn watch(command: &mut Command, limit: Duration, mut line: impl FnMut(&str))
     let child = command.spawn();
     // The command keeps the write ends of the pipe, which would never close.
     command.stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = child?;
+    let child = child?;
     let group = child.id() as i32;
     let (sender, lines) = channel();
     let reading = std::thread::spawn(move || {
@@ -70,7 +72,7 @@ pub fn watch(command: &mut Command, limit: Duration, mut line: impl FnMut(&str))
     };
     // SAFETY: the leader is not reaped yet, so the number still belongs to its group.
     unsafe { libc::kill(-group, libc::SIGKILL) };
-    let status = child.wait()?;
+    let (status, processor) = reap(group)?;
     let took = start.elapsed();
     // The pipe is closed now, unless a process left the group; that process is not waited for.
     while let Ok(text) = lines.recv_timeout(Duration::from_secs(1)) {
@@ -79,7 +81,35 @@ pub fn watch(command: &mut Command, limit: Duration, mut line: impl FnMut(&str))
     if reading.is_finished() {
         let _ = reading.join();
     }
-    Ok(Ended { status: (!at_limit).then_some(status), took })
+    Ok(Ended { status: (!at_limit).then_some(status), took, processor })
+}
+
+/// Waits for a child that nothing else waits for. Returns its status and its processor time.
+fn reap(child: i32) -> io::Result<(ExitStatus, Duration)> {
+    // SAFETY: plain data, for which zero is valid.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let mut status = 0;
+    // SAFETY: waits for our own child; both outputs are writable.
+    while unsafe { libc::wait4(child, &mut status, 0, &mut usage) } != child {
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    Ok((ExitStatus::from_raw(status), time(usage.ru_utime) + time(usage.ru_stime)))
+}
+
+/// The processor time of all child processes that this process has waited for, and of theirs.
+pub fn processor_of_children() -> Duration {
+    // SAFETY: plain data, for which zero is valid.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the output is writable.
+    unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) };
+    time(usage.ru_utime) + time(usage.ru_stime)
+}
+
+fn time(value: libc::timeval) -> Duration {
+    Duration::new(value.tv_sec as u64, value.tv_usec as u32 * 1000)
 }
 
 /// Whether a child ended; it still has to be reaped.

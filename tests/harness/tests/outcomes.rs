@@ -31,6 +31,25 @@ fn cannot_run() {
     skip("on purpose");
 }
 
+mod module {
+    use tenure_harness::test;
+
+    #[test]
+    #[ignore = "for a_test_is_found_without_its_modules"]
+    fn of_a_module() {}
+
+    #[test]
+    #[ignore = "for a_test_is_found_without_its_modules"]
+    fn passes() {}
+}
+
+#[test]
+fn a_test_is_found_without_its_modules() {
+    let ends_well = |name: &str| tenure_harness::again(name).output().unwrap().status.success();
+    assert!(ends_well("of_a_module") && ends_well("module::of_a_module") && ends_well("passes"));
+    assert!(!ends_well("a_module") && !ends_well("module"), "part of a name is no name");
+}
+
 /// A test that starts its own program, which must not run that test again without end.
 #[test]
 fn a_program_that_a_test_starts_is_no_test() {
@@ -53,7 +72,7 @@ fn outcomes_are_told() {
         "test hangs ... FAILED",
         "hung: not done after 2 s, and killed",
         "test cannot_run ... ignored, on purpose",
-        "test result: FAILED. 1 passed; 2 failed; 1 ignored; 0 measured; 2 filtered out",
+        "test result: FAILED. 1 passed; 2 failed; 1 ignored; 0 measured; 5 filtered out",
     ] {
         assert!(text.contains(line), "no \"{line}\" in\n{text}");
     }

@@ -1,6 +1,6 @@
 //! `cargo xtask soak pool`: a long random load on a pool, whose resident memory must not grow, with a plot.
 //!
-//! The load is `tests/pool_soak.rs`. The plot, `docs/soak.svg`, shows the memory at each second.
+//! The load is `tests/library/pool_soak.rs`. The plot, `docs/soak.svg`, shows the memory at each second.
 
 use plotters::prelude::*;
 use std::path::PathBuf;

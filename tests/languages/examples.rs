@@ -1,0 +1,78 @@
+//! The C programs of `examples/`, and those of several files in its folders, compile without warnings and print what the comment at their
+//! end shows.
+//!
+//! So do the Rust programs, which link the library as a crate.
+//!
+//! `examples/handover` is run by `cargo xtask demo`, the Python programs by the package's tests.
+
+use crate::support;
+use std::path::Path;
+use std::process::Command;
+use support::tools::{compiler, files, library, library_folder, output, read, root};
+use tenure_harness::{require, test};
+
+#[test]
+fn examples_print_what_they_say() {
+    require(&["gcc"]);
+    let programs: Vec<_> =
+        files("examples", ".c").into_iter().filter(|path| path.parent() == Some(Path::new("examples"))).collect();
+    assert!(!programs.is_empty(), "examples/ has no C program");
+    for program in programs {
+        let name = program.file_name().expect("a listed file has a name");
+        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("example_{}", name.to_string_lossy()));
+        let mut compile = compiler("c11");
+        compile.arg(name).arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display()));
+        compile.arg("-o").arg(&binary);
+        // By its bare name, which is part of the output.
+        output(compile.current_dir(root().join("examples"))).unwrap();
+        let printed = output(&mut Command::new(&binary)).unwrap();
+
+        compare(&program, &printed);
+    }
+}
+
+/// Programs of several files: `examples/<name>/main.c` is compiled with the other C files beside it and runs in their folder.
+#[test]
+fn programs_of_several_files_print_what_they_say() {
+    require(&["gcc"]);
+    let sources = files("examples", ".c");
+    let programs: Vec<_> =
+        sources.iter().filter(|path| path.file_name().is_some_and(|name| name == "main.c")).collect();
+    assert!(!programs.is_empty(), "examples/ has no folder with a main.c");
+    for program in programs {
+        let folder = program.parent().expect("a listed file lies in a folder");
+        let name = folder.file_name().expect("a folder below examples/ has a name").to_string_lossy();
+        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("example_{name}"));
+        let mut compile = compiler("c11");
+        compile
+            .arg("-O2")
+            .args(sources.iter().filter(|path| path.parent() == Some(folder)).filter_map(|path| path.file_name()));
+        compile.arg(library()).arg("-lm").arg(format!("-Wl,-rpath,{}", library_folder().display()));
+        compile.arg("-o").arg(&binary);
+        output(compile.current_dir(root().join(folder))).unwrap();
+        let printed = output(Command::new(&binary).current_dir(root().join(folder))).unwrap();
+        compare(program, &printed);
+    }
+}
+
+/// Checks that the program printed what the comment at its end shows.
+fn compare(program: &Path, printed: &str) {
+    let source = read(program);
+    let said = source.rsplit_once("/* It prints:\n").and_then(|(_, rest)| rest.split_once("*/"));
+    let (said, _) = said.unwrap_or_else(|| panic!("{program:?} does not end with what it prints"));
+    assert_eq!(printed.trim(), said.trim(), "{program:?} prints something else than it says");
+}
+
+#[test]
+fn rust_programs_print_what_they_say() {
+    let programs: Vec<_> =
+        files("examples", ".rs").into_iter().filter(|path| path.parent() == Some(Path::new("examples"))).collect();
+    assert!(!programs.is_empty(), "examples/ has no Rust program");
+    for program in programs {
+        let name = program.file_stem().expect("a listed file has a name");
+        let mut run = Command::new(env!("CARGO"));
+        run.args(["run", "--quiet", "--locked", "--example"]).arg(name).current_dir(root());
+        let printed = output(&mut run).unwrap();
+        compare(&program, &printed);
+    }
+}

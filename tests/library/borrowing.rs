@@ -1,0 +1,487 @@
+//! The tables of docs/borrowing.md, from what happens: each cell is a call that is made, whose report is checked against addresses, contents
+//! and holders, and then compared with the page. `cargo xtask borrowing` writes the page. The tables of GPUs are in `cuda_borrowing.rs`. The
+//! rules themselves are tested in `c-tests/{shared,function*}.c`, which have tables of their own.
+
+use crate::support;
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::ptr::null;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use support::capi::{
+    Handle, clone, delete_dlpack, export_dlpack, info, release, shared_info, shared_release, shared_set, shared_update,
+    transpose, unique,
+};
+use support::crossings::*;
+use support::tables;
+use tenure::ffi::expr;
+use tenure::types::*;
+use tenure_harness::test;
+
+/// Copies are counted for the whole process.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn creating_and_setting() {
+    let _turn = turn();
+    let host = Place::host();
+    tables::check(STORING_HEAD, &storing(&host));
+}
+
+#[test]
+fn reading() {
+    let _turn = turn();
+    let host = Place::host();
+    let flags = [0, TN_BORROW, TN_RAW, TN_RAW | TN_BORROW];
+    let rows: Vec<Vec<String>> = VALUES[..4]
+        .iter()
+        .map(|(name, make)| {
+            let value = Situation::of(make(&host).unwrap(), || ());
+            let variable = store(value.value, TN_REQUIRE_BORROW, null()).unwrap().0;
+            let mut row = vec![(*name).to_owned()];
+            row.extend(flags.iter().map(|flags| {
+                let (read, how) = get(variable, *flags).unwrap();
+                assert_eq!(elements(read), elements(value.value));
+                assert_eq!(address(read) == address(value.value), how.how == TN_ALIASED);
+                assert_eq!(can_write(&host, read), if how.how == TN_ALIASED { Err(TN_ERR_SHARED) } else { Ok(()) });
+                let (seen, flags) = (info(read), info(read).flags);
+                release(read).unwrap();
+                if how.how == TN_ALIASED {
+                    assert_eq!(seen.strides[..2], info(value.value).strides[..2]);
+                    return cell(&Ok(how));
+                }
+                assert!(flags & (TN_C_CONTIGUOUS | TN_F_CONTIGUOUS) != 0, "a copy has no gaps");
+                cell(&Ok(how)) + if flags & TN_C_CONTIGUOUS != 0 { " in C order" } else { " in F order" }
+            }));
+            shared_release(variable).unwrap();
+            row
+        })
+        .collect();
+    tables::check("| the value is | no flag | TN_BORROW | TN_RAW | TN_RAW with TN_BORROW |", &rows);
+}
+
+#[test]
+fn arguments() {
+    let _turn = turn();
+    let host = Place::host();
+    let mut rows = passing(&host);
+    // Two rows that need the function's own variable.
+    let of_variable = |name: &str, in_place: bool| {
+        let mut row = vec![name.to_owned()];
+        for flags in ARGUMENTS {
+            let variable = variable(&host);
+            let situation = Situation::of(peek(variable), move || shared_release(variable).unwrap());
+            let updates = if in_place { vec![update(variable, TN_MAY_OVERWRITE)] } else { Vec::new() };
+            row.push(passed(situation, input(flags), &updates));
+        }
+        row
+    };
+    rows.push(of_variable("an array that `get` with TN_BORROW returned", false));
+    rows.push(of_variable("such an array, of a variable that the call updates", true));
+    let head =
+        "| the argument is | no flag, TN_BORROW | TN_STRICT | TN_MAY_OVERWRITE | with TN_REQUIRE_BORROW | TN_TAKE |";
+    tables::check(head, &rows);
+}
+
+/// What a body leaves as an output.
+#[derive(Clone, Copy, PartialEq)]
+enum Left {
+    New,
+    Spare,
+    /// An argument with these flags.
+    Argument(u32),
+    /// An argument with TN_MAY_OVERWRITE that another holder needs, so that the body got a copy.
+    CopiedArgument,
+    Default,
+    Value,
+    OldValue,
+    NewValue,
+    Twice,
+}
+
+#[test]
+fn outputs() {
+    let _turn = turn();
+    let host = Place::host();
+    let cases = [
+        ("a new array", Left::New),
+        ("the spare buffer that it found there (TN_REUSE)", Left::Spare),
+        ("an argument, or a part of one", Left::Argument(0)),
+        ("an argument with TN_BORROW", Left::Argument(TN_BORROW)),
+        ("an argument with TN_MAY_OVERWRITE", Left::Argument(TN_MAY_OVERWRITE)),
+        ("an argument with TN_MAY_OVERWRITE, of which it got a copy", Left::CopiedArgument),
+        ("an argument with TN_TAKE", Left::Argument(TN_TAKE)),
+        ("a default value", Left::Default),
+        ("the value of a variable", Left::Value),
+        ("the old value of a variable that the call updates", Left::OldValue),
+        ("the new value of a variable that the call updates", Left::NewValue),
+        ("what it leaves as an earlier output too", Left::Twice),
+    ];
+    let rows: Vec<Vec<String>> = cases
+        .iter()
+        .map(|(name, left)| {
+            let mut row = vec![(*name).to_owned()];
+            row.extend([0, TN_BORROW, TN_REQUIRE_BORROW].map(|flags| produced(&host, *left, flags)));
+            row
+        })
+        .collect();
+    tables::check("| the body leaves | no flag | TN_BORROW | TN_REQUIRE_BORROW |", &rows);
+}
+
+/// One call whose body leaves this array as an output with these flags.
+fn produced(host: &Place, left: Left, flags: u32) -> String {
+    let (value, variable) = (host.numbers(&SHAPE), variable(host));
+    let second_holder = (left == Left::CopiedArgument).then(|| clone(value).unwrap());
+    let inputs = match left {
+        Left::Argument(flags) => vec![input(flags)],
+        Left::CopiedArgument => vec![input(TN_MAY_OVERWRITE)],
+        Left::Default => vec![tn_in { default_value: value as *mut _, ..input(0) }],
+        Left::Value | Left::OldValue => vec![tn_in { shared: variable as *mut _, ..input(0) }],
+        _ => Vec::new(),
+    };
+    let arguments = match left {
+        Left::Argument(_) | Left::CopiedArgument => vec![value],
+        Left::Default => vec![0],
+        _ => Vec::new(),
+    };
+    let updates = if matches!(left, Left::OldValue | Left::NewValue) { vec![update(variable, 0)] } else { Vec::new() };
+    let n_out = if left == Left::Twice { 2 } else { 1 };
+    let flags_of_function = if left == Left::Spare { flags | TN_REUSE } else { flags };
+    let (at, was_offered) = (Cell::new(0), Cell::new(false));
+    let function = Function::new(&inputs, &vec![output(flags_of_function); n_out], &updates, |inputs, out, update| {
+        was_offered.set(out[0] != 0);
+        let array = match inputs {
+            _ if out[0] != 0 => out[0],
+            [] => host.numbers(&SHAPE),
+            [input] => clone(*input).unwrap(),
+            _ => unreachable!("one input at most"),
+        };
+        at.set(address(array));
+        match left {
+            Left::OldValue => update[0] = host.numbers(&SHAPE),
+            Left::NewValue => update[0] = clone(array).unwrap(),
+            Left::Twice => out[1] = clone(array).unwrap(),
+            _ => {}
+        }
+        out[0] = array;
+        TN_OK
+    });
+    let mut called = function.call(&arguments, n_out);
+    if left == Left::Spare {
+        for _ in 0..2 {
+            called.unwrap().0.into_iter().for_each(|out| release(out).unwrap());
+            called = function.call(&arguments, n_out);
+        }
+        assert!(was_offered.get());
+    }
+    let text = match called {
+        Ok((out, _, how)) => {
+            let (out_of_interest, how) = (out[n_out - 1], how[n_out - 1]);
+            assert_eq!(address(out_of_interest) == at.get(), how.how == TN_ALIASED);
+            assert_eq!(elements(out_of_interest)[1], 1.0);
+            let is_writable = can_write(host, out_of_interest).is_ok();
+            assert!(
+                flags != 0 || unique(out_of_interest) && is_writable,
+                "without flags the caller is the only holder"
+            );
+            out.into_iter().for_each(|out| release(out).unwrap());
+            cell(&Ok(how)) + if is_writable { "" } else { ", read-only" }
+        }
+        Err(status) => cell(&Err(status)),
+    };
+    drop(function);
+    [Some(value), second_holder].into_iter().flatten().for_each(|handle| release(handle).unwrap());
+    shared_release(variable).unwrap();
+    text
+}
+
+/// What a body leaves as the new value of a variable.
+#[derive(Clone, Copy, PartialEq)]
+enum Update {
+    New,
+    InPlace,
+    /// In place, while the program holds the old value.
+    CopyOfHeld,
+    Spare,
+    OwnView,
+    OtherVariable,
+    Exchange,
+    Argument(u32),
+    Output(u32),
+    Twice,
+    Exported,
+    Nothing,
+}
+
+#[test]
+fn updates() {
+    let _turn = turn();
+    let host = Place::host();
+    let cases = [
+        ("a new array", Update::New),
+        ("the value that it found there (TN_MAY_OVERWRITE)", Update::InPlace),
+        ("what it found there while the program holds the value: a copy", Update::CopyOfHeld),
+        ("the spare buffer that it found there (TN_REUSE)", Update::Spare),
+        ("a view of the old value, such as the transposed one", Update::OwnView),
+        ("the value of another variable, which keeps it", Update::OtherVariable),
+        ("the value of another variable, which gets the value of this one", Update::Exchange),
+        ("an argument", Update::Argument(TN_BORROW)),
+        ("an argument with TN_TAKE, no other holder", Update::Argument(TN_TAKE)),
+        ("what it leaves as an output without flags too", Update::Output(0)),
+        ("what it leaves as an output with TN_BORROW too", Update::Output(TN_BORROW)),
+        ("what it leaves for an earlier update too", Update::Twice),
+        ("an array that it exported as a shared view", Update::Exported),
+        ("nothing: NULL", Update::Nothing),
+    ];
+    let rows: Vec<Vec<String>> =
+        cases.iter().map(|(name, left)| vec![(*name).to_owned(), updated(&host, *left).to_owned()]).collect();
+    tables::check("| the body leaves | the new value |", &rows);
+}
+
+/// One call whose body leaves this array as the new value of a variable.
+fn updated(host: &Place, left: Update) -> &'static str {
+    let (value, first, second) = (host.numbers(&SHAPE), variable(host), variable(host));
+    let implicit = |variable: Handle| tn_in { shared: variable as *mut _, ..input(0) };
+    let inputs = match left {
+        Update::OwnView => vec![implicit(first)],
+        Update::OtherVariable => vec![implicit(second)],
+        Update::Exchange => vec![implicit(second), implicit(first)],
+        Update::Argument(flags) => vec![input(flags)],
+        _ => Vec::new(),
+    };
+    let arguments = if matches!(left, Update::Argument(_)) { vec![value] } else { Vec::new() };
+    let outputs = if let Update::Output(flags) = left { vec![output(flags)] } else { Vec::new() };
+    let flags = match left {
+        Update::InPlace | Update::CopyOfHeld => TN_MAY_OVERWRITE,
+        Update::Spare => TN_REUSE,
+        _ => 0,
+    };
+    let updates = match left {
+        Update::Exchange => vec![update(first, 0), update(second, 0)],
+        Update::Twice => vec![update(second, 0), update(first, 0)], // the variable of interest comes later
+        _ => vec![update(first, flags)],
+    };
+    let (old_at, at, tensor) = (Cell::new(0), Cell::new(0), Cell::new(0));
+    let note_value = || {
+        let value = peek(first);
+        old_at.set(address(value));
+        value
+    };
+    let held = note_value();
+    let held = if left == Update::CopyOfHeld { Some(held) } else { release(held).map(|()| None).unwrap() };
+    let function = Function::new(&inputs, &outputs, &updates, |inputs, out, update| {
+        let array = match left {
+            Update::New | Update::Output(_) | Update::Twice | Update::Exported => host.numbers(&SHAPE),
+            Update::InPlace | Update::CopyOfHeld => update[0],
+            Update::Spare if update[0] != 0 => update[0],
+            Update::Spare => host.numbers(&SHAPE),
+            Update::OwnView => transpose(inputs[0]).unwrap(),
+            Update::OtherVariable | Update::Exchange | Update::Argument(_) => clone(inputs[0]).unwrap(),
+            Update::Nothing => return TN_OK,
+        };
+        at.set(address(array));
+        update[0] = array;
+        match left {
+            Update::Exchange => update[1] = clone(inputs[1]).unwrap(),
+            Update::Twice => update[1] = clone(array).unwrap(),
+            Update::Output(_) => out[0] = clone(array).unwrap(),
+            Update::Exported => tensor.set(export_dlpack(array, TN_BORROW | TN_EXPORT_WRITABLE).unwrap()),
+            _ => {}
+        }
+        TN_OK
+    });
+    let calls = if left == Update::Spare { 3 } else { 1 };
+    for _ in 0..calls {
+        release(note_value()).unwrap();
+        let out = function.call(&arguments, outputs.len()).unwrap().0;
+        out.into_iter().for_each(|out| release(out).unwrap());
+    }
+    let new = peek(first);
+    let text = match address(new) {
+        _ if left == Update::Nothing => "the old one",
+        now if now == at.get() => "alias",
+        _ => "copy",
+    };
+    assert_eq!(address(new) == old_at.get(), matches!(left, Update::InPlace | Update::OwnView | Update::Nothing));
+    assert_eq!(shared_info(first).version, if left == Update::Nothing { 1 } else { 1 + calls });
+    assert_eq!(can_write(host, new), Err(TN_ERR_SHARED));
+    drop(function);
+    [Some(value), Some(new), held].into_iter().flatten().for_each(|handle| release(handle).unwrap());
+    if tensor.get() != 0 {
+        delete_dlpack(tensor.get());
+    }
+    [first, second].into_iter().for_each(|variable| shared_release(variable).unwrap());
+    text
+}
+
+/// FN-44: element types are not converted.
+#[test]
+fn fn_44_no_conversion() {
+    let _turn = turn();
+    let host = Place::host();
+    let value = host.numbers(&SHAPE);
+    let single = Function::new(&[tn_in { dtype: TN_F32, ..input(0) }], &[], &[], |_, _, _| unreachable!("not called"));
+    assert_eq!(single.call(&[value], 0).err(), Some(TN_ERR_DTYPE));
+    let left = Function::new(&[], &[tn_out { dtype: TN_F32, ..output(0) }], &[], |_, out, _| {
+        out[0] = host.numbers(&SHAPE);
+        TN_OK
+    });
+    assert_eq!(left.call(&[], 1).err(), Some(TN_ERR_FAILED));
+    release(value).unwrap();
+}
+
+/// What calls cost, counted: copies of the value, and blocks that the pool allocates.
+#[test]
+fn costs() {
+    let _turn = turn();
+    let host = Place::host();
+    let value = host.numbers(&SHAPE);
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut row = |call: &str, (copies, allocations): (u64, u64)| {
+        rows.push(vec![call.to_owned(), copies.to_string(), allocations.to_string()]);
+    };
+
+    for (flags, call) in [
+        (0, "`tn_shared_create`, no flag"),
+        (TN_BORROW, "`tn_shared_create` with TN_BORROW"),
+        (TN_TAKE, "`tn_shared_create` with TN_TAKE"),
+    ] {
+        let value = host.numbers(&SHAPE);
+        let mut made = 0;
+        row(call, cost(&host, || made = store(value, flags, null()).unwrap().0));
+        shared_release(made).unwrap();
+        release(value).unwrap();
+    }
+    let w = variable(&host);
+    for (flags, call) in [(0, "`tn_shared_get`, no flag"), (TN_BORROW, "`tn_shared_get` with TN_BORROW")] {
+        let mut read = 0;
+        row(call, cost(&host, || read = get(w, flags).unwrap().0));
+        release(read).unwrap();
+    }
+    row("`tn_shared_set`, no flag", cost(&host, || shared_set(w, value, 0).unwrap()));
+    let held = peek(w);
+    row(
+        "`tn_shared_set`, no flag, while the program holds the value",
+        cost(&host, || shared_set(w, value, 0).unwrap()),
+    );
+    release(held).unwrap();
+    let next = host.numbers(&SHAPE);
+    row("`tn_shared_set` with TN_BORROW or TN_TAKE", cost(&host, || shared_set(w, next, TN_TAKE).unwrap()));
+    release(next).unwrap();
+    row("`tn_shared_update`, no flag", cost(&host, || shared_update(w, 0, Some(leaves)).unwrap()));
+    let in_place = || shared_update(w, TN_MAY_OVERWRITE, Some(leaves)).unwrap();
+    row("`tn_shared_update` with TN_MAY_OVERWRITE", cost(&host, in_place));
+
+    /// A function's name, its declarations, and its body.
+    type Call<'a> = (&'static str, Option<tn_in>, Option<tn_out>, Option<tn_update>, &'a Work<'a>);
+    type Work<'a> = dyn Fn(&[Handle], &mut [Handle], &mut [Handle]) + 'a;
+    let offered = |place: &mut [Handle]| {
+        if place[0] == 0 {
+            place[0] = host.numbers(&SHAPE);
+        }
+    };
+    let borrowed = |flags| tn_in { shared: w as *mut _, ..input(flags) };
+    let calls: [Call<'_>; 11] = [
+        ("a call with an argument without a flag, or with TN_BORROW", Some(input(0)), None, None, &|_, _, _| ()),
+        ("a call with an argument with TN_MAY_OVERWRITE", Some(input(TN_MAY_OVERWRITE)), None, None, &|_, _, _| ()),
+        ("a call with an implicit input", Some(borrowed(0)), None, None, &|_, _, _| ()),
+        ("an output in a new array", None, Some(output(0)), None, &|_, out, _| out[0] = host.numbers(&SHAPE)),
+        ("an output in the spare buffer (TN_REUSE)", None, Some(output(TN_REUSE)), None, &|_, out, _| offered(out)),
+        ("an output that is an argument, no flag", Some(input(TN_BORROW)), Some(output(0)), None, &|inputs, out, _| {
+            out[0] = clone(inputs[0]).unwrap();
+        }),
+        (
+            "an output that is an argument, both with TN_BORROW",
+            Some(input(TN_BORROW)),
+            Some(output(TN_BORROW)),
+            None,
+            &|inputs, out, _| out[0] = clone(inputs[0]).unwrap(),
+        ),
+        ("an update to a new array", None, None, Some(update(w, 0)), &|_, _, update| update[0] = host.numbers(&SHAPE)),
+        ("an update in the spare buffer (TN_REUSE)", None, None, Some(update(w, TN_REUSE)), &|_, _, update| {
+            offered(update);
+        }),
+        ("an update in place (TN_MAY_OVERWRITE)", None, None, Some(update(w, TN_MAY_OVERWRITE)), &|_, _, _| ()),
+        (
+            "an update in place of a variable that is an implicit input too",
+            Some(borrowed(0)),
+            None,
+            Some(update(w, TN_MAY_OVERWRITE)),
+            &|_, _, _| (),
+        ),
+    ];
+    for (call, input, output, update, work) in calls {
+        let inputs: Vec<tn_in> = input.into_iter().collect();
+        let outputs: Vec<tn_out> = output.into_iter().collect();
+        let updates: Vec<tn_update> = update.into_iter().collect();
+        let arguments: Vec<Handle> = inputs.iter().filter(|input| input.shared.is_null()).map(|_| value).collect();
+        let function = Function::new(&inputs, &outputs, &updates, |inputs, out, update| {
+            work(inputs, out, update);
+            TN_OK
+        });
+        // The first calls have no spare buffers.
+        let mut of_last_call = (0, 0);
+        for _ in 0..3 {
+            let mut out = Vec::new();
+            of_last_call = cost(&host, || out = function.call(&arguments, outputs.len()).unwrap().0);
+            out.into_iter().for_each(|out| release(out).unwrap());
+        }
+        row(call, of_last_call);
+    }
+    let sum = Function::of_expressions(&[input(0)], &[], &[update(w, TN_MAY_OVERWRITE)], Some(adds));
+    row("an update in place by an expression", cost(&host, || drop(sum.call(&[value], 0).unwrap())));
+    drop(sum);
+    let v = variable(&host);
+    let implicit = [v, w].map(|variable| tn_in { shared: variable as *mut _, ..input(0) });
+    let exchange = Function::new(&implicit, &[], &[update(w, 0), update(v, 0)], |inputs, _, update| {
+        update.copy_from_slice(&[clone(inputs[0]).unwrap(), clone(inputs[1]).unwrap()]);
+        TN_OK
+    });
+    row("two updates that exchange the values of two variables", cost(&host, || drop(exchange.call(&[], 0).unwrap())));
+    drop(exchange);
+    [v, w].into_iter().for_each(|variable| shared_release(variable).unwrap());
+    release(value).unwrap();
+    tables::check("| call | copies | allocations |", &rows);
+}
+
+unsafe extern "C" fn leaves(_: *mut c_void, _: *mut tn_array) -> tn_status {
+    TN_OK
+}
+
+/// FN-19: the value of the variable and the argument, added.
+unsafe extern "C" fn adds(
+    _: *mut c_void,
+    inputs: *const *mut tn_expr,
+    _: *mut *mut tn_expr,
+    updates: *mut *mut tn_expr,
+) -> tn_status {
+    // SAFETY: the function has one input and one update.
+    let (argument, place) = unsafe { (*inputs, &mut *updates) };
+    let value = *place;
+    // SAFETY: a writable output.
+    let status = unsafe { expr::tn_expr_add(value, argument, place) };
+    // SAFETY: the place has a new expression.
+    ok(unsafe { expr::tn_expr_release(value) });
+    status
+}
+
+/// Copies and allocations of some calls.
+fn cost(host: &Place, work: impl FnOnce()) -> (u64, u64) {
+    let before = (copies(), host.allocations());
+    work();
+    (copies() - before.0, host.allocations() - before.1)
+}
+
+/// All copies of the process so far. The tests of this program take turns.
+fn copies() -> u64 {
+    // SAFETY: plain data.
+    let mut sites = vec![unsafe { std::mem::zeroed::<tn_copy_site>() }; 1024];
+    let mut n = 0;
+    // SAFETY: as many places as said, and a writable output.
+    ok(unsafe {
+        tenure::ffi::report::tn_copies_query(size_of::<tn_copy_site>(), sites.len(), sites.as_mut_ptr(), &mut n)
+    });
+    sites[..n].iter().map(|site| site.count).sum()
+}
