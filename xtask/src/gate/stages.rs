@@ -131,6 +131,7 @@ pub const STAGES: &[Stage] = &[
     own("comments of the header", &["include"], doc::missing, |_| Row::of(doc::build())),
     own("documentation site", &["docs", "xtask/site"], site::missing, |_| Row::of(site::check())),
     own("Python", &["bindings/python"], python::missing, python).usual(),
+    own("Python, longer", &["bindings/python", "report-page"], python::missing, |_| python_longer()),
     own("Python examples of documents", &["docs", "README.md"], python::missing, |_| {
         counts(python::installed().and_then(|python| python::document_examples(&python)))
     })
@@ -143,7 +144,8 @@ pub const STAGES: &[Stage] = &[
             Err(text) => Row::of(Err(text)),
         }
     }),
-    own("Rust on the C library", &["bindings/rust"], || None, |_| rust_crate()).usual(),
+    own("Rust on the C library", &["bindings/rust"], || None, |_| rust_crate(&CRATE)).usual(),
+    own("Rust that must not compile", &["bindings/rust"], || None, |_| rust_crate(&["--test", "compile"])),
     own("lints", &["src", "tests", "xtask"], lacks_clippy, |_| {
         tool(&["clippy", "--locked", "--workspace", "--all-targets", "--quiet", "--", "-Dwarnings"])
     }),
@@ -339,7 +341,28 @@ fn python(context: &Context) -> Row {
     let mut tests = command(python);
     tests.env("LD_LIBRARY_PATH", hidden);
     let files = context.python_files();
-    if files.is_empty() { pytest(&mut tests, &[&IN_PARALLEL, NO_CUDA].concat()) } else { pytest(&mut tests, &files) }
+    if !files.is_empty() {
+        return pytest(&mut tests, &files);
+    }
+    let left_out: Vec<String> = LONGER.iter().map(|file| format!("--ignore={file}")).collect();
+    let left_out: Vec<&str> = left_out.iter().map(String::as_str).collect();
+    pytest(&mut tests, &[&IN_PARALLEL, NO_CUDA, &left_out].concat())
+}
+
+/// Files of Python tests that take a minute, or need a browser or the program `tenure`.
+const LONGER: [&str; 3] = [
+    "bindings/python/tests/test_command.py",
+    "bindings/python/tests/test_numpy_suite.py",
+    "bindings/python/tests/test_report_page.py",
+];
+
+fn python_longer() -> Row {
+    match python::installed().and_then(|python| Ok((python, sim::none()?))) {
+        Ok((python, hidden)) => {
+            pytest(command(python).env("LD_LIBRARY_PATH", hidden), &[IN_PARALLEL.as_slice(), &LONGER].concat())
+        }
+        Err(text) => Row::of(Err(text)),
+    }
 }
 
 /// Those that need a driver: in a process of their own, so that the other libraries do not see the simulated one.
@@ -355,14 +378,33 @@ fn python_on_simulator() -> Row {
     }
 }
 
-/// The tests of the Rust crate on the shared library and the simulated driver, what must not compile, and the example of its README.
-fn rust_crate() -> Row {
+/// The tests of the Rust crate but for what must not compile.
+const CRATE: [&str; 13] = [
+    "--lib",
+    "--test",
+    "calls",
+    "--test",
+    "device",
+    "--test",
+    "dlpack",
+    "--test",
+    "handover",
+    "--test",
+    "ndarray",
+    "--test",
+    "pool_default",
+];
+
+/// Tests of the Rust crate on the shared library and the simulated driver.
+fn rust_crate(targets: &[&str]) -> Row {
     let (library, simulator) = match dist::libraries().and_then(|library| Ok((library, sim::stage()?))) {
         Ok(found) => found,
         Err(text) => return Row::of(Err(text)),
     };
     let mut tests = cargo();
-    tests.args(["test", "--locked", "--package", "tenure-rs", "--features", "ndarray,dlpack,half,complex"]);
+    tests
+        .args(["test", "--locked", "--package", "tenure-rs", "--features", "ndarray,dlpack,half,complex"])
+        .args(targets);
     tests.env("TENURE_LIB_DIR", library.parent().unwrap_or(&library));
     counted(tests.env("LD_LIBRARY_PATH", simulator).env("TENURE_TEST_DEVICE", "sim"))
 }
