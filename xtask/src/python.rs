@@ -174,10 +174,10 @@ fn torch_shim(machine: Machine, package: &Path) -> Done {
     run(compile.arg(source).arg(package.join("libtenure.so.0")).arg("-o").arg(shim))
 }
 
-/// The environment's Python with the package built and installed.
+/// The environment's Python with the package built and installed, once in a run.
 pub fn installed() -> Done<PathBuf> {
-    let wheel = wheel()?;
-    install(environment()?, &wheel)
+    static INSTALLED: OnceLock<Done<PathBuf>> = OnceLock::new();
+    INSTALLED.get_or_init(|| install(environment()?, &wheel()?)).clone()
 }
 
 /// As `installed`, in the environment with the large packages.

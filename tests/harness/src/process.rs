@@ -10,6 +10,42 @@ use std::time::{Duration, Instant};
 /// How often a silent program is polled.
 const POLL: Duration = Duration::from_millis(50);
 
+/// Time that counts for limits: it goes slower while more programs want to run than the machine has cores, so that a busy machine fails no
+/// test.
+struct Clock {
+    counted: f64,
+    last: Instant,
+    load: f64,
+    looked: Option<Instant>,
+}
+
+/// How often the clock looks at the load.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Clock {
+    fn start() -> Clock {
+        Clock { counted: 0.0, last: Instant::now(), load: 1.0, looked: None }
+    }
+
+    /// Whether more than the limit has passed.
+    fn is_over(&mut self, limit: Duration) -> bool {
+        let now = Instant::now();
+        if self.looked.is_none_or(|looked| now - looked > LOOK) {
+            (self.load, self.looked) = (load(), Some(now));
+        }
+        self.counted += (now - self.last).as_secs_f64() / self.load.max(1.0);
+        self.last = now;
+        self.counted > limit.as_secs_f64()
+    }
+}
+
+/// The programs that want to run for each core, on average over a minute.
+fn load() -> f64 {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get()) as f64;
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|first| first.parse::<f64>().ok()).map_or(1.0, |running| running / cores)
+}
+
 /// How a program ended.
 pub struct Ended {
     /// None if it was killed at its limit.
@@ -53,7 +89,7 @@ pub fn watch(command: &mut Command, limit: Duration, mut line: impl FnMut(&str))
             }
         }
     });
-    let mut open = true;
+    let (mut open, mut clock) = (true, Clock::start());
     let at_limit = loop {
         match lines.recv_timeout(POLL) {
             Ok(text) => line(&text),
@@ -63,7 +99,7 @@ pub fn watch(command: &mut Command, limit: Duration, mut line: impl FnMut(&str))
         if has_ended(group) {
             break false;
         }
-        if start.elapsed() > limit {
+        if clock.is_over(limit) {
             break true;
         }
         if !open {
@@ -125,13 +161,13 @@ fn has_ended(child: i32) -> bool {
 
 /// Waits for a child that shares the caller's terminal. At the limit it is killed with its child processes, and the result is None.
 pub fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
-    let start = Instant::now();
+    let mut clock = Clock::start();
     let mut pause = Duration::from_millis(1);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if start.elapsed() > limit {
+        if clock.is_over(limit) {
             kill_tree(child.id());
             child.wait()?;
             return Ok(None);
@@ -198,6 +234,18 @@ fn parent(entry: io::Result<std::fs::DirEntry>) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_is_slower_on_a_busy_machine() {
+        let passed = |load: f64| {
+            let before = Instant::now();
+            let mut clock = Clock { counted: 0.0, last: before - LATER, load, looked: Some(before) };
+            [clock.is_over(LATER / 2), clock.is_over(LATER * 2)]
+        };
+        assert_eq!(passed(1.0), [true, false]);
+        assert_eq!(passed(0.1), [true, false], "an idle machine makes it no faster");
+        assert_eq!(passed(4.0), [false, false]);
+    }
 
     const SOON: Duration = Duration::from_millis(300);
     const LATER: Duration = Duration::from_secs(60);

@@ -14,7 +14,8 @@ use crate::{dist, header_tools, programs, python, setup, sim};
 use choice::Choice;
 use stages::{Body, STAGES, Stage};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 use tenure_harness::{Outcome, processor_of_children};
 
 /// The variable with which a missing tool is a failure; the test harness knows it too.
@@ -130,8 +131,8 @@ pub fn run(arguments: &[&str]) -> Done {
     // The shipped library takes minutes of optimisation.
     dist::choose(if matches!(extent, Extent::All) { dist::Build::Shipped } else { dist::Build::Tested });
     let mut gate = Gate { context: Context { extent }, rows: Vec::new(), costs: Vec::new() };
-    gate.announce();
     let stages: Vec<&Stage> = STAGES.iter().filter(|stage| gate.context.has(stage)).collect();
+    gate.announce(&stages);
     let mut tests: Vec<&Stage> = stages.iter().copied().filter(|stage| stage.is_of_tests()).collect();
     for stage in stages {
         match &stage.body {
@@ -168,18 +169,19 @@ fn of_stages(stages: &[Stage]) -> Done {
 }
 
 impl Gate {
-    /// Says what will be skipped, how long it takes, and fetches what tests skip themselves without.
-    fn announce(&self) {
+    /// Says what will be skipped and how long it takes, and fetches what tests skip themselves without.
+    fn announce(&self, stages: &[&Stage]) {
         setup::announce(self.context.is_all());
-        if self.context.is_all() {
-            // The C tests that need UMF skip themselves without it.
-            if let (None, Err(why)) = (python::missing(), python::umf()) {
-                println!("UMF is not available: {why}");
-            }
-            // So do the tests of the Zig binding.
-            if let (None, Err(why)) = (header_tools::missing(), header_tools::environment()) {
-                println!("Zig is not available: {why}");
-            }
+        let has = |name: &str| stages.iter().any(|stage| stage.name.split(' ').next() == Some(name));
+        if has("C")
+            && let (None, Err(why)) = (python::missing(), python::umf())
+        {
+            println!("UMF is not available: {why}");
+        }
+        if has("Zig")
+            && let (None, Err(why)) = (header_tools::missing(), header_tools::environment())
+        {
+            println!("Zig is not available: {why}");
         }
         // The tests of GPUs, and the test of `tenure doctor`, run without it too.
         if let Err(why) = sim::stage() {
@@ -315,14 +317,14 @@ fn is_required(context: &Context) -> bool {
 /// The state when a stage begins.
 struct Before {
     start: Instant,
-    clock: std::time::SystemTime,
+    clock: SystemTime,
     processor: Duration,
     processes: u64,
 }
 
 impl Before {
     fn now() -> Before {
-        let (start, clock) = (Instant::now(), std::time::SystemTime::now());
+        let (start, clock) = (Instant::now(), SystemTime::now());
         Before { start, clock, processor: processor_of_children(), processes: started_processes() }
     }
 
@@ -344,21 +346,26 @@ fn started_processes() -> u64 {
 }
 
 /// The number of crates that cargo compiled in `target` since then: it marks each in the folder `.fingerprint` of its profile.
-fn compiled_since(then: std::time::SystemTime) -> usize {
-    let listed = |folder: std::path::PathBuf| {
-        std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()))
-    };
-    let mut folders = vec![root().join("target")];
-    for depth in 0..3 {
-        let below: Vec<_> =
-            folders.iter().cloned().flat_map(listed).filter(|path| depth < 3 && path.is_dir()).collect();
-        folders.extend(below.into_iter().filter(|path| path.join(".fingerprint").is_dir() || depth == 0));
-        folders.sort();
-        folders.dedup();
-    }
-    let marks = folders.into_iter().flat_map(|folder| listed(folder.join(".fingerprint")));
-    let times = marks.filter_map(|mark| mark.join("invoked.timestamp").metadata().ok()?.modified().ok());
+fn compiled_since(then: SystemTime) -> usize {
+    let times = marks(&root().join("target"), 3).into_iter().filter_map(|mark| {
+        let stamp = mark.join("invoked.timestamp").metadata().ok()?;
+        stamp.modified().ok()
+    });
     times.filter(|time| *time >= then).count()
+}
+
+/// What lies in the folders `.fingerprint` below a folder, at most so deep.
+fn marks(folder: &Path, depth: u32) -> Vec<PathBuf> {
+    let listed = |folder: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect()
+    };
+    let below = listed(folder).into_iter().filter(|path| path.is_dir());
+    let found = below.map(|path| match path.ends_with(".fingerprint") {
+        true => listed(&path),
+        false if depth > 0 => marks(&path, depth - 1),
+        false => Vec::new(),
+    });
+    found.flatten().collect()
 }
 
 /// The counts of some tests, with the reasons of those that did not run. The time is their share of the wall time of all parallel tests.

@@ -21,7 +21,7 @@ pub struct Stage {
 
 /// What a stage runs.
 pub enum Body {
-    /// Tests of programs that cargo builds: the targets, and which tests of them belong to no earlier stage.
+    /// Tests of programs that cargo builds: the targets, by name or option, and which tests of them belong to no earlier stage.
     Tests { targets: &'static [&'static str], holds: fn(&Test) -> bool },
     /// Something else, unless something is missing that it needs.
     Own { missing: fn() -> Option<String>, run: fn(&Context) -> Row },
@@ -59,8 +59,8 @@ const fn own(
     Stage { name, usual: false, paths, body: Body::Own { missing, run } }
 }
 
-const LANGUAGES: &[&str] = &["--test", "languages"];
-const REPOSITORY: &[&str] = &["--test", "repository"];
+const LANGUAGES: &[&str] = &["languages"];
+const REPOSITORY: &[&str] = &["repository"];
 
 pub const STAGES: &[Stage] = &[
     own("formatting", &["rustfmt.toml"], || lacks("fmt"), |_| tool(&["fmt", "--all", "--check"])),
@@ -81,12 +81,9 @@ pub const STAGES: &[Stage] = &[
     tests("Node.js", &["bindings/node"], LANGUAGES, |test| is_of(test, "node")),
     tests("R", &["bindings/r"], LANGUAGES, |test| is_of(test, "r")),
     tests("Zig", &["bindings/zig"], LANGUAGES, |test| is_of(test, "zig")),
-    tests(
-        "examples of documents",
-        &["docs", "README.md", "examples"],
-        &["--test", "languages", "--test", "repository"],
-        |test| is_of(test, "examples") || test.name == "docs::examples_of_the_documents_run_as_shown",
-    )
+    tests("examples of documents", &["docs", "README.md", "examples"], &["languages", "repository"], |test| {
+        is_of(test, "examples") || test.name == "docs::examples_of_the_documents_run_as_shown"
+    })
     .usual(),
     tests("tools", &["benches", "tests/support"], LANGUAGES, |test| test.file.starts_with("tests/languages/")),
     tests("header", &["include", "abi"], REPOSITORY, |test| is_in(test, "header")).usual(),
@@ -97,14 +94,11 @@ pub const STAGES: &[Stage] = &[
         test.file.starts_with("tests/repository/")
     })
     .usual(),
-    tests("GPUs, real", &["tests/gpu"], &["--test", "gpu"], |test| test.file.starts_with("tests/gpu/")),
-    tests("model", &["tests/model"], &["--test", "model"], |test| test.file == "tests/model.rs").usual(),
-    tests(
-        "command, event log and test harness",
-        &["command", "event-log", "tests/harness"],
-        &["--bins", "--tests"],
-        |test| ["command/", "event-log/", "tests/harness/"].into_iter().any(|folder| test.file.starts_with(folder)),
-    ),
+    tests("GPUs, real", &["tests/gpu"], &["gpu"], |test| test.file.starts_with("tests/gpu/")),
+    tests("model", &["tests/model"], &["model"], |test| test.file == "tests/model.rs").usual(),
+    tests("command, event log and test harness", &["command", "event-log", "tests/harness"], &["--tests"], |test| {
+        ["command/", "event-log/", "tests/harness/"].into_iter().any(|folder| test.file.starts_with(folder))
+    }),
     tests("the simulated driver", &["cuda-sim"], &["--tests"], |test| test.file.starts_with("cuda-sim/")),
     tests("unit tests", &["src"], &["--lib"], |test| test.file == "src/lib.rs"),
     tests("Rust", &["src", "tests"], &RUST, |test| test.file.starts_with("tests/")).usual(),
@@ -159,22 +153,7 @@ pub const STAGES: &[Stage] = &[
 ];
 
 /// The programs with the tests of the library itself.
-const RUST: [&str; 14] = [
-    "--test",
-    "library",
-    "--test",
-    "blit",
-    "--test",
-    "fuzz_short",
-    "--test",
-    "npy",
-    "--test",
-    "oom",
-    "--test",
-    "pool_heap",
-    "--test",
-    "rust_allocator",
-];
+const RUST: [&str; 7] = ["library", "blit", "fuzz_short", "npy", "oom", "pool_heap", "rust_allocator"];
 
 /// What the tests are told, except with `--all`: fewer seeds and steps of random operations, and the same ones in each run.
 pub const SHORT: [(&str, &str); 3] =
@@ -228,24 +207,19 @@ pub fn stage_of(test: &Test) -> Option<&'static Stage> {
 
 /// The `cargo test` that builds the programs of some stages.
 pub fn tests_of(stages: &[&Stage]) -> Command {
-    let mut targets: Vec<&str> = Vec::new();
-    for stage in stages {
-        let Body::Tests { targets: own, .. } = stage.body else { continue };
-        for target in own.iter().filter(|target| **target != "--test") {
-            if !targets.contains(target) {
-                targets.push(target);
-            }
-        }
-    }
-    // They are among all tests.
+    let of = |stage: &&Stage| match stage.body {
+        Body::Tests { targets, .. } => targets,
+        Body::Own { .. } => &[],
+    };
+    let mut targets: Vec<&str> = stages.iter().flat_map(of).copied().collect();
+    targets.sort();
+    targets.dedup();
+    // The programs are among all tests.
     if targets.contains(&"--tests") {
         targets.retain(|target| target.starts_with("--"));
     }
-    let arguments: Vec<&str> = targets
-        .into_iter()
-        .flat_map(|target| if target.starts_with("--") { vec![target] } else { vec!["--test", target] })
-        .collect();
-    programs::of_packages(&arguments)
+    let option = |target| if str::starts_with(target, "--") { vec![target] } else { vec!["--test", target] };
+    programs::of_packages(&targets.into_iter().flat_map(option).collect::<Vec<_>>())
 }
 
 fn is_of(test: &Test, name: &str) -> bool {
