@@ -78,7 +78,9 @@ pub fn prepared(folder: &str, requirements: &str, wanted: String) -> Done<PathBu
         let _ = std::fs::remove_dir_all(&folder);
         run(command(base()).args(["-m", "venv"]).arg(&folder))?;
     }
-    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
+    // Modules are compiled when they are imported: most never are.
+    let install =
+        ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--only-binary", ":all:"];
     run(command(&python).args(install).args(["-r", requirements]))?;
     io(&stamp, std::fs::write(&stamp, wanted))?;
     Ok(python)

@@ -353,8 +353,9 @@ fn python_on_simulator() -> Row {
 }
 
 /// The tests of the Rust crate but for what must not compile.
-const CRATE: [&str; 13] = [
+const CRATE: [&str; 14] = [
     "--lib",
+    "--examples",
     "--test",
     "calls",
     "--test",
