@@ -63,14 +63,16 @@ pub fn check() -> Done {
     Err("cargo xtask test skips the checks that need these tools; cargo xtask test --all fails".to_owned())
 }
 
-/// Printed at the start of the tests: which checks will be skipped, and how long the tests take.
-pub fn announce(all: bool) {
+/// Printed at the start of the tests: which checks will be skipped, and how many minutes the tests take the first time.
+pub fn announce(minutes: Option<u32>) {
     let missing = missing();
     if !missing.is_empty() {
         print(&missing);
     }
-    let minutes = if all { 35 } else { 10 };
-    println!(
-        "on two cores this takes about {minutes} minutes the first time, and less when all is built and downloaded\n"
-    );
+    if let Some(minutes) = minutes {
+        println!(
+            "on two cores this takes about {minutes} minutes the first time, and less when all is built and downloaded"
+        );
+    }
+    println!();
 }

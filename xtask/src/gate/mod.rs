@@ -171,7 +171,11 @@ fn of_stages(stages: &[Stage]) -> Done {
 impl Gate {
     /// Says what will be skipped and how long it takes, and fetches what tests skip themselves without.
     fn announce(&self, stages: &[&Stage]) {
-        setup::announce(self.context.is_all());
+        setup::announce(match self.context.extent {
+            Extent::Usual => Some(10),
+            Extent::All => Some(40),
+            Extent::Named(_) => None,
+        });
         let has = |name: &str| stages.iter().any(|stage| stage.name.split(' ').next() == Some(name));
         if has("C")
             && let (None, Err(why)) = (python::missing(), python::umf())

@@ -63,7 +63,7 @@ const LANGUAGES: &[&str] = &["languages"];
 const REPOSITORY: &[&str] = &["repository"];
 
 pub const STAGES: &[Stage] = &[
-    own("formatting", &["rustfmt.toml"], || lacks("fmt"), |_| tool(&["fmt", "--all", "--check"])),
+    own("formatting", &["rustfmt.toml"], || lacks("fmt"), |_| tool(cargo().args(["fmt", "--all", "--check"]))),
     tests("C under valgrind", &["c-tests"], LANGUAGES, |test| is_c(test) && test.name.ends_with("_valgrind")),
     tests("C with sanitizers", &["c-tests"], LANGUAGES, |test| is_c(test) && test.name.ends_with("_sanitizers")),
     tests("C with checked accesses", &["c-tests"], LANGUAGES, |test| is_c(test) && test.name.ends_with("_with_checks")),
@@ -140,9 +140,7 @@ pub const STAGES: &[Stage] = &[
     }),
     own("Rust on the C library", &["bindings/rust"], || None, |_| rust_crate(&CRATE)).usual(),
     own("Rust that must not compile", &["bindings/rust"], || None, |_| rust_crate(&["--test", "compile"])),
-    own("lints", &["src", "tests", "xtask"], lacks_clippy, |_| {
-        tool(&["clippy", "--locked", "--workspace", "--all-targets", "--quiet", "--", "-Dwarnings"])
-    }),
+    own("lints", &["src", "tests", "xtask"], || lacks("clippy"), |_| lints()),
     own("installed library", &["xtask/install"], install::missing, |_| installed()),
     own("interface of earlier releases", &["abi"], abi::missing, |_| counts(abi::check())),
     own("old programs on the new library", &["abi"], old_programs::missing, |_| counts(old_programs::check())),
@@ -249,15 +247,22 @@ fn lacks(tool: &str) -> Option<String> {
     absent.then(|| format!("cargo {tool} is not installed: rustup component add rustfmt clippy"))
 }
 
-/// Clippy compiles the crate of the Python package, which needs the staged library.
-fn lacks_clippy() -> Option<String> {
-    let staged = exists("bindings/python/python/tenure/libtenure.so.0");
-    (!staged).then(|| "the package's library is not staged, which takes Python".to_owned()).or_else(|| lacks("clippy"))
+/// Clippy finds nothing. The crates of Rust and Python need a library to link.
+fn lints() -> Row {
+    match dist::libraries() {
+        Ok(library) => {
+            let mut clippy = cargo();
+            clippy.args(["clippy", "--locked", "--workspace", "--all-targets", "--quiet", "--", "-Dwarnings"]);
+            clippy.env("TENURE_LIB_DIR", library.parent().unwrap_or(&library)).env("TENURE_PYTHON_LIBRARY", &library);
+            tool(&mut clippy)
+        }
+        Err(text) => Row::of(Err(text)),
+    }
 }
 
 /// A command of cargo that finds nothing wrong.
-fn tool(arguments: &[&str]) -> Row {
-    let ended_well = read_lines(cargo().args(arguments), |_| ());
+fn tool(command: &mut Command) -> Row {
+    let ended_well = read_lines(command, |_| ());
     Row { passed: usize::from(ended_well), failed: usize::from(!ended_well), ..Row::default() }
 }
 
