@@ -2,7 +2,7 @@
 
 use super::{Context, Row, row_of_all};
 use crate::programs::{self, Test};
-use crate::tools::{self, Done, cargo, command, exists, plainly};
+use crate::tools::{self, Done, cargo, command, plainly};
 use crate::{
     abi, bundle, cuda, demo, dist, distributed, doc, header_tools, install, malloc, old_programs, page, ptx, python,
     run, sim, sim_install, sim_peers, site, target,
