@@ -15,11 +15,20 @@ use tenure_harness::{Outcome, RUNNER, command_by, in_parallel, run_one};
 /// packages that a build names, and would compile the library once more for any other set.
 const PACKAGES: [&str; 5] = ["tenure", "tenure-command", "tenure-event-log", "tenure-harness", "tenure-cuda-sim"];
 
-/// A `cargo test` that builds these targets of the packages: `--lib`, `--test NAME`.
+/// A `cargo test` of these targets of the packages: `--lib`, `--test NAME`.
 pub fn of_packages(targets: &[&str]) -> Command {
-    let mut test = tools::cargo();
-    test.args(["test", "--locked"]).args(PACKAGES.iter().flat_map(|package| ["--package", package])).args(targets);
-    test
+    packages("test", targets)
+}
+
+/// Builds the examples of the packages, which tests run: a `cargo test` that names its targets builds none.
+pub fn examples() -> Done {
+    tools::run(&mut packages("build", &["--quiet", "--examples"]))
+}
+
+fn packages(command: &str, targets: &[&str]) -> Command {
+    let mut cargo = tools::cargo();
+    cargo.args([command, "--locked"]).args(PACKAGES.iter().flat_map(|package| ["--package", package])).args(targets);
+    cargo
 }
 
 /// A test of a program.

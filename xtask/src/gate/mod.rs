@@ -216,7 +216,11 @@ impl Gate {
             return;
         }
         let mut built = Vec::new();
-        self.stage("tests built", None, |_| match programs::build(&mut stages::tests_of(stages)) {
+        let programs = || {
+            let programs = programs::build(&mut stages::tests_of(stages))?;
+            programs::examples().map(|()| programs)
+        };
+        self.stage("tests built", None, |_| match programs() {
             Ok(programs) => {
                 built = programs;
                 Row::default()
