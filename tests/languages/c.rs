@@ -8,7 +8,7 @@ use crate::support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::cuda;
-use support::tools::{compiler, files, library, library_folder, output, root};
+use support::tools::{compiler, files, library, library_folder, made_once, output, root};
 use tenure_harness::{Trial, missing, require};
 
 /// How a file is run.
@@ -80,33 +80,25 @@ impl Umf {
 
 /// Tests of one file, one for each way of running it.
 fn cases() -> Vec<Case> {
-    let ways = [(Way::Plain, ""), (Way::Valgrind, "_valgrind"), (Way::Sanitizers, "_sanitizers")];
+    let usual = [Way::Plain, Way::Valgrind, Way::Sanitizers];
     let mut cases = Vec::new();
     for file in files("c-tests", ".c") {
         let section = file.file_stem().expect("a C file has a name").to_string_lossy().replace('-', "_");
+        let mut add = |way: Way, version: &str, with: Option<Umf>| {
+            cases.push(Case { name: format!("c_{section}{version}{}", way.suffix()), file: file.clone(), way, with });
+        };
         if file.starts_with("c-tests/umf") {
             for (version, umf) in Umf::all() {
-                for (way, suffix) in ways {
-                    let name = format!("c_{section}{version}{suffix}");
-                    cases.push(Case { name, file: file.clone(), way, with: Some(umf.clone()) });
-                }
+                usual.into_iter().for_each(|way| add(way, &version, Some(umf.clone())));
             }
             continue;
         }
-        for (way, suffix) in ways {
-            cases.push(Case { name: format!("c_{section}{suffix}"), file: file.clone(), way, with: None });
-        }
         // Without a driver those of GPUs do nothing.
-        if !section.starts_with("cuda") && !WITHOUT_CHECKS.iter().any(|(name, _)| *name == section) {
-            let name = format!("c_{section}_with_checks");
-            cases.push(Case { name, file: file.clone(), way: Way::Checks, with: None });
-        }
-        if section == "abi" {
-            cases.push(Case { name: "c_abi_by_hand".to_owned(), file: file.clone(), way: Way::ByHand, with: None });
-        }
-        if STATIC.contains(&section.as_str()) {
-            cases.push(Case { name: format!("c_{section}_static"), file, way: Way::Static, with: None });
-        }
+        let checks = !section.starts_with("cuda") && !WITHOUT_CHECKS.iter().any(|(name, _)| *name == section);
+        let more =
+            [(Way::Checks, checks), (Way::ByHand, section == "abi"), (Way::Static, STATIC.contains(&section.as_str()))];
+        let ways = usual.into_iter().chain(more.into_iter().filter_map(|(way, has)| has.then_some(way)));
+        ways.for_each(|way| add(way, "", None));
     }
     cases
 }
@@ -124,19 +116,27 @@ fn native() -> Vec<String> {
     NATIVE.iter().map(|&option| option.to_owned()).collect()
 }
 
-/// Compiles the file and runs it.
-fn run(case: &Case) {
-    require(if case.way == Way::Valgrind { &["gcc", "valgrind"] } else { &["gcc"] });
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&case.name);
+/// Compiles the file, once for all ways that run the same program.
+fn program(case: &Case) -> PathBuf {
+    let name = match case.way {
+        Way::Sanitizers | Way::Static => case.name.as_str(),
+        way => case.name.trim_end_matches(way.suffix()),
+    };
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let headers = files("c-tests", ".h").into_iter();
+    made_once(&program, headers.chain([case.file.clone()]).map(|path| root().join(path)), || compile(case, &program));
+    program
+}
+
+fn compile(case: &Case, program: &Path) {
     let mut compile = compiler("c11");
     // Exports the functions that the library looks up in the process.
-    compile.arg("-rdynamic").arg(root().join(&case.file)).arg("-o").arg(&program);
+    compile.arg("-rdynamic").arg(root().join(&case.file)).arg("-o").arg(program);
     if case.way == Way::Static {
         compile.arg(library().with_extension("a")).args(native());
     } else {
         compile.arg(library()).args(["-lm", "-ldl"]).arg(format!("-Wl,-rpath,{}", library_folder().display()));
     }
-    let mut folders = Vec::new();
     match &case.with {
         None => {}
         Some(Umf(None)) => missing(format!("{UMF} has no UMF; cargo xtask umf fetches it")),
@@ -144,13 +144,22 @@ fn run(case: &Case) {
             // As system headers: their warnings are not ours to fix.
             compile.arg("-isystem").arg(folder.join("include")).arg(folder.join("lib/libumf.so"));
             compile.arg("-Wl,--allow-shlib-undefined");
-            folders = vec![folder.join("lib"), Umf::needed()];
         }
     }
     if case.way == Way::Sanitizers {
         compile.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]);
     }
     output(&mut compile).unwrap_or_else(|text| panic!("{text}"));
+}
+
+/// Compiles the file and runs it.
+fn run(case: &Case) {
+    require(if case.way == Way::Valgrind { &["gcc", "valgrind"] } else { &["gcc"] });
+    let program = program(case);
+    let mut folders = match &case.with {
+        Some(Umf(Some(folder))) => vec![folder.join("lib"), Umf::needed()],
+        _ => Vec::new(),
+    };
     let mut command = match case.way {
         Way::Valgrind => {
             let mut valgrind = Command::new("valgrind");
@@ -185,6 +194,18 @@ fn run(case: &Case) {
 }
 
 impl Way {
+    /// The end of the names of its tests.
+    fn suffix(self) -> &'static str {
+        match self {
+            Way::Plain => "",
+            Way::Valgrind => "_valgrind",
+            Way::Sanitizers => "_sanitizers",
+            Way::Checks => "_with_checks",
+            Way::ByHand => "_by_hand",
+            Way::Static => "_static",
+        }
+    }
+
     /// The variable with which a C test takes fewer rounds where each is slow.
     fn checker(self) -> &'static str {
         match self {

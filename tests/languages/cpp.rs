@@ -3,13 +3,12 @@
 //! of the README print what the README shows.
 
 use crate::support;
-use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
-use support::tools::{compiler, files, library, library_folder, output, read, root};
+use support::tools::{compiler, files, library, library_folder, made_once, output, read, root};
 use tenure_harness::{require, test};
 
 const FOLDER: &str = "bindings/cpp/tests";
@@ -35,27 +34,15 @@ fn link(command: &mut Command, program: &Path) -> Result<String, String> {
 fn program(part: &str, standard: &str, sanitizers: bool) -> PathBuf {
     let tag = format!("cpp_{part}_{}{}", standard.replace("++", "pp"), if sanitizers { "_sanitizers" } else { "" });
     let program = scratch(&tag);
-    // Each test is a process of its own: the first one compiles, the others wait for it.
-    let lock = File::create(scratch(&format!("{tag}.lock"))).expect("the target folder is writable");
-    lock.lock().expect("a file of ours can be locked");
-    if !is_fresh(&program) {
+    made_once(&program, files("bindings/cpp", "").into_iter().map(|path| root().join(path)), || {
         let mut compile = cpp(standard);
         compile.arg(root().join(FOLDER).join(format!("{part}.cpp")));
         if sanitizers {
             compile.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]);
         }
         link(&mut compile, &program).unwrap_or_else(|text| panic!("{text}"));
-    }
+    });
     program
-}
-
-/// Whether the program is newer than all its sources.
-fn is_fresh(program: &Path) -> bool {
-    let time = |path: &Path| std::fs::metadata(path).and_then(|data| data.modified()).ok();
-    let headers = ["include", "bindings/cpp"].into_iter().flat_map(|folder| files(folder, ""));
-    let own = std::env::current_exe().expect("a test knows its own path");
-    let sources = headers.map(|path| root().join(path)).chain([library(), own]);
-    time(program).is_some_and(|made| sources.into_iter().all(|source| time(&source).is_some_and(|time| time < made)))
 }
 
 /// Runs it in a folder of its own for its files.

@@ -1,5 +1,4 @@
 //! Expressions: how many results overwrite an operand, and the result of each operation, in place and not.
-#![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 use crate::out;
 use crate::status;

@@ -1,6 +1,5 @@
 //! Random expressions: values against scalar loops, equal bits for all holders of the operands, the prediction of explain against compute, and
 //! no leak at the end. `TENURE_ROUNDS` sets the number.
-#![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 use crate::out;
 use crate::support;

@@ -1,5 +1,4 @@
 //! Expressions: the rule of overwriting and its explanation, depth, lack of memory, several threads.
-#![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 use crate::out;
 use crate::status;

@@ -1,6 +1,5 @@
 //! Expressions: the result of every operation against scalar loops, for each form and layout of its operands; in place and not, with equal
 //! bits.
-#![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 use crate::out;
 use crate::status;

@@ -1,6 +1,5 @@
 //! Expressions over arrays that know their form: every operation on every mix of forms, and random graphs (FM-6). Values are compared with
 //! scalar loops on dense copies, allocations with what explain foretold. `TENURE_ROUNDS` sets the number of random graphs.
-#![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 use crate::out;
 use crate::support;

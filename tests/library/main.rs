@@ -1,4 +1,5 @@
 //! The library, called from Rust. What replaces the global allocator is a program of its own.
+#![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 #[path = "../support"]
 mod support {

@@ -2,7 +2,6 @@
 //! (support/openblas.c) tells its calls. The last test runs the system's library, if it is installed.
 //!
 //! Each test is a process of its own. The loader reads LD_LIBRARY_PATH when a process starts, so some start another one.
-#![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 use crate::out;
 use crate::support;

@@ -68,6 +68,21 @@ pub fn compiler(standard: &str) -> Command {
     command
 }
 
+/// Makes a program unless it is newer than its sources, the headers and the library. Each test is a process of its own: the first one makes
+/// it, the others wait for it.
+pub fn made_once(program: &Path, sources: impl IntoIterator<Item = PathBuf>, make: impl FnOnce()) {
+    let lock = std::fs::File::create(program.with_extension("lock")).expect("the target folder is writable");
+    lock.lock().expect("a file of ours can be locked");
+    let time = |path: &Path| std::fs::metadata(path).and_then(|data| data.modified()).ok();
+    let headers = files("include", "").into_iter().map(|path| root().join(path));
+    let own = std::env::current_exe().expect("a test knows its own path");
+    let mut sources = sources.into_iter().chain(headers).chain([library(), own]);
+    let is_fresh = |made| sources.all(|source| time(&source).is_some_and(|time| time < made));
+    if !time(program).is_some_and(is_fresh) {
+        make();
+    }
+}
+
 /// Runs it. Returns its output, as an error if it failed.
 pub fn output(command: &mut Command) -> Result<String, String> {
     let shown = format!("{command:?}");
