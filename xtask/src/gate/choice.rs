@@ -95,6 +95,11 @@ impl Choice {
         matches!(stage.body, Body::Tests { holds, .. } if holds(&test))
     }
 
+    /// Whether all tests of a stage run.
+    pub fn has_whole(&self, stage: &Stage) -> bool {
+        self.stages.contains(&stage.name)
+    }
+
     /// Whether a test of a stage runs.
     pub fn has_test(&self, stage: &Stage, test: &Test) -> bool {
         self.stages.contains(&stage.name)

@@ -51,6 +51,14 @@ impl Context {
         }
     }
 
+    /// Whether all tests of a stage run, so that one without tests is a failure.
+    fn has_whole(&self, stage: &Stage) -> bool {
+        match &self.extent {
+            Extent::Named(choice) => choice.has_whole(stage),
+            _ => self.has(stage),
+        }
+    }
+
     /// Whether a test of a stage runs.
     fn has_test(&self, stage: &Stage, test: &programs::Test) -> bool {
         match &self.extent {
@@ -254,17 +262,22 @@ impl Gate {
             }
         }
         for stage in stages {
-            if let Some(tests) = rows.remove(stage.name) {
-                let row = row_of(&tests);
-                self.costs.push(Cost {
-                    stage: format!("of them: {}", stage.name),
-                    wall: row.took,
-                    processor: row.processor,
-                    units: 0,
-                    processes: 0,
-                });
-                self.rows.push((stage.name.to_owned(), row));
+            let tests = rows.remove(stage.name).unwrap_or_default();
+            if tests.is_empty() && (built.is_empty() || !self.context.has_whole(stage)) {
+                continue;
             }
+            let row = match tests.is_empty() {
+                true => Row { failed: 1, note: "no test ran".to_owned(), ..Row::default() },
+                false => row_of(&tests),
+            };
+            self.costs.push(Cost {
+                stage: format!("of them: {}", stage.name),
+                wall: row.took,
+                processor: row.processor,
+                units: 0,
+                processes: 0,
+            });
+            self.rows.push((stage.name.to_owned(), row));
         }
         let mut slowest: Vec<&programs::Ended> = ended.iter().collect();
         slowest.sort_by_key(|test| std::cmp::Reverse(test.took));
@@ -304,6 +317,10 @@ impl Gate {
             sum.add(Row { note: String::new(), ..row });
         }
         println!("\n{:.0} s", start.elapsed().as_secs_f64());
+        if sum.passed + sum.failed + sum.skipped == 0 {
+            println!("no stage, row, path or test has that name");
+            sum.failed = 1;
+        }
         if required && sum.missing > 0 {
             println!("{} of the failed are checks that were skipped because something is missing", sum.missing);
         }
