@@ -181,7 +181,7 @@ impl Gate {
     fn announce(&self, stages: &[&Stage]) {
         setup::announce(match self.context.extent {
             Extent::Usual => Some(10),
-            Extent::All => Some(40),
+            Extent::All => Some(50),
             Extent::Named(_) => None,
         });
         let has = |name: &str| stages.iter().any(|stage| stage.name.split(' ').next() == Some(name));
