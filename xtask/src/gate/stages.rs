@@ -313,19 +313,13 @@ fn loom() -> Row {
 
 /// The Python package's tests against the installed wheel, without a driver. With names, the chosen files.
 fn python(context: &Context) -> Row {
-    let (python, hidden) = match python::installed().and_then(|python| Ok((python, sim::none()?))) {
-        Ok(found) => found,
-        Err(text) => return Row::of(Err(text)),
-    };
-    let mut tests = command(python);
-    tests.env("LD_LIBRARY_PATH", hidden);
     let files = context.python_files();
     if !files.is_empty() {
-        return pytest(&mut tests, &files);
+        return python_files(&files);
     }
     let left_out: Vec<String> = LONGER.iter().map(|file| format!("--ignore={file}")).collect();
     let left_out: Vec<&str> = left_out.iter().map(String::as_str).collect();
-    pytest(&mut tests, &[&IN_PARALLEL, NO_CUDA, &left_out].concat())
+    python_files(&[&IN_PARALLEL, NO_CUDA, &left_out].concat())
 }
 
 /// Files of Python tests that take a minute, or need a browser or the program `tenure`.
@@ -336,10 +330,21 @@ const LONGER: [&str; 3] = [
 ];
 
 fn python_longer() -> Row {
-    match python::installed().and_then(|python| Ok((python, sim::none()?))) {
-        Ok((python, hidden)) => {
-            pytest(command(python).env("LD_LIBRARY_PATH", hidden), &[IN_PARALLEL.as_slice(), &LONGER].concat())
+    python_files(&[IN_PARALLEL.as_slice(), &LONGER].concat())
+}
+
+/// What pytest is told to run, without a driver. A wheel of the tests lacks the program `tenure`.
+fn python_files(which: &[&str]) -> Row {
+    let needs_program = which.contains(&LONGER[0]) && dist::THIS.is_tested();
+    let ready = || {
+        let python = python::installed()?;
+        if needs_program {
+            tools::copy(&dist::THIS.program()?, &python.with_file_name(dist::PROGRAM))?;
         }
+        Ok((python, sim::none()?))
+    };
+    match ready() {
+        Ok((python, hidden)) => pytest(command(python).env("LD_LIBRARY_PATH", hidden), which),
         Err(text) => Row::of(Err(text)),
     }
 }
