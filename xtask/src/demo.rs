@@ -16,9 +16,9 @@ const PROFILE: &str = "demo";
 pub fn demo() -> Done {
     needs_gcc()?;
     let folder = root().join("target/demo");
-    let python = step("NumPy and SciPy", 15, python::environment_for_demo)?;
-    let library = step("the library", 40, || library(&folder))?;
-    let package = step("its Python module", 30, || package(&folder, &library))?;
+    let python = step("NumPy and SciPy", 10, python::environment_for_demo)?;
+    let library = step("the library", 20, || library(&folder))?;
+    let package = step("its Python module", 20, || package(&folder, &library))?;
     let program = step("the C file", 1, || program(&folder))?;
     run(command(python).env("PYTHONPATH", package).arg("examples/handover/handover.py").arg(program))
 }
