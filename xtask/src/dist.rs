@@ -27,7 +27,7 @@ pub fn choose(build: Build) {
 }
 
 /// The build that the commands use: what is shipped, unless something else was chosen.
-pub fn chosen() -> Build {
+fn chosen() -> Build {
     *BUILD.get_or_init(|| Build::Shipped)
 }
 
@@ -134,18 +134,14 @@ impl Machine {
     /// The shared and the static library. Returns the path of the shared one.
     pub fn libraries(self) -> Done<PathBuf> {
         let library = self.library_folder()?;
-        if self.is_tested() {
+        let built = if self.is_tested() {
             run(programs::of_packages(&["--test", "repository"]).args(["--quiet", "--no-run"]))?;
-            let built = root().join("target/debug/deps");
-            replace(&built.join("libtenure.a"), &library, "libtenure.a")?;
-            replace(&built.join("libtenure.so"), &library, "libtenure.so.0")?;
-            link("libtenure.so.0", &library.join("libtenure.so"))?;
-            return Ok(library.join("libtenure.so.0"));
-        }
-        eprintln!("building the libraries with link-time optimisation: minutes, where much has changed");
-        // In a folder of its own: other builds make the rlib too, and would replace these.
-        let built =
-            self.build(&["rustc", "--lib", "--crate-type", "cdylib,staticlib"], "target/libraries", "release")?;
+            root().join("target/debug/deps")
+        } else {
+            eprintln!("building the libraries with link-time optimisation: minutes, where much has changed");
+            // In a folder of its own: other builds make the rlib too, and would replace these.
+            self.build(&["rustc", "--lib", "--crate-type", "cdylib,staticlib"], "target/libraries", "release")?
+        };
         replace(&built.join("libtenure.a"), &library, "libtenure.a")?;
         replace(&built.join("libtenure.so"), &library, "libtenure.so.0")?;
         link("libtenure.so.0", &library.join("libtenure.so"))?;

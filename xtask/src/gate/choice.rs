@@ -47,8 +47,8 @@ impl Choice {
 
     /// The tests that name a row: in their own names, or, in the languages other than Rust, anywhere in their file.
     fn add_row(&mut self, id: &str) -> Done {
-        self.parts.push(format!("{}_", id.to_lowercase().replace('-', "_")));
         let (spoken, written) = (id.to_uppercase(), id.to_lowercase().replace('-', "_"));
+        self.parts.push(format!("{written}_"));
         for folder in ["c-tests", "bindings/cpp/tests", "bindings/python/tests"] {
             for (file, _) in files_below(&root().join(folder))? {
                 let Some(path) = file.strip_prefix(root()).ok().and_then(|path| path.to_str()) else { continue };

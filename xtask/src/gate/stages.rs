@@ -113,7 +113,7 @@ pub const STAGES: &[Stage] = &[
             let mut test = cargo();
             // In a folder of its own, because the C tests must not find this library.
             test.args(["test", "--locked", "--no-default-features", "--target-dir", "target/no-linalg"]);
-            built(test.args(["--test", "no_linalg"]))
+            built(test.args(["--test", "no_linalg"]), |_| ())
         },
     ),
     own("Rust and C for aarch64", &["src/sys"], || target::missing("aarch64"), |_| of_target("aarch64")),
@@ -295,20 +295,11 @@ fn loom() -> Row {
     let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
     test.env("RUSTFLAGS", format!("{flags} --cfg loom"));
     let bounded = std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none();
-    programs::build(&mut test).map_or_else(
-        |text| Row::of(Err(text)),
-        |built| {
-            row_of_all(&programs::run(
-                &built,
-                |_, _| true,
-                |test| {
-                    if bounded {
-                        test.env("LOOM_MAX_PREEMPTIONS", "2"); // advised by loom's documentation for larger models
-                    }
-                },
-            ))
-        },
-    )
+    built(&mut test, |test| {
+        if bounded {
+            test.env("LOOM_MAX_PREEMPTIONS", "2"); // advised by loom's documentation for larger models
+        }
+    })
 }
 
 /// The Python package's tests against the installed wheel, without a driver. With names, the chosen files.
@@ -412,10 +403,10 @@ fn preload(context: &Context) -> Row {
     }
 }
 
-/// Builds and runs the tests of a `cargo test`.
-fn built(test: &mut Command) -> Row {
+/// Builds and runs the tests of a `cargo test`; `set_up` prepares each process.
+fn built(test: &mut Command, set_up: impl Fn(&mut Command) + Sync) -> Row {
     match programs::build(test) {
-        Ok(built) => row_of_all(&programs::run(&built, |_, _| true, |_| ())),
+        Ok(built) => row_of_all(&programs::run(&built, |_, _| true, set_up)),
         Err(text) => Row::of(Err(text)),
     }
 }
