@@ -353,6 +353,33 @@ static tn_array *imported(struct theirs *t, uint32_t flags, tn_how expected)
     return out;
 }
 
+/* The memory of the caller's struct ends with the bytes: the release finds it moved, and nothing touches it afterwards. */
+static struct ArrowArray *callers;
+
+static void ends_callers(struct ArrowArray *array)
+{
+    released++;
+    CHECK(array != callers && callers->release == NULL);
+    memset(callers, 0xa5, sizeof *callers);
+    array->release = NULL;
+}
+
+static void moves_first(void) /* CA-33 */
+{
+    struct theirs t;
+    released = 0;
+    make_line(&t, 8);
+    t.array[0].release = ends_callers;
+    callers = &t.array[0];
+    tn_array *a = NULL;
+    OK(tn_array_import_arrow(t.schema, t.array, 0, &a, NULL));
+    CHECK(released == 1 && HOLDS(a, 0, 1, 2, 3, 4, 5, 6, 7));
+    const unsigned char *left = (const unsigned char *)callers;
+    for (size_t i = 0; i < sizeof *callers; i++)
+        CHECK(left[i] == 0xa5);
+    drop(a);
+}
+
 static void comes_in(void) /* CA-33 */
 {
     struct theirs t;
@@ -596,6 +623,7 @@ int main(void)
     releases();
     on_the_device();
     comes_in();
+    moves_first();
     refused();
     copies_come_back();
     return finish();

@@ -537,6 +537,14 @@ static void ev_21_the_newest_stay(void)
     free(log.events);
 }
 
+static volatile sig_atomic_t file_limits;
+
+static void on_file_limit(int signal_number)
+{
+    (void)signal_number;
+    file_limits++;
+}
+
 static void ev_22_a_full_file(void)
 {
     start_with(TN_REPORT_ALLOCATE | TN_REPORT_FREE, path, 1 << 20);
@@ -554,20 +562,23 @@ static void ev_22_a_full_file(void)
     event_log log = read_log(path);
     CHECK(log.dropped == stats.dropped && log.count == stats.events);
     free(log.events);
-    /* A file that the system lets grow no further, as on a full disk. */
-    struct rlimit old, small = {300 << 10, RLIM_INFINITY};
-    CHECK(getrlimit(RLIMIT_FSIZE, &old) == 0);
-    small.rlim_max = old.rlim_max;
-    signal(SIGXFSZ, SIG_IGN);
-    CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
-    start_with(TN_REPORT_ALLOCATE | TN_REPORT_FREE, path, 8 << 20);
-    for (int i = 0; i < 20000; i++) {
-        OK(tn_pool_allocate(NULL, 64, 0, NULL, &block));
-        OK(tn_pool_deallocate(NULL, block, NULL));
+    /* A file that the system lets grow no further, as on a full disk; also in the middle of a page. The program's handler is not called. */
+    signal(SIGXFSZ, on_file_limit);
+    for (rlim_t limit = 4096 + (4 << 16); limit <= 4096 + (4 << 16) + 1000; limit += 1000) {
+        struct rlimit old, small;
+        CHECK(getrlimit(RLIMIT_FSIZE, &old) == 0);
+        small = (struct rlimit){limit, old.rlim_max};
+        CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
+        start_with(TN_REPORT_ALLOCATE | TN_REPORT_FREE, path, 8 << 20);
+        for (int i = 0; i < 20000; i++) {
+            OK(tn_pool_allocate(NULL, 64, 0, NULL, &block));
+            OK(tn_pool_deallocate(NULL, block, NULL));
+        }
+        CHECK(query().dropped > 20000);
+        OK(tn_events_stop());
+        CHECK(setrlimit(RLIMIT_FSIZE, &old) == 0);
     }
-    CHECK(query().dropped > 20000);
-    OK(tn_events_stop());
-    CHECK(setrlimit(RLIMIT_FSIZE, &old) == 0);
+    CHECK(file_limits == 0);
     signal(SIGXFSZ, SIG_DFL);
 }
 

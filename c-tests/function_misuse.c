@@ -638,6 +638,38 @@ static void borrowed_input_left(void) /* FN-22: the alias can write what the arg
     }
 }
 
+static tn_status leaves_its_input_twice(void *context, tn_array *const *in, tn_array **out, tn_array **update)
+{
+    (void)context, (void)update;
+    out[0] = clone(in[0]);
+    out[1] = clone(in[0]);
+    return TN_OK;
+}
+
+/* FN-22, the second line of the table: bytes of an input of which another output has a copy are nobody's but the caller's. */
+static void input_left_twice(void)
+{
+    for (int first = 0; first < 2; first++) {
+        for (int required = 0; required < 2; required++) {
+            const uint32_t borrows = required ? TN_REQUIRE_BORROW : TN_BORROW;
+            plan p = planned(leaves_its_input_twice, NULL);
+            takes(&p, "x", TN_BORROW);
+            gives(&p, "y", first ? borrows : NONE);
+            gives(&p, "z", first ? NONE : borrows);
+            tn_function *f = made(&p);
+            tn_array *x = numbers(NULL, SHAPE(4)), *out[2] = {NULL, NULL};
+            tn_crossing how[2];
+            OK(tn_function_call(f, 1, &x, 2, out, NULL, how));
+            CHECK(crossed(how[!first], ALIAS) && crossed(how[first], COPY(TN_WHY_SHARED)));
+            CHECK(overlap(out[!first], x) && !overlap(out[first], x) && HOLDS(out[first], 0, 1, 2, 3));
+            drop(out[0]);
+            drop(out[1]);
+            drop(x);
+            end_function(f);
+        }
+    }
+}
+
 static tn_status leaves_a_stretched_view(void *context, tn_array *const *in, tn_array **out, tn_array **update)
 {
     (void)context, (void)update;
@@ -781,6 +813,78 @@ static void forbidden_copies(void) /* SV-9: before the body for a lent value, af
     end_shared(v);
 }
 
+static tn_status returns_it(void *status, tn_array *const *in, tn_array **out, tn_array **update)
+{
+    (void)in, (void)out, (void)update;
+    return *(tn_status *)status;
+}
+
+/* FN-41, ER-2: a copy that is forbidden is the last reason of all arguments, and the list of statuses decides before the position. */
+static void forbidden_after_refusals(void)
+{
+    tn_status status = TN_OK;
+    tn_array *x[2] = {numbers(NULL, SHAPE(4)), numbers(NULL, SHAPE(4))};
+    tn_array *twins[2] = {clone(x[0]), NULL};
+    plan p = planned(returns_it, &status);
+    takes(&p, "x", TN_MAY_OVERWRITE);
+    takes(&p, "y", TN_MAY_OVERWRITE | TN_REQUIRE_BORROW);
+    tn_function *f = made(&p);
+    tn_borrow *guard = NULL;
+    OK(tn_array_borrow_read(x[1], 0, NULL, NULL, NULL, &guard));
+    for (int forbidden = 0; forbidden < 2; forbidden++) {
+        if (forbidden)
+            OK(tn_copies_forbid(1));
+        FAILS(tn_function_call(f, 2, x, 0, NULL, NULL, NULL), TN_ERR_BORROWED);
+    }
+    end(guard);
+    twins[1] = clone(x[1]);
+    FAILS(tn_function_call(f, 2, x, 0, NULL, NULL, NULL), TN_ERR_SHARED);
+    drop(twins[1]);
+    FAILS(tn_function_call(f, 2, x, 0, NULL, NULL, NULL), TN_ERR_WOULD_COPY);
+    OK(tn_copies_forbid(0));
+    OK(tn_function_call(f, 2, x, 0, NULL, NULL, NULL));
+    end_function(f);
+    drop(twins[0]);
+    drop(x[0]);
+    drop(x[1]);
+}
+
+static uint64_t copies_counted(void)
+{
+    static tn_copy_site book[64];
+    size_t n = 0;
+    uint64_t sum = 0;
+    OK(tn_copies_query(sizeof(tn_copy_site), 64, book, &n));
+    CHECK(n <= 64);
+    for (size_t i = 0; i < n; i++)
+        sum += book[i].count;
+    return sum;
+}
+
+/* CP-1: a call that fails has no crossing, so none of its copies is counted: of an argument, and of what an update finds. */
+static void failed_calls_count_no_copy(void)
+{
+    tn_status status = TN_ERR_IO;
+    tn_array *x = numbers(NULL, SHAPE(4)), *twin = clone(x);
+    tn_shared *v = counting("v", SHAPE(4));
+    tn_array *holder = got(v, TN_BORROW, ALIAS);
+    plan p = planned(returns_it, &status);
+    takes(&p, "x", TN_MAY_OVERWRITE);
+    assigns(&p, v, TN_MAY_OVERWRITE);
+    tn_function *f = made(&p);
+    const uint64_t before = copies_counted();
+    FAILS(tn_function_call(f, 1, &x, 0, NULL, NULL, NULL), TN_ERR_IO);
+    CHECK(copies_counted() == before);
+    status = TN_OK;
+    OK(tn_function_call(f, 1, &x, 0, NULL, NULL, NULL));
+    CHECK(copies_counted() == before + 2);
+    end_function(f);
+    drop(holder);
+    drop(twin);
+    drop(x);
+    end_shared(v);
+}
+
 /* ---- lent values that change places ---- */
 
 typedef struct {
@@ -900,12 +1004,15 @@ int main(void)
     clone_of_a_lent_value_passed();
     taken_input_left();
     borrowed_input_left();
+    input_left_twice();
     stretched_input_left();
     argument_twice_beside_a_writer();
     value_that_stays();
     copied_output_reused();
     value_required();
     forbidden_copies();
+    forbidden_after_refusals();
+    failed_calls_count_no_copy();
     lent_values_swapped();
     borrowed_before_the_commit();
     return finish();

@@ -4,6 +4,7 @@
  * The other process is this program again, in a fresh process, with a socket as its standard input.
  */
 #include "processes.h"
+#include <pthread.h>
 
 /* ---- the other process ---- */
 /* What the other process does, by name. It imports one array, and tells what it finds. */
@@ -264,6 +265,99 @@ static message changed(message m, size_t where, uint64_t value)
     return m;
 }
 
+/* IP-33: whoever maps the file first, and however: handles on one memory know of each other. */
+static void ip_33_one_store_for_a_file(void)
+{
+    tn_pool *pool = shareable_pool();
+    tn_array *array = numbers(pool, SHAPE(10)), *none = UNTOUCHED;
+    tn_borrow *hold = NULL, *reader = NULL, *writer = NULL;
+    tn_how how = 77;
+    message m = exported(array, TN_IPC_WRITABLE, TN_ALIASED, &hold);
+    end(hold);
+    /* Longer than the array: into its last page, and into the page behind it, which is the library's. */
+    REFUSED(changed(m, m.bytes - 16, 100), TN_IPC_WRITABLE, TN_ERR_RANGE);
+    REFUSED(changed(m, m.bytes - 16, 520), TN_IPC_WRITABLE, TN_ERR_RANGE);
+    CHECK(none == UNTOUCHED);
+    drop(array);
+    /* Mapped to be read, and then to be written. */
+    tn_array *reads = imported(&m, 0), *writes = imported(&m, TN_IPC_WRITABLE);
+    CHECK(address(reads) == address(writes) && address(reads) != NULL);
+    CHECK(try_write(reads, 0) == TN_ERR_READONLY && info_of(reads).flags & TN_READONLY);
+    tn_array *clone = NULL;
+    OK(tn_array_clone(reads, &clone));
+    CHECK(try_write(clone, 0) == TN_ERR_READONLY);
+    OK(tn_array_borrow_read(reads, TN_FROZEN, NULL, NULL, NULL, &reader));
+    FAILS(tn_array_borrow_write(writes, 0, NULL, NULL, NULL, &writer), TN_ERR_BORROWED);
+    end(reader);
+    fill_i64(writes, 5);
+    CHECK(element(clone, 9) == 5);
+    uint32_t overlap = 77;
+    OK(tn_array_overlap(reads, writes, &overlap));
+    CHECK(overlap == TN_OVERLAP_EXACT);
+    /* A file that grows between two imports. */
+    const int grows = memfd_create("grows", MFD_ALLOW_SEALING);
+    CHECK(grows >= 0 && ftruncate(grows, 4096) == 0 && fcntl(grows, F_ADD_SEALS, F_SEAL_SHRINK) == 0);
+    message theirs = changed(changed(m, 56, 4096), m.bytes - 16, 512);
+    theirs.fd = grows;
+    tn_array *small = imported(&theirs, TN_IPC_WRITABLE);
+    CHECK(ftruncate(grows, 65536) == 0);
+    REFUSED(changed(changed(theirs, 56, 65536), m.bytes - 16, 8192), TN_IPC_WRITABLE, TN_ERR_RANGE);
+    CHECK(says("this process has 4096 in use already"));
+    tn_array *same = imported(&theirs, TN_IPC_WRITABLE);
+    CHECK(address(same) == address(small));
+    drop(same);
+    drop(small);
+    drop(clone);
+    drop(reads);
+    drop(writes);
+    close(grows);
+    close(m.fd);
+    OK(tn_pool_release(pool));
+}
+
+enum { IMPORTERS = 4, IMPORTS = 50 };
+static message shared_by_threads;
+static tn_array *by_threads[IMPORTERS];
+static pthread_barrier_t all_ready;
+
+static void *imports(void *number)
+{
+    const int me = *(int *)number;
+    tn_how how = 77;
+    pthread_barrier_wait(&all_ready);
+    OK(tn_array_import_ipc(shared_by_threads.descriptor, shared_by_threads.bytes, shared_by_threads.fd, me % 2 ? TN_IPC_WRITABLE : 0, &by_threads[me], &how));
+    return NULL;
+}
+
+/* IP-33: also if several threads import it at the same time. */
+static void threads_import_one_file(void)
+{
+    tn_pool *pool = shareable_pool();
+    tn_array *array = numbers(pool, SHAPE(10));
+    tn_borrow *hold = NULL;
+    shared_by_threads = exported(array, TN_IPC_WRITABLE, TN_ALIASED, &hold);
+    end(hold);
+    drop(array);
+    for (int round = 0; round < rounds(IMPORTS); round++) {
+        pthread_t threads[IMPORTERS];
+        int numbers_of[IMPORTERS];
+        pthread_barrier_init(&all_ready, NULL, IMPORTERS);
+        for (int i = 0; i < IMPORTERS; i++)
+            numbers_of[i] = i, pthread_create(&threads[i], NULL, imports, &numbers_of[i]);
+        for (int i = 0; i < IMPORTERS; i++)
+            pthread_join(threads[i], NULL);
+        pthread_barrier_destroy(&all_ready);
+        for (int i = 0; i < IMPORTERS; i++)
+            CHECK(address(by_threads[i]) == address(by_threads[0]));
+        fill_i64(by_threads[1], round);
+        CHECK(element(by_threads[0], 9) == round);
+        for (int i = 0; i < IMPORTERS; i++)
+            drop(by_threads[i]);
+    }
+    close(shared_by_threads.fd);
+    OK(tn_pool_release(pool));
+}
+
 static void lies(void)
 {
     /* Where the fields are: 8 bytes each behind magic and version. */
@@ -372,6 +466,46 @@ static void ip_3_each_block_has_a_file(void)
     OK(tn_pool_release(pool));
 }
 
+/* RLIMIT_FSIZE holds for files in memory too: the limit is a status, and the program's handling of SIGXFSZ stays as it is. */
+static void ip_32_a_limit_of_the_process(void)
+{
+    tn_pool *pool = shareable_pool();
+    struct rlimit before, small;
+    sigset_t mask_before, mask, pending;
+    CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    small = (struct rlimit){1 << 20, before.rlim_max};
+    CHECK(pthread_sigmask(SIG_SETMASK, NULL, &mask_before) == 0);
+    CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    tn_array *a = NULL;
+    const int files = open_files();
+    FAILS(tn_array_zeros(pool, TN_F64, 1, (int64_t[]){1 << 20}, NULL, &a), TN_ERR_NO_HOST_MEMORY);
+    CHECK(says("(the process may have 1048576 bytes of a file, see ulimit -f)"));
+    CHECK(open_files() == files && live_bytes(pool) == 0);
+    /* A copy into the shareable pool of the process. */
+    a = zeros(NULL, TN_F64, SHAPE(1 << 20));
+    unsigned char descriptor[4096];
+    size_t length = 0;
+    int fd = -1;
+    tn_borrow *hold = NULL;
+    FAILS(tn_array_export_ipc(a, 0, sizeof descriptor, descriptor, &length, &fd, &hold, NULL), TN_ERR_NO_HOST_MEMORY);
+    CHECK(says("see ulimit -f"));
+    drop(a);
+    CHECK(pthread_sigmask(SIG_SETMASK, NULL, &mask) == 0 && sigismember(&mask, SIGXFSZ) == sigismember(&mask_before, SIGXFSZ));
+    CHECK(sigpending(&pending) == 0 && sigismember(&pending, SIGXFSZ) == 0);
+    /* A signal that waits because the program blocked it is the program's, and waits on. */
+    sigset_t limit;
+    sigemptyset(&limit);
+    sigaddset(&limit, SIGXFSZ);
+    CHECK(pthread_sigmask(SIG_BLOCK, &limit, NULL) == 0);
+    CHECK(raise(SIGXFSZ) == 0);
+    FAILS(tn_array_zeros(pool, TN_F64, 1, (int64_t[]){1 << 20}, NULL, &a), TN_ERR_NO_HOST_MEMORY);
+    CHECK(sigpending(&pending) == 0 && sigismember(&pending, SIGXFSZ) == 1);
+    CHECK(sigtimedwait(&limit, NULL, &(struct timespec){0, 0}) == SIGXFSZ);
+    CHECK(pthread_sigmask(SIG_SETMASK, &mask_before, NULL) == 0);
+    CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    OK(tn_pool_release(pool));
+}
+
 /* Without a descriptor there is no array, and nothing is left. */
 static void ip_7_a_descriptor_each(void)
 {
@@ -386,7 +520,7 @@ static void ip_7_a_descriptor_each(void)
     tn_status status = TN_OK;
     while (made < 16 && (status = tn_array_zeros(pool, TN_I64, 1, (int64_t[]){1000}, NULL, &arrays[made])) == TN_OK)
         made++;
-    CHECK(made > 0 && made < 8 && status == TN_ERR_NO_HOST_MEMORY);
+    CHECK(made > 0 && made < 8 && status == TN_ERR_NO_HOST_MEMORY && says("open files, see ulimit -n)"));
     CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
     /* A freed block is closed: its memory is never another array's. */
     const int files = open_files();
@@ -439,9 +573,12 @@ int main(int argc, char **argv)
     ip_4_writable();
     ip_6_deaths();
     the_same_process();
+    ip_33_one_store_for_a_file();
+    threads_import_one_file();
     lies();
     if (rounds(10) == 10) /* valgrind has a limit of its own, and does not pass this one on */
         ip_7_a_descriptor_each();
+    ip_32_a_limit_of_the_process();
     ip_31_no_names();
     CHECK(open_files() == files);
     return finish();

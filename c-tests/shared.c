@@ -258,6 +258,13 @@ static void bad_values(void) /* SV-8, SV-17, SV-30, SV-37 */
     drop(one);
 }
 
+static tn_status spoils(void *context, tn_array *value)
+{
+    (void)context;
+    fill_i64(value, -1);
+    return TN_ERR_IO;
+}
+
 static void set_in_place(void) /* SV-4, SV-31, SV-32, SV-35 */
 {
     tn_pool *pool = own_pool("sets");
@@ -278,6 +285,12 @@ static void set_in_place(void) /* SV-4, SV-31, SV-32, SV-35 */
     OK(tn_shared_set(shared, more, NONE, NULL));
     CHECK(facts(shared).bytes == 96 && counts_from(shared, 0, 12));
     drop(kept);
+    /* After an update in place that failed the buffer is used again too, and the value is whole. */
+    before = allocations(pool);
+    FAILS(tn_shared_update(shared, TN_MAY_OVERWRITE, spoils, NULL, NULL), TN_ERR_IO);
+    FAILS(tn_shared_get(shared, 0, &kept, NULL), TN_ERR_POISONED);
+    OK(tn_shared_set(shared, more, NONE, NULL));
+    CHECK(allocations(pool) == before && counts_from(shared, 0, 12));
     drop(value);
     drop(turned);
     end_shared(shared);
@@ -661,6 +674,16 @@ static void guarded_and_empty(void) /* SV-7: the rule of give counts a guard on 
     FAILS(tn_shared_create(nothing, TN_TAKE, NULL, &none, NULL), TN_ERR_BORROWED_WRITE);
     CHECK(none == UNTOUCHED && state_of(nothing) == TN_OK);
     end(guard);
+    /* Also where only a copy is possible, and the thread forbids it: the order of checks. */
+    guard = writing(nothing, 0);
+    tn_shared *first = shared_of(nothing, TN_BORROW, ALIAS);
+    OK(tn_copies_forbid(1));
+    FAILS(tn_shared_create(nothing, TN_TAKE, NULL, &none, NULL), TN_ERR_BORROWED_WRITE);
+    end(guard);
+    FAILS(tn_shared_create(nothing, TN_TAKE, NULL, &none, NULL), TN_ERR_WOULD_COPY);
+    OK(tn_copies_forbid(0));
+    CHECK(none == UNTOUCHED && state_of(nothing) == TN_OK);
+    end_shared(first);
     end_shared(shared_of(nothing, TN_TAKE, ALIAS));
     drop(nothing);
 }

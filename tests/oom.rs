@@ -11,6 +11,8 @@ use std::sync::Mutex;
 use support::capi::*;
 use support::oom_inject::{Kind, ROOTS, Scarce, TABLES, arm, disarm, tables, with_nothing};
 use support::oom_scenarios::{Path, World, paths};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tenure::thread::ColdLock;
 use tenure::types::*;
 
 #[global_allocator]
@@ -94,6 +96,35 @@ fn every_step_fails(kinds: &[Kind]) -> usize {
         all
     })
 }
+
+/// TH-21: the locks of parking_lot would allocate here, and end the process.
+#[test]
+fn a_thread_waits_for_a_lock_without_memory() {
+    static LOCK: ColdLock<u32> = ColdLock::new(0);
+    alone(|| {
+        let waits = AtomicBool::new(false);
+        let held = LOCK.lock();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                drop(LOCK_OF_NOBODY.lock()); // the thread has its record now
+                let tried = with_nothing(|| {
+                    waits.store(true, Ordering::Release);
+                    *LOCK.lock() += 1;
+                });
+                assert_eq!(tried, 0);
+            });
+            while !waits.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+            // Long enough for the other thread to stop spinning; it passes also if that takes longer.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            drop(held);
+        });
+        assert_eq!(*LOCK.lock(), 1);
+    });
+}
+
+static LOCK_OF_NOBODY: ColdLock<u32> = ColdLock::new(0);
 
 /// OO-12, BR-32, XI-17, TH-21, I7
 #[test]

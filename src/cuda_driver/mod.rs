@@ -21,7 +21,7 @@ use cudarc::driver::sys::{
     CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUipcEventHandle, CUipcMemHandle, CUmem_advise, CUmemAccessDesc,
     CUmemAllocationProp, CUmemPoolProps, CUmemoryPool, CUpointer_attribute, CUuuid,
 };
-use parking_lot::Mutex;
+use crate::sys::lock::Mutex;
 use std::sync::OnceLock;
 
 pub mod code;

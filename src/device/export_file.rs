@@ -75,7 +75,7 @@ fn no_file(errno: Errno) -> Status {
             TN_ERR_UNSUPPORTED,
             format_args!("the system cannot share memory of GPUs (Linux 5.1 with /proc can): {errno}"),
         ),
-        _ => fail(TN_ERR_IO, format_args!("no descriptor for shared memory of GPUs: {errno}; see ulimit -n")),
+        _ => fail(TN_ERR_IO, format_args!("no descriptor for shared memory of GPUs: {errno}")),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::stream::Stream;
 use crate::thread::{self, QuickLock};
 use crate::types::*;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use parking_lot::Mutex;
+use crate::sys::lock::Mutex;
 
 /// The driver places smaller allocations side by side.
 const ALLOCATION_BYTES: usize = 2 << 20;

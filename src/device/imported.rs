@@ -13,7 +13,7 @@ use crate::thread::{self, QuickLock};
 use crate::types::*;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use parking_lot::Mutex;
+use crate::sys::lock::Mutex;
 
 /// By what an allocation of another process is known.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 
 use crate::error::{Result, Status, fail};
 use crate::stream::Stream;
+use crate::sys::file::Errno;
 use crate::types::*;
 
 /// Every range is aligned to this many bytes, 64 KiB. It is the unit of the pools' address table, and the largest page size of supported
@@ -62,6 +63,11 @@ pub trait Device: Sync {
     /// Reserves a range of addresses at a multiple of `alignment`, with nothing committed. `node`: 0, or 1 + the preferred NUMA node.
     /// None: refused. A status: the device returned an unsuitable range, which was given back.
     fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>>;
+
+    /// Why the system last refused a range, where it says so.
+    fn last_refusal(&self) -> Option<Errno> {
+        None
+    }
 
     /// As `reserve`, for work that is queued on a stream from now on. None: refused, as always while the stream captures a graph.
     fn reserve_on(&self, _stream: &'static Stream, _bytes: usize, _alignment: usize) -> Result<Option<usize>> {

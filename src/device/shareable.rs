@@ -7,12 +7,13 @@
 use super::interface::{Device, GRANULE, Terms};
 use crate::error::{Result, Status, fail};
 use crate::grow_unlocked;
-use crate::sys::file::{Errno, File, Mapping};
+use crate::sys::file::{Errno, File, Mapping, Outcome};
 use crate::sys::process::Process;
 use crate::sys::{bytes, memory_file, os};
 use crate::thread::{self, QuickLock};
 use crate::types::*;
 use core::ffi::c_int;
+use core::sync::atomic::{AtomicI32, Ordering};
 
 /// Memory that can be shared.
 pub struct Shareable;
@@ -96,12 +97,34 @@ pub fn set_shared(address: usize) {
     }
 }
 
-/// The first address of the file with this identity, if this process has mapped it, and writable if that is wanted.
-pub fn find_file(identity: (u64, u64), writable: bool) -> Option<usize> {
+/// A range of a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Mapped {
+    /// The first address.
+    pub start: usize,
+    /// The size in bytes.
+    pub bytes: usize,
+    /// Whether this process may write.
+    pub writable: bool,
+}
+
+/// The first range of the file with this identity at an address or behind it.
+pub fn next_of_file(identity: (u64, u64), from: usize) -> Option<Mapped> {
     let ranges = RANGES.lock();
     let forks = thread::forks();
-    let is = |range: &&Range| range.identity == identity && (range.writable || !writable) && range.forks == forks;
-    ranges.iter().find(is).map(|range| range.start)
+    let is = |range: &&Range| range.start >= from && range.identity == identity && range.forks == forks;
+    ranges.iter().find(is).map(|&Range { start, bytes, writable, .. }| Mapped { start, bytes, writable })
+}
+
+/// Lets a range be written that was mapped to be read. The caller holds an array there, and `file` may be written.
+pub fn make_writable(start: usize, file: &File) -> Outcome<()> {
+    let Some(range) = range_of(start).filter(|range| !range.writable) else { return Ok(()) };
+    // SAFETY: the range was mapped from the file's first byte on, and the caller's array keeps it.
+    unsafe { file.remap_writable(range.start, range.bytes)? };
+    if let Some(range) = RANGES.lock().iter_mut().find(|range| range.start == start) {
+        range.writable = true;
+    }
+    Ok(())
 }
 
 /// Adds a file of another process that this one has mapped, until [`forget`]. TN_ERR_IO, TN_ERR_NO_HOST_MEMORY.
@@ -178,9 +201,30 @@ fn remove(start: usize) -> Range {
 /// TN_ERR_IO, with the system's message.
 #[cold]
 pub fn no_descriptor(errno: Errno) -> Status {
-    let advice =
-        if errno.0 == libc::EMFILE { "; each array in shareable memory has a descriptor, see ulimit -n" } else { "" };
+    let advice = if errno.0 == libc::EMFILE { "; each array in shareable memory has a descriptor" } else { "" };
     fail(TN_ERR_IO, format_args!("no descriptor for shared memory: {errno}{advice}"))
+}
+
+/// The errno of the last range that the system refused; 0: none was.
+static REFUSED: AtomicI32 = AtomicI32::new(0);
+
+/// Makes a range and its file.
+fn make(bytes: usize, alignment: usize, node: u32) -> Outcome<usize> {
+    let file = memory_file::create(c"tenure", bytes)?;
+    let identity = file.stat()?.identity;
+    let start = memory_file::map(&file, bytes, alignment)?;
+    if let Some(node) = node.checked_sub(1) {
+        os::prefer_node(start, bytes, node);
+    }
+    let (fd, forks) = (file.fd(), thread::forks());
+    let range = Range { start, bytes, fd, identity, writable: true, sole: true, exporter: None, forks };
+    if insert(range).is_err() {
+        // SAFETY: mapped above, and nobody has the address.
+        unsafe { os::unmap(start, bytes) };
+        return Err(Errno::NO_MEMORY);
+    }
+    let _ = file.into_fd();
+    Ok(start)
 }
 
 impl Device for Shareable {
@@ -189,32 +233,12 @@ impl Device for Shareable {
     }
 
     fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {
-        let Ok(file) = memory_file::create(c"tenure", bytes) else { return Ok(None) };
-        let Ok(start) = memory_file::map(&file, bytes, alignment.max(GRANULE)) else { return Ok(None) };
-        let undo = || {
-            // SAFETY: mapped above, and nobody has the address.
-            unsafe { os::unmap(start, bytes) };
-            Ok(None)
-        };
-        let Ok(stat) = file.stat() else { return undo() };
-        if let Some(node) = node.checked_sub(1) {
-            os::prefer_node(start, bytes, node);
-        }
-        let range = Range {
-            start,
-            bytes,
-            fd: file.fd(),
-            identity: stat.identity,
-            writable: true,
-            sole: true,
-            exporter: None,
-            forks: thread::forks(),
-        };
-        if insert(range).is_err() {
-            return undo();
-        }
-        let _ = file.into_fd();
-        Ok(Some(start))
+        let refused = |errno: Errno| REFUSED.store(errno.0, Ordering::Relaxed);
+        Ok(make(bytes, alignment.max(GRANULE), node).map_err(refused).ok())
+    }
+
+    fn last_refusal(&self) -> Option<Errno> {
+        Some(Errno(REFUSED.load(Ordering::Relaxed))).filter(|errno| errno.0 != 0)
     }
 
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {

@@ -212,7 +212,7 @@ impl Store {
         if let Some(fd) = self.file.load(Ordering::Relaxed).checked_sub(1) {
             let used = HEADER_BYTES + self.turns.load(Ordering::Relaxed) * CHUNK_BYTES;
             // A turn may have found no room. A file that keeps its unused end is good too.
-            let _ = File::lent(fd as i32).truncate(used.min(*self.grown.lock()));
+            let _ = File::lent(fd as i32).set_len(used.min(*self.grown.lock()) as i64);
             self.end();
         }
     }

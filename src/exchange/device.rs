@@ -8,10 +8,10 @@
 //! any more by then, is not touched.
 
 use crate::array::{self, Checked};
-use crate::borrow::would_copy;
+use crate::borrow::{self, would_copy};
 use crate::cuda_driver::CUevent;
 use crate::device_copy::device_address;
-use crate::error::{Result, fail, quietly};
+use crate::error::{Result, Status, fail, quietly};
 use crate::exchange::host::{self, Export, Exported, Import, Imported, WhyNot};
 use crate::gpu::{self, pointer};
 use crate::layout::{Layout, Order};
@@ -168,6 +168,15 @@ fn of_copy(request: &Export) -> Export {
     Export { flags: TN_BORROW, class: request.copy, unique: false, ..*request }
 }
 
+/// TN_ERR_WOULD_COPY for a copy that may not be made, or why it could not be.
+pub fn cannot_copy(id: Id, why: u32) -> Status {
+    let readable = array::with(id, |locked, claim| {
+        array::check_live(locked, claim)?;
+        borrow::check_unwritten(locked, claim)
+    });
+    readable.err().unwrap_or_else(|| would_copy(why))
+}
+
 /// Copies an array to a device in the order of a stream, and passes the copy to `export`.
 fn copied<R>(
     id: Id,
@@ -181,7 +190,7 @@ fn copied<R>(
     let why = if moves { TN_WHY_DEVICE } else { TN_WHY_LAYOUT };
     let (forced, why) = if request.wants_alias() { (true, why) } else { (false, 0) };
     if forced && (thread::current().forbids() > 0 || moves && request.flags & TN_REQUIRE_BORROW != 0) {
-        return Err(would_copy(why));
+        return Err(cannot_copy(id, why));
     }
     let copy = transfer::copy_to(request.function, id, order, pool::current(target)?, stream)?;
     let bytes = array::snapshot(copy)?.bytes() as u64;

@@ -266,9 +266,19 @@ fn alias_slow(
     Ok((ImportPlan::Alias(id), None))
 }
 
-/// Another handle on the store that has all bytes of a layout, if `holds` while that store is locked. None: no store has them, or it does not.
-/// `owns`: the handle does not make the store FOREIGN.
-pub fn join(layout: Layout, readonly: bool, owns: bool, holds: impl FnOnce() -> bool) -> Result<Option<Id>> {
+/// What [`join`] found.
+pub enum Joined {
+    /// The store, and a new handle on it.
+    Handle(Id),
+    /// Stores that have some of the bytes, or none that has all.
+    Part,
+    /// No store.
+    Nothing,
+}
+
+/// Another handle on the store that has all bytes of a layout, if `holds` while that store is locked. `owns`: the handle does not make the
+/// store FOREIGN.
+pub fn join(layout: Layout, readonly: bool, owns: bool, holds: impl FnOnce() -> bool) -> Result<Joined> {
     let thread = thread::current();
     let (start, end) = layout.extent().unwrap_or((0, 0));
     let lease = SpareLease::take(thread, Release::None, false, owns, (start, end))?;
@@ -277,10 +287,26 @@ pub fn join(layout: Layout, readonly: bool, owns: bool, holds: impl FnOnce() -> 
     *claim.layout() = layout;
     claim.set_origin(ledger::Origin::by(thread));
     let mut index = address_index::lock()?;
-    let Found::One(mut locked, ledger) = ledger::find_by_address(&mut index, start, end) else { return Ok(None) };
+    let (mut locked, ledger) = match ledger::find_by_address(&mut index, start, end) {
+        Found::Nothing => return Ok(Joined::Nothing),
+        Found::Several => return Ok(Joined::Part),
+        Found::One(locked, ledger) => (locked, ledger),
+    };
+    if !holds() {
+        return Ok(Joined::Nothing);
+    }
     let state = locked.state(ledger);
     let is_inside = state.start <= start && end <= state.start + state.bytes;
-    Ok((is_inside && holds()).then(|| locked.join(ledger, lease, claim)))
+    Ok(if is_inside { Joined::Handle(locked.join(ledger, lease, claim)) } else { Joined::Part })
+}
+
+/// Lets the bytes of a store be written that was made read-only. Its other handles stay read-only.
+pub fn make_store_writable(id: Id) -> Result<()> {
+    array::with(id, |locked, claim| {
+        let ledger = locked.ledger_of(claim);
+        locked.state_mut(ledger).readonly = false;
+        Ok(())
+    })
 }
 
 /// The parameters of an export.
@@ -356,12 +382,11 @@ pub fn export_ordered(
     order: Order,
 ) -> Result<Exported> {
     ledger::find::<Claim>(id)?;
-    stream?;
+    let (stream, unordered) = (stream?, request.flags & TN_UNORDERED != 0);
+    let when = UseTime { unordered, ..crate::borrow::when(id, &stream, request.flags & TN_WAIT != 0)? };
     if !request.wants_alias() {
         return export_copy(id, request, 0, order);
     }
-    let unordered = request.flags & TN_UNORDERED != 0;
-    let when = UseTime { unordered, ..UseTime::HOST.waiting(request.flags & TN_WAIT != 0) };
     match open_alias(id, request, when, &array::check_reach, why_not)? {
         Some(guard) => Ok(Exported { guard, how: TN_ALIASED }),
         None => export_copy(id, request, TN_WHY_LAYOUT, order),

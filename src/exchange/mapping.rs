@@ -40,7 +40,8 @@ fn make(mapped: Mapped) -> Result<Id> {
     let end = start + bytes;
     layout.rebase(start as u64)?;
     let mut claim = SpareClaim::take(thread)?;
-    claim.set_readonly(layout.self_overlaps());
+    // Also where the store becomes writable later.
+    claim.set_readonly(readonly || layout.self_overlaps());
     *claim.layout() = layout;
     claim.set_name(name);
     claim.set_origin(ledger::Origin::by(thread));

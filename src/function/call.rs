@@ -4,6 +4,7 @@
 //! body runs under no lock.
 
 use super::body;
+use super::copies::Copies;
 use super::declaration::{At, HandedOut};
 use super::input::{self, Passed};
 use super::left::{AllLeft, Places};
@@ -17,6 +18,7 @@ use crate::array::{self, Owned};
 use crate::borrow::{self, Argument, List};
 use crate::error::{FirstError, Result, Status, about, fail, quietly};
 use crate::ledger::{self, Claim};
+use crate::promise;
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
@@ -57,7 +59,8 @@ fn run(
     let thread = thread::current();
     let offered = Offered { spares: &of.spares, handles: List::new() };
     let mut call = Call { places: Places::new(thread, of), offered, inputs: List::new(), updates: List::new() };
-    if let Err(status) = prepare(function, of, arguments, n_out, &mut call) {
+    let mut copies = Copies::new(function);
+    if let Err(status) = prepare(&mut copies, of, arguments, n_out, &mut call) {
         drop(call);
         return Err(first_error(of, arguments, n_out, status));
     }
@@ -65,12 +68,12 @@ fn run(
     let outcome = body::run(of, &mut call.inputs, &mut call.places);
     call.sort_out();
     outcome?;
-    finish(function, of, &mut call, n_out, hand_out)
+    finish(copies, of, &mut call, n_out, hand_out)
 }
 
 /// Everything before the body: checks, reservations, and the way of each input to the body.
 fn prepare<'a>(
-    function: &'static CStr,
+    copies: &mut Copies,
     of: &'a Function,
     arguments: &[Id],
     n_out: usize,
@@ -88,7 +91,7 @@ fn prepare<'a>(
     }
     for (index, update) in call.updates.iter_mut().enumerate() {
         let place = call.places.of_update(index);
-        call.places.arrays[place] = update.offer(function).map_err(|status| about(status, of.at(place)))?;
+        call.places.arrays[place] = update.offer(copies).map_err(|status| about(status, of.at(place)))?;
     }
     let mut values = if of.has_implicit() { Some(values(of, &call.updates)?.into_iter()) } else { None };
     let mut arguments_left = arguments.iter();
@@ -97,12 +100,12 @@ fn prepare<'a>(
             From::Variable(variable) => {
                 let value = values.as_mut().and_then(Iterator::next).expect("one for each implicit input");
                 let is_written = call.updates.iter().any(|update| update.lends(variable));
-                input::pass_value(function, (at, input), value.into_id(), is_written)?
+                input::pass_value(copies, (at, input), value.into_id(), is_written)?
             }
             From::Argument(default) => match arguments_left.next() {
                 Some(argument) if *argument != Id::NONE => {
                     input::pass_argument(
-                        (call.places.thread, function),
+                        (call.places.thread, copies),
                         (at, input),
                         *argument,
                         &mut call.inputs,
@@ -219,7 +222,7 @@ impl Drop for Offered<'_> {
 
 /// Everything after the body: checks, copies, and the commit.
 fn finish(
-    function: &'static CStr,
+    mut copies: Copies,
     of: &Function,
     call: &mut Call<'_>,
     n_out: usize,
@@ -230,7 +233,7 @@ fn finish(
     left.reserve(call.places.arrays.len())?;
     ledger::reserve(&mut outputs, n_out)?;
     call.places.settle(of, n_out, &call.inputs, &mut call.updates, &mut left)?;
-    let mut outcome = Outcome::new((function, of), &call.inputs, &mut call.places, &mut left, &mut call.updates)?;
+    let mut outcome = Outcome::new((&mut copies, of), &call.inputs, &mut call.places, &mut left, &mut call.updates)?;
     outcome.decide_updates()?;
     for place in 0..n_out {
         outputs.push(Output::NONE);
@@ -251,7 +254,7 @@ fn finish(
         passed.finish();
     }
     for (place, output) in outputs.iter_mut().enumerate() {
-        output.leave_readers(function);
+        output.leave_readers(&mut copies);
         let kept = left[place].as_mut().and_then(|left| left.kept.take_if(|_| output.is_left));
         if let Some(claim) = kept {
             returned.push(place, claim);
@@ -260,6 +263,7 @@ fn finish(
         }
         hand_out(HandedOut::Output(place, core::mem::replace(&mut output.array, Id::NONE), output.how));
     }
+    copies.count();
     Ok(())
 }
 
@@ -316,10 +320,13 @@ fn first_error(of: &Function, arguments: &[Id], n_out: usize, found: Status) -> 
             array::with(*argument, |locked, claim| {
                 array::check_live(locked, claim)?;
                 input::check_declared(locked, claim, &input.declared, input.flags)?;
-                // Other claims are not known here, so they prevent nothing.
+                if input.flags & TN_TAKE != 0 {
+                    promise::check_guards(locked, claim)?;
+                }
+                let (claims, overlaps) = input::beside(locked, claim, input.flags, &[], (*argument, arguments));
                 let device = input.declared.device;
-                let argument = Argument { flags: input.flags, device, claims: u32::MAX, overlaps: false, rests: false };
-                borrow::pass(locked, claim, argument).map(drop)
+                let passed = Argument { flags: input.flags, device, claims, overlaps, rests: false };
+                borrow::pass(locked, claim, passed).map(drop)
             })
         });
         see(outcome.map_err(|status| about(status, at)));

@@ -4,6 +4,7 @@
 //! bytes, or takes them, the argument's handle cannot be used. The end of a [`Passed`] undoes all that; after a call that succeeded,
 //! [`Passed::finish`] destructs what was taken.
 
+use super::copies::Copies;
 use super::declaration::{At, Declared};
 use super::slot::Input;
 use crate::array::{self, Checked, Owned, Refusal};
@@ -19,7 +20,6 @@ use crate::slots::Id;
 use crate::thread::{self, Thread};
 use crate::types::*;
 use crate::variable::{self, ALIASED, Crossing, Resting};
-use core::ffi::CStr;
 
 /// An input of a call.
 pub struct Passed {
@@ -104,7 +104,7 @@ impl Drop for Passed {
 
 /// Passes an argument, and adds it to the inputs `before` it. `arguments`: all arguments of the call.
 pub fn pass_argument(
-    (thread, function): (&'static Thread, &'static CStr),
+    (thread, copies): (&'static Thread, &mut Copies),
     (at, input): (At<'_>, &Input),
     argument: Id,
     before: &mut List<Passed>,
@@ -114,7 +114,7 @@ pub fn pass_argument(
     before.push(Passed::NONE);
     let (passed, before) = before.split_last_mut().expect("pushed");
     if !passed.try_to_read(thread, input, argument, before) {
-        *passed = pass_slow(function, input, argument, before, arguments).map_err(|status| about(status, at))?;
+        *passed = pass_slow(copies, input, argument, before, arguments).map_err(|status| about(status, at))?;
     }
     Ok(())
 }
@@ -122,7 +122,7 @@ pub fn pass_argument(
 /// Passes an argument that the body may write, or that only the slow path can pass or refuse.
 #[inline(never)]
 fn pass_slow(
-    function: &'static CStr,
+    copies: &mut Copies,
     input: &Input,
     argument: Id,
     before: &mut [Passed],
@@ -178,11 +178,11 @@ fn pass_slow(
             // It still is a holder of the bytes: if the call fails, the caller has the argument back as it was.
             passed.resting = Some(Resting::begin_counted(&mut locked, claim));
             drop(locked);
-            passed.copy(function, reader.id(), input, why)?;
+            passed.copy(copies, reader.id(), input, why)?;
         }
         borrow::Passed::Copied(why) => {
             drop(locked);
-            passed.copy(function, source, input, why)?;
+            passed.copy(copies, source, input, why)?;
         }
     }
     // The input that made the handle unusable destructs it.
@@ -243,13 +243,13 @@ impl Passed {
     }
 
     /// Gives the body a copy, on the input's device. It is read-only unless the body may write the argument.
-    fn copy(&mut self, function: &'static CStr, source: Id, input: &Input, why: u32) -> Result<()> {
+    fn copy(&mut self, copies: &mut Copies, source: Id, input: &Input, why: u32) -> Result<()> {
         variable::check_forbidden(why)?;
         let device = match input.declared.device {
             Some(device) if input.flags & TN_RAW == 0 => device,
             _ => array::device(source)?,
         };
-        let copy = variable::copy(function, source, pool::current(device)?, Order::A, why)?;
+        let copy = copies.make(source, pool::current(device)?, Order::A, why)?;
         // The handle that the body has had so far, if it has one, is the source.
         self.end_handle(thread::current());
         (self.handle, self.how, self.bytes) = (copy, Crossing { how: TN_COPIED, why }, Bytes::Copy);
@@ -296,7 +296,7 @@ pub fn check_declared(locked: &Locked, claim: &'static Claim, declared: &Declare
 
 /// What else the call has on the store of an argument: the number of claims, and whether an earlier input that was not copied shares a byte,
 /// where one of the two may be written.
-fn beside(
+pub fn beside(
     locked: &Locked,
     claim: &'static Claim,
     flags: u32,
@@ -343,7 +343,7 @@ pub fn pass_default((at, input): (At<'_>, &Input), default: Id) -> Result<Passed
 /// Passes the value of a variable, which the body may only read. `value`: a handle on it, which is used up. `is_written`: the call updates
 /// the value in place, so the body gets a copy.
 pub fn pass_value(
-    function: &'static CStr,
+    copies: &mut Copies,
     (at, input): (At<'_>, &Input),
     value: Id,
     is_written: bool,
@@ -359,7 +359,7 @@ pub fn pass_value(
         Ok((outcome, locked.ledger_of(claim).tag()))
     });
     let mut pass = || match outcome? {
-        (borrow::Passed::Copied(why), _) => passed.copy(function, value, input, why),
+        (borrow::Passed::Copied(why), _) => passed.copy(copies, value, input, why),
         (_, store) => {
             (passed.store, passed.bytes) = (store, Bytes::Variable);
             Ok(())

@@ -10,6 +10,7 @@
 //! | `declaration` | what a function declares |
 //! | `slot` | the function behind a handle, and references on it |
 //! | `call` | a call, step by step |
+//! | `copies` | the copies of a call, for the copy book |
 //! | `input` | how arguments, default values and values of variables reach the body |
 //! | `body` | runs the body, on arrays or on expressions |
 //! | `reserved` | the variables that a call changes |
@@ -23,6 +24,8 @@
 mod body;
 
 mod call;
+
+mod copies;
 
 mod declaration;
 
@@ -57,7 +60,7 @@ use crate::reclaim;
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
-use crate::variable::{self, VariableRef};
+use crate::variable::{self, Copied, VariableRef};
 use core::ffi::CStr;
 use declaration::At;
 use slot::{From, Function, Input, Output, Update};
@@ -86,8 +89,8 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
         let from = match spec.variable {
             Id::NONE => {
                 let default = default_of(function, spec).map_err(|status| about(status, at))?;
-                From::Argument(default.map(|(default, bytes)| {
-                    copied.push(bytes);
+                From::Argument(default.map(|(default, copy)| {
+                    copied.push(copy);
                     default
                 }))
             }
@@ -117,7 +120,7 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     let origin = Origin::by(thread::current());
     let id = slot::publish(Function { name, origin, code, inputs, outputs, updates, n_arguments, takes, spares })?;
     // Only now, because a failure drops the copies.
-    copied.iter().for_each(|bytes| variable::note_copy(function, 0, *bytes));
+    copied.iter().for_each(Copied::count);
     Ok(id)
 }
 
@@ -223,8 +226,8 @@ fn check_devices(description: &Description) -> Result<()> {
     Ok(())
 }
 
-/// A copy of the default value of an input, on the declared device, and the number of its bytes, which the caller counts.
-fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<(array::Owned, i64)>> {
+/// A copy of the default value of an input, on the declared device. The caller counts it.
+fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<(array::Owned, Copied)>> {
     if spec.default == Id::NONE {
         return Ok(None);
     }
@@ -233,8 +236,8 @@ fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<(array
         _ => array::device(spec.default)?,
     };
     let order = if spec.flags & TN_STRICT == 0 { Order::A } else { Order::C };
-    let (copy, bytes) = variable::copy_uncounted(function, spec.default, pool::current(device)?, order)?;
-    Ok(Some((array::Owned::new(copy), bytes)))
+    let (copy, copied) = variable::copy_uncounted(function, spec.default, pool::current(device)?, order, 0)?;
+    Ok(Some((array::Owned::new(copy), copied)))
 }
 
 /// Releases a function.

@@ -3,18 +3,18 @@
 //! Contract: the decisions are made in the order of the places, updates first. Bytes that became the new value of a variable are in `taken`,
 //! so no later place gets them. `update` decides about the new values, `output` about what the caller gets.
 
+use super::copies::Copies;
 use super::input::Passed;
 use super::left::{Left, Places};
 use super::reserved::Reserved;
 use super::slot::Function;
 use crate::borrow::{self, List};
 use crate::error::Result;
-use core::ffi::CStr;
 
 /// The state of a call after its body.
 pub struct Outcome<'c, 'a> {
-    /// The C function, for the statistics of copies.
-    pub caller: &'static CStr,
+    /// The copies of the call.
+    pub copies: &'c mut Copies,
     /// The function that is called.
     pub function: &'c Function,
     /// The inputs as the body had them.
@@ -27,19 +27,21 @@ pub struct Outcome<'c, 'a> {
     pub updates: &'c mut [Reserved<'a>],
     /// The stores that are new values.
     pub taken: List<u64>,
+    /// The outputs for which the caller gets the very bytes that the body left.
+    pub handed: List<usize>,
 }
 
 impl<'c, 'a> Outcome<'c, 'a> {
     /// Nothing is decided yet.
     pub fn new(
-        (caller, function): (&'static CStr, &'c Function),
+        (copies, function): (&'c mut Copies, &'c Function),
         inputs: &'c [Passed],
         places: &'c mut Places,
         left: &'c mut [Option<Left>],
         updates: &'c mut [Reserved<'a>],
     ) -> Result<Self> {
-        let taken = borrow::list(updates.len())?;
-        Ok(Outcome { caller, function, inputs, places, left, updates, taken })
+        let (taken, handed) = (borrow::list(updates.len())?, borrow::list(left.len())?);
+        Ok(Outcome { copies, function, inputs, places, left, updates, taken, handed })
     }
 
     /// The update whose variable had its value on that store when the call began.

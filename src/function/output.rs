@@ -2,6 +2,7 @@
 //!
 //! It implements the table "outputs" of docs/spec/shared-variables.md. Nothing is handed out before the call can no longer fail.
 
+use super::copies::Copies;
 use super::input::{Bytes, Passed};
 use super::left::{self, Left};
 use super::outcome::Outcome;
@@ -16,7 +17,6 @@ use crate::slots::Id;
 use crate::thread::Thread;
 use crate::types::*;
 use crate::variable::{self, ALIASED, Crossing};
-use core::ffi::CStr;
 
 /// An array for the caller. Its drop releases the array.
 pub struct Output {
@@ -38,7 +38,7 @@ impl Output {
 
     /// Makes the caller the only holder of a former value, after the commit: until then, other threads may have borrowed it from the
     /// variable. The caller then gets a copy; without memory for that, an array through which the bytes cannot be written. Cannot fail.
-    pub fn leave_readers(&mut self, function: &'static CStr) {
+    pub fn leave_readers(&mut self, copies: &mut Copies) {
         let is_shared = |locked: &mut Locked, claim| {
             let state = locked.state(locked.ledger_of(claim));
             Ok(state.claims > 1 || state.readers + state.exports() > 0)
@@ -48,7 +48,7 @@ impl Output {
         }
         let copied = quietly(|| {
             let pool = pool::current(array::device(self.array)?)?;
-            variable::copy(function, self.array, pool, Order::C, TN_WHY_SHARED)
+            copies.make(self.array, pool, Order::C, TN_WHY_SHARED)
         });
         match copied {
             Ok(copy) => {
@@ -97,6 +97,7 @@ impl Outcome<'_, '_> {
             // The usual case: an array that the body made or found.
             output.array = self.places.take(place);
             output.is_left = true;
+            self.handed.push(place);
             if flags & TN_REUSE != 0 && left.kept.is_none() && !left.is_foreign {
                 output.kept = Some(room_for(self.places.thread, left.ndim)?);
             }
@@ -106,6 +107,7 @@ impl Outcome<'_, '_> {
         let fate = if is_in_place { self.fate(place, left) } else { Fate::Copied(TN_WHY_DEVICE) };
         let Fate::Copied(why) = fate else {
             output.array = self.places.take(place);
+            self.handed.push(place);
             output.was_value = fate == Fate::HandedOut && !borrows && self.update_on(left.store).is_some();
             if fate == Fate::HandedOut && flags & TN_REUSE != 0 && self.may_keep(left) {
                 output.kept = Some(room_for(self.places.thread, left.ndim)?);
@@ -118,7 +120,7 @@ impl Outcome<'_, '_> {
         if borrows {
             variable::check_forbidden(why)?;
         }
-        output.array = variable::copy(self.caller, left.array, pool::current(wanted)?, Order::C, why)?;
+        output.array = self.copies.make(left.array, pool::current(wanted)?, Order::C, why)?;
         output.how = Crossing { how: TN_COPIED, why };
         if flags & TN_REUSE != 0 {
             output.kept = Some(room_for(self.places.thread, left.ndim)?);
@@ -131,8 +133,8 @@ impl Outcome<'_, '_> {
         let borrows = |output: usize| self.function.outputs[output].flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
         let shared = Fate::Copied(TN_WHY_SHARED);
         let aliased_if = |may: bool| if may { Fate::Aliased } else { shared };
-        let is_first = |place: &usize| self.left[*place].is_some_and(|other| other.store == left.store);
-        let mut earlier = (0..place).filter(is_first).peekable();
+        let has_bytes = |place: &usize| self.left[*place].is_some_and(|other| other.store == left.store);
+        let mut earlier = self.handed.iter().copied().filter(has_bytes).peekable();
         let is_new = earlier.peek().is_none() && !self.taken.contains(&left.store);
         let may_alias = borrows(place) && earlier.all(borrows);
         let from_caller = |input: &&Passed| matches!(input.bytes, Bytes::Argument | Bytes::Default);

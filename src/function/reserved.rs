@@ -3,13 +3,13 @@
 //! Contract: a call reserves all its variables or none. Until the commit each variable has its old value, except for one that the body writes
 //! in place. The drop of a [`Reserved`] undoes everything, and poisons a value that the body may have written in place.
 
+use super::copies::Copies;
 use super::slot::Update;
 use crate::error::{Result, fail, quietly};
 use crate::layout::Order;
 use crate::slots::Id;
 use crate::types::*;
 use crate::variable::{self, Exchange, Lent, VariableRef, Work};
-use core::ffi::CStr;
 
 /// A variable that a call changes.
 pub struct Reserved<'a> {
@@ -72,7 +72,7 @@ impl<'a> Reserved<'a> {
     }
 
     /// Prepares what the body finds in the place. With TN_MAY_OVERWRITE that is the value itself, if nobody else holds it, or a copy.
-    pub fn offer(&mut self, function: &'static CStr) -> Result<Id> {
+    pub fn offer(&mut self, copies: &mut Copies) -> Result<Id> {
         if self.flags & TN_MAY_OVERWRITE != 0 {
             match variable::lend_alone(self.array)? {
                 Ok(lent) => {
@@ -83,7 +83,7 @@ impl<'a> Reserved<'a> {
                 Err(why) => {
                     self.why = why;
                     variable::check_forbidden(why)?;
-                    self.offered = variable::copy(function, self.array, self.variable.fixed().pool, Order::A, why)?;
+                    self.offered = copies.make(self.array, self.variable.fixed().pool, Order::A, why)?;
                 }
             }
         }

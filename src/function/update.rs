@@ -43,7 +43,7 @@ impl Outcome<'_, '_> {
             Err(why) => why,
         };
         variable::check_forbidden(why)?;
-        let copy = variable::copy(self.caller, left.array, variable.fixed().pool, Order::C, why)?;
+        let copy = self.copies.make(left.array, variable.fixed().pool, Order::C, why)?;
         variable::mark(variable, copy)?;
         Ok(New::Array(copy, variable::tag_of(copy)))
     }

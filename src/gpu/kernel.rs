@@ -14,7 +14,7 @@ use core::ffi::{CStr, c_int, c_void};
 use core::fmt;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use parking_lot::Mutex;
+use crate::sys::lock::Mutex;
 
 /// CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK.
 const MAX_THREADS: c_int = 0;

@@ -10,7 +10,7 @@ use crate::thread::QuickLock;
 use crate::types::*;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use parking_lot::Mutex;
+use crate::sys::lock::Mutex;
 use std::sync::OnceLock;
 
 /// Most GPUs that this library tracks. The driver numbers no more for one process.

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::gpu::image::{ImageKernel, LoadedImage};
 use crate::gpu::{Gpu, Inside};
 use core::ffi::CStr;
-use parking_lot::Mutex;
+use crate::sys::lock::Mutex;
 use smallvec::SmallVec;
 
 /// The GPUs that have loaded a module.

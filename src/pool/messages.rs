@@ -8,6 +8,7 @@ use crate::names::Name;
 use crate::pool::state::Want;
 use crate::pool::{Client, Pool, lookup};
 use crate::sites::Site;
+use crate::sys::file::Errno;
 use crate::types::*;
 use core::fmt;
 use std::sync::OnceLock;
@@ -122,7 +123,11 @@ impl fmt::Display for Holders {
 #[cold]
 pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want) -> Status {
     let (stats, device) = (pool.query(), pool.device());
-    let memory = DeviceMemory { told: pool.device_memory(), refused: pool.upstream.refused() };
+    let memory = DeviceMemory {
+        told: pool.device_memory(),
+        upstream: pool.upstream.refused(),
+        system: pool.ops().last_refusal().filter(|_| status != TN_ERR_POOL_LIMIT),
+    };
     let asked = want.block.requested as u64;
     let advice = match memory.told {
         _ if status == TN_ERR_POOL_LIMIT => "release arrays or raise max_size",
@@ -150,22 +155,24 @@ pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want)
     )
 }
 
-/// What the device reports about its memory. An upstream only has the status of its last refusal.
+/// What the device reports about its memory. An upstream only has the status of its last refusal. The system may have said why it refused.
 struct DeviceMemory {
     told: Option<(u64, u64)>,
-    refused: tn_status,
+    upstream: tn_status,
+    system: Option<Errno>,
 }
 
 impl fmt::Display for DeviceMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.told, self.refused) {
-            (Some((total, free)), _) => write!(f, "device has {} free of {}", Bytes(free), Bytes(total)),
-            (None, TN_OK) => f.write_str("the upstream never refused"),
+        match (self.told, self.upstream) {
+            (Some((total, free)), _) => write!(f, "device has {} free of {}", Bytes(free), Bytes(total))?,
+            (None, TN_OK) => f.write_str("the upstream never refused")?,
             (None, status) => {
                 let name = crate::error::name(status).to_str().unwrap_or("no status");
-                write!(f, "the upstream last returned {name} ({status})")
+                write!(f, "the upstream last returned {name} ({status})")?;
             }
         }
+        self.system.map_or(Ok(()), |errno| write!(f, ", the system says: {errno}"))
     }
 }
 

@@ -1,12 +1,13 @@
 //! Files: owned descriptors, reads and writes at raw addresses, mappings, and the calls that replace one file by another.
 //!
-//! Contract: a thin layer over the system calls, which repeats calls that a signal interrupted. It allocates nothing. Every failure is an
-//! [`Errno`]. The bytes of arrays are passed as raw pointers, never as slices.
+//! Contract: a thin layer over the system calls, which repeats calls that a signal interrupted, and writes without a signal that would end the
+//! program (`file_limit`). It allocates nothing. Every failure is an [`Errno`]. The bytes of arrays are passed as raw pointers, never as slices.
 
+use super::file_limit::{self, without_signal};
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::fmt;
 
-/// The error of a system call; displayed as the system's message.
+/// The error of a system call; displayed as the system's message, with the limit of the process that is its reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Errno(pub i32);
 
@@ -33,8 +34,12 @@ impl fmt::Display for Errno {
         // SAFETY: the buffer has the length that is passed; the call writes a NUL-terminated string, cut if it is too long.
         let failed = unsafe { libc::strerror_r(self.0, text.as_mut_ptr().cast(), text.len()) };
         match CStr::from_bytes_until_nul(&text).ok().and_then(|text| text.to_str().ok()) {
-            Some(text) if failed == 0 => f.write_str(text),
-            _ => write!(f, "system error {}", self.0),
+            Some(text) if failed == 0 => f.write_str(text)?,
+            _ => write!(f, "system error {}", self.0)?,
+        }
+        match file_limit::of(self.0) {
+            Some((what, limit, option)) => write!(f, " (the process may have {limit} {what}, see ulimit {option})"),
+            None => Ok(()),
         }
     }
 }
@@ -51,6 +56,11 @@ pub(super) fn retry(mut call: impl FnMut() -> isize) -> Outcome<isize> {
             return Err(errno);
         }
     }
+}
+
+/// As [`retry`], for a call that writes or extends a file.
+fn retry_quietly(mut call: impl FnMut() -> isize) -> Outcome<isize> {
+    retry(|| without_signal(&mut call))
 }
 
 /// The properties of a file.
@@ -195,7 +205,7 @@ impl File {
         let mut done = 0;
         while done < bytes {
             // SAFETY: the caller's obligation; the system reads at most the rest of the bytes.
-            let n = retry(|| unsafe { libc::write(self.fd, from.add(done).cast(), bytes - done) })?;
+            let n = retry_quietly(|| unsafe { libc::write(self.fd, from.add(done).cast(), bytes - done) })?;
             if n == 0 {
                 return Err(Errno(libc::EIO));
             }
@@ -216,6 +226,17 @@ impl File {
         if address == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(Mapping { address: address.cast(), bytes }) }
     }
 
+    /// Makes a mapping of this file writable that was made read-only, maybe by another descriptor. It stays where it is, and may be in use.
+    ///
+    /// # Safety
+    /// - The file's first `bytes` bytes are mapped at `start`, and stay so during the call.
+    pub unsafe fn remap_writable(&self, start: usize, bytes: usize) -> Outcome<()> {
+        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
+        // SAFETY: the caller's obligation. The same bytes take the place of the mapping at once, so no access of another thread fails.
+        let address = unsafe { libc::mmap(start as *mut c_void, bytes, protection, flags, self.fd, 0) };
+        if address == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(()) }
+    }
+
     /// Maps the first `bytes` bytes, writable, before the file has them. Only bytes that [`File::write_zeros`] gave it may be accessed. Returns
     /// the address.
     pub fn map_ahead(&self, bytes: usize) -> Outcome<usize> {
@@ -234,20 +255,31 @@ impl File {
             let count = (bytes - done).div_ceil(ZEROS.len()).min(PARTS);
             let at = (offset + done) as libc::off_t;
             // SAFETY: the system reads the zeros of the first `count` parts.
-            let n = retry(|| unsafe { libc::pwritev(self.fd, parts.as_ptr(), count as c_int, at) })?;
-            if n == 0 {
-                return Err(Errno(libc::EIO));
+            let n = retry_quietly(|| unsafe { libc::pwritev(self.fd, parts.as_ptr(), count as c_int, at) })?;
+            // A page that was written in part is written again, unless it is the first: then the rest has no room.
+            match n as usize / ZEROS.len() * ZEROS.len() {
+                0 => return Err(Errno(libc::EFBIG)),
+                whole => done += whole,
             }
-            // A page that was written in part is written again.
-            done += n as usize / ZEROS.len() * ZEROS.len();
         }
         Ok(())
     }
 
-    /// Shortens the file.
-    pub fn truncate(&self, bytes: usize) -> Outcome<()> {
+    /// Sets the file's length. New bytes read 0.
+    pub fn set_len(&self, bytes: libc::off_t) -> Outcome<()> {
         // SAFETY: accesses no memory.
-        retry(|| unsafe { libc::ftruncate(self.fd, bytes as libc::off_t) as isize }).map(|_| ())
+        retry_quietly(|| unsafe { libc::ftruncate(self.fd, bytes) as isize }).map(|_| ())
+    }
+
+    /// Makes the system find room for all bytes up to this length now.
+    pub fn allocate(&self, bytes: libc::off_t) -> Outcome<()> {
+        // A signal undoes a call: in parts, each of which is done soon.
+        const PART: libc::off_t = 16 << 20;
+        for at in (0..bytes).step_by(PART as usize) {
+            // SAFETY: accesses no memory.
+            retry_quietly(|| unsafe { libc::fallocate(self.fd, 0, at, PART.min(bytes - at)) as isize })?;
+        }
+        Ok(())
     }
 
     /// Sets the permission bits.

@@ -1,7 +1,8 @@
 //! The one-word lock of ledgers, pools and registries.
 //!
-//! Contract: locking costs one atomic exchange, unlocking one plain store; 2 to 5 ns without contention. It is held for nanoseconds: no
-//! allocation, callback, system call or free happens under it.
+//! Contract: locking costs one atomic exchange, unlocking one plain store; 2 to 5 ns without contention. A waiting thread allocates nothing, so
+//! every call that promises a status where memory is short may wait. A [`RawLock`] alone is held for nanoseconds: no allocation, callback,
+//! system call or free happens under it. A [`Mutex`] may be held for longer.
 //!
 //! A waiter first spins, in growing steps. Without spinning, two threads that share a store put each other to sleep, which was 4 times
 //! slower; the growing steps let the holder finish some work before the cache line moves. Then the waiter sleeps on a futex. The unlock is
@@ -13,6 +14,8 @@
 use core::hint::spin_loop;
 #[cfg(not(loom))]
 use core::sync::atomic::{AtomicU32, Ordering};
+#[cfg(not(loom))]
+use parking_lot::lock_api::{self, GuardNoSend};
 
 /// A lock without data, for memory that `ledger` and `slots` manage.
 #[cfg(not(loom))]
@@ -104,6 +107,31 @@ impl RawLock {
     fn wake(&self) {
         self.asleep.store(0, Ordering::Relaxed);
         super::os::futex_wake(&self.word);
+    }
+}
+
+/// A value behind the lock, for registries and the like. The mutexes of parking_lot allocate where threads wait, and end the process without memory.
+#[cfg(not(loom))]
+pub type Mutex<T> = lock_api::Mutex<RawLock, T>;
+
+// SAFETY: the exchange lets one thread have the lock at a time, with Acquire and Release.
+#[cfg(not(loom))]
+unsafe impl lock_api::RawMutex for RawLock {
+    #[allow(clippy::declare_interior_mutable_const)]
+    const INIT: RawLock = RawLock::new();
+    type Guard = GuardNoSend;
+    fn lock(&self) -> GuardNoSend {
+        RawLock::lock(self);
+        GuardNoSend::new()
+    }
+    fn try_lock(&self) -> Option<GuardNoSend> {
+        RawLock::try_lock(self).then_some(GuardNoSend::new())
+    }
+    unsafe fn unlock(&self, _: GuardNoSend) {
+        RawLock::unlock(self);
+    }
+    fn is_locked(&self) -> bool {
+        self.word.load(Ordering::Relaxed) != 0
     }
 }
 

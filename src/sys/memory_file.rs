@@ -1,6 +1,6 @@
 //! Files in memory, which processes share by their descriptors: memfd_create(2), and the seals of fcntl(2).
 //!
-//! Contract: a file never changes its size, so a mapping of it never faults. A descriptor is closed by an exec, and the file has no name that
+//! Contract: a file never changes its size, and its pages are there where the system could refuse them later, so a mapping of it never faults. A descriptor is closed by an exec, and the file has no name that
 //! another process could open. Its last page is the library's: a [`Word`], which all processes that may write the file can change. Nothing is
 //! allocated.
 
@@ -29,8 +29,11 @@ pub fn create(name: &CStr, bytes: usize) -> Outcome<File> {
     let bytes = bytes.ok_or(Errno(libc::EFBIG))?;
     // Linux gives everybody all rights, as far as they reach the file.
     file.set_permissions(0o600)?;
-    // SAFETY: accesses no memory.
-    retry(|| unsafe { libc::ftruncate(file.fd(), bytes) as isize })?;
+    file.set_len(bytes)?;
+    // Otherwise the system counts pages as they are touched, and a touch that it refuses is a SIGBUS.
+    if !os::reserves_freely() {
+        file.allocate(bytes)?;
+    }
     seal(&file, FIXED_SIZE)?;
     Ok(file)
 }

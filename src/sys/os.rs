@@ -4,6 +4,7 @@
 //! writable, and read 0 until they are written. Tests can make calls for memory fail ([`fail_calls`]), so that each step of each path fails
 //! in turn.
 
+use super::file_limit::without_signal;
 use core::cell::Cell;
 use core::ffi::CStr;
 use core::ptr::NonNull;
@@ -383,7 +384,7 @@ impl Library {
 pub fn print_error(parts: &[&str]) {
     for part in parts {
         // SAFETY: the bytes of the text. A failure is ignored: the process ends.
-        unsafe { libc::write(2, part.as_ptr().cast(), part.len()) };
+        without_signal(|| unsafe { libc::write(2, part.as_ptr().cast(), part.len()) });
     }
 }
 

@@ -10,18 +10,22 @@ use super::model::lock_of;
 use super::record::Thread;
 #[cfg(not(loom))]
 use super::register::current;
+#[cfg(not(loom))]
+use crate::sys::lock::Mutex;
 use crate::sys::lock::RawLock;
 use core::cell::UnsafeCell;
+#[cfg(not(loom))]
+use parking_lot::lock_api::MutexGuard;
 
 /// A lock for registries and reports.
 #[cfg(not(loom))]
-pub struct ColdLock<T>(parking_lot::Mutex<T>);
+pub struct ColdLock<T>(Mutex<T>);
 
 /// A held lock.
 #[cfg(not(loom))]
 pub struct ColdGuard<'a, T> {
     // In this order: the lock is released before the critical section ends.
-    guard: parking_lot::MutexGuard<'a, T>,
+    guard: MutexGuard<'a, RawLock, T>,
     _inside: CriticalSection,
 }
 
@@ -29,7 +33,7 @@ pub struct ColdGuard<'a, T> {
 impl<T> ColdLock<T> {
     /// A lock around `value`, not held.
     pub const fn new(value: T) -> ColdLock<T> {
-        ColdLock(parking_lot::Mutex::new(value))
+        ColdLock(Mutex::new(value))
     }
     /// Takes the lock.
     pub fn lock(&self) -> ColdGuard<'_, T> {

@@ -31,8 +31,8 @@ pub use resting::Resting;
 pub use slot::{Exchange, Value, VariableRef, Work, clone_values, end_value, exchange_all, tag_of};
 pub use update::{begin_update, end_update, status_of, update};
 pub use value::{
-    ALIASED, BY_HOLDER, Crossing, Source, adopt_left, check_forbidden, copy, copy_uncounted, mark, mark_left,
-    note_checksum, note_copy, verify,
+    ALIASED, BY_HOLDER, Copied, Crossing, Source, adopt_left, check_forbidden, copy, copy_uncounted, mark, mark_left,
+    note_checksum, verify,
 };
 
 use crate::array;
@@ -133,8 +133,8 @@ pub fn get(function: &'static CStr, id: Id, flags: u32) -> Result<(Id, Crossing)
         return Ok((variable.clone_value()?, ALIASED));
     }
     let why = if may_alias { TN_WHY_DEVICE } else { 0 };
+    variable.check_value()?;
     if flags & TN_REQUIRE_BORROW != 0 {
-        variable.check_value()?;
         return Err(borrow::alias_required(why));
     }
     value::check_forbidden(why)?;

@@ -64,10 +64,10 @@ pub fn lend_value(
         }
     }
     value::check_forbidden(why)?;
-    let (scratch, bytes) = value::copy_uncounted(function, present.array, variable.fixed().pool, Order::A)?;
+    let (scratch, copied) = value::copy_uncounted(function, present.array, variable.fixed().pool, Order::A, why)?;
     match lent::lend(scratch) {
         Ok(lent) => {
-            value::note_copy(function, why, bytes);
+            copied.count();
             Ok((lent, Crossing { how: TN_COPIED, why }))
         }
         Err(status) => {

@@ -86,8 +86,8 @@ pub fn store(
         Ok(array) => return Ok(Stored { array: Some(array), crossing: ALIASED, is_detached: false }),
         Err(why) => why,
     };
-    check_forbidden(why)?;
     let taken = if flags & TN_TAKE != 0 { Some(Taken::begin(value)?) } else { None };
+    check_forbidden(why)?;
     let source = taken.as_ref().map_or(value, |taken| taken.source.id());
     let stored = store_copy(function, variable, source, why, present)?;
     if let Some(taken) = taken {
@@ -222,10 +222,6 @@ fn overwrite(
     present: Value,
     why: u32,
 ) -> Result<core::result::Result<Option<Id>, u32>> {
-    // In the child of a fork, a value that the parent was writing rests for ever, and its buffer is not used again.
-    if present.is_poisoned {
-        return Ok(Err(TN_WHY_POISONED));
-    }
     let ((from, form), (to, present_form)) = (layout_and_form(source)?, layout_and_form(present.array)?);
     if !to.is_c() || from.bytes() != to.bytes() {
         return Ok(Err(TN_WHY_LAYOUT));
@@ -253,7 +249,7 @@ fn overwrite(
     });
     lent.end();
     let copied = copied?;
-    note_copy(function, why, to.bytes());
+    Copied::new(function, why, to.bytes()).count();
     Ok(Ok(copied))
 }
 
@@ -284,27 +280,48 @@ pub fn mark(variable: &VariableRef, array: Id) -> Result<()> {
 
 /// Copies an array to a new one, and counts the copy.
 pub fn copy(function: &'static CStr, source: Id, pool: &'static Pool, order: Order, why: u32) -> Result<Id> {
-    let (array, bytes) = copy_uncounted(function, source, pool, order)?;
-    note_copy(function, why, bytes);
+    let (array, copied) = copy_uncounted(function, source, pool, order, why)?;
+    copied.count();
     Ok(array)
 }
 
-/// Copies an array to a new one. Returns the number of its bytes as well, which [`note_copy`] counts.
-pub fn copy_uncounted(function: &'static CStr, source: Id, pool: &'static Pool, order: Order) -> Result<(Id, i64)> {
+/// Copies an array to a new one. The caller counts the copy.
+pub fn copy_uncounted(
+    function: &'static CStr,
+    source: Id,
+    pool: &'static Pool,
+    order: Order,
+    why: u32,
+) -> Result<(Id, Copied)> {
     let bytes = array::snapshot(source)?.bytes();
     let array = transfer::copy_to(function, source, order, pool, &stream_to(pool.device()))?;
-    Ok((array, bytes))
+    Ok((array, Copied::new(function, why, bytes)))
+}
+
+/// A copy that was made, as the copy book has it.
+#[derive(Clone, Copy)]
+pub struct Copied {
+    key: copy_stats::Key,
+    bytes: u64,
+}
+
+impl Copied {
+    /// A copy of now. `why`: TN_WHY_ bits; 0: nobody asked for an alias.
+    fn new(function: &'static CStr, why: u32, bytes: i64) -> Copied {
+        let site = Site::from_number(thread::current().site());
+        let key = copy_stats::Key { function: Some(function), site, why, forced: why != 0 };
+        Copied { key, bytes: bytes as u64 }
+    }
+
+    /// Counts it.
+    pub fn count(&self) {
+        copy_stats::note_copy(self.key, self.bytes);
+    }
 }
 
 /// The stream of a copy into or out of a variable: the current one. The host waits for its own ordinary memory alone.
 pub fn stream_to(device: tn_device) -> StreamArg {
     if device.r#type == TN_CPU { StreamArg::Now } else { StreamArg::Current }
-}
-
-/// Counts a copy.
-pub fn note_copy(function: &'static CStr, why: u32, bytes: i64) {
-    let site = Site::from_number(thread::current().site());
-    copy_stats::note_copy(copy_stats::Key { function: Some(function), site, why, forced: why != 0 }, bytes as u64);
 }
 
 /// Compares the value with its checksum (option check_managed). TN_ERR_ALIASED, once for each change: it was changed from outside.

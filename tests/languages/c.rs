@@ -120,7 +120,7 @@ fn native() -> Vec<String> {
 fn program(case: &Case) -> PathBuf {
     let name = match case.way {
         Way::Sanitizers | Way::Static => case.name.as_str(),
-        way => case.name.trim_end_matches(way.suffix()),
+        way => case.name.strip_suffix(&way.suffix()).unwrap_or(&case.name),
     };
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let headers = files("c-tests", ".h").into_iter();

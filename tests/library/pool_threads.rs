@@ -381,3 +381,29 @@ fn caches_of_idle_threads_end() {
     let end = checked(pool.0);
     assert_eq!((end.live_blocks, end.in_use_bytes, end.requested_bytes), (0, 0, 0));
 }
+
+/// PO-40: what strict mode holds back is freed once, however much other threads free meanwhile. So is it for a request that fits nowhere.
+#[test]
+fn a_trim_ends_while_other_threads_free() {
+    let pool = TestPool::new(|o| (o.flags, o.max_size) = (TN_POOL_STRICT, 64 << 20));
+    let stays = pool.get(2 << 20);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for seed in 0..3 {
+            let (pool, over) = (&pool, &over);
+            scope.spawn(move || {
+                let mut random = Random::new(seed);
+                while !over.load(Ordering::Relaxed) {
+                    pool.give(pool.get(16 + random.below(20_000)));
+                }
+            });
+        }
+        for _ in 0..3 {
+            pool.trim(0);
+            assert_eq!(code(pool.allocate(63 << 20, 0, false, 0)), TN_ERR_POOL_LIMIT);
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    pool.give(stays);
+    checked(&pool);
+}

@@ -3,7 +3,7 @@
 //! Promise: builds only what these need, in `target/demo`: the shared library without linear algebra, the Python package as a folder, and
 //! one C file. Says what it builds, and how long that takes.
 
-use crate::run::{COMPILED, needs_gcc};
+use crate::run::{compile_in, needs_gcc};
 use crate::tools::{Done, cargo, command, copy, files_below, io, link, root, run};
 use crate::{dist, python};
 use std::path::{Path, PathBuf};
@@ -68,9 +68,7 @@ fn package(folder: &Path, library: &Path) -> Done<PathBuf> {
 /// The C file, as a shared library that Python loads.
 fn program(folder: &Path) -> Done<PathBuf> {
     let program = folder.join("handover.so");
-    let mut gcc = command("gcc");
-    gcc.args(COMPILED).args(["-shared", "-fPIC"]).arg("-I").arg(root().join("include"));
-    gcc.arg("examples/handover/handover.c").arg("-o").arg(&program).arg("-L").arg(folder.join("lib")).arg("-ltenure");
-    run(gcc.arg(format!("-Wl,-rpath,{}", folder.join("lib").display())))?;
+    link(root().join("include"), &folder.join("include"))?;
+    compile_in(folder, "examples/handover/handover.c", &program, &["-shared", "-fPIC"])?;
     Ok(program)
 }

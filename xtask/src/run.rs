@@ -5,17 +5,22 @@ use crate::{dist, python, sim};
 use std::path::Path;
 
 /// The project's options for C programs.
-pub const COMPILED: [&str; 8] = ["-std=c11", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"];
+const COMPILED: [&str; 8] = ["-std=c11", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"];
 
 /// Compiles one C file against `target/dist` with the project's warnings.
-pub fn compile(source: &str, program: &Path, extra: &[&str]) -> Done {
+fn compile(source: &str, program: &Path, extra: &[&str]) -> Done {
+    compile_in(&dist::folder(), source, program, extra)
+}
+
+/// Compiles one C file against the `include` and `lib` of a folder.
+pub fn compile_in(built: &Path, source: &str, program: &Path, extra: &[&str]) -> Done {
     needs_gcc()?;
     let folder = program.parent().expect("a built file lies in a folder");
     io(folder, std::fs::create_dir_all(folder))?;
-    let library = dist::folder().join("lib");
+    let library = built.join("lib");
     let mut gcc = command("gcc");
     gcc.args(COMPILED).args(extra);
-    gcc.arg("-I").arg(dist::folder().join("include")).arg(source).arg("-o").arg(program);
+    gcc.arg("-I").arg(built.join("include")).arg(source).arg("-o").arg(program);
     gcc.arg("-L").arg(&library).arg("-ltenure").args(["-lm", "-ldl"]);
     run(gcc.arg(format!("-Wl,-rpath,{}", library.display())))
 }

@@ -18,7 +18,8 @@ const FLAGS: u32 = host::IMPORT_FLAGS | TN_UNORDERED | TN_WAIT;
 /// The longest part of a format string that is read. All supported ones are shorter.
 const FORMAT_BYTES: usize = 32;
 
-/// Imports an array on the host. On success the struct is moved out of `source`, which is then marked as released.
+/// Imports an array on the host. On success the struct is moved out of `source`, which is marked as released before the producer's release can
+/// run, and not touched afterwards.
 ///
 /// # Safety
 /// - `schema` and `source` are Arrow structs whose pointers point to what their fields say.
@@ -135,6 +136,9 @@ unsafe fn import_checked(
     // SAFETY: the caller's obligation; a value.
     let moved = to_heap(unsafe { source.read() })?;
     let release = Release::Call(release_moved, moved as usize);
+    // Arrow's order of a move: the release may run during the import, and the memory of `source` may end with it.
+    // SAFETY: the caller's obligation.
+    unsafe { (*source).release = None };
     // SAFETY: the caller's obligation, and the checks above. The bytes stay until the release is called.
     let imported = unsafe {
         export::note_import(&*moved, true);
@@ -148,18 +152,14 @@ unsafe fn import_checked(
             }
         }
     };
-    match imported {
-        Ok(imported) => {
-            // SAFETY: the caller's obligation. The struct was moved out, so the caller's copy counts as released.
-            unsafe { (*source).release = None };
-            Ok(imported)
+    imported.inspect_err(|_| {
+        // SAFETY: a failed import calls no release function, so `source` and the copy on the heap still exist. The contents stay the caller's.
+        unsafe {
+            let back = from_heap(moved);
+            export::note_import(&back, false);
+            (*source).release = back.release;
         }
-        Err(status) => {
-            // SAFETY: a failed import calls no release function, so the copy on the heap still exists. Its contents stay the caller's.
-            unsafe { export::note_import(&from_heap(moved), false) };
-            Err(status)
-        }
-    }
+    })
 }
 
 /// Releases the producer's struct after the last use of the bytes.

@@ -11,14 +11,13 @@ use super::device_descriptor::DeviceDescriptor;
 use super::sent::{Described, cannot_write, sender_name};
 use crate::address_index;
 use crate::array;
-use crate::borrow::would_copy;
 use crate::cuda_driver::driver;
 use crate::device::exported::{self, Sent};
 use crate::device::imported::{self, Key, Memory};
 use crate::device::{check_export_file, is_own_export_file, lend_export_file};
 use crate::error::{Result, Status, fail};
 use crate::exchange::device::{self, DeviceExport};
-use crate::exchange::host::{self, Export, Exported, Import, Imported};
+use crate::exchange::host::{self, Export, Exported, Import, Imported, Joined};
 use crate::gpu::{self, GPUS, Gpu};
 use crate::layout::{Layout, Order};
 use crate::ledger::{
@@ -91,7 +90,7 @@ pub fn export(id: Id, on: tn_device, request: &Export, name: Name) -> Result<(Ex
     }
     let forced = request.wants_alias();
     if forced && thread::current().forbids() > 0 {
-        return Err(would_copy(TN_WHY_NOT_ALIASABLE));
+        return Err(device::cannot_copy(id, TN_WHY_NOT_ALIASABLE));
     }
     let copy = transfer::copy_to(request.function, id, Order::A, own_pool(on)?, &StreamArg::Current)?;
     let bytes = array::snapshot(copy)?.bytes() as u64;
@@ -183,7 +182,7 @@ pub fn import(function: &'static CStr, bytes: &[u8], fd: c_int, flags: u32) -> R
 fn own_array(described: &DeviceDescriptor, readonly: bool) -> Result<Imported> {
     let entry = described.entry;
     let joined = match exported::base_of(entry) {
-        None => None,
+        None => Joined::Nothing,
         Some(base) => {
             let mut layout = described.layout.try_clone()?;
             layout.rebase(base as u64)?;
@@ -193,8 +192,8 @@ fn own_array(described: &DeviceDescriptor, readonly: bool) -> Result<Imported> {
         }
     };
     match joined {
-        Some(id) => Ok(Imported { id, how: TN_ALIASED }),
-        None => Err(fail(
+        Joined::Handle(id) => Ok(Imported { id, how: TN_ALIASED }),
+        Joined::Part | Joined::Nothing => Err(fail(
             TN_ERR_STALE,
             format_args!("this process exported the array, and has released it; keep a handle or `hold` open"),
         )),

@@ -11,6 +11,7 @@
 //! | `offer` | arrays that one process gives another |
 //! | `lock` | guards that exclude those of other processes |
 //! | `descriptor` | the descriptor's format |
+//! | `turn` | threads that import one file |
 //! | `sent` | what an export sends, and what imports of all memory have in common |
 //! | `device` | exports and imports of arrays of GPUs |
 //! | `device_descriptor` | the format of their descriptors |
@@ -27,18 +28,21 @@ mod offer;
 
 mod sent;
 
+mod turn;
+
 pub use descriptor::{Descriptor, MOST_BYTES};
 pub use lock::open as open_locked;
 pub use sent::Described;
 
 use self::descriptor::Shared;
 use self::sent::{cannot_write, sender_name};
+use self::turn::Turn;
 
 use crate::array::{self, HOST};
-use crate::device::shareable::{self, Found};
+use crate::device::shareable::{self, Found, Mapped};
 use crate::error::{Result, Status, fail};
-use crate::exchange::host::{self, Export, Exported, Import, Imported};
-use crate::exchange::mapping::{self, Mapped};
+use crate::exchange::host::{self, Export, Exported, Import, Imported, Joined};
+use crate::exchange::mapping;
 use crate::layout::{Layout, Order};
 use crate::ledger::{self, Claim, Class, Completion, Guard, InternalGuard, Release};
 use crate::names::Name;
@@ -332,7 +336,8 @@ fn array_of(
         // SAFETY: an array without elements has no bytes.
         return unsafe { host::import(import) }.map(|imported| imported.id);
     }
-    if let Some(id) = own_array(described, identity, readonly, takes)? {
+    let _turn = Turn::take(identity)?;
+    if let Some(id) = own_array(described, file, identity, readonly, takes)? {
         return Ok(id);
     }
     let layout = described.layout.try_clone()?;
@@ -345,7 +350,7 @@ fn array_of(
         // SAFETY: mapped above, and nobody has the address.
         unsafe { mapping.unmap() }
     })?;
-    mapping::array(Mapped {
+    mapping::array(mapping::Mapped {
         release: Release::Forget(mapping),
         range: (mapping.address as i64, file_bytes as i64),
         layout,
@@ -355,11 +360,55 @@ fn array_of(
     })
 }
 
-/// Another handle on an array of this process, if the file is that of memory that has one. Two mappings of it would not know of each other.
-fn own_array(described: &Descriptor, identity: (u64, u64), readonly: bool, takes: bool) -> Result<Option<Id>> {
-    let Some(start) = shareable::find_file(identity, !readonly) else { return Ok(None) };
-    let mut layout = described.layout.try_clone()?;
-    layout.rebase(start as u64)?;
-    // The store is locked when the file is looked for again: then its memory stays, and is that of the file.
-    host::join(layout, readonly, takes, || shareable::find_file(identity, !readonly) == Some(start))
+/// Another handle on an array of this process, if the file is that of memory that has one. Two stores of it would not know of each other. In
+/// the turn of this thread. TN_ERR_RANGE: the array of this process has fewer bytes.
+fn own_array(
+    described: &Descriptor,
+    file: &File,
+    identity: (u64, u64),
+    readonly: bool,
+    takes: bool,
+) -> Result<Option<Id>> {
+    let mut from = 0;
+    while let Some(range) = shareable::next_of_file(identity, from) {
+        let Mapped { start, bytes, writable } = range;
+        from = start + 1;
+        let (first, end) = described.layout.extent().unwrap_or((0, 0));
+        let outside = || {
+            let text = format_args!(
+                "the array has bytes {first} to {end} of memory of which this process has {bytes} in use already; release its \
+                 arrays of this memory first"
+            );
+            Err(fail(TN_ERR_RANGE, text))
+        };
+        if end as u64 > bytes as u64 {
+            return outside();
+        }
+        let mut layout = described.layout.try_clone()?;
+        layout.rebase(start as u64)?;
+        // The store is locked when the file is looked for again: then its memory stays, and is that of the file.
+        match host::join(layout, readonly, takes, || shareable::next_of_file(identity, start) == Some(range))? {
+            Joined::Handle(id) => {
+                if !readonly && !writable {
+                    make_writable(id, start, file).inspect_err(|_| {
+                        // The handle is known to this function alone.
+                        let _ = array::release_now(id);
+                    })?;
+                }
+                return Ok(Some(id));
+            }
+            Joined::Part => return outside(),
+            // Memory without an array, or whose last one has just ended.
+            Joined::Nothing => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Lets an array be written whose memory was mapped read-only. Its handle keeps the memory.
+fn make_writable(id: Id, start: usize, file: &File) -> Result<()> {
+    shareable::make_writable(start, file).map_err(|errno| {
+        fail(TN_ERR_NO_HOST_MEMORY, format_args!("memory that was mapped to be read cannot be mapped to be written: {errno}"))
+    })?;
+    host::make_store_writable(id)
 }

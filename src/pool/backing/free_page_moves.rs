@@ -1,7 +1,7 @@
 //! Free huge pages move to where a large request fits (PH-24), so that it has no page faults there.
 //!
-//! Contract: called under no lock, with fresh memory that only the caller knows. Each moved page may be a mapping of its own, of which the system
-//! allows a process about 65,000; so a bounded number is moved.
+//! Contract: called under no lock, with fresh memory that only the caller knows. Each moved page may be a mapping of
+//! its own, of which the system allows a process about 65,000; so a bounded number is moved.
 
 use super::huge::{self, HUGE_PAGE_BYTES};
 use crate::pool::Pool;
@@ -17,8 +17,8 @@ const MOST_MOVED: usize = 16_384;
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
 impl Pool {
-    /// Moves free huge pages to the first huge pages of a piece that arrived for a request. `dirty` tells how far. None: the system refused; the
-    /// piece is gone.
+    /// Moves free huge pages to the first huge pages of a piece that arrived for a request. `dirty` tells how far.
+    /// None: the system refused; the piece is gone.
     pub(in crate::pool) fn move_free_pages(
         &'static self,
         mut piece: Piece,
@@ -34,7 +34,8 @@ impl Pool {
         Some(piece)
     }
 
-    /// Whether pages of this pool can be moved. A memory checker, and strict mode, know what each address has; direct memory goes back at once.
+    /// Whether pages of this pool can be moved. A memory checker, and strict mode, know what each address has; direct
+    /// memory goes back at once.
     fn moves_pages(&'static self) -> bool {
         self.is_plain_host()
             && self.flags.load(Ordering::Relaxed) & (TN_POOL_STRICT | TN_POOL_DIRECT) == 0

@@ -14,15 +14,18 @@ const ADDRESS_BITS: u32 = 48;
 const LEAF_BITS: u32 = 36;
 const WORDS: usize = (1 << LEAF_BITS) / HUGE_PAGE_BYTES / 64;
 
+/// A bit for each page of a leaf.
+type Bitmap = [AtomicU64; WORDS];
+
 struct Leaf {
     /// Marked pages.
-    huge: [AtomicU64; WORDS],
+    huge: Bitmap,
     /// Marked pages of the system's reserve, which go back whole only.
-    whole: [AtomicU64; WORDS],
+    whole: Bitmap,
     /// Marked pages of which each lies in one mapping, so that one call of the system can move it.
-    movable: [AtomicU64; WORDS],
+    movable: Bitmap,
     /// Movable pages that were moved: their neighbours may lie in other mappings.
-    moved: [AtomicU64; WORDS],
+    moved: Bitmap,
 }
 
 /// The number of pages that were moved and are still there. Each may be a mapping of its own.
@@ -99,8 +102,13 @@ pub(in crate::pool) fn unmark(start: usize, bytes: usize) -> usize {
 
 /// Whether the huge page that contains the address is marked.
 pub(in crate::pool) fn is_marked(address: usize) -> bool {
+    has(address, |leaf| &leaf.huge)
+}
+
+/// Whether the page that contains the address has the bit of one bitmap.
+fn has(address: usize, bitmap: fn(&Leaf) -> &Bitmap) -> bool {
     let (word, bit) = bit_of(address);
-    leaf(address).is_some_and(|leaf| leaf.huge[word].load(Ordering::Relaxed) & bit != 0)
+    leaf(address).is_some_and(|leaf| bitmap(leaf)[word].load(Ordering::Relaxed) & bit != 0)
 }
 
 /// Whether all huge pages of a range are marked.
@@ -147,19 +155,16 @@ pub(in crate::pool) fn pages(start: usize, end: usize) -> impl Iterator<Item = u
 }
 
 fn is_movable(address: usize) -> bool {
-    let (word, bit) = bit_of(address);
-    leaf(address).is_some_and(|leaf| leaf.movable[word].load(Ordering::Relaxed) & bit != 0)
+    has(address, |leaf| &leaf.movable)
 }
 
 fn was_moved(address: usize) -> bool {
-    let (word, bit) = bit_of(address);
-    leaf(address).is_some_and(|leaf| leaf.moved[word].load(Ordering::Relaxed) & bit != 0)
+    has(address, |leaf| &leaf.moved)
 }
 
 /// Whether it comes from the system's reserve.
 fn is_whole(address: usize) -> bool {
-    let (word, bit) = bit_of(address);
-    leaf(address).is_some_and(|leaf| leaf.whole[word].load(Ordering::Relaxed) & bit != 0)
+    has(address, |leaf| &leaf.whole)
 }
 
 /// The part of a range that can go back: without parts of pages that go back whole only.

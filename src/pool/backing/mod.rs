@@ -123,7 +123,7 @@ impl Pool {
     /// Mapped memory: a growth step, or else just what is needed.
     fn map_piece(&'static self, request: BackingRequest) -> Result<Option<Piece>> {
         let range = self.get_range(request, |bytes| self.ops().reserve(bytes, request.alignment, request.node))?;
-        Ok(range.map(|(start, bytes)| Piece { start, bytes, dirty: 0, record: None, ready: None }))
+        Ok(range.map(|(start, bytes)| Piece::new(start, bytes)))
     }
 
     /// A range of a growth step, or else of just what is needed, with room in the address table. `get` takes a number of bytes.
@@ -244,7 +244,7 @@ impl Pool {
     /// Commits reserved addresses of the host. None: refused; the addresses went back to the system.
     pub(super) fn commit(&'static self, start: usize, bytes: usize) -> Option<Piece> {
         if HOST.commit(start, bytes) && table::prepare(start, bytes) {
-            return Some(Piece { start, bytes, dirty: 0, record: None, ready: None });
+            return Some(Piece::new(start, bytes));
         }
         self.free_range(start, bytes);
         None
@@ -262,7 +262,7 @@ impl Pool {
         let Some((start, bytes)) = self.get_range(request, get)? else { return Ok(None) };
         let Ok(under) = self.span_under(start, bytes) else { return Err(self.send_back(start, bytes)) };
         record.set(start, bytes, under);
-        Ok(Some(Piece { start, bytes, dirty: 0, record: Some(record), ready: stream.map(Stream::end_of_use) }))
+        Ok(Some(Piece { record: Some(record), ready: stream.map(Stream::end_of_use), ..Piece::new(start, bytes) }))
     }
 
     /// The stream in whose order memory comes; None: at once.

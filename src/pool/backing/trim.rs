@@ -47,7 +47,9 @@ impl Pool {
         state.sort_returned(self);
         state.dissolve_empty(os::coarse_ms());
         state.merge_recent();
-        loop {
+        // Other threads may free more meanwhile, and that stays.
+        let at_first = state.stats().cached_bytes as usize;
+        while released < at_first {
             let cached = state.stats().cached_bytes as usize;
             let most = state.spare();
             if most == 0 {

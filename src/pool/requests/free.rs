@@ -10,7 +10,7 @@ use crate::pool::client::Client;
 use crate::pool::span::block_state::BlockState;
 use crate::pool::span::stream_uses::Stream;
 use crate::pool::span::{Kind, PATTERN, Span, table};
-use crate::pool::state::Found;
+use crate::pool::state::{Found, Ring};
 use crate::pool::{HOST, Pool, log, messages, remote_free, stream_ordered, thread_heap};
 use crate::sys::{checker, os};
 use crate::thread::{self, Thread};
@@ -271,17 +271,17 @@ impl Pool {
         just_freed
     }
 
-    /// Makes all blocks free that strict mode holds back. False: there were none.
+    /// Makes the blocks free that strict mode holds back now; other threads may add more meanwhile. False: there were none.
     pub(in crate::pool) fn free_ring(&'static self) -> bool {
-        let mut any = false;
-        loop {
+        let held = self.state.lock().ring.map_or(0, Ring::count);
+        for _ in 0..held {
             let mut state = self.state.lock();
-            let Some(address) = state.ring.and_then(|ring| ring.pop()) else { return any };
+            let Some(address) = state.ring.and_then(Ring::pop) else { break };
             state.busy += 1;
             drop(state);
             self.end_limbo(address);
             self.state.lock().busy -= 1;
-            any = true;
         }
+        held > 0
     }
 }

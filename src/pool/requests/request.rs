@@ -26,6 +26,8 @@ pub(in crate::pool) struct ReclaimProgress {
     pub reclaimed_elsewhere: bool,
     /// How often memory was reclaimed from thread heaps.
     pub thread_reclaims: u32,
+    /// How often blocks were freed that strict mode holds back.
+    pub held_back_frees: u32,
     /// A free span was to be extended for this request.
     pub tried_to_extend: bool,
     /// And it was.

@@ -9,8 +9,9 @@ use crate::pool::state::Prealloc;
 use crate::pool::{Pool, thread_heap};
 use crate::sys::os;
 
-/// How often one request reclaims memory from threads. They may allocate it again at once, so the number is bounded.
-const THREAD_RECLAIMS: u32 = 3;
+/// How often one request reclaims memory from threads, or frees what strict mode holds back. Threads may allocate it again at once, so the
+/// number is bounded.
+const MOST_TRIES: u32 = 3;
 /// Requests from this size on extend free spans: a call of the system for smaller ones costs more than their page faults.
 const LEAST_EXTENDED_BYTES: usize = 1 << 20;
 
@@ -84,15 +85,16 @@ pub(in crate::pool) fn return_cached_below_limit(pool: &'static Pool, request: &
 }
 
 /// While strict mode holds freed blocks back: makes them free.
-pub(super) fn free_held_back(pool: &'static Pool, _: &mut Request) -> StepOutcome {
-    StepOutcome::of(pool.free_ring())
+pub(super) fn free_held_back(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    request.progress.held_back_frees += 1;
+    StepOutcome::of(request.progress.held_back_frees <= MOST_TRIES && pool.free_ring())
 }
 
 /// While threads keep free memory: takes it back.
 pub(super) fn reclaim_from_threads(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     request.progress.thread_reclaims += 1;
     StepOutcome::of(
-        request.progress.thread_reclaims <= THREAD_RECLAIMS && thread_heap::reclaim_from_threads(pool, true),
+        request.progress.thread_reclaims <= MOST_TRIES && thread_heap::reclaim_from_threads(pool, true),
     )
 }
 
@@ -129,6 +131,7 @@ pub(in crate::pool) fn call_listeners(pool: &'static Pool, request: &mut Request
         || pool.call_listeners(request.want.span_bytes, request.reason, &mut request.progress.last_listener);
     if freed {
         request.progress.thread_reclaims = 0;
+        request.progress.held_back_frees = 0;
         request.progress.polled_some = false;
         request.want.exhaustive = false;
     }

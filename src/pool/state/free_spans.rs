@@ -319,10 +319,9 @@ impl PoolState {
             return None;
         }
         self.figures.huge_bytes -= (huge::unmark(from, bytes) * huge::HUGE_PAGE_BYTES) as u64;
-        let piece = self.count_return(from, bytes, None);
-        self.figures.device_free_count -= 1;
+        self.count_gone(bytes);
         self.figures.device_bytes_total -= bytes as u64;
-        Some(piece)
+        Some(Piece::new(from, bytes))
     }
 
     /// Takes the whole free piece that was unused longest, of those with at most `most` bytes.
@@ -347,19 +346,17 @@ impl PoolState {
         self.count_return(start, bytes, record)
     }
 
-    /// Counts a range that was taken out.
+    /// Counts a range that left the pool's addresses.
+    pub(super) fn count_gone(&mut self, bytes: usize) {
+        self.figures.reserved_bytes -= bytes as u64;
+        self.figures.address_bytes -= bytes as u64;
+    }
+
+    /// Counts a range that goes back to the device.
     fn count_return(&mut self, start: usize, bytes: usize, record: Option<&'static UpstreamPiece>) -> Piece {
-        let f = &mut self.figures;
-        f.reserved_bytes -= bytes as u64;
-        f.address_bytes -= bytes as u64;
-        f.device_free_count += 1;
-        Piece {
-            start,
-            bytes,
-            dirty: 0,
-            record: record.filter(|record| self.count_part_returned(record, bytes)),
-            ready: None,
-        }
+        self.count_gone(bytes);
+        self.figures.device_free_count += 1;
+        Piece { record: record.filter(|record| self.count_part_returned(record, bytes)), ..Piece::new(start, bytes) }
     }
 
     /// Takes a range out of a free span. False: two spans would be left, and there is no descriptor for the second.

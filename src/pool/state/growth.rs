@@ -108,13 +108,7 @@ impl PoolState {
     fn give_up_reserved(&mut self, reserve: AddressReserve) -> Option<Piece> {
         self.figures.address_bytes -= reserve.bytes() as u64;
         self.figures.device_free_count += u64::from(reserve.bytes() > 0);
-        (reserve.bytes() > 0).then(|| Piece {
-            start: reserve.start,
-            bytes: reserve.bytes(),
-            dirty: 0,
-            record: None,
-            ready: None,
-        })
+        (reserve.bytes() > 0).then(|| Piece::new(reserve.start, reserve.bytes()))
     }
 
     /// Bytes to request from the device if `needed` are needed.

@@ -119,6 +119,13 @@ pub(super) struct Piece {
     pub ready: Option<Point>,
 }
 
+impl Piece {
+    /// Fresh memory that is no record's.
+    pub fn new(start: usize, bytes: usize) -> Piece {
+        Piece { start, bytes, dirty: 0, record: None, ready: None }
+    }
+}
+
 /// A block that was just allocated.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NewBlock {

@@ -51,11 +51,9 @@ impl PoolState {
         }
         table::put(start, bytes, record.under());
         self.count_part_returned(record, bytes);
-        let f = &mut self.figures;
-        f.reserved_bytes -= bytes as u64;
-        f.address_bytes -= bytes as u64;
-        f.device_free_count += 1;
-        Some(Piece { start, bytes, dirty: 0, record: Some(record), ready: None })
+        self.count_gone(bytes);
+        self.figures.device_free_count += 1;
+        Some(Piece { record: Some(record), ..Piece::new(start, bytes) })
     }
 
     /// Takes a span of any kind out of the state.

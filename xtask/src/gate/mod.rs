@@ -86,15 +86,15 @@ impl Row {
     fn skipped(why: String) -> Row {
         Row { skipped: 1, missing: 1, note: format!("skipped: {why}"), ..Row::default() }
     }
-    fn of(done: Done) -> Row {
-        match done {
-            Ok(()) => Row { passed: 1, ..Row::default() },
-            Err(text) => {
-                println!("{text}");
-                Row { failed: 1, ..Row::default() }
-            }
-        }
+
+    /// A stage that could not run counts as one check that failed.
+    fn of(done: Done<Row>) -> Row {
+        done.unwrap_or_else(|text| {
+            println!("{text}");
+            Row { failed: 1, ..Row::default() }
+        })
     }
+
     fn add(&mut self, other: Row) {
         self.passed += other.passed;
         self.failed += other.failed;
@@ -202,7 +202,7 @@ impl Gate {
     }
 
     /// Runs one stage, or skips it, and adds its row.
-    fn stage(&mut self, name: &str, missing: Option<String>, body: impl FnOnce(&Context) -> Row) {
+    fn stage(&mut self, name: &str, missing: Option<String>, body: impl FnOnce(&Context) -> Done<Row>) {
         println!("\n== {name}");
         let before = Before::now();
         let mut row = match missing {
@@ -210,7 +210,7 @@ impl Gate {
                 println!("skipped: {why}");
                 Row::skipped(why)
             }
-            None => body(&self.context),
+            None => Row::of(body(&self.context)),
         };
         let cost = before.cost(name);
         (row.took, row.processor) = (cost.wall, cost.processor);
@@ -228,12 +228,9 @@ impl Gate {
             let programs = programs::build(&mut stages::tests_of(stages))?;
             programs::examples().map(|()| programs)
         };
-        self.stage("tests built", None, |_| match programs() {
-            Ok(programs) => {
-                built = programs;
-                Row::default()
-            }
-            Err(text) => Row::of(Err(text)),
+        self.stage("tests built", None, |_| {
+            built = programs()?;
+            Ok(Row::default())
         });
         println!("\n== tests of the library");
         let before = Before::now();

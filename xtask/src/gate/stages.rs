@@ -24,7 +24,7 @@ pub enum Body {
     /// Tests of programs that cargo builds: the targets, by name or option, and which tests of them belong to no earlier stage.
     Tests { targets: &'static [&'static str], holds: fn(&Test) -> bool },
     /// Something else, unless something is missing that it needs.
-    Own { missing: fn() -> Option<String>, run: fn(&Context) -> Row },
+    Own { missing: fn() -> Option<String>, run: fn(&Context) -> Done<Row> },
 }
 
 impl Stage {
@@ -54,7 +54,7 @@ const fn own(
     name: &'static str,
     paths: &'static [&'static str],
     missing: fn() -> Option<String>,
-    run: fn(&Context) -> Row,
+    run: fn(&Context) -> Done<Row>,
 ) -> Stage {
     Stage { name, usual: false, paths, body: Body::Own { missing, run } }
 }
@@ -120,10 +120,10 @@ pub const STAGES: &[Stage] = &[
     own("Rust and C for musl", &["src/sys"], || target::missing("musl"), |_| of_target("musl")),
     own("interleavings (loom)", &["tests/loom.rs", "src/slots"], || None, |_| loom()),
     own("header in five languages", &["include", "tests/header_tools"], header_tools::missing, |_| header_tools()),
-    own("CUDA kernels", &["src/device_copy/kernels", "xtask/ptx"], python::missing, |_| Row::of(ptx::check())),
-    own("page of the report", &["report-page"], page::missing, |_| Row::of(page::check())),
-    own("comments of the header", &["include"], doc::missing, |_| Row::of(doc::build())),
-    own("documentation site", &["docs", "xtask/site"], site::missing, |_| Row::of(site::check())),
+    own("CUDA kernels", &["src/device_copy/kernels", "xtask/ptx"], python::missing, |_| passes(ptx::check())),
+    own("page of the report", &["report-page"], page::missing, |_| passes(page::check())),
+    own("comments of the header", &["include"], doc::missing, |_| passes(doc::build())),
+    own("documentation site", &["docs", "xtask/site"], site::missing, |_| passes(site::check())),
     own("Python", &["bindings/python"], python::missing, python).usual(),
     own("Python, longer", &["bindings/python", "report-page"], python::missing, |_| python_longer()),
     own("Python examples of documents", &["docs", "README.md"], python::missing, |_| {
@@ -133,10 +133,7 @@ pub const STAGES: &[Stage] = &[
     own("Python on simulated GPUs", &["bindings/python"], python::missing, |_| python_on_simulator()),
     DISTRIBUTED,
     own("cuda.bindings on the simulated driver", &["cuda-sim"], python::missing, |_| {
-        match python::environment().and_then(|python| sim_peers::smoke(&python)) {
-            Ok(mut tests) => pytest_of(&mut tests),
-            Err(text) => Row::of(Err(text)),
-        }
+        pytest_of(&mut sim_peers::smoke(&python::environment()?)?)
     }),
     own("Rust on the C library", &["bindings/rust"], || None, |_| rust_crate(&["--", "--skip", NOT_COMPILED])).usual(),
     own("Rust that must not compile", &["bindings/rust"], || None, |_| rust_crate(&["--test", "compile"])),
@@ -145,9 +142,9 @@ pub const STAGES: &[Stage] = &[
     own("interface of earlier releases", &["abi"], abi::missing, |_| counts(abi::check())),
     own("old programs on the new library", &["abi"], old_programs::missing, |_| counts(old_programs::check())),
     own("programs on our malloc", &["bindings/malloc"], malloc::missing, preload),
-    own("cargo xtask demo", &["examples/handover"], python::missing, |_| Row::of(demo::demo())),
-    own("cargo xtask examples", &["examples"], python::missing, |_| Row::of(run::examples())),
-    own("bundle for machines with GPUs", &["xtask/bundle"], bundle::missing, |_| Row::of(bundle::bundle(true))),
+    own("cargo xtask demo", &["examples/handover"], python::missing, |_| passes(demo::demo())),
+    own("cargo xtask examples", &["examples"], python::missing, |_| passes(run::examples())),
+    own("bundle for machines with GPUs", &["xtask/bundle"], bundle::missing, |_| passes(bundle::bundle(true))),
 ];
 
 /// The programs with the tests of the library itself.
@@ -166,36 +163,28 @@ pub const DISTRIBUTED: Stage = own(
         // Without a network the engines cannot be installed, and all else can be tested.
         let python = match distributed::environment() {
             Ok(python) => python,
-            Err(why) => return Row::skipped(why),
+            Err(why) => return Ok(Row::skipped(why)),
         };
-        let installed = python::installed_into(python);
-        let (python, hidden, simulator) = match installed.and_then(|p| Ok((p, sim::none()?, sim::stage()?))) {
-            Ok(found) => found,
-            Err(text) => return Row::of(Err(text)),
-        };
+        let (python, hidden, simulator) = (python::installed_into(python)?, sim::none()?, sim::stage()?);
         // An engine that is not installed is an error.
         let tests = |driver: &std::path::Path| {
             let mut tests = command(&python);
             tests.env("TENURE_DISTRIBUTED", "1").env("LD_LIBRARY_PATH", driver);
             tests
         };
-        let mut row = pytest(&mut tests(&hidden), distributed::TESTS);
-        row.add(pytest(tests(&simulator).env("TENURE_TEST_DEVICE", "sim"), distributed::SIMULATED));
-        match distributed::examples(&python) {
-            Ok(count) => row.passed += count,
-            Err(text) => row.add(Row::of(Err(text))),
-        }
-        row
+        let mut row = pytest(&mut tests(&hidden), distributed::TESTS)?;
+        row.add(pytest(tests(&simulator).env("TENURE_TEST_DEVICE", "sim"), distributed::SIMULATED)?);
+        row.add(Row::of(counts(distributed::examples(&python))));
+        Ok(row)
     },
 );
 
 /// With the libraries that are too large for every run.
 pub const PEERS: [Stage; 2] = [
-    own("Python with peers", &[], python::missing, |_| match python::installed_with_peers() {
-        Ok(python) => pytest(command(&python).env("TENURE_PEERS", "1"), NO_CUDA),
-        Err(text) => Row::of(Err(text)),
+    own("Python with peers", &[], python::missing, |_| {
+        pytest(command(python::installed_with_peers()?).env("TENURE_PEERS", "1"), NO_CUDA)
     }),
-    own("peers on the simulated driver", &[], sim_peers::missing, |_| Row::of(sim_peers::all(&["--check"]))),
+    own("peers on the simulated driver", &[], sim_peers::missing, |_| passes(sim_peers::all(&["--check"]))),
 ];
 
 /// The stage of a test: the first one that holds it.
@@ -248,48 +237,44 @@ fn lacks(tool: &str) -> Option<String> {
 }
 
 /// Clippy finds nothing. The crates of Rust and Python need a library to link.
-fn lints() -> Row {
-    match dist::libraries() {
-        Ok(library) => {
-            let mut clippy = cargo();
-            clippy.args(["clippy", "--locked", "--workspace", "--all-targets", "--quiet", "--", "-Dwarnings"]);
-            clippy.env("TENURE_LIB_DIR", library.parent().unwrap_or(&library)).env("TENURE_PYTHON_LIBRARY", &library);
-            tool(&mut clippy)
-        }
-        Err(text) => Row::of(Err(text)),
-    }
+fn lints() -> Done<Row> {
+    let library = dist::libraries()?;
+    let mut clippy = cargo();
+    clippy.args(["clippy", "--locked", "--workspace", "--all-targets", "--quiet", "--", "-Dwarnings"]);
+    clippy.env("TENURE_LIB_DIR", library.parent().unwrap_or(&library)).env("TENURE_PYTHON_LIBRARY", &library);
+    tool(&mut clippy)
+}
+
+/// A check that is one, and prints what it finds.
+fn passes(done: Done) -> Done<Row> {
+    counts(done.map(|()| 1))
 }
 
 /// A command of cargo that finds nothing wrong.
-fn tool(command: &mut Command) -> Row {
+fn tool(command: &mut Command) -> Done<Row> {
     let ended_well = read_lines(command, |_| ());
-    Row { passed: usize::from(ended_well), failed: usize::from(!ended_well), ..Row::default() }
+    Ok(Row { passed: usize::from(ended_well), failed: usize::from(!ended_well), ..Row::default() })
 }
 
 /// The tests of GPUs on the simulated driver, with several seeds or one.
-fn simulated(context: &Context) -> Row {
-    match cuda::run(1, if context.is_all() { cuda::SEEDS } else { 1 }) {
-        Ok(count) => Row {
-            passed: count.passed,
-            failed: count.failed,
-            skipped: count.ignored,
-            note: count.failure.unwrap_or_default(),
-            ..Row::default()
-        },
-        Err(text) => Row::of(Err(text)),
-    }
+fn simulated(context: &Context) -> Done<Row> {
+    let count = cuda::run(1, if context.is_all() { cuda::SEEDS } else { 1 })?;
+    Ok(Row {
+        passed: count.passed,
+        failed: count.failed,
+        skipped: count.ignored,
+        note: count.failure.unwrap_or_default(),
+        ..Row::default()
+    })
 }
 
 /// The library for another target.
-fn of_target(name: &str) -> Row {
-    match target::run(name, false) {
-        Ok(ended) => row_of_all(&ended),
-        Err(text) => Row::of(Err(text)),
-    }
+fn of_target(name: &str) -> Done<Row> {
+    Ok(row_of_all(&target::run(name, false)?))
 }
 
 /// The interleavings, with loom's atomics; a build in a folder of its own.
-fn loom() -> Row {
+fn loom() -> Done<Row> {
     let mut test = cargo();
     test.args(["test", "--locked", "--profile", "loom", "--target-dir", "target/loom", "--test", "loom"]);
     let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
@@ -303,7 +288,7 @@ fn loom() -> Row {
 }
 
 /// The Python package's tests against the installed wheel, without a driver. With names, the chosen files.
-fn python(context: &Context) -> Row {
+fn python(context: &Context) -> Done<Row> {
     let files = context.python_files();
     if !files.is_empty() {
         return python_files(&files);
@@ -320,48 +305,33 @@ const LONGER: [&str; 3] = [
     "bindings/python/tests/test_report_page.py",
 ];
 
-fn python_longer() -> Row {
+fn python_longer() -> Done<Row> {
     python_files(&[IN_PARALLEL.as_slice(), &LONGER].concat())
 }
 
 /// What pytest is told to run, without a driver. A wheel of the tests lacks the program `tenure`.
-fn python_files(which: &[&str]) -> Row {
-    let needs_program = which.contains(&LONGER[0]) && dist::THIS.is_tested();
-    let ready = || {
-        let python = python::installed()?;
-        if needs_program {
-            tools::copy(&dist::THIS.program()?, &python.with_file_name(dist::PROGRAM))?;
-        }
-        Ok((python, sim::none()?))
-    };
-    match ready() {
-        Ok((python, hidden)) => pytest(command(python).env("LD_LIBRARY_PATH", hidden), which),
-        Err(text) => Row::of(Err(text)),
+fn python_files(which: &[&str]) -> Done<Row> {
+    let python = python::installed()?;
+    if which.contains(&LONGER[0]) && dist::THIS.is_tested() {
+        tools::copy(&dist::THIS.program()?, &python.with_file_name(dist::PROGRAM))?;
     }
+    pytest(command(python).env("LD_LIBRARY_PATH", sim::none()?), which)
 }
 
 /// Those that need a driver: in a process of their own, so that the other libraries do not see the simulated one.
-fn python_on_simulator() -> Row {
-    match python::installed().and_then(|python| Ok((python, sim::stage()?, python::cuda_tests()?))) {
-        Ok((python, simulator, files)) => {
-            let mut tests = command(&python);
-            tests.env("LD_LIBRARY_PATH", simulator).env("TENURE_TEST_DEVICE", "sim").env("TENURE_SIM_DEVICES", "2");
-            let files: Vec<&str> = files.iter().map(String::as_str).collect();
-            pytest(&mut tests, &files)
-        }
-        Err(text) => Row::of(Err(text)),
-    }
+fn python_on_simulator() -> Done<Row> {
+    let mut tests = command(python::installed()?);
+    tests.env("LD_LIBRARY_PATH", sim::stage()?).env("TENURE_TEST_DEVICE", "sim").env("TENURE_SIM_DEVICES", "2");
+    let files = python::cuda_tests()?;
+    pytest(&mut tests, &files.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The test of the Rust crate that compiles programs.
 const NOT_COMPILED: &str = "misuse_does_not_compile";
 
 /// Tests of the Rust crate on the shared library and the simulated driver.
-fn rust_crate(targets: &[&str]) -> Row {
-    let (library, simulator) = match dist::libraries().and_then(|library| Ok((library, sim::stage()?))) {
-        Ok(found) => found,
-        Err(text) => return Row::of(Err(text)),
-    };
+fn rust_crate(targets: &[&str]) -> Done<Row> {
+    let (library, simulator) = (dist::libraries()?, sim::stage()?);
     let mut tests = cargo();
     tests
         .args(["test", "--locked", "--package", "tenure-rs", "--features", "ndarray,dlpack,half,complex"])
@@ -371,44 +341,31 @@ fn rust_crate(targets: &[&str]) -> Row {
 }
 
 /// C and C++ projects against the installed tree and the tarball.
-fn installed() -> Row {
-    let python = match python::missing() {
-        None => python::environment().map(Some),
-        Some(_) => Ok(None),
-    };
-    let checked = |python: Option<std::path::PathBuf>| {
-        Ok((install::check(python.as_deref())? + sim_install::check()?, python.is_some()))
-    };
-    match python.and_then(checked) {
-        Ok((passed, true)) => Row { passed, ..Row::default() },
-        Ok((passed, false)) => {
-            Row { passed, ..Row::skipped("CMake comes with the Python environment, which is missing".to_owned()) }
-        }
-        Err(text) => Row::of(Err(text)),
-    }
+fn installed() -> Done<Row> {
+    let python = python::missing().is_none().then(python::environment).transpose()?;
+    let passed = install::check(python.as_deref())? + sim_install::check()?;
+    Ok(match python {
+        Some(_) => Row { passed, ..Row::default() },
+        None => Row { passed, ..Row::skipped("CMake comes with the Python environment, which is missing".to_owned()) },
+    })
 }
 
 /// Existing programs on the preload library.
-fn preload(context: &Context) -> Row {
-    match malloc::test(context.is_all()) {
-        Ok(done) => Row {
-            passed: done.passed,
-            failed: done.failed,
-            skipped: done.skipped.len(),
-            missing: done.skipped.len(),
-            note: if done.skipped.is_empty() { String::new() } else { "skipped: said above".to_owned() },
-            ..Row::default()
-        },
-        Err(text) => Row::of(Err(text)),
-    }
+fn preload(context: &Context) -> Done<Row> {
+    let done = malloc::test(context.is_all())?;
+    Ok(Row {
+        passed: done.passed,
+        failed: done.failed,
+        skipped: done.skipped.len(),
+        missing: done.skipped.len(),
+        note: if done.skipped.is_empty() { String::new() } else { "skipped: said above".to_owned() },
+        ..Row::default()
+    })
 }
 
 /// Builds and runs the tests of a `cargo test`; `set_up` prepares each process.
-fn built(test: &mut Command, set_up: impl Fn(&mut Command) + Sync) -> Row {
-    match programs::build(test) {
-        Ok(built) => row_of_all(&programs::run(&built, |_, _| true, set_up)),
-        Err(text) => Row::of(Err(text)),
-    }
+fn built(test: &mut Command, set_up: impl Fn(&mut Command) + Sync) -> Done<Row> {
+    Ok(row_of_all(&programs::run(&programs::build(test)?, |_, _| true, set_up)))
 }
 
 /// Files of tests run at the same time, in a process for each core.
@@ -419,12 +376,12 @@ const NO_CUDA: &[&str] =
     &["bindings/python/tests", "--ignore-glob=*/test_cuda*", "--ignore=bindings/python/tests/distributed"];
 
 /// The package's tests that `which` selects, run by an environment's Python.
-fn pytest(python: &mut Command, which: &[&str]) -> Row {
+fn pytest(python: &mut Command, which: &[&str]) -> Done<Row> {
     pytest_of(python.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]).args(which))
 }
 
 /// A command that runs pytest.
-fn pytest_of(command: &mut Command) -> Row {
+fn pytest_of(command: &mut Command) -> Done<Row> {
     let mut row = Row::default();
     let ended_well = read_lines(command, |line| {
         // Parses the last line: "3 failed, 120 passed, 1 skipped in 2.1s"
@@ -442,19 +399,16 @@ fn pytest_of(command: &mut Command) -> Row {
     if !ended_well && row.failed == 0 {
         row.failed = 1;
     }
-    row
+    Ok(row)
 }
 
 /// The row of a stage that counts what passed.
-fn counts(done: Done<usize>) -> Row {
-    match done {
-        Ok(passed) => Row { passed, ..Row::default() },
-        Err(text) => Row::of(Err(text)),
-    }
+fn counts(done: Done<usize>) -> Done<Row> {
+    Ok(Row { passed: done?, ..Row::default() })
 }
 
 /// The generated comparison of layouts and constants.
-fn layouts() -> Row {
+fn layouts() -> Done<Row> {
     let mut row = Row::default();
     let ended_well = read_lines(cargo().args(["run", "--quiet", "--locked", "--package", "abi-check"]), |line| {
         if let Some(rest) = line.strip_prefix("PASSED ") {
@@ -462,26 +416,24 @@ fn layouts() -> Row {
         }
     });
     row.failed = usize::from(!ended_well || row.passed == 0);
-    row
+    Ok(row)
 }
 
 /// The binding generators on the header.
-fn header_tools() -> Row {
-    match header_tools::check() {
-        Ok(done) => Row {
-            passed: done.passed,
-            failed: done.failed.len(),
-            skipped: done.skipped.len(),
-            missing: done.skipped.len(),
-            note: if done.skipped.is_empty() { String::new() } else { format!("skipped: {}", done.skipped.join("; ")) },
-            ..Row::default()
-        },
-        Err(text) => Row::of(Err(text)),
-    }
+fn header_tools() -> Done<Row> {
+    let done = header_tools::check()?;
+    Ok(Row {
+        passed: done.passed,
+        failed: done.failed.len(),
+        skipped: done.skipped.len(),
+        missing: done.skipped.len(),
+        note: if done.skipped.is_empty() { String::new() } else { format!("skipped: {}", done.skipped.join("; ")) },
+        ..Row::default()
+    })
 }
 
 /// A `cargo test` that is a stage of its own.
-fn counted(test: &mut Command) -> Row {
+fn counted(test: &mut Command) -> Done<Row> {
     let mut row = Row::default();
     let ended_well = read_lines(test, |line| {
         if let Some(counts) = line.strip_prefix("test result: ") {
@@ -492,7 +444,7 @@ fn counted(test: &mut Command) -> Row {
     if row.failed == 0 && !ended_well {
         row.failed = 1;
     }
-    row
+    Ok(row)
 }
 
 /// The number in front of a word: 3 of "3 passed; 0 failed" for " passed".
