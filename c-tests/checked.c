@@ -5,6 +5,7 @@
  */
 #include "processes.h"
 #include <pthread.h>
+#include <setjmp.h>
 
 /* ---- the defects ---- */
 static double *open_pointer; /* what the program keeps too long */
@@ -177,6 +178,67 @@ static void elsewhere(void)
     sink = *(volatile double *)(uintptr_t)8;
 }
 
+/* CK-5: what the program had set before the first array does what the system would make it do. */
+static void sent_by_somebody(void)
+{
+    drop(weights());
+    raise(SIGSEGV);
+}
+
+static void ignored_and_sent(void)
+{
+    signal(SIGBUS, SIG_IGN);
+    drop(weights());
+    raise(SIGBUS);
+    raise(SIGBUS);
+    _exit(42);
+}
+
+static void ignored_and_a_fault(void)
+{
+    signal(SIGSEGV, SIG_IGN);
+    elsewhere();
+}
+
+static volatile sig_atomic_t caught;
+static sigjmp_buf back;
+
+static void count(int signal)
+{
+    (void)signal;
+    caught++;
+}
+
+static void jump(int signal)
+{
+    count(signal);
+    siglongjmp(back, 1);
+}
+
+static void handled(void (*handler)(int), int flags)
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+    CHECK(sigaction(SIGSEGV, &action, NULL) == 0);
+}
+
+/* The mask is not saved: the signal comes again only because it is not blocked while the handler runs. */
+static void handler_that_is_not_deferred(void)
+{
+    handled(jump, SA_NODEFER);
+    drop(weights());
+    for (volatile int i = 0; i < 3; i++)
+        if (sigsetjmp(back, 0) == 0)
+            sink = *(volatile double *)(uintptr_t)8;
+    _exit(caught == 3 ? 42 : 1);
+}
+
+/* It returns, so the instruction faults again, and there is no handler any more. */
+static void handler_that_runs_once(void)
+{
+    handled(count, (int)SA_RESETHAND);
+    elsewhere();
+}
+
 #define FREED    "of the array \"weights\" of 800 bytes at 0x", ", which was released"
 #define CLOSED   "of the array \"weights\" of 800 bytes at 0x", ", which no guard or export has open"
 #define LAST     "its last use was a write guard, begun at "
@@ -204,6 +266,11 @@ static const struct {
     {"read_of_a_block_that_moved", read_of_a_block_that_moved, SEGV, {"a read of byte 0 of the block", ", which was released"}},
     {"with_a_handler", with_a_handler, 42, {"a write of byte 40", CLOSED, LAST}},
     {"elsewhere", elsewhere, SEGV, {NULL}},
+    {"sent_by_somebody", sent_by_somebody, SEGV, {NULL}},
+    {"ignored_and_sent", ignored_and_sent, 42, {NULL}},
+    {"ignored_and_a_fault", ignored_and_a_fault, SEGV, {NULL}},
+    {"handler_that_is_not_deferred", handler_that_is_not_deferred, 42, {NULL}},
+    {"handler_that_runs_once", handler_that_runs_once, SEGV, {NULL}},
 };
 #define DEFECTS (sizeof defects / sizeof *defects)
 

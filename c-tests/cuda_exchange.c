@@ -654,6 +654,35 @@ static void end_export(void *guard)
     OK(tn_borrow_end(guard, 0, NULL));
 }
 
+/* XC-11: a host export is ordered before its stream, and no stream can order work on ordinary host memory. */
+static void xc_11_streams_of_host_exports(void)
+{
+    tn_pool *pinned = NULL;
+    tn_array *a = NULL, *plain = NULL;
+    tn_view_info view;
+    tn_borrow *guard = UNTOUCHED;
+    tn_stream *writes = new_stream(), *reads = new_stream();
+    const double one = 1;
+    OK(tn_array_zeros(NULL, TN_F64, 1, (int64_t[]){4}, NULL, &plain));
+    FAILS(tn_array_export_host(plain, TN_BORROW, 0, reads, &view, &guard, NULL), TN_ERR_DEVICE);
+    FAILS(tn_array_export_host(plain, 0, 0, reads, &view, &guard, NULL), TN_ERR_DEVICE);
+    CHECK(guard == UNTOUCHED && says("NULL or a constant"));
+    drop(plain);
+    OK(tn_pool_create((tn_device){TN_CUDA_HOST, 0}, NULL, &pinned));
+    OK(tn_array_zeros(pinned, TN_F64, 1, (int64_t[]){4}, NULL, &a));
+    int held = control("tenure_sim_hold", writes);
+    OK(tn_array_fill(a, &one, 0, writes));
+    OK(tn_array_export_host(a, TN_REQUIRE_BORROW, 0, reads, &view, &guard, NULL)); /* waits for nothing: `writes` is stalled */
+    OK(tn_borrow_end(guard, 0, reads));
+    if (held)
+        CHECK(control("tenure_sim_release", writes));
+    OK(tn_device_synchronize(GPU));
+    drop(a);
+    OK(tn_pool_release(pinned));
+    OK(tn_stream_release(reads));
+    OK(tn_stream_release(writes));
+}
+
 /* CA-11: an import that was released, and whose device work has passed, does not stand in the way of the producer's next write. */
 static void ca_11_an_ended_import_is_noticed(void)
 {
@@ -693,6 +722,7 @@ int main(void)
     ca_10_imports();
     ca_11_streams_of_producers();
     ca_11_an_ended_import_is_noticed();
+    xc_11_streams_of_host_exports();
     ca_12_what_is_refused();
     ca_13_whose_memory();
     cm_1_to_4_exports();

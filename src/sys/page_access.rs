@@ -1,7 +1,8 @@
 //! Which accesses the processor allows to pages, and what is told of an access that it refused.
 //!
 //! Contract: a refused access stops the process as it would without this module. First the one report that was registered runs in the
-//! signal handler, on the thread and the stack of the fault. Handlers of the program that were there before run after it.
+//! signal handler, on the thread and the stack of the fault. Then comes what the program had set before, as if the system did it: its handler with
+//! its flags, an ignored signal, or the end of the process.
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -82,7 +83,9 @@ pub fn report_faults(report: Report) {
         unsafe { kept.cast::<libc::sigaction>().write(old) };
         before.store(kept.as_ptr() as usize, Ordering::Release);
         ours.sa_sigaction = on_fault as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as usize;
-        ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        // The signal interrupts no more system calls than before.
+        let restarts = if old.sa_sigaction == libc::SIG_IGN { libc::SA_RESTART } else { old.sa_flags & libc::SA_RESTART };
+        ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | restarts;
         ours.sa_mask = old.sa_mask;
         // SAFETY: a handler of the type that SA_SIGINFO says, which lives as long as the library: it is pinned.
         unsafe { libc::sigaction(signal, &ours, core::ptr::null_mut()) };
@@ -101,7 +104,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
         let report = unsafe { core::mem::transmute::<usize, Report>(report) };
         super::os::keep_errno(|| report(Fault { address, writes: writes(context) }));
     }
-    pass_on(signal, info, context);
+    pass_on(signal, code <= 0, info, context);
 }
 
 /// Whether the refused access was a write.
@@ -151,34 +154,74 @@ fn writes(_context: *mut c_void) -> Option<bool> {
     None
 }
 
-/// Does what would have been done without the handler.
-fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+/// Does what the system would have done without the handler. `is_sent`: a process sent the signal, so no instruction faults again.
+fn pass_on(signal: c_int, is_sent: bool, info: *mut libc::siginfo_t, context: *mut c_void) {
     let at = SIGNALS.iter().position(|known| *known == signal).unwrap_or(0);
+    let kept = BEFORE[at].load(Ordering::Acquire);
     // SAFETY: NULL, or what `report_faults` leaked.
-    let before = unsafe { (BEFORE[at].load(Ordering::Acquire) as *const libc::sigaction).as_ref() };
+    let before = unsafe { (kept as *const libc::sigaction).as_ref() };
     match before {
+        Some(before) if before.sa_sigaction == libc::SIG_IGN && is_sent => {}
         Some(before) if before.sa_sigaction != libc::SIG_DFL && before.sa_sigaction != libc::SIG_IGN => {
-            let handler = before.sa_sigaction;
+            // Of several threads, one gets a handler that runs once.
+            if before.sa_flags & libc::SA_RESETHAND != 0
+                && BEFORE[at].compare_exchange(kept, 0, Ordering::AcqRel, Ordering::Relaxed).is_err()
+            {
+                return end_as_default(signal, is_sent);
+            }
+            if before.sa_flags & libc::SA_NODEFER != 0 {
+                unblock(signal, &before.sa_mask);
+            }
             // SAFETY: the program's handler, of the type that its flags say, with the arguments of the system.
-            unsafe {
-                if before.sa_flags & libc::SA_SIGINFO != 0 {
-                    let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
-                        core::mem::transmute(handler);
-                    handler(signal, info, context);
-                } else {
-                    let handler: extern "C" fn(c_int) = core::mem::transmute(handler);
-                    handler(signal);
-                }
-            }
+            unsafe { call(before, signal, info, context) }
         }
-        _ => {
-            // SAFETY: plain data, for which zeros are valid; the default action, which has no handler. The instruction faults again at
-            // return, and then the system ends the process there.
-            unsafe {
-                let mut default: libc::sigaction = core::mem::zeroed();
-                default.sa_sigaction = libc::SIG_DFL;
-                libc::sigaction(signal, &default, core::ptr::null_mut());
-            }
+        // Also a fault whose signal is ignored: the system ends the process.
+        _ => end_as_default(signal, is_sent),
+    }
+}
+
+/// Calls a handler.
+///
+/// # Safety
+/// - It is a handler, and the arguments are those of the system.
+unsafe fn call(action: &libc::sigaction, signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let handler = action.sa_sigaction;
+    // SAFETY: the caller's obligation; the flags say of which type it is.
+    unsafe {
+        if action.sa_flags & libc::SA_SIGINFO != 0 {
+            let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = core::mem::transmute(handler);
+            handler(signal, info, context);
+        } else {
+            let handler: extern "C" fn(c_int) = core::mem::transmute(handler);
+            handler(signal);
+        }
+    }
+}
+
+/// Lets a signal come while its handler runs, which may never return. `mask`: what the handler blocks anyway.
+fn unblock(signal: c_int, mask: &libc::sigset_t) {
+    // SAFETY: sets that live during the calls.
+    unsafe {
+        if libc::sigismember(mask, signal) == 1 {
+            return;
+        }
+        let mut one: libc::sigset_t = core::mem::zeroed();
+        libc::sigemptyset(&mut one);
+        libc::sigaddset(&mut one, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &one, core::ptr::null_mut());
+    }
+}
+
+/// Ends the process as the system does without a handler: at the instruction that faults again, or by a signal that was sent.
+fn end_as_default(signal: c_int, is_sent: bool) {
+    // SAFETY: plain data, for which zeros are valid; the default action, which has no handler. The signal is blocked until the handler
+    // returns, and comes to this thread then.
+    unsafe {
+        let mut default: libc::sigaction = core::mem::zeroed();
+        default.sa_sigaction = libc::SIG_DFL;
+        libc::sigaction(signal, &default, core::ptr::null_mut());
+        if is_sent {
+            libc::pthread_kill(libc::pthread_self(), signal);
         }
     }
 }
