@@ -657,7 +657,11 @@ fn child_writes_more_than_it_may() {
     }
     let bytes = vec![7; 1 << 20];
     let (status, text) = refusal(npy::save_view(&path, &host_view(&dense(TN_U8, &[1 << 20], &bytes)), 0));
-    assert!(status == TN_ERR_IO && text.contains("File too large (the process may have 65536 bytes of a file, see ulimit -f)"), "{text}");
+    assert!(
+        status == TN_ERR_IO
+            && text.contains("File too large (the process may have 65536 bytes of a file, see ulimit -f)"),
+        "{text}"
+    );
 }
 
 #[test]

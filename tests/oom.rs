@@ -8,10 +8,10 @@ mod support {
 }
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use support::capi::*;
 use support::oom_inject::{Kind, ROOTS, Scarce, TABLES, arm, disarm, tables, with_nothing};
 use support::oom_scenarios::{Path, World, paths};
-use std::sync::atomic::{AtomicBool, Ordering};
 use tenure::thread::ColdLock;
 use tenure::types::*;
 

@@ -7,6 +7,7 @@
 //! The types are those of `cudarc`; functions are called through a table of this module. Nothing here makes a context current.
 
 use crate::error::{Result, Status, Text, fail};
+use crate::sys::lock::Mutex;
 use crate::sys::os::Library;
 use crate::thread::{self, CriticalSection};
 use crate::types::*;
@@ -21,7 +22,6 @@ use cudarc::driver::sys::{
     CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUipcEventHandle, CUipcMemHandle, CUmem_advise, CUmemAccessDesc,
     CUmemAllocationProp, CUmemPoolProps, CUmemoryPool, CUpointer_attribute, CUuuid,
 };
-use crate::sys::lock::Mutex;
 use std::sync::OnceLock;
 
 pub mod code;

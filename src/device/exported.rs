@@ -13,10 +13,10 @@ use crate::gpu::{GPUS, gpu};
 use crate::grow_unlocked;
 use crate::names::Name;
 use crate::stream::Stream;
+use crate::sys::lock::Mutex;
 use crate::thread::{self, QuickLock};
 use crate::types::*;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use crate::sys::lock::Mutex;
 
 /// The driver places smaller allocations side by side.
 const ALLOCATION_BYTES: usize = 2 << 20;

@@ -9,11 +9,11 @@ use crate::gpu::ipc::{self, Handle, SharedEvent};
 use crate::gpu::{Gpu, Inside};
 use crate::grow_unlocked;
 use crate::sys::file::File;
+use crate::sys::lock::Mutex;
 use crate::thread::{self, QuickLock};
 use crate::types::*;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use crate::sys::lock::Mutex;
 
 /// By what an allocation of another process is known.
 #[derive(Clone, Copy, PartialEq, Eq)]

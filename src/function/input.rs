@@ -342,12 +342,7 @@ pub fn pass_default((at, input): (At<'_>, &Input), default: Id) -> Result<Passed
 
 /// Passes the value of a variable, which the body may only read. `value`: a handle on it, which is used up. `is_written`: the call updates
 /// the value in place, so the body gets a copy.
-pub fn pass_value(
-    copies: &mut Copies,
-    (at, input): (At<'_>, &Input),
-    value: Id,
-    is_written: bool,
-) -> Result<Passed> {
+pub fn pass_value(copies: &mut Copies, (at, input): (At<'_>, &Input), value: Id, is_written: bool) -> Result<Passed> {
     let mut passed = Passed::new(value, input.flags);
     let outcome = array::with(value, |locked, claim| {
         check_declared(locked, claim, &input.declared, input.flags)?;

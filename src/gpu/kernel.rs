@@ -9,12 +9,12 @@ use super::context::Inside;
 use super::table::Gpu;
 use crate::cuda_driver::{CUfunction, CUstream, SUCCESS, code};
 use crate::error::{Kept, Result, Status, fail, quietly};
+use crate::sys::lock::Mutex;
 use crate::types::*;
 use core::ffi::{CStr, c_int, c_void};
 use core::fmt;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use crate::sys::lock::Mutex;
 
 /// CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK.
 const MAX_THREADS: c_int = 0;

@@ -6,11 +6,11 @@ use super::limits::Limits;
 use super::reset;
 use crate::cuda_driver::{self, CUcontext, Driver, code};
 use crate::error::{Result, Status, Text, fail, quietly};
+use crate::sys::lock::Mutex;
 use crate::thread::QuickLock;
 use crate::types::*;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use crate::sys::lock::Mutex;
 use std::sync::OnceLock;
 
 /// Most GPUs that this library tracks. The driver numbers no more for one process.

@@ -6,8 +6,8 @@ use super::image::Image;
 use crate::error::Result;
 use crate::gpu::image::{ImageKernel, LoadedImage};
 use crate::gpu::{Gpu, Inside};
-use core::ffi::CStr;
 use crate::sys::lock::Mutex;
+use core::ffi::CStr;
 use smallvec::SmallVec;
 
 /// The GPUs that have loaded a module.

@@ -3,6 +3,7 @@
 //! Contract: a thin layer over the system calls, which repeats calls that a signal interrupted, and writes without a signal that would end the
 //! program (`file_limit`). It allocates nothing. Every failure is an [`Errno`]. The bytes of arrays are passed as raw pointers, never as slices.
 
+use super::cancellation::uncancelled;
 use super::file_limit::{self, without_signal};
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::fmt;
@@ -44,10 +45,10 @@ impl fmt::Display for Errno {
     }
 }
 
-/// Repeats a call that a signal interrupted; a negative result is the errno.
+/// Repeats a call that a signal interrupted, and that is no cancellation point; a negative result is the errno.
 pub(super) fn retry(mut call: impl FnMut() -> isize) -> Outcome<isize> {
     loop {
-        let result = call();
+        let result = uncancelled(&mut call);
         if result >= 0 {
             return Ok(result);
         }
@@ -301,7 +302,7 @@ impl File {
         core::mem::forget(self);
         // Never repeated: the descriptor is gone also after EINTR, which is no failure of the writes.
         // SAFETY: the file's own descriptor, closed once, because the value was forgotten.
-        if !lent && unsafe { libc::close(fd) } != 0 {
+        if !lent && uncancelled(|| unsafe { libc::close(fd) }) != 0 {
             let errno = Errno::last();
             return if errno.0 == libc::EINTR { Ok(()) } else { Err(errno) };
         }
@@ -313,7 +314,7 @@ impl Drop for File {
     fn drop(&mut self) {
         if !self.lent {
             // SAFETY: the file's own descriptor, closed once. A failure concerns writes that no caller waits for.
-            unsafe { libc::close(self.fd) };
+            uncancelled(|| unsafe { libc::close(self.fd) });
         }
     }
 }
@@ -457,7 +458,9 @@ pub fn fresh_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut number = 0u64;
     // SAFETY: a buffer of the length that is passed. Without random bytes, the counter and the process below suffice.
-    unsafe { libc::getrandom((&raw mut number).cast::<c_void>(), size_of::<u64>(), libc::GRND_NONBLOCK) };
+    uncancelled(|| unsafe {
+        libc::getrandom((&raw mut number).cast::<c_void>(), size_of::<u64>(), libc::GRND_NONBLOCK)
+    });
     // Relaxed: the values only have to differ.
     let count = NEXT.fetch_add(1, Ordering::Relaxed);
     number ^ (u64::from(std::process::id()) << 32) ^ count

@@ -11,6 +11,8 @@ pub mod lock;
 #[cfg(not(any(loom, preload)))]
 pub mod race_detector;
 
+mod cancellation;
+
 mod file_limit;
 
 pub mod file;

@@ -4,6 +4,7 @@
 //! writable, and read 0 until they are written. Tests can make calls for memory fail ([`fail_calls`]), so that each step of each path fails
 //! in turn.
 
+use super::cancellation::uncancelled;
 use super::file_limit::without_signal;
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -84,9 +85,7 @@ pub fn is_main_thread() -> bool {
 pub fn sleep_us(us: u32) {
     let time = libc::timespec { tv_sec: 0, tv_nsec: i64::from(us) * 1000 };
     // SAFETY: a timespec of ours; the second pointer may be NULL.
-    keep_errno(|| unsafe {
-        libc::nanosleep(&time, core::ptr::null_mut());
-    });
+    keep_errno(|| uncancelled(|| unsafe { libc::nanosleep(&time, core::ptr::null_mut()) }));
 }
 
 // From linux/membarrier.h.
@@ -384,7 +383,7 @@ impl Library {
 pub fn print_error(parts: &[&str]) {
     for part in parts {
         // SAFETY: the bytes of the text. A failure is ignored: the process ends.
-        without_signal(|| unsafe { libc::write(2, part.as_ptr().cast(), part.len()) });
+        uncancelled(|| without_signal(|| unsafe { libc::write(2, part.as_ptr().cast(), part.len()) }));
     }
 }
 
@@ -640,7 +639,8 @@ impl Pages {
     /// Opens the page map. None: the system does not allow it.
     pub fn open() -> Option<Pages> {
         // SAFETY: a NUL-terminated path that lives during the call.
-        let file = unsafe { libc::open(c"/proc/self/pagemap".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+        let file =
+            uncancelled(|| unsafe { libc::open(c"/proc/self/pagemap".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) });
         (file >= 0).then_some(Pages { file })
     }
 
@@ -683,7 +683,7 @@ impl Pages {
 impl Drop for Pages {
     fn drop(&mut self) {
         // SAFETY: opened by `open`, closed once.
-        unsafe { libc::close(self.file) };
+        uncancelled(|| unsafe { libc::close(self.file) });
     }
 }
 
@@ -866,6 +866,10 @@ pub fn processor_name(out: &mut [u8]) -> usize {
 
 /// Reads the beginning of a small file.
 pub(super) fn read<'a>(path: &CStr, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    uncancelled(|| read_beginning(path, buffer))
+}
+
+fn read_beginning<'a>(path: &CStr, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     // SAFETY: a NUL-terminated path that lives during the call.
     let file = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
     if file < 0 {

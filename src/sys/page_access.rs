@@ -84,7 +84,8 @@ pub fn report_faults(report: Report) {
         before.store(kept.as_ptr() as usize, Ordering::Release);
         ours.sa_sigaction = on_fault as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as usize;
         // The signal interrupts no more system calls than before.
-        let restarts = if old.sa_sigaction == libc::SIG_IGN { libc::SA_RESTART } else { old.sa_flags & libc::SA_RESTART };
+        let restarts =
+            if old.sa_sigaction == libc::SIG_IGN { libc::SA_RESTART } else { old.sa_flags & libc::SA_RESTART };
         ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | restarts;
         ours.sa_mask = old.sa_mask;
         // SAFETY: a handler of the type that SA_SIGINFO says, which lives as long as the library: it is pinned.

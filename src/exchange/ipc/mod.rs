@@ -408,7 +408,10 @@ fn own_array(
 /// Lets an array be written whose memory was mapped read-only. Its handle keeps the memory.
 fn make_writable(id: Id, start: usize, file: &File) -> Result<()> {
     shareable::make_writable(start, file).map_err(|errno| {
-        fail(TN_ERR_NO_HOST_MEMORY, format_args!("memory that was mapped to be read cannot be mapped to be written: {errno}"))
+        fail(
+            TN_ERR_NO_HOST_MEMORY,
+            format_args!("memory that was mapped to be read cannot be mapped to be written: {errno}"),
+        )
     })?;
     host::make_store_writable(id)
 }

@@ -93,9 +93,7 @@ pub(super) fn free_held_back(pool: &'static Pool, request: &mut Request) -> Step
 /// While threads keep free memory: takes it back.
 pub(super) fn reclaim_from_threads(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     request.progress.thread_reclaims += 1;
-    StepOutcome::of(
-        request.progress.thread_reclaims <= MOST_TRIES && thread_heap::reclaim_from_threads(pool, true),
-    )
+    StepOutcome::of(request.progress.thread_reclaims <= MOST_TRIES && thread_heap::reclaim_from_threads(pool, true))
 }
 
 /// For a small block while a whole span of its class would exceed the limit: requests a span of one block.
