@@ -17,7 +17,7 @@ from tenure import cuda
 from gpu_fixtures import pools, settled  # noqa: F401
 
 try:
-    tenure.shared_pool("cuda:0")  # stays
+    tenure.shared_pool("cuda:0")
 except tenure.Error as error:
     assert error.status == tenure.Status.UNSUPPORTED
     pytest.skip("this GPU shares no memory between processes", allow_module_level=True)

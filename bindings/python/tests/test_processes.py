@@ -17,9 +17,6 @@ import pytest
 import tenure
 
 
-tenure.shared_pool()  # stays
-
-
 def open_files():
     return len(os.listdir("/proc/self/fd"))
 
@@ -237,6 +234,7 @@ def test_arrays_that_pickles_do_not_take():
 def test_the_pool():
     pool = tenure.shared_pool()
     assert pool is tenure.shared_pool() and pool.name == "shared"
+    assert pool.handle not in [holder.id for holder in tenure.leaks()]
     files = open_files()
     x = tenure.zeros((10, 10), "i4", pool=pool)
     assert open_files() == files + 1
