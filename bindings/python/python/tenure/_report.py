@@ -33,9 +33,17 @@ def snapshot() -> dict[str, Any]:
     >>> store["bytes"]
     48
     """
+    import gc
     import json
 
-    return json.loads(_tenure._report_json())
+    text, collects = _tenure._report_json(), gc.isenabled()
+    # The collector would walk the unfinished dictionaries, which have no cycles, again and again.
+    gc.disable()
+    try:
+        return json.loads(text)
+    finally:
+        if collects:
+            gc.enable()
 
 
 class Report(dict[str, Any]):
