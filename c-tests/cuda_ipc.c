@@ -214,7 +214,7 @@ static int importer(int socket, const char *what)
         for (;;)
             pause();
     }
-    CHECK(strstr(info_of(array).name, "crossing (process ") != NULL && (why(array) & TN_WHY_FOREIGN));
+    CHECK(strcmp(info_of(array).name, "crossing") == 0 && (why(array) & TN_WHY_FOREIGN));
     CHECK(info_of(array).device.type == TN_CUDA);
     if (writes) {
         fill_i64(array, 77);

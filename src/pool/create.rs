@@ -203,6 +203,8 @@ impl Pool {
         self.serial.store(serial, Ordering::Relaxed);
         self.held_bytes.store(0, Ordering::Relaxed);
         self.lost_bytes.store(0, Ordering::Relaxed);
+        self.lowest_address.store(usize::MAX, Ordering::Relaxed);
+        self.end_address.store(0, Ordering::Relaxed);
         let plain = settings.flags & (TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0;
         // Threads of loom's models end before pools do. Memory checkers and race detectors see calls on the slow path only.
         let is_checked = checker::watches() || is_race_detected();

@@ -9,6 +9,7 @@ use crate::pool::Pool;
 use crate::pool::client::Client;
 use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::{Kind, Span, table};
+use core::sync::atomic::Ordering;
 
 /// A live block.
 #[derive(Clone, Copy)]
@@ -253,8 +254,9 @@ pub(super) fn each_span(pool: &'static Pool, mut f: impl FnMut(&SpanInfo)) {
 
 /// As [`each_span`], with the span's blocks; they are not counted.
 pub(super) fn each_span_with_blocks(pool: &'static Pool, mut f: impl FnMut(&SpanInfo, &SpanBlocks)) {
-    let mut from = 0;
-    while let Some((address, span)) = table::next(from, usize::MAX) {
+    let mut from = pool.lowest_address.load(Ordering::Relaxed);
+    let end = pool.end_address.load(Ordering::Relaxed);
+    while let Some((address, span)) = table::next(from, end) {
         let look = || (shape(span), span.count.get(), span.class.get());
         let (shape, count, class) = steady(span, || span.read(look), look);
         if !shape.contains(address) {

@@ -169,6 +169,9 @@ pub struct Pool {
     held_bytes: AtomicI64,
     /// Address ranges that the system did not take back. They hold no memory.
     lost_bytes: AtomicU64,
+    /// Bounds of all addresses that the pool ever got: its spans are searched in these only, however much other pools have.
+    lowest_address: AtomicUsize,
+    end_address: AtomicUsize,
     /// How often the peaks were updated.
     peak_updates: AtomicUsize,
     /// Whether threads have heaps of this pool.

@@ -71,6 +71,8 @@ fn blank() -> Pool {
         serial: AtomicU64::new(0),
         held_bytes: AtomicI64::new(0),
         lost_bytes: AtomicU64::new(0),
+        lowest_address: AtomicUsize::new(usize::MAX),
+        end_address: AtomicUsize::new(0),
         peak_updates: AtomicUsize::new(0),
         heaps: AtomicBool::new(false),
         idle_check_ms: AtomicU64::new(0),

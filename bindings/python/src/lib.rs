@@ -36,6 +36,7 @@ mod base {
 
 mod values {
     pub mod buffer_fields;
+    pub mod checked;
     pub mod convert;
     pub mod file;
     pub mod foreign_buffer;
@@ -208,7 +209,7 @@ mod _tenure {
     #[pymodule_export]
     use crate::operations::takes::_enter;
     #[pymodule_export]
-    use crate::operations::ufunc::{_copied, _run};
+    use crate::operations::ufunc::{_checked, _copied, _run};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -474,3 +474,59 @@ def test_fork_works_in_the_child():
         """
     )
     assert out == "parent\n"
+
+
+# PY-24
+def test_pools_of_the_package_are_no_leaks():
+    code = """
+        import multiprocessing.reduction, tenure
+        x = tenure.shared_empty(1000)
+        x.release()
+        tenure.default_pool(), tenure.current_pool(), tenure.shared_pool()
+        with tenure.numpy_allocator():
+            pass
+        multiprocessing.reduction.ForkingPickler.dumps(tenure.zeros(100_000))
+        assert tenure.leaks() == [], tenure.leaks()
+        kept = tenure.Pool(name="of the program")
+        assert [leak.name for leak in tenure.leaks()] == ["of the program"]
+    """
+    run(code)
+
+
+# PY-25: those that NumPy has imported count for nothing.
+def test_the_import_brings_only_what_it_needs():
+    code = """
+        import sys, numpy
+        before = set(sys.modules)
+        import tenure
+        print(*sorted({name.split(".")[0] for name in set(sys.modules) - before}))
+    """
+    brought = set(run(code).split())
+    assert not brought & {"asyncio", "multiprocessing", "socket", "ssl", "json", "pathlib", "tracemalloc", "inspect", "ctypes"}, brought
+    assert "asyncio" not in run("import sys, tenure; print(*sys.modules)").split()
+
+
+# PY-26
+def test_an_interpreter_that_comes_second():
+    code = """
+        import tenure
+        try:
+            import _interpreters as interpreters
+            here = interpreters.create("legacy")
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+            here = interpreters.create(isolated=False)
+        attempt = '''if True:
+            try:
+                import tenure
+                print("works")
+            except ImportError as error:
+                print(error)
+        '''
+        for _ in range(2):
+            interpreters.run_string(here, attempt)
+        interpreters.destroy(here)
+        assert tenure.ones(3).tolist() == [1, 1, 1]
+    """
+    first, second = run(code, PYTHONWARNINGS="ignore").splitlines()
+    assert first == second and (first == "works" or "another interpreter of this process" in first and "start a process" in first)

@@ -8,6 +8,7 @@ import multiprocessing.reduction
 import os
 import pickle
 import signal
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
@@ -15,9 +16,6 @@ import numpy as np
 import pytest
 
 import tenure
-
-
-tenure.shared_pool()  # stays
 
 
 def open_files():
@@ -80,7 +78,7 @@ def test_ip_30_an_array_in_shareable_memory_is_shared(context):
     x.zero()
     with ProcessPoolExecutor(2, mp_context=context) as executor:
         before, name, readonly = executor.submit(add_one, x).result()
-        assert before == 0 and not readonly and name == f"x (process {os.getpid()})"
+        assert before == 0 and not readonly and name == "x"
         assert executor.submit(add_one, x[:, ::2]).result()[0] == 1
         assert np.asarray(x)[3, :4].tolist() == [2, 1, 2, 1]
         with tenure.no_copies():
@@ -122,7 +120,7 @@ def test_ip_8_an_array_is_given_and_given_back(context):
         with pytest.raises(tenure.Error, match="exported"):
             x.fill(2.0)
         here.send(offer)
-        assert here.recv() == (f"x (process {os.getpid()})", False, False)
+        assert here.recv() == ("x", False, False)
     assert offer.taken and offer.end()
     with pytest.raises(tenure.OwnershipError, match="taken by another process"):
         x.shape
@@ -237,6 +235,7 @@ def test_arrays_that_pickles_do_not_take():
 def test_the_pool():
     pool = tenure.shared_pool()
     assert pool is tenure.shared_pool() and pool.name == "shared"
+    assert pool.handle not in [holder.id for holder in tenure.leaks()]
     files = open_files()
     x = tenure.zeros((10, 10), "i4", pool=pool)
     assert open_files() == files + 1
@@ -244,6 +243,42 @@ def test_the_pool():
         tenure._tenure._import_ipc(b"nothing", 0, "read")
     del x
     assert open_files() == files
+
+
+def whole(x):
+    """What another process sees beside the elements."""
+    return x.name, x.pool, [holder.name for holder in tenure.owner_of(x).holders]
+
+
+# PY-27, IP-34
+def test_name_and_pool_in_another_process(context):
+    shared, copied, small = (tenure.shared_empty(10, name="shared"), tenure.zeros(100_000, name="copied"), tenure.zeros(3, name="small"))
+    unnamed = tenure.shared_empty(10)
+    with ProcessPoolExecutor(1, mp_context=context) as executor:
+        for x in shared, copied, small:
+            assert executor.submit(whole, x).result() == (x.name, None, [x.name])
+        assert executor.submit(whole, unnamed).result()[0] == f"(process {os.getpid()})"
+        returned = executor.submit(tenure.shared_empty, 10, name="made there").result()
+    assert (returned.name, returned.pool) == ("made there", None)
+    assert shared.pool.name == "shared" and pickle.loads(pickle.dumps(small)).name == "small"
+
+
+# PY-21
+def test_the_site_of_a_pickle_is_the_programs(context):
+    x = tenure.zeros(100_000)
+    line = sys._getframe().f_lineno + 1
+    multiprocessing.reduction.ForkingPickler.dumps(x)
+    here = f"{os.path.basename(__file__)}:{line}"
+    sites = [copy.site for copy in tenure.copies() if copy.function == "tn_array_export_ipc"]
+    assert any(site.endswith(here) for site in sites), sites
+    queue = context.Queue()
+    queue.put(x)  # pickled by a thread of multiprocessing's own, on which no line of a program runs
+    back = queue.get(timeout=60)
+    queue.close()
+    queue.join_thread()
+    assert not any("multiprocessing" in copy.site for copy in tenure.copies())
+    (holder,) = [holder for holder in tenure.owner_of(back).holders if holder.kind == tenure.HolderKind.HANDLE]
+    assert os.path.basename(__file__) in holder.site
 
 
 def test_a_pickle_that_fails_closes_its_descriptor(monkeypatch):
@@ -275,11 +310,14 @@ def count_up(x, times):
 def test_ip_9_processes_take_turns():
     x = tenure.zeros(1000, pool=tenure.shared_pool())
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, mp_context=context) as executor:
-        others = [executor.submit(count_up, x, 300) for _ in range(2)]
-        count_up(x, 300)
-        for other in others:
-            other.result(60)
+    # `start` sends x before it returns, and no thread of an executor while it is written here.
+    others = [context.Process(target=count_up, args=(x, 300)) for _ in range(2)]
+    for other in others:
+        other.start()
+    count_up(x, 300)
+    for other in others:
+        other.join(60)
+    assert [other.exitcode for other in others] == [0, 0]
     assert x[0] == 900
     with pytest.raises(tenure.Error) as refused, tenure.zeros(10).read(interprocess=True):
         pass

@@ -6,6 +6,7 @@ import io
 import json
 import mmap
 import pathlib
+import time
 import tracemalloc
 
 import jsonschema
@@ -346,6 +347,24 @@ def test_the_report_shows_what_numpy_holds(valid, refused):
 def test_readable_sizes():
     sizes = {0: "0 bytes", 1: "1 byte", 1023: "1023 bytes", 1024: "1 KiB", 1536: "1.5 KiB", 1 << 20: "1 MiB", 3 << 40: "3 TiB"}
     assert {number: tenure._report.size(number) for number in sizes} == sizes
+
+
+# PO-71
+def test_the_time_of_a_snapshot_is_the_sum_of_its_parts():
+    def seconds():
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            tenure._tenure._report_json()
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    arrays = [tenure.empty(1 << 13) for _ in range(4000)]
+    alone = seconds()
+    pools = [tenure.Pool() for _ in range(400)]
+    # Each pool would look at the spans of all pools, and at the whole table of addresses.
+    assert seconds() < 5 * alone + 0.1
+    assert len(arrays) + len(pools) == 4400
 
 
 def test_readable_holders():

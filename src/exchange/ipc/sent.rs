@@ -23,11 +23,12 @@ pub(super) fn cannot_write(why: &str) -> Status {
     fail(TN_ERR_READONLY, format_args!("TN_IPC_WRITABLE: {why}; export it with TN_IPC_WRITABLE too"))
 }
 
-/// The name of an import: the array's, and the process that exported it.
+/// The name of an import: the array's. One without a name gets that of the process that exported it.
 pub(super) fn sender_name(name: Name, process: u32) -> Name {
+    if !name.as_str().is_empty() {
+        return name;
+    }
     let mut text = Text::new();
-    let name = name.as_str();
-    let separator = if name.is_empty() { "" } else { " " };
-    let _ = core::fmt::write(&mut text, format_args!("{name}{separator}(process {process})"));
+    let _ = core::fmt::write(&mut text, format_args!("(process {process})"));
     Name::head(text.as_str())
 }

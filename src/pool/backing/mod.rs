@@ -139,11 +139,21 @@ impl Pool {
             start = get(bytes)?;
         }
         let Some(start) = start else { return Ok(None) };
-        if !table::prepare(start, bytes) {
+        if !self.prepare_table(start, bytes) {
             self.free_range(start, bytes);
             return Ok(None);
         }
         Ok(Some((start, bytes)))
+    }
+
+    /// Makes room in the address table for a range that the pool gets, which its bounds then include. False: no memory.
+    fn prepare_table(&self, start: usize, bytes: usize) -> bool {
+        let is_prepared = table::prepare(start, bytes);
+        if is_prepared {
+            self.lowest_address.fetch_min(start, Ordering::Relaxed);
+            self.end_address.fetch_max(start + bytes, Ordering::Relaxed);
+        }
+        is_prepared
     }
 
     /// Bytes of addresses that the device has reserved for the pool and not handed out, and of the records of them.
@@ -243,7 +253,7 @@ impl Pool {
 
     /// Commits reserved addresses of the host. None: refused; the addresses went back to the system.
     pub(super) fn commit(&'static self, start: usize, bytes: usize) -> Option<Piece> {
-        if HOST.commit(start, bytes) && table::prepare(start, bytes) {
+        if HOST.commit(start, bytes) && self.prepare_table(start, bytes) {
             return Some(Piece::new(start, bytes));
         }
         self.free_range(start, bytes);

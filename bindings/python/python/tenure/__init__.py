@@ -21,9 +21,10 @@ header and library. A C library that is linked with it and loaded after ``import
 import atexit as _atexit
 import os as _os
 
+from . import _loading  # first: it says why NumPy or the library cannot be loaded
+
 import numpy as _numpy
 
-from . import _loading  # first: it says why the library cannot be loaded
 from ._errors import (
     ArgumentError,
     DtypeError,

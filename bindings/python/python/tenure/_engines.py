@@ -16,6 +16,7 @@ _ENGINES = {
     "distributed.protocol": "distributed.dask",
     "joblib.externals.loky.backend.reduction": "_processes",
     "loky.backend.reduction": "_processes",
+    "multiprocessing.reduction": "_processes",
 }
 
 # The engines that are not imported yet.

@@ -29,9 +29,18 @@ def _refusal(path: str, version: str, needed: str, why: str) -> str:
     )
 
 
+# What NumPy, CPython and PyO3 say of a module that another interpreter of the process has loaded.
+_LOADED_ONCE = ("more than once per process", "subinterpreter", "sub-interpreter")
+
 try:
+    import numpy  # noqa: F401
     from . import _tenure
 except ImportError as error:
+    if any(text in str(error) for text in _LOADED_ONCE):
+        raise ImportError(
+            f"another interpreter of this process has imported numpy or tenure, which only one can: {error}; import tenure in that "
+            "interpreter only (mod_wsgi: WSGIApplicationGroup %{GLOBAL}), or start a process"
+        ) from error
     if "undefined symbol: tn_" not in str(error) or (_path := _loaded()) is None:
         raise
     import ctypes as _ctypes

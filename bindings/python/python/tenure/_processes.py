@@ -6,8 +6,6 @@ memory would end with the sender. loky, which joblib starts its processes with, 
 protocol 5 can pass out of band.
 """
 
-import multiprocessing.context as _context
-import multiprocessing.reduction as _reduction
 import os
 import pickle
 import sys
@@ -32,6 +30,7 @@ _pools = {}
 def shared_pool(device="cpu"):
     """The pool of the host, or of a GPU, whose arrays other processes can share: each has memory of its own, so it is for large ones.
 
+    It stays until the process ends, as the default pools do, so `leaks` leaves it out.
     On the host an array has a file descriptor, too. On a GPU it takes pieces of 2 MiB, and ends with the process that made it.
 
     >>> x = tenure.zeros((1000, 1000), pool=tenure.shared_pool())
@@ -42,6 +41,7 @@ def shared_pool(device="cpu"):
         if pool is None:
             made = Pool(device, name="shared", flags=PoolFlags.SHAREABLE if device == "cpu" else PoolFlags.IPC)
             pool = _pools.setdefault(made.device, made)  # "cuda" is one of them
+            _tenure._stays(pool.handle)
             _pools[device] = pool
         return pool
 
@@ -162,9 +162,12 @@ def _of_process(descriptor, sent, to):
 
 def _sent(fd):
     """A file descriptor for a pickle. ``fd`` is closed when it has gone."""
-    spawning = _context.get_spawning_popen()
+    import multiprocessing.context
+    import multiprocessing.reduction
+
+    spawning = multiprocessing.context.get_spawning_popen()
     try:
-        sent = _reduction.DupFd(fd)
+        sent = multiprocessing.reduction.DupFd(fd)
     except BaseException:
         os.close(fd)
         raise
@@ -208,16 +211,10 @@ def _reduce_for_loky(x):
 
 
 def register(engine):
-    """Makes loky, the processes of joblib, send arrays as ``multiprocessing`` does. engine: its module of reducers."""
+    """Makes ``multiprocessing``, or loky, which joblib starts its processes with, send arrays. engine: its module of reducers."""
     reducers = sys.modules[engine]
-    reducers.register(Array, _reduce_for_loky)
+    reducers.register(Array, _reduce_for_process if engine == "multiprocessing.reduction" else _reduce_for_loky)
     reducers.register(Offer, _reduce_offer)
 
 
-def _install():
-    Array.__reduce_ex__ = _reduce_ex
-    _reduction.register(Array, _reduce_for_process)
-    _reduction.register(Offer, _reduce_offer)
-
-
-_install()
+Array.__reduce_ex__ = _reduce_ex

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import collections
-import json
 import os
-import pathlib
 import sys
-import tracemalloc
 from typing import Any, Iterable, TextIO
 
 from . import _tenure
@@ -36,7 +33,17 @@ def snapshot() -> dict[str, Any]:
     >>> store["bytes"]
     48
     """
-    return json.loads(_tenure._report_json())
+    import gc
+    import json
+
+    text, collects = _tenure._report_json(), gc.isenabled()
+    # The collector would walk the unfinished dictionaries, which have no cycles, again and again.
+    gc.disable()
+    try:
+        return json.loads(text)
+    finally:
+        if collects:
+            gc.enable()
 
 
 class Report(dict[str, Any]):
@@ -55,6 +62,9 @@ class Report(dict[str, Any]):
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     tenure.report(io.StringIO()).save(f"{folder}/memory.html")
         """
+        import json
+        import pathlib
+
         path = pathlib.Path(path)
         if path.suffix not in (".html", ".json"):
             raise ValueError(f"save writes .html or .json, not {path.name!r}")
@@ -235,6 +245,8 @@ def _copy(copy: dict[str, Any]) -> str:
 
 def _numpy(limit: int) -> Iterable[str]:
     """NumPy's memory by line, which only Python knows, and only while tracemalloc runs."""
+    import tracemalloc
+
     if not tracemalloc.is_tracing():
         return
     import numpy

@@ -16,7 +16,7 @@ import numpy
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from . import _bfloat16
-from ._tenure import Array, Promise, _copied, _new_like, _run, empty
+from ._tenure import Array, Promise, _checked, _copied, _new_like, _run, empty
 from ._types import bfloat16
 
 _ndarray = numpy.ndarray
@@ -42,7 +42,7 @@ def _operand(x):
     """An operand with a shape and an element type; Python's numbers stay as they are."""
     if type(x) in _PLAIN or isinstance(x, (_ndarray, numpy.generic, Array)):
         return x
-    return numpy.asarray(x)
+    return numpy.asarray(_checked(x))
 
 
 def _dtype_of(x):
@@ -354,7 +354,7 @@ def _operator(ufunc, x, y, turned):
     if _defers(other):
         return NotImplemented
     # An object without numbers is no operand, unless its type takes over.
-    if type(other) not in _PLAIN and not hasattr(type(other), "__array_ufunc__") and numpy.asarray(other).dtype.hasobject:
+    if type(other) not in _PLAIN and not hasattr(type(other), "__array_ufunc__") and numpy.asarray(_checked(other)).dtype.hasobject:
         return NotImplemented
     return ufunc(x, y)
 

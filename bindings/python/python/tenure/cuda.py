@@ -21,7 +21,6 @@ Without a driver ``devices()`` is empty. Every call that needs a device raises :
 
 from __future__ import annotations
 
-import asyncio as _asyncio
 import contextlib as _contextlib
 import contextvars as _contextvars
 import enum as _enum
@@ -282,11 +281,13 @@ def current_stream(*, device=None) -> Stream:
 
 async def _done(stream):
     """Waits in an event loop: queries the driver at intervals, and lets other tasks run."""
+    import asyncio  # the event loop has loaded it; for others it is half of the time of `import tenure`
+
     marked = _tenure._event(stream.device, False)
     marked.record(stream)
     pause = 0.0
     while not marked.query():
-        await _asyncio.sleep(pause)
+        await asyncio.sleep(pause)
         pause = min(pause + 50e-6, 2e-3)
     return stream
 

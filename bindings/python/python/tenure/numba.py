@@ -48,6 +48,7 @@ def _pool(device, name, **options):
     pool = _pools.get(key)
     if pool is None:
         pool = _pools.setdefault(key, _tenure.Pool(device, name=f"numba {name}", **options))
+        _tenure._stays(pool.handle)  # until the process ends, so `leaks` leaves it out
     return pool
 
 

@@ -1,9 +1,10 @@
 //! Records where Python code makes guards, promises, exports and arrays (PY-21). The library keeps its file and line as
 //! the call site.
 //!
-//! Contract: `here` sets the site to the line of the innermost Python frame outside this package. Dropping its value
-//! removes the site, so that C code that runs later on the thread does not get it. Nothing raises. A small table caches
-//! the file names of code objects.
+//! Contract: `here` sets the site to the line of the innermost Python frame outside this package and Python's standard library: the line
+//! that pickles an array, not one of `multiprocessing`. A thread without such a frame has no site. Dropping the value of `here` removes
+//! the site, so that C code that runs later on the thread does not get it. Nothing raises. A small table caches the file names of code
+//! objects.
 
 use crate::api;
 use core::cell::UnsafeCell;
@@ -34,8 +35,8 @@ pub struct Site(());
 const SLOTS: usize = 256;
 
 /// A code object and the UTF-8 text of its file, which the code object keeps alive. None: the file belongs to this
-/// package. `line` is the line of the last instruction that was looked up: finding a line reads the code's line table
-/// from its start.
+/// package or the standard library. `line` is the line of the last instruction that was looked up: finding a line reads the code's line
+/// table from its start.
 #[derive(Clone, Copy)]
 struct CodeEntry {
     code: *mut ffi::PyObject,
@@ -130,7 +131,7 @@ fn at(py: Python<'_>, frame: *mut ffi::PyFrameObject) {
     find(py, frame, &mut |file, line| api::here(Some(file), line));
 }
 
-/// Calls `found` with the file and the line of a frame, or of the nearest caller outside this package.
+/// Calls `found` with the file and the line of a frame, or of the nearest caller outside this package and the standard library.
 fn find(py: Python<'_>, frame: *mut ffi::PyFrameObject, found: &mut dyn FnMut(&CStr, c_int)) {
     // SAFETY: a live frame; the code object comes as a reference of our own.
     let code = unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetCode(frame).cast()) };
@@ -141,7 +142,7 @@ fn find(py: Python<'_>, frame: *mut ffi::PyFrameObject, found: &mut dyn FnMut(&C
         found(unsafe { CStr::from_ptr(file) }, line);
         return;
     }
-    // The frame belongs to this package: its caller is the site.
+    // The frame belongs to this package or the standard library: its caller is the site.
     // SAFETY: a live frame, borrowed.
     let frame: Bound<'_, PyAny> = unsafe { Bound::from_borrowed_ptr(py, frame.cast()) };
     if let Ok(back) = frame.getattr(pyo3::intern!(py, "f_back"))
@@ -171,7 +172,7 @@ fn line_of(py: Python<'_>, code: *mut ffi::PyObject, frame: *mut ffi::PyFrameObj
     line
 }
 
-/// The file of a code object; None for this package's own.
+/// The file of a code object; None for those of this package and of the standard library.
 fn file_of(py: Python<'_>, code: &Bound<'_, PyAny>) -> Option<*const c_char> {
     let key = code.as_ptr();
     let slot = slot_of(key);
@@ -189,8 +190,8 @@ fn file_of(py: Python<'_>, code: &Bound<'_, PyAny>) -> Option<*const c_char> {
         return None;
     }
     // SAFETY: terminated by AsUTF8AndSize, valid while `name` lives, which the code object holds.
-    let ours = unsafe { CStr::from_ptr(text) }.to_bytes().starts_with(package(py).as_bytes());
-    let known = CodeEntry { code: key, file: (!ours).then_some(text), instruction: UNKNOWN, line: 0 };
+    let is_passed_over = Folders::get(py).have(unsafe { CStr::from_ptr(text) }.to_bytes());
+    let known = CodeEntry { code: key, file: (!is_passed_over).then_some(text), instruction: UNKNOWN, line: 0 };
     // The table owns a reference, so that no other code object gets this address.
     core::mem::forget(code.clone());
     let old = TABLE.put(py, slot, known);
@@ -201,12 +202,32 @@ fn file_of(py: Python<'_>, code: &Bound<'_, PyAny>) -> Option<*const c_char> {
     known.file
 }
 
-/// The folder of this package, with a slash.
-fn package(py: Python<'_>) -> &'static str {
-    static FOLDER: pyo3::sync::PyOnceLock<String> = pyo3::sync::PyOnceLock::new();
-    FOLDER.get_or_init(py, || {
-        let path: Option<Vec<String>> =
-            py.import("tenure").and_then(|m| m.getattr("__path__")).and_then(|p| p.extract()).ok();
-        path.and_then(|p| p.into_iter().next()).map_or_else(|| "\0".to_owned(), |p| p + "/")
-    })
+/// The folders of this package and of the standard library, each with a slash.
+struct Folders {
+    package: String,
+    standard_library: String,
+}
+
+impl Folders {
+    fn get(py: Python<'_>) -> &'static Folders {
+        static FOLDERS: pyo3::sync::PyOnceLock<Folders> = pyo3::sync::PyOnceLock::new();
+        // No file's name begins with an unknown folder.
+        let folder = |found: PyResult<String>| found.map_or_else(|_| "\0".to_owned(), |folder| folder + "/");
+        FOLDERS.get_or_init(py, || {
+            let package = || py.import("tenure")?.getattr("__path__")?.get_item(0)?.extract();
+            let os = || py.import("os")?.getattr("__file__")?.extract::<String>();
+            let standard_library = || Ok(os()?.rsplit_once('/').map_or("\0", |(folder, _)| folder).to_owned());
+            Folders { package: folder(package()), standard_library: folder(standard_library()) }
+        })
+    }
+
+    /// Whether a file belongs to this package or to the standard library.
+    fn have(&self, file: &[u8]) -> bool {
+        // The folders of installed packages lie in that of the standard library.
+        let is_installed = |rest: &[u8]| rest.starts_with(b"site-packages/") || rest.starts_with(b"dist-packages/");
+        let below = file.strip_prefix(self.standard_library.as_bytes());
+        file.starts_with(self.package.as_bytes())
+            || file.starts_with(b"<frozen ")
+            || below.is_some_and(|rest| !is_installed(rest))
+    }
 }

@@ -10,9 +10,8 @@ use crate::elements::borrow::read_view;
 use crate::handles::array::{Array, RECORD_SITE_FROM_ELEMENTS, records_site};
 use crate::handles::pool::{Pool, PoolChoice};
 use crate::types::*;
-use crate::values::convert::{
-    self, Element, cached_objects, dims_of, dtype_object, dtype_of, narrowed, order_of, text_of, with_dims,
-};
+use crate::values::checked;
+use crate::values::convert::{self, Element, dims_of, dtype_object, dtype_of, narrowed, order_of, text_of, with_dims};
 use crate::values::foreign_buffer::ForeignBuffer;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -173,7 +172,7 @@ pub fn full<'py>(
 ) -> PyResult<Bound<'py, Array>> {
     let dtype = match dtype {
         Some(dtype) => dtype_of(dtype)?,
-        None => dtype_of(&cached_objects(py)?.asarray.bind(py).call1((value,))?.getattr("dtype")?)?,
+        None => dtype_of(&checked::asarray(value, None)?.getattr("dtype")?)?,
     };
     let value = convert::encode_one(value, dtype)?;
     new(py, &dims_of(shape)?, dtype, Initial::Full(value), order, name, &PoolChoice::of(pool, device)?)
@@ -304,7 +303,7 @@ pub fn array<'py>(
     if let Some(wanted) = wanted.filter(|wanted| *wanted != TN_BF16) {
         options.set_item("dtype", dtype_object(py, wanted)?)?;
     }
-    let mut source = cached_objects(py)?.asarray.bind(py).call((source,), Some(&options))?;
+    let mut source = checked::asarray(&source, Some(&options))?;
     let dtype = source.getattr("dtype")?;
     if !dtype.getattr("isnative")?.is_truthy()? {
         source = source.call_method1("astype", (dtype.call_method1("newbyteorder", ("=",))?,))?;

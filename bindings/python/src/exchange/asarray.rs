@@ -14,6 +14,7 @@ use crate::exchange::ndarray::from_ndarray;
 use crate::handles::array::Array;
 use crate::handles::expr::value;
 use crate::types::*;
+use crate::values::checked::checked;
 use crate::values::convert::{cached_objects, crossing, dtype_object, dtype_of};
 use crate::values::foreign_buffer::ForeignBuffer;
 use crate::values::foreign_ndarray::ForeignNdarray;
@@ -209,7 +210,7 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, copy: Option<bool>) -
     if object.hasattr("__array_interface__")? {
         let options = PyDict::new(py);
         options.set_item("copy", false)?;
-        let array = cached_objects(py)?.asarray.bind(py).call((object,), Some(&options));
+        let array = cached_objects(py)?.asarray.bind(py).call((checked(object)?,), Some(&options));
         return array.ok().map(|array| from_buffer(py, &array, None, copy)).transpose();
     }
     Ok(None)

@@ -5,7 +5,7 @@
 //! of axes, which never change. All other properties are queried from the library. Other modules add methods: single
 //! elements and borrows in `elements`, protocols in `exchange`, indexing and views in `operations`.
 
-use crate::api::{self, Id, cuda};
+use crate::api::{self, Failure, Id, cuda};
 use crate::base::interpreter::retry_after_wait;
 use crate::base::{errors, site};
 use crate::handles::array_extra::{ArrayExtra, Description};
@@ -380,11 +380,14 @@ impl Array {
         Ok(self.info()?.flags & TN_F_CONTIGUOUS != 0)
     }
 
-    /// The pool that allocated the bytes. Raises an `OwnershipError` (FOREIGN) if there is none, because the array was
-    /// imported or has no elements.
+    /// The pool that allocated the bytes. None: the array was imported, also from another process, or has no elements.
     #[getter]
-    fn pool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Pool>> {
-        Pool::wrap(py, api::array_pool(self.id()?)?, self.info()?.device)
+    fn pool<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, Pool>>> {
+        match api::array_pool(self.id()?) {
+            Ok(pool) => Pool::wrap(py, pool, self.info()?.device).map(Some),
+            Err(Failure(TN_ERR_FOREIGN)) => Ok(None),
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     /// The handle as an integer, for C code that uses it while this object exists.

@@ -6,10 +6,11 @@
 //! either.
 
 use crate::handles::expr::Expr;
-use crate::values::convert::cached_objects;
-use crate::values::foreign_buffer::ForeignBuffer;
+use crate::values::checked::checked;
+use crate::values::convert::{Dims, cached_objects, dims_of};
+use crate::values::foreign_buffer::{ForeignBuffer, MAX_AXES, dense, reach};
 use core::ffi::{CStr, c_void};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -21,6 +22,8 @@ pub fn of(object: &Bound<'_, PyAny>) -> PyResult<(u64, usize)> {
     if object.is_instance_of::<PyInt>() {
         return Ok((object.extract::<u64>()?, 1));
     }
+    // An interface may name a buffer in place of an address.
+    let object = &checked(object)?;
     if let Ok(memory) = ForeignBuffer::read(object) {
         return Ok(memory.address_range());
     }
@@ -53,23 +56,17 @@ pub fn of(object: &Bound<'_, PyAny>) -> PyResult<(u64, usize)> {
 }
 
 /// The range from the first element to the end of the last one, by shape and strides in bytes.
-fn span(first: u64, item: i64, shape: &[i64], strides: &[i64]) -> (u64, usize) {
+fn span(first: u64, item: i64, shape: &[i64], strides: &[i64]) -> PyResult<(u64, usize)> {
     if shape.contains(&0) {
-        return (first, 0);
+        return Ok((first, 0));
     }
-    let reaches = || shape.iter().zip(strides).map(|(length, stride)| (length - 1).saturating_mul(*stride));
-    let low: i64 = reaches().filter(|reach| *reach < 0).sum();
-    let high: i64 = reaches().filter(|reach| *reach > 0).sum();
-    (first.wrapping_add_signed(low), (high - low + item) as usize)
-}
-
-/// Strides of elements in C order.
-fn dense(item: i64, shape: &[i64]) -> Vec<i64> {
-    let mut strides = vec![item; shape.len()];
-    for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis].saturating_mul(shape[axis]);
-    }
-    strides
+    let range = reach(item, shape, strides).and_then(|(low, bytes)| Some((first.checked_add_signed(low)?, bytes)));
+    range.filter(|(first, bytes)| first.checked_add(*bytes as u64).is_some()).ok_or_else(|| {
+        let text = format!(
+            "shape {shape:?} with strides {strides:?} of {item} bytes an element reaches beyond the address space from {first:#x}"
+        );
+        PyValueError::new_err(text)
+    })
 }
 
 /// The range of a PyTorch tensor, which is recognised by its methods. None: any other object.
@@ -83,7 +80,7 @@ fn of_tensor(object: &Bound<'_, PyAny>) -> PyResult<Option<(u64, usize)>> {
     let shape: Vec<i64> = object.getattr(intern!(py, "shape"))?.extract()?;
     let mut strides: Vec<i64> = object.call_method0(intern!(py, "stride"))?.extract()?;
     strides.iter_mut().for_each(|stride| *stride = stride.saturating_mul(item));
-    Ok(Some(span(first, item, &shape, &strides)))
+    span(first, item, &shape, &strides).map(Some)
 }
 
 fn of_interface(interface: &Bound<'_, PyAny>) -> PyResult<(u64, usize)> {
@@ -94,11 +91,11 @@ fn of_interface(interface: &Bound<'_, PyAny>) -> PyResult<(u64, usize)> {
     let item: i64 = code.get(2..).and_then(|digits| digits.parse().ok()).unwrap_or(1);
     let item = if code.contains('U') { 4 * item } else { item };
     let strides = interface.call_method1("get", ("strides",))?;
-    let strides: Vec<i64> = match strides.is_none() {
-        false => strides.extract()?,
+    let strides: Dims = match strides.is_none() {
+        false => dims_of(&strides)?,
         true => dense(item, &shape),
     };
-    Ok(span(first, item, &shape, &strides))
+    span(first, item, &shape, &strides)
 }
 
 /// The beginning of a DLTensor, by DLPack's layout.
@@ -151,15 +148,19 @@ fn of_dlpack(object: &Bound<'_, PyAny>) -> PyResult<(u64, usize)> {
     };
     // SAFETY: a DLTensor, unchanged as long as the capsule exists.
     let tensor = unsafe { &*tensor.cast::<Tensor>() };
-    let (item, ndim) = (i64::from(tensor.bits) * i64::from(tensor.lanes) / 8, tensor.ndim.max(0) as usize);
-    let list = |at: *const i64| -> Vec<i64> {
+    let item = i64::from(tensor.bits) * i64::from(tensor.lanes) / 8;
+    // First: nothing says how long the lists are otherwise.
+    let ndim = usize::try_from(tensor.ndim).ok().filter(|ndim| *ndim <= MAX_AXES).ok_or_else(|| {
+        PyValueError::new_err(format!("the tensor has ndim {}, which is not in 0 to {MAX_AXES}", tensor.ndim))
+    })?;
+    let list = |at: *const i64| -> Dims {
         // SAFETY: NULL, or ndim entries by the format.
-        if at.is_null() { Vec::new() } else { unsafe { core::slice::from_raw_parts(at, ndim) }.to_vec() }
+        if at.is_null() { Dims::new() } else { unsafe { core::slice::from_raw_parts(at, ndim) }.into() }
     };
     let (shape, mut strides) = (list(tensor.shape), list(tensor.strides));
     strides.iter_mut().for_each(|stride| *stride = stride.saturating_mul(item));
     if strides.len() < shape.len() {
         strides = dense(item, &shape);
     }
-    Ok(span(tensor.data.wrapping_add(tensor.byte_offset), item.max(1), &shape, &strides))
+    span(tensor.data.wrapping_add(tensor.byte_offset), item.max(1), &shape, &strides)
 }

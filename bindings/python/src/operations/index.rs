@@ -10,6 +10,7 @@ use crate::elements::borrow::read_view;
 use crate::elements::element;
 use crate::handles::array::Array;
 use crate::types::*;
+use crate::values::checked::{self, checked};
 use crate::values::convert::{self, cached_objects, int_of};
 use crate::values::foreign_buffer::ForeignBuffer;
 use core::sync::atomic::{AtomicI64, Ordering};
@@ -320,12 +321,12 @@ fn assign<'py>(target: &Bound<'py, Array>, value: &Bound<'py, PyAny>) -> PyResul
     let source = match value.cast::<Array>() {
         // NumPy has no such type.
         Ok(from) if to.dtype() == TN_BF16 => convert::narrowed(&read_view(from)?)?,
-        Err(_) if to.dtype() == TN_BF16 => convert::narrowed(value)?,
+        Err(_) if to.dtype() == TN_BF16 => convert::narrowed(&checked(value)?)?,
         // Another element type: read under a guard, converted by NumPy.
         Ok(from) => read_view(from)?.call_method1("astype", (convert::dtype_object(py, to.dtype())?,))?,
         Err(_) => {
             options.set_item("dtype", convert::dtype_object(py, to.dtype())?)?;
-            cached_objects(py)?.asarray.bind(py).call((value,), Some(&options))?
+            checked::asarray(value, Some(&options))?
         }
     };
     let shape = PyTuple::new(py, &dims)?;

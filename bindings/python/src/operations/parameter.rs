@@ -9,6 +9,7 @@ use crate::exchange::asarray::asarray;
 use crate::handles::array::Array;
 use crate::handles::mirror::Mirror;
 use crate::types::*;
+use crate::values::checked::checked;
 use crate::values::convert::{dtype_of, encode, kind};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -173,7 +174,7 @@ impl Parameter {
     fn value(&self, at: usize, object: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
         let py = object.py();
         if let Some(structure) = &self.structure {
-            let value = py.import("numpy")?.call_method1("asarray", (object, structure))?;
+            let value = py.import("numpy")?.call_method1("asarray", (checked(object)?, structure))?;
             if value.getattr("ndim")?.extract::<usize>()? != 0 {
                 return Err(PyTypeError::new_err(format!("argument {at} ({}) is an array, not one value", self.text)));
             }

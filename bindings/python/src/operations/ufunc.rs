@@ -13,6 +13,7 @@ use crate::elements::lent::{Lent, open_guard};
 use crate::exchange::asarray::from_buffer;
 use crate::handles::array::Array;
 use crate::types::*;
+use crate::values::checked::checked;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use smallvec::SmallVec;
@@ -201,6 +202,12 @@ fn without_variables(py: Python<'_>, error: PyErr) -> PyErr {
         let _ = clear(&context);
     }
     error
+}
+
+/// The object, or a NumPy array in its place, for `numpy.asarray`. Raises where its buffer or array interface cannot be right.
+#[pyfunction]
+pub fn _checked<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    checked(object)
 }
 
 /// A new array with the elements of a NumPy array. The copy book has it; a thread that forbids copies gets an error.
