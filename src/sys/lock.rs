@@ -114,6 +114,10 @@ impl RawLock {
 #[cfg(not(loom))]
 pub type Mutex<T> = lock_api::Mutex<RawLock, T>;
 
+/// As in other builds, for code that no model runs.
+#[cfg(loom)]
+pub use parking_lot::Mutex;
+
 // SAFETY: the exchange lets one thread have the lock at a time, with Acquire and Release.
 #[cfg(not(loom))]
 unsafe impl lock_api::RawMutex for RawLock {
