@@ -9,7 +9,7 @@ use crate::device_copy::registered;
 use crate::error::{Result, fail};
 use crate::gpu::{self, managed};
 use crate::ledger::{self, Claim, GuardedSlot, LedgerState, Locked, Origin};
-use crate::names::DeviceName;
+use crate::names::{DeviceName, Name};
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
@@ -31,6 +31,23 @@ pub fn check_live(locked: &Locked, claim: &'static Claim) -> Checked<()> {
         return Err(given(locked, claim));
     }
     check_process(locked, claim)
+}
+
+/// TN_ERR_BORROWED or TN_ERR_BORROWED_WRITE if the handle has open guards, which prevent giving it.
+pub fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
+    let body = locked.get(claim);
+    let (status, count) = match (body.writers + u32::from(body.moving), body.readers) {
+        (0, 0) => return Ok(()),
+        (0, readers) => (TN_ERR_BORROWED, readers),
+        (writers, _) => (TN_ERR_BORROWED_WRITE, writers),
+    };
+    let mut origin = body.origin;
+    locked.each_guard(locked.ledger_of(claim), |guard| {
+        if core::ptr::eq(locked.get(guard).owner(), claim) && !locked.get(guard).class.is_export() {
+            origin = locked.get(guard).origin;
+        }
+    });
+    Err(Refusal::By(Holder { status, subject: body.name, name: Name::NONE, origin, count, why: 0, cow: false }))
 }
 
 /// TN_ERR_DEVICE if this process was forked, and the bytes are on a device of its parent, or were page-locked there by the driver (ST-15).

@@ -23,7 +23,9 @@ mod view;
 
 mod weak;
 
-pub use check::{check_alive, check_live, check_not_destructed, check_process, check_reach, check_unused, with};
+pub use check::{
+    check_alive, check_guards, check_live, check_not_destructed, check_process, check_reach, check_unused, with,
+};
 pub use handle::{
     Owned, clone, device, is_empty, lock_with_layout, release, release_if_open, release_if_open_as, release_now,
     snapshot,

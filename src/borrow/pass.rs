@@ -6,7 +6,7 @@
 
 use super::adopt::would_copy;
 use super::rules::{Facts, by_claims, by_guard, by_variable, check_moves, refuse_by_state};
-use crate::array::{Checked, Refusal};
+use crate::array::{self, Checked, Refusal};
 use crate::error::rank;
 use crate::ledger::{Claim, Locked};
 use crate::types::*;
@@ -55,8 +55,9 @@ pub fn pass(locked: &Locked, claim: &'static Claim, argument: Argument) -> Check
         check_moves(locked, claim)?;
     }
     facts.check_write_guards(locked, claim)?;
-    if takes && body.readers > 0 {
-        return refuse(TN_ERR_BORROWED, facts.read);
+    // The rule of give: also a guard on no bytes.
+    if takes && !argument.rests {
+        array::check_guards(locked, claim)?;
     }
     if facts.export_exclusive.any() {
         return refuse(TN_ERR_EXPORTED, facts.export_exclusive);

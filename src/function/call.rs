@@ -18,7 +18,6 @@ use crate::array::{self, Owned};
 use crate::borrow::{self, Argument, List};
 use crate::error::{FirstError, Result, Status, about, fail, quietly};
 use crate::ledger::{self, Claim};
-use crate::promise;
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
@@ -320,9 +319,6 @@ fn first_error(of: &Function, arguments: &[Id], n_out: usize, found: Status) -> 
             array::with(*argument, |locked, claim| {
                 array::check_live(locked, claim)?;
                 input::check_declared(locked, claim, &input.declared, input.flags)?;
-                if input.flags & TN_TAKE != 0 {
-                    promise::check_guards(locked, claim)?;
-                }
                 let (claims, overlaps) = input::beside(locked, claim, input.flags, &[], (*argument, arguments));
                 let device = input.declared.device;
                 let passed = Argument { flags: input.flags, device, claims, overlaps, rests: false };

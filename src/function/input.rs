@@ -14,7 +14,6 @@ use crate::layout::{Layout, Order};
 use crate::ledger::{self, Claim, Locked, LockedSlot, SpareClaim};
 use crate::names::DeviceName;
 use crate::pool;
-use crate::promise;
 use crate::region;
 use crate::slots::Id;
 use crate::thread::{self, Thread};
@@ -150,9 +149,6 @@ fn pass_slow(
         None => array::lock_with_layout(source, spare.layout())?,
     };
     let outcome = check_declared(&locked, claim, &input.declared, input.flags).and_then(|()| {
-        if takes && earlier.is_none() {
-            promise::check_guards(&locked, claim)?;
-        }
         let (claims, overlaps) = beside(&locked, claim, input.flags, before, (argument, arguments));
         let overlaps = overlaps || earlier.is_some() && (writes || copied.is_none());
         let (device, rests) = (input.declared.device, copied.is_some());

@@ -19,11 +19,10 @@ mod take;
 pub use scope::{enter, leave};
 
 use self::take::{By, used_up};
-use crate::array::{self, Checked, Holder, Refusal};
+use crate::array::{self, Refusal};
 use crate::error::{Result, fail};
 use crate::layout::Layout;
 use crate::ledger::{self, Claim, Locked, LockedSlot, Promise, SpareClaim, SparePromise};
-use crate::names::Name;
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
@@ -66,7 +65,7 @@ fn give_slow(id: Id, required: u32) -> Result<Id> {
             return Err(given_already(locked, claim, needed));
         }
         if body.given == 0 {
-            check_guards(locked, claim)?;
+            array::check_guards(locked, claim)?;
         }
         Ok(locked.add_promise(claim, required, spare))
     })
@@ -83,23 +82,6 @@ fn given_already(locked: &Locked, claim: &'static Claim, needed: u32) -> Refusal
     let name = locked.get(claim).name;
     fail(TN_ERR_COUNT, format_args!("{} was given {needed} times already, as often as required", array::Quoted(&name)))
         .into()
-}
-
-/// TN_ERR_BORROWED or TN_ERR_BORROWED_WRITE if the handle has open guards, which prevent giving it.
-pub fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
-    let body = locked.get(claim);
-    let (status, count) = match (body.writers + u32::from(body.moving), body.readers) {
-        (0, 0) => return Ok(()),
-        (0, readers) => (TN_ERR_BORROWED, readers),
-        (writers, _) => (TN_ERR_BORROWED_WRITE, writers),
-    };
-    let mut origin = body.origin;
-    locked.each_guard(locked.ledger_of(claim), |guard| {
-        if core::ptr::eq(locked.get(guard).owner(), claim) && !locked.get(guard).class.is_export() {
-            origin = locked.get(guard).origin;
-        }
-    });
-    Err(Refusal::By(Holder { status, subject: body.name, name: Name::NONE, origin, count, why: 0, cow: false }))
 }
 
 /// Cancels a promise: the giver has its share of the array back. The promise still has to be released.

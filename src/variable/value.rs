@@ -16,7 +16,6 @@ use crate::ledger::{self, Claim, Locked, Points, SpareClaim, TakenBy, UseTime};
 use crate::names::Name;
 use crate::options;
 use crate::pool::Pool;
-use crate::promise;
 use crate::sites::Site;
 use crate::slots::Id;
 use crate::stream::StreamArg;
@@ -157,7 +156,7 @@ fn adopt(variable: &VariableRef, value: Id, flags: u32) -> Result<core::result::
         };
     let passes = flags & TN_TAKE != 0;
     // A guard on no bytes conflicts with nothing, but its handle stays.
-    if passes && let Err(refusal) = promise::check_guards(&locked, claim) {
+    if passes && let Err(refusal) = array::check_guards(&locked, claim) {
         drop(locked);
         return Err(refusal.into_status());
     }
@@ -374,7 +373,7 @@ impl Taken {
         let source = Owned::new(array::clone(value)?);
         let mut spare = SpareClaim::take(thread::current())?;
         let (mut locked, claim) = array::lock_with_layout(value, spare.layout())?;
-        if let Err(refusal) = promise::check_guards(&locked, claim) {
+        if let Err(refusal) = array::check_guards(&locked, claim) {
             drop(locked);
             return Err(refusal.into_status());
         }

@@ -218,7 +218,7 @@ impl Model {
         a.readonly &= shares;
     }
 
-    fn decide_update(&mut self, call: &Running, k: usize, decided: &mut Decided) -> Result<New, Status> {
+    fn decide_update(&mut self, call: &mut Running, k: usize, decided: &mut Decided) -> Result<New, Status> {
         let update = &call.updates[k];
         let n_out = call.places.len() - call.updates.len();
         let Some(Left { array, store, .. }) = decided.lefts[n_out + k] else {
@@ -265,7 +265,7 @@ impl Model {
         let (variable, left) = (update.variable, self.value_of(array));
         let layout = &left.region.layout;
         let copy = self.new_value(variable, layout, TN_ORDER_C, left.form)?;
-        self.copied.push(Crossing { function: FUNCTION, why, forced: true, bytes: layout.bytes() });
+        call.copied.push(Crossing { function: FUNCTION, why, forced: true, bytes: layout.bytes() });
         Ok(New::Copy(copy))
     }
 
@@ -287,13 +287,17 @@ impl Model {
         }
     }
 
-    fn decide_output(&mut self, call: &Running, place: usize, decided: &mut Decided) -> Result<(), Status> {
+    fn decide_output(&mut self, call: &mut Running, place: usize, decided: &mut Decided) -> Result<(), Status> {
         let outputs = &self.functions[call.function].outputs;
         let flags = outputs[place].flags;
         let left = decided.lefts[place].expect("settled");
         let borrows = |place: usize| outputs[place].flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
-        let earlier: Vec<usize> =
-            (0..place).filter(|&other| decided.lefts[other].is_some_and(|other| other.store == left.store)).collect();
+        // An earlier output that is a copy has bytes of its own.
+        let has_bytes = |&other: &usize| {
+            decided.done.crossed[other].0 == TN_ALIASED
+                && decided.lefts[other].is_some_and(|other| other.store == left.store)
+        };
+        let earlier: Vec<usize> = (0..place).filter(has_bytes).collect();
         let may = borrows(place) && earlier.iter().all(|&other| borrows(other));
         let borrowed = borrows(place);
         let mut fate = self.fate(call, &left, earlier.is_empty(), may, decided);
@@ -317,7 +321,7 @@ impl Model {
         }
         let value = self.value_of(left.array);
         let (layout, why) = (&value.region.layout, TN_WHY_SHARED);
-        self.copied.push(Crossing { function: FUNCTION, why, forced: true, bytes: layout.bytes() });
+        call.copied.push(Crossing { function: FUNCTION, why, forced: true, bytes: layout.bytes() });
         decided.done.crossed.push((TN_COPIED, why));
         let copy = self.fresh_value(layout, TN_ORDER_C, CURRENT_POOL, value.form);
         let array = self.add_value(&copy);
@@ -360,6 +364,7 @@ impl Model {
     /// All updates become visible together, and the outputs are handed out.
     fn commit(&mut self, call: &mut Running, decided: Decided) -> Done {
         let Decided { new, mut done, outputs, lefts, .. } = decided;
+        self.copied.append(&mut call.copied);
         let n_out = call.places.len() - call.updates.len();
         let unwanted = self.unwanted(call, &lefts, n_out);
         let mut before = vec![];

@@ -68,6 +68,8 @@ pub struct Running {
     pub entry: Vec<Entrance>,
     /// The number of arrays at the start of the body.
     pub first: usize,
+    /// What it copied; the book has them once the call has succeeded.
+    pub copied: Vec<Crossing>,
 }
 
 impl Running {
@@ -108,6 +110,7 @@ impl Model {
             offered: vec![None; places],
             entry: vec![],
             first: 0,
+            copied: vec![],
         };
         let mut faults = Faults::default();
         faults.when(miscounted, TN_ERR_COUNT);
@@ -125,10 +128,9 @@ impl Model {
         }
         if faults.none().is_err() {
             // The first error in the order of checks, of that one and of all arguments.
-            let copied = std::mem::take(&mut self.copied);
-            *self = Model { copied, ..before };
+            *self = before;
             for (&argument, input) in arguments.iter().zip(&own).filter(|(argument, _)| **argument != Ref::Null) {
-                faults.take(self.argument(argument, input, true));
+                faults.take(self.argument(argument, input, Some(arguments)));
             }
         }
         faults.none()?;
@@ -139,8 +141,8 @@ impl Model {
         Ok(Done { crossed, ..Done::default() })
     }
 
-    /// An argument, unless something prevents any use of it by the body. `alone`: what else the call has on its store is not known.
-    fn argument(&self, argument: Ref, input: &Input, alone: bool) -> Result<usize, Status> {
+    /// An argument, unless something prevents any use of it by the body. `arguments`: all of a call that has no handles for its body.
+    fn argument(&self, argument: Ref, input: &Input, arguments: Option<&[Ref]>) -> Result<usize, Status> {
         let array = self.array(argument)?;
         self.live(array)?;
         let mut faults = Faults::default();
@@ -148,11 +150,12 @@ impl Model {
         faults.take(input.check(layout));
         faults.when(input.flags & TN_STRICT != 0 && !layout.is_c(), TN_ERR_LAYOUT);
         self.argument_faults(array, input.flags, &mut faults);
-        // Reading: a writer of no bytes counts in the order of the arguments.
         let writes = self.holds_through(array).any(|hold| hold.kind.is_writer());
-        faults.when(!alone && input.flags & TN_TAKE != 0 && writes, TN_ERR_BORROWED_WRITE);
-        if alone && input.flags & TN_REQUIRE_BORROW != 0 {
-            let reasons = self.reasons_against_lending(array, input.flags, false);
+        faults.when(input.flags & TN_TAKE != 0 && writes, TN_ERR_BORROWED_WRITE);
+        if let Some(arguments) = arguments.filter(|_| input.flags & TN_REQUIRE_BORROW != 0) {
+            let own: Vec<usize> = arguments.iter().filter_map(|&argument| self.array(argument).ok()).collect();
+            let shared = may_write(input.flags) && self.others(self.arrays[array].store, Some(&own)) > 0;
+            let reasons = self.reasons_against_lending(array, input.flags, shared);
             reasons.iter().for_each(|&(is_so, _, status)| faults.when(is_so, status));
         }
         faults.none().map(|()| array)
@@ -171,7 +174,7 @@ impl Model {
     /// need them.
     fn reasons_against_lending(&self, array: usize, flags: u32, shared: bool) -> [(bool, u32, Status); 7] {
         let a = &self.arrays[array];
-        let writes = flags & (TN_TAKE | TN_MAY_OVERWRITE) != 0;
+        let writes = may_write(flags);
         let managed = self.is_managed(a.store) && !a.granted;
         let stretched = a.region.shares_bytes();
         let holds = |kind: &dyn Fn(&Holding) -> bool| self.holdings(a.store).any(|(_, hold)| kind(hold));
@@ -201,7 +204,7 @@ impl Model {
             self.variables[variable].reserved = Some(false);
         }
         for (k, &(variable, flags)) in updates.iter().enumerate() {
-            let reserved = self.offer(variable, flags)?;
+            let reserved = self.offer(variable, flags, call)?;
             if let Some(array) = reserved.offered {
                 call.entry.push(Entrance::Place(n_out + k));
                 call.places[n_out + k] = Ref::Array(array);
@@ -256,7 +259,7 @@ impl Model {
     }
 
     /// What the body finds in the place of an update.
-    fn offer(&mut self, variable: usize, flags: u32) -> Result<Reserved, Status> {
+    fn offer(&mut self, variable: usize, flags: u32, call: &mut Running) -> Result<Reserved, Status> {
         let mut reserved = Reserved { variable, why: 0, lent: None, offered: None };
         if flags & TN_MAY_OVERWRITE == 0 {
             return Ok(reserved);
@@ -274,7 +277,7 @@ impl Model {
         } else {
             let layout = &value.region.layout;
             let copy = self.new_value(variable, layout, layout.natural_order(), value.form)?;
-            self.copied.push(Crossing { function: FUNCTION, why: reserved.why, forced: true, bytes: layout.bytes() });
+            call.copied.push(Crossing { function: FUNCTION, why: reserved.why, forced: true, bytes: layout.bytes() });
             self.add_value(&copy)
         };
         (self.arrays[array].granted, self.arrays[array].lent) = (lends, lends);
@@ -291,12 +294,19 @@ impl Model {
         Passed { array, how: (TN_ALIASED, 0), flags, store, bytes, is_writable, argument, rests: false }
     }
 
-    fn pass_copy(&mut self, value: &Value, why: u32, flags: u32, writes: bool) -> Result<Passed, Status> {
+    fn pass_copy(
+        &mut self,
+        value: &Value,
+        why: u32,
+        flags: u32,
+        writes: bool,
+        call: &mut Running,
+    ) -> Result<Passed, Status> {
         if self.forbidden > 0 {
             return Err(TN_ERR_WOULD_COPY);
         }
         let layout = &value.region.layout;
-        self.copied.push(Crossing { function: FUNCTION, why, forced: true, bytes: layout.bytes() });
+        call.copied.push(Crossing { function: FUNCTION, why, forced: true, bytes: layout.bytes() });
         let copy = self.fresh_value(layout, layout.natural_order(), CURRENT_POOL, value.form);
         let array = self.add_value(&copy);
         self.arrays[array].readonly = !writes;
@@ -304,7 +314,7 @@ impl Model {
         Ok(Passed { array, how, flags, store, bytes: Bytes::Copy, is_writable: false, argument: None, rests: false })
     }
 
-    fn pass_value(&mut self, variable: usize, input: &Input, call: &Running) -> Result<Passed, Status> {
+    fn pass_value(&mut self, variable: usize, input: &Input, call: &mut Running) -> Result<Passed, Status> {
         let (value, flags) = (self.value(variable).clone(), input.flags);
         if flags & TN_STRICT != 0 && !value.region.layout.is_c() {
             return Err(TN_ERR_LAYOUT);
@@ -313,7 +323,7 @@ impl Model {
             if flags & TN_REQUIRE_BORROW != 0 {
                 return Err(TN_ERR_SHARED);
             }
-            return self.pass_copy(&value, TN_WHY_SHARED, flags, false);
+            return self.pass_copy(&value, TN_WHY_SHARED, flags, false, call);
         }
         Ok(self.pass_to_read(&value, Bytes::Variable, flags, None))
     }
@@ -322,7 +332,7 @@ impl Model {
         &mut self,
         argument: Ref,
         input: &Input,
-        call: &Running,
+        call: &mut Running,
         arguments: &[Ref],
     ) -> Result<Passed, Status> {
         let flags = input.flags;
@@ -335,7 +345,7 @@ impl Model {
                 (array, if before.bytes == Bytes::Copy { array } else { before.array })
             }
             None => {
-                let array = self.argument(argument, input, false)?;
+                let array = self.argument(argument, input, None)?;
                 (array, array)
             }
         };
@@ -344,7 +354,7 @@ impl Model {
         if flags & TN_STRICT != 0 && !a.region.layout.is_c() {
             return Err(TN_ERR_LAYOUT);
         }
-        let (takes, writes) = (flags & TN_TAKE != 0, flags & (TN_TAKE | TN_MAY_OVERWRITE) != 0);
+        let (takes, writes) = (flags & TN_TAKE != 0, may_write(flags));
         // FN-21: also if the array has no bytes. Reading: an array that is taken is not written beside that, even if it was copied.
         // FN-20.
         let overlaps = source != array
@@ -375,7 +385,7 @@ impl Model {
             reasons.iter().for_each(|&(is_so, _, status)| faults.when(is_so, status));
             return Err(faults.none().expect_err("a reason"));
         } else {
-            let mut passed = self.pass_copy(&value, why, flags, writes)?;
+            let mut passed = self.pass_copy(&value, why, flags, writes, call)?;
             passed.rests = takes && !self.arrays[array].rests;
             passed
         };
@@ -398,6 +408,11 @@ impl Model {
         }
         a.kept = false;
     }
+}
+
+/// The body may write an argument with these flags.
+fn may_write(flags: u32) -> bool {
+    flags & (TN_TAKE | TN_MAY_OVERWRITE) != 0
 }
 
 /// Decided exactly, element by element.

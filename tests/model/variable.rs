@@ -137,14 +137,15 @@ impl Model {
         let first = lines.iter().find(|(matches, ..)| *matches);
         if has(TN_REQUIRE_BORROW) {
             lines.iter().for_each(|&(matches, _, status)| faults.when(matches, status));
-        } else {
-            faults.when(first.is_some() && self.forbidden > 0, TN_ERR_WOULD_COPY);
         }
         faults.none()?;
         if has(TN_TAKE) {
-            // The rule of give. Reading: a guard on no bytes counts too, after everything else.
+            // The rule of give. Reading: a guard on no bytes counts too.
             faults.when(self.holds_through(array).any(|hold| hold.kind.is_writer()), TN_ERR_BORROWED_WRITE);
             faults.when(self.holds_through(array).any(|hold| hold.kind.is_reader()), TN_ERR_BORROWED);
+        }
+        if !has(TN_REQUIRE_BORROW) {
+            faults.when(first.is_some() && self.forbidden > 0, TN_ERR_WOULD_COPY);
         }
         faults.none()?;
         Ok(first.map_or(Entry::Alias, |&(_, why, _)| Entry::Copy(why)))
@@ -246,10 +247,8 @@ impl Model {
     pub fn store_copy(&mut self, variable: usize, from: &Layout, form: Form) -> Result<u32, Status> {
         let elements = self.memory.read(from);
         let present = self.variables[variable].value.clone().filter(|present| {
-            // Reading: a value that a failed update left undefined is replaced, not written.
-            !self.variables[variable].is_poisoned
-                && present.region.layout.is_c()
-                && present.region.layout.bytes() == from.bytes()
+            // Reading: also over a value that a failed update left undefined.
+            present.region.layout.is_c() && present.region.layout.bytes() == from.bytes()
         });
         let mut reasons = 0;
         if let Some(mut present) = present {

@@ -8,7 +8,7 @@ use std::path::Path;
 const COMPILED: [&str; 8] = ["-std=c11", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"];
 
 /// Compiles one C file against `target/dist` with the project's warnings.
-fn compile(source: &str, program: &Path, extra: &[&str]) -> Done {
+pub fn compile(source: &str, program: &Path, extra: &[&str]) -> Done {
     compile_in(&dist::folder(), source, program, extra)
 }
 
