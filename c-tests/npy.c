@@ -1,5 +1,6 @@
 /*
- * npy.c - .npy files: opened by mapping and by reading, refused if damaged, saved (IO-1 to IO-11, NP-1, NP-2).
+ * npy.c - .npy files: opened by mapping and by reading, refused if damaged, saved (IO-1 to IO-11, NP-1, NP-2), by threads
+ * that are cancelled meanwhile (TH-26).
  *
  * Works in a folder of its own, which it removes at the end.
  */
@@ -7,9 +8,11 @@
 #include "helpers.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static char folder[] = "npy-XXXXXX";
@@ -725,6 +728,46 @@ static void open_files(void) /* AR-62 */
     CHECK(remove(path_of("several.npy")) == 0);
 }
 
+static char saved_path[160], opened_path[160];
+
+/* Saves and opens until it is cancelled, which only its own cancellation point serves. */
+static void *save_and_open(void *array)
+{
+    tn_array *a = array, *b = NULL;
+    for (;;) {
+        OK(tn_array_save_npy(a, saved_path, 0));
+        OK(tn_array_open_npy(opened_path, NULL, &b));
+        OK(tn_array_release(b));
+        pthread_testcancel();
+    }
+    return NULL;
+}
+
+static void threads_that_are_cancelled(void) /* TH-26 */
+{
+    tn_array *a = numbers(NULL, SHAPE(1000));
+    int files = files_in_folder();
+    snprintf(saved_path, sizeof saved_path, "%s", path_of("cancelled.npy"));
+    snprintf(opened_path, sizeof opened_path, "%s", path_of("source.npy"));
+    OK(tn_array_save_npy(a, opened_path, 0));
+    int before = open_descriptors();
+    for (int i = 0; i < rounds(40); i++) {
+        pthread_t thread;
+        void *ended = NULL;
+        struct timespec pause = {0, 200000 + i * 37000 % 900000};
+        CHECK(pthread_create(&thread, NULL, save_and_open, a) == 0);
+        nanosleep(&pause, NULL);
+        CHECK(pthread_cancel(thread) == 0 && pthread_join(thread, &ended) == 0 && ended == PTHREAD_CANCELED);
+    }
+    CHECK(open_descriptors() == before);
+    tn_borrow *guard;
+    OK(tn_array_borrow_write(a, 0, NULL, NULL, NULL, &guard));
+    end(guard);
+    drop(a);
+    /* no temporary file is left beside them */
+    CHECK(remove(saved_path) == 0 && remove(opened_path) == 0 && files_in_folder() == files);
+}
+
 int main(void)
 {
     CHECK(mkdtemp(folder) != NULL);
@@ -740,6 +783,7 @@ int main(void)
     saving_is_all_or_nothing();
     statistics_and_copies();
     open_files();
+    threads_that_are_cancelled();
     remove_folder();
     return finish();
 }

@@ -71,6 +71,8 @@
  * **Threads.** Any function may be called from any thread at any time. Conflicting calls get a status code. The
  * library holds no lock while a callback runs, so every callback may call the library. No function waits for another
  * holder of an array. None may be called from a signal handler, because the handler may have interrupted the library.
+ * A call is no cancellation point: a request of pthread_cancel waits for one of the program's own. A callback must not
+ * end its thread, and asynchronous cancellation must be off.
  *
  * **Fork, exit, unload.** The library runs no code when it is loaded or unloaded. In the child of a fork, host memory
  * stays usable. dlclose unloads the library unless other code still holds one of its functions (an export, a callback)

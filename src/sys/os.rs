@@ -319,7 +319,7 @@ pub fn pin_library() {
         let file = unsafe { info.assume_init() }.dli_fname;
         if !file.is_null() {
             // SAFETY: the loader's own string. NOLOAD: finds only an object that is loaded already.
-            unsafe { libc::dlopen(file, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE) };
+            uncancelled(|| unsafe { libc::dlopen(file, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE) });
         }
     }
     DONE.store(true, Ordering::Relaxed);
@@ -333,7 +333,7 @@ pub fn symbol(library: &CStr, name: &CStr) -> Option<NonNull<core::ffi::c_void>>
         if global.is_some() {
             return global;
         }
-        let handle = libc::dlopen(library.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+        let handle = uncancelled(|| libc::dlopen(library.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD));
         if handle.is_null() {
             return None;
         }
@@ -351,7 +351,7 @@ impl Library {
     /// Loads a library by the usual search path. None: writes the loader's reason to `refused`.
     pub fn open(name: &CStr, refused: &mut dyn core::fmt::Write) -> Option<Library> {
         // SAFETY: a string that lives during the call; the library's constructors are trusted.
-        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+        let handle = uncancelled(|| unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) });
         let found = NonNull::new(handle).map(Library);
         if found.is_none() {
             // SAFETY: the loader's message of this thread, or NULL.
@@ -368,7 +368,7 @@ impl Library {
     /// The library of this name, if the process has loaded one already.
     pub fn find_loaded(name: &CStr) -> Option<Library> {
         // SAFETY: a string that lives during the call, which loads nothing.
-        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
+        let handle = uncancelled(|| unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) });
         NonNull::new(handle).map(Library)
     }
 

@@ -136,10 +136,11 @@ pub fn run(arguments: &[&str]) -> Done {
         ["--all"] => Extent::All,
         names => Extent::Named(Choice::of(names)?),
     };
-    // The shipped library takes minutes of optimisation.
-    dist::choose(if matches!(extent, Extent::All) { dist::Build::Shipped } else { dist::Build::Tested });
     let mut gate = Gate { context: Context { extent }, rows: Vec::new(), costs: Vec::new() };
     let stages: Vec<&Stage> = STAGES.iter().filter(|stage| gate.context.has(stage)).collect();
+    // The shipped library takes minutes of optimisation.
+    let is_shipped = stages.iter().any(|stage| stage.is_of_release);
+    dist::choose(if is_shipped { dist::Build::Shipped } else { dist::Build::Tested });
     gate.announce(&stages);
     let mut tests: Vec<&Stage> = stages.iter().copied().filter(|stage| stage.is_of_tests()).collect();
     for stage in stages {

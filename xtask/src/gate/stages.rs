@@ -14,6 +14,8 @@ pub struct Stage {
     pub name: &'static str,
     /// Whether `cargo xtask test` has it.
     pub usual: bool,
+    /// Whether it tests the files of a release, so that a run with it uses the shipped library.
+    pub is_of_release: bool,
     /// The beginnings of the paths whose change it tests.
     pub paths: &'static [&'static str],
     pub body: Body,
@@ -37,6 +39,11 @@ impl Stage {
     const fn usual(self) -> Stage {
         Stage { usual: true, ..self }
     }
+
+    /// With the shipped library, also if it runs alone.
+    const fn of_release(self) -> Stage {
+        Stage { is_of_release: true, ..self }
+    }
 }
 
 /// A stage of `--all` whose tests cargo builds.
@@ -46,7 +53,7 @@ const fn tests(
     targets: &'static [&'static str],
     holds: fn(&Test) -> bool,
 ) -> Stage {
-    Stage { name, usual: false, paths, body: Body::Tests { targets, holds } }
+    Stage { name, usual: false, is_of_release: false, paths, body: Body::Tests { targets, holds } }
 }
 
 /// Any other stage of `--all`.
@@ -56,7 +63,7 @@ const fn own(
     missing: fn() -> Option<String>,
     run: fn(&Context) -> Done<Row>,
 ) -> Stage {
-    Stage { name, usual: false, paths, body: Body::Own { missing, run } }
+    Stage { name, usual: false, is_of_release: false, paths, body: Body::Own { missing, run } }
 }
 
 const LANGUAGES: &[&str] = &["languages"];
@@ -138,13 +145,14 @@ pub const STAGES: &[Stage] = &[
     own("Rust on the C library", &["bindings/rust"], || None, |_| rust_crate(&["--", "--skip", NOT_COMPILED])).usual(),
     own("Rust that must not compile", &["bindings/rust"], || None, |_| rust_crate(&["--test", "compile"])),
     own("lints", &["src", "tests", "xtask"], || lacks("clippy"), |_| lints()),
-    own("installed library", &["xtask/install"], install::missing, |_| installed()),
+    own("installed library", &["xtask/install"], install::missing, |_| installed()).of_release(),
     own("interface of earlier releases", &["abi"], abi::missing, |_| counts(abi::check())),
     own("old programs on the new library", &["abi"], old_programs::missing, |_| counts(old_programs::check())),
     own("programs on our malloc", &["bindings/malloc"], malloc::missing, preload),
     own("cargo xtask demo", &["examples/handover"], python::missing, |_| passes(demo::demo())),
     own("cargo xtask examples", &["examples"], python::missing, |_| passes(run::examples())),
-    own("bundle for machines with GPUs", &["xtask/bundle"], bundle::missing, |_| passes(bundle::bundle(true))),
+    own("bundle for machines with GPUs", &["xtask/bundle"], bundle::missing, |_| passes(bundle::bundle(true)))
+        .of_release(),
 ];
 
 /// The programs with the tests of the library itself.
