@@ -577,6 +577,12 @@ static void refused(void) /* CA-33, XC-7 */
     make_line(&t, 8);
     t.array[0].offset = INT64_MAX / 8;
     refuse(&t, TN_ERR_RANGE);
+    make_line(&t, 8);
+    t.buffers[0][1] = (const void *)(uintptr_t)0xdead000000000000; /* of no process */
+    refuse(&t, TN_ERR_RANGE);
+    make_line(&t, 8);
+    t.buffers[0][1] = (const void *)(uintptr_t)64;
+    refuse(&t, TN_ERR_RANGE);
     make(&t, 3, (const char *const[]){"+w:2147483647", "+w:2147483647", "l"}, (const int64_t[]){8, INT64_MAX, INT64_MAX});
     refuse(&t, TN_ERR_OVERFLOW);
     make_table(&t);

@@ -410,6 +410,13 @@ static void ca_12_what_is_refused(void)
     REFUSED(ndim, 65, TN_ERR_OVERFLOW);
     REFUSED(shape, bad, TN_ERR_SHAPE);
     REFUSED(shape, huge, TN_ERR_OVERFLOW);
+    /* beyond the allocation, in both directions */
+    const int64_t far[] = {(int64_t)1 << 31, 4}, back[] = {-((int64_t)1 << 31), 4};
+    REFUSED(strides, far, TN_ERR_RANGE);
+    CHECK(says("allocation"));
+    REFUSED(strides, back, TN_ERR_DEVICE);
+    const int64_t more[] = {3, 1 << 20};
+    REFUSED(shape, more, TN_ERR_RANGE);
 #undef REFUSED
     is = good;
     CHECK(try_import(&is, TN_EXPORT_WRITABLE) == TN_ERR_INVALID);

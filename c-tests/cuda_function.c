@@ -126,7 +126,7 @@ static void table_of_inputs(tn_stream *stream) /* FN-11, FN-12 */
                 CHECK(crossed(how, moved ? COPY(TN_WHY_DEVICE) : ALIAS));
             else
                 CHECK(how.how == 77);
-            CHECK(copies_of("tn_function_call", TN_WHY_DEVICE) == copies + (moved ? 1u : 0u));
+            CHECK(copies_of("tn_function_call", TN_WHY_DEVICE) == copies + (moved && status == TN_OK ? 1u : 0u));
             CHECK(state_of(x) == (status == TN_OK && (flags & TN_TAKE) ? TN_ERR_DESTRUCTED : TN_OK));
             if (state_of(x) == TN_OK) {
                 int changed = !refused && e.may_write && !moved;

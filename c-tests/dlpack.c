@@ -470,6 +470,12 @@ static void invalid_tensors(void) /* DL-21, XC-6, XC-7 */
     t.dl.data = NULL;
     CHECK(try_import(&t, TN_BORROW) == TN_ERR_NULL);
     t = from_others();
+    t.dl.data = (void *)(uintptr_t)0xdead000000000000; /* of no process */
+    CHECK(try_import(&t, 0) == TN_ERR_RANGE && try_import(&t, TN_BORROW) == TN_ERR_RANGE);
+    t = from_others();
+    t.dl.data = (void *)(uintptr_t)8;
+    CHECK(try_import(&t, 0) == TN_ERR_RANGE && says("0x8"));
+    t = from_others();
     t.dl.data = NULL;
     foreign_shape[0] = 0; /* no elements: data may be NULL */
     a = NULL;

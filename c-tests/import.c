@@ -252,6 +252,13 @@ static void wrong_memory(void) /* AR-20, XI-17, XC-6, XC-7 */
     CHECK(try_import((void *)(uintptr_t)64, &long_layout, TN_BORROW) == TN_ERR_RANGE);
     long_layout.strides = (int64_t[]){8};
     CHECK(try_import((void *)(UINTPTR_MAX - 63), &long_layout, TN_BORROW) == TN_ERR_RANGE);
+    /* the first page, and more than any processor's address space */
+    CHECK(try_import((void *)(uintptr_t)64, &layout, 0) == TN_ERR_RANGE && says("0x40"));
+#ifdef __x86_64__
+    CHECK(try_import((void *)((uintptr_t)1 << 56), &layout, 0) == TN_ERR_RANGE);
+    CHECK(try_import((void *)(((uintptr_t)1 << 56) - 8), &layout, 0) == TN_ERR_RANGE && says("0xfffffffffffff8"));
+#endif
+    CHECK(try_import((void *)(UINTPTR_MAX / 2 + 9), &layout, 0) == TN_ERR_RANGE);
     long_layout.strides = (int64_t[]){INT64_MAX - 7};
     CHECK(try_import(memory, &long_layout, TN_BORROW) != TN_OK);
 

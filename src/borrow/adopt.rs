@@ -82,7 +82,7 @@ pub fn adopt(locked: &Locked, claim: &'static Claim, wanted: Wanted, points: &mu
     // The claim of a variable that lends its value to a callback rests, and is not found.
     let is_let_go = state.managed > 0 && wanted.from != Id::NONE && owner.is_none_or(|owner| owner == wanted.from);
     let of_another = state.managed > 0 && !is_value && !is_let_go;
-    let is_wasteful = !is_value && state.bytes > layout.bytes().saturating_mul(2);
+    let is_wasteful = state.bytes > layout.bytes().saturating_mul(2);
     let reasons = [
         (TN_WHY_DEVICE, state.device != wanted.device),
         (TN_WHY_READONLY, facts.readonly && !is_stretched),

@@ -235,12 +235,12 @@ pub struct DeviceImport<'a> {
 /// Makes an array of foreign bytes that devices access. On failure no release runs and nothing has changed.
 ///
 /// # Safety
-/// - The elements of the layout may be read by devices during the call, and lie in one allocation.
+/// - The elements of the layout may be read by devices during the call, as far as the driver has memory there.
 /// - A stream or event of the producer exists during the call.
 /// - If the import aliases them: they may be read until the release has run.
 pub unsafe fn import(import: DeviceImport<'_>) -> Result<Imported> {
     let DeviceImport { function, layout, data, stated, flags, producer, release } = import;
-    let Some((start, _)) = layout.extent() else {
+    let Some((start, end)) = layout.extent() else {
         let device = gpu::home()?.device();
         let import = Import { function, device, layout, flags, release, after: None };
         // SAFETY: there is no element.
@@ -248,6 +248,9 @@ pub unsafe fn import(import: DeviceImport<'_>) -> Result<Imported> {
     };
     let memory = pointer::locate(data.wrapping_add_signed(start))?;
     check_stated(stated, memory.device)?;
+    if memory.device.r#type != TN_CUDA_HOST {
+        pointer::check_range(memory.address, memory.address.saturating_add(end.wrapping_sub(start) as u64))?;
+    }
     layout.rebase(memory.address.wrapping_sub(start as u64))?;
     let after = match producer {
         Producer::None => None,

@@ -21,6 +21,7 @@ use crate::pool::{self, Pool};
 use crate::sites::Site;
 use crate::slots::Id;
 use crate::stream::{Point, StreamArg};
+use crate::sys::os;
 use crate::thread::{self, Thread};
 use crate::transfer;
 use crate::types::*;
@@ -85,6 +86,9 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
     let Import { function, device, layout, flags, release, after } = import;
     let wants_alias = flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0;
     let range = layout.extent().unwrap_or((0, 0));
+    if range.1 > 0 && device == HOST && (range.0 < os::LOWEST_ADDRESS || range.1 > os::ADDRESS_LIMIT) {
+        return Err(impossible(range));
+    }
     if range.1 > 0 && device == HOST && page_lock::is_device(range.0 as usize) {
         return Err(fail(
             TN_ERR_DEVICE,
@@ -105,6 +109,16 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
         // SAFETY: the caller's obligation.
         Err(lease) => unsafe { import_slow(thread, function, device, layout, flags, range, (lease, None)) },
     }
+}
+
+#[cold]
+fn impossible((start, end): (i64, i64)) -> Status {
+    fail(
+        TN_ERR_RANGE,
+        format_args!(
+            "no process has memory at {start:#x} to {end:#x}, where the elements would be; correct the address, the shape or the strides"
+        ),
+    )
 }
 
 /// The fast path of an aliasing import: it makes a new store if no store has any of the bytes. In all other cases it returns the lease.

@@ -5,10 +5,11 @@
 
 use super::context::Inside;
 use super::home::home;
+use super::ipc;
 use super::table;
 use crate::cuda_driver::SUCCESS;
 pub(super) use crate::cuda_driver::sys::CUpointer_attribute as Attribute;
-use crate::error::{Result, Status, fail};
+use crate::error::{Result, Status, fail, quietly};
 use crate::types::*;
 use core::ptr::from_mut;
 
@@ -43,6 +44,34 @@ pub fn locate(address: u64) -> Result<DeviceMemory> {
         }
         _ => Err(not_of_a_device(address)),
     }
+}
+
+/// TN_ERR_RANGE: the bytes from `start` to `end`, of which the first is memory of a GPU, leave the allocations that lie there. A use of the
+/// bytes behind them would end the context, and with it all that the process has on the GPU.
+pub fn check_range(start: u64, end: u64) -> Result<()> {
+    let inside = home()?.enter()?;
+    let mut at = start;
+    // Memory that is mapped in pieces is several allocations, one behind the other.
+    while at < end {
+        let next = quietly(|| ipc::allocation_of(&inside, at as usize)).map(|(base, bytes)| base as u64 + bytes as u64);
+        at = match next {
+            Ok(next) if next > at => next,
+            // The driver tells the range of no address of this kind.
+            _ if at == start => return Ok(()),
+            _ => return Err(leaves(start, end, at)),
+        };
+    }
+    Ok(())
+}
+
+#[cold]
+fn leaves(start: u64, end: u64, at: u64) -> Status {
+    fail(
+        TN_ERR_RANGE,
+        format_args!(
+            "the elements are in bytes {start:#x} to {end:#x}, but the allocation there ends at {at:#x}; correct the shape or the strides"
+        ),
+    )
 }
 
 /// CU_MEMORYTYPE_HOST: page-locked.

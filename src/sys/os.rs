@@ -401,6 +401,11 @@ pub unsafe fn overwrites(address: usize) -> bool {
     })
 }
 
+/// No process has memory below this address: the system keeps the first page free, for null pointers.
+pub const LOWEST_ADDRESS: i64 = 4096;
+/// Nor above this one: half of the largest address space of a processor. AArch64 may have a tag in the highest byte.
+pub const ADDRESS_LIMIT: i64 = if cfg!(target_arch = "x86_64") { 1 << 56 } else { i64::MAX };
+
 /// The size of a page.
 pub fn page_bytes() -> usize {
     static PAGE: AtomicUsize = AtomicUsize::new(0);

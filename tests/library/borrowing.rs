@@ -31,6 +31,12 @@ fn creating_and_setting() {
 }
 
 #[test]
+fn a_variable_is_set_to_its_own_value() {
+    let _turn = turn();
+    assert!(check_storing_own(&Place::host()) >= 100);
+}
+
+#[test]
 fn reading() {
     let _turn = turn();
     let host = Place::host();

@@ -249,7 +249,7 @@ impl Model {
             if may && self.holds_through(array).any(|hold| hold.kind.is_reader() && hold.region.overlaps(region)) {
                 return Err(TN_ERR_FAILED);
             }
-            let entry = if may { self.entry_of_left(call, array, own, k) } else { Ok(Entry::Copy(TN_WHY_SHARED)) };
+            let entry = if may { self.entry_of_left(call, array, own) } else { Ok(Entry::Copy(TN_WHY_SHARED)) };
             match entry {
                 Err(_) => return Err(TN_ERR_FAILED),
                 Ok(Entry::Copy(why)) => why,
@@ -269,9 +269,9 @@ impl Model {
         Ok(New::Copy(copy))
     }
 
-    /// The table of setting, for an array that the body left in the place of update `k`. `own`: the update whose variable has the store; if it
-    /// is another one, its variable lets the store go.
-    fn entry_of_left(&mut self, call: &Running, array: usize, own: Option<usize>, k: usize) -> Result<Entry, Status> {
+    /// The table of setting, for an array that the body left in the place of an update. `own`: the update whose variable has the store; if
+    /// that is another one, its variable lets the store go.
+    fn entry_of_left(&mut self, call: &Running, array: usize, own: Option<usize>) -> Result<Entry, Status> {
         let store = self.arrays[array].store;
         if own.is_some() || call.inputs.iter().any(|input| input.store == store) {
             self.make_writable(array);
@@ -279,12 +279,7 @@ impl Model {
         let forbidden = std::mem::take(&mut self.forbidden);
         let entry = self.entry(array, TN_BORROW, own.map(|own| call.updates[own].variable));
         self.forbidden = forbidden;
-        // FN-31: the bytes of another variable are exchanged if the view covers at least half of them.
-        let wasteful = self.stores[store].bytes() > 2 * self.arrays[array].region.layout.bytes();
-        match entry? {
-            Entry::Alias if wasteful && own.is_some_and(|own| own != k) => Ok(Entry::Copy(TN_WHY_WASTE)),
-            entry => Ok(entry),
-        }
+        entry
     }
 
     fn decide_output(&mut self, call: &mut Running, place: usize, decided: &mut Decided) -> Result<(), Status> {

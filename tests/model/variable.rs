@@ -132,7 +132,7 @@ impl Model {
             (stretched, TN_WHY_LAYOUT, TN_ERR_WOULD_COPY),
             (exported(Class::Shared), TN_WHY_EXPORTED, TN_ERR_EXPORTED),
             (self.is_read(array), TN_WHY_BORROWED, TN_ERR_BORROWED),
-            (wasteful && !own && !has(TN_REQUIRE_BORROW), TN_WHY_WASTE, TN_ERR_WOULD_COPY),
+            (wasteful && !has(TN_REQUIRE_BORROW), TN_WHY_WASTE, TN_ERR_WOULD_COPY),
         ];
         let first = lines.iter().find(|(matches, ..)| *matches);
         if has(TN_REQUIRE_BORROW) {

@@ -642,6 +642,36 @@ fn stored(place: &Place, situation: Situation, flags: u32, by_set: bool) -> Stri
     cell(&outcome.map(|(_, how)| how))
 }
 
+/// Checks that the set of a variable to its own value is no exception: the outcome is that of a new variable. Returns the number of checks.
+pub fn check_storing_own(place: &Place) -> usize {
+    let uses = USES.iter().filter(|(name, _)| *name != "the value of another variable").map(|(_, used)| Some(*used));
+    let uses: Vec<Option<Use>> = std::iter::once(None).chain(uses).collect();
+    let mut checks = 0;
+    for (name, make) in VALUES {
+        for (used, flags) in uses.iter().flat_map(|used| STORING.map(|flags| (*used, flags))) {
+            let Some(new) = situation(place, make, used) else { continue };
+            let expected = stored(place, new, flags, false);
+            let value = make(place).expect("it was made before");
+            let Ok((variable, _)) = store(value, TN_REQUIRE_BORROW, null()) else {
+                release(value).unwrap();
+                continue;
+            };
+            // A value cannot be written, so some uses of it are impossible.
+            let end = used.map(|used| used(place, value));
+            if !matches!(end, Some(Err(_))) {
+                assert_eq!(cell(&set(variable, value, flags)), expected, "{name}, own value, flags {flags:#x}");
+                checks += 1;
+            }
+            if let Some(Ok(end)) = end {
+                end();
+            }
+            shared_release(variable).unwrap();
+            release(value).unwrap();
+        }
+    }
+    checks
+}
+
 /// The flags of the columns for arguments. Without flags and with TN_BORROW, an argument reaches the body in one way.
 pub const ARGUMENTS: [u32; 5] = [0, TN_STRICT, TN_MAY_OVERWRITE, TN_MAY_OVERWRITE | TN_REQUIRE_BORROW, TN_TAKE];
 
