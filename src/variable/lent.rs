@@ -10,7 +10,6 @@ use crate::error::Result;
 use crate::ledger::{self, Claim, Locked, SpareClaim};
 use crate::slots::Id;
 use crate::thread;
-use crate::types::*;
 
 /// An array that is lent.
 pub struct Lent {
@@ -59,9 +58,7 @@ pub fn lend_alone(array: Id) -> Result<core::result::Result<Lent, u32>> {
 fn lend_if(array: Id, mut may: impl FnMut(u32) -> bool) -> Result<Option<Lent>> {
     let mut spare = SpareClaim::take(thread::current())?;
     let (mut locked, resting) = array::lock_with_layout(array, spare.layout())?;
-    // In the child of a fork, a value that the parent was writing rests for ever.
-    let rests = locked.get(resting).given > 0;
-    if !may(if rests { TN_WHY_POISONED } else { borrow::reasons_against_writing(&locked, resting) }) {
+    if !may(borrow::reasons_against_writing(&locked, resting)) {
         return Ok(None);
     }
     let handle = locked.copy_claim(resting, spare);

@@ -305,8 +305,6 @@ impl VariableRef {
             is_abandoned.then(|| (contents.update.take(), contents.value.array))
         });
         let Some((update, array)) = abandoned else { return };
-        // A set that was interrupted leaves the value resting for ever.
-        let rests = |array| array::snapshot(array).is_err_and(|status| status.code() == TN_ERR_GIVEN);
         if rests(array) {
             self.poison();
         }
@@ -352,6 +350,11 @@ impl VariableRef {
             contents.value.checksum = None;
         });
     }
+}
+
+/// Whether the array of a value rests. A set that a fork interrupted leaves it so for ever in the child.
+pub(super) fn rests(array: Id) -> bool {
+    array::snapshot(array).is_err_and(|status| status.code() == TN_ERR_GIVEN)
 }
 
 impl Drop for VariableRef {

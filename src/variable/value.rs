@@ -5,7 +5,7 @@
 
 use super::lent;
 use super::resting::Resting;
-use super::slot::{Value, VariableRef};
+use super::slot::{self, Value, VariableRef};
 use crate::array::{self, Axes, Cut, Owned};
 use crate::blit;
 use crate::borrow::{self, Adopted, BorrowContext, Entry, Use, Wanted};
@@ -221,6 +221,9 @@ fn overwrite(
     present: Value,
     why: u32,
 ) -> Result<core::result::Result<Option<Id>, u32>> {
+    if present.is_poisoned && slot::rests(present.array) {
+        return Ok(Err(TN_WHY_POISONED));
+    }
     let ((from, form), (to, present_form)) = (layout_and_form(source)?, layout_and_form(present.array)?);
     if !to.is_c() || from.bytes() != to.bytes() {
         return Ok(Err(TN_WHY_LAYOUT));
