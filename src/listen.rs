@@ -13,7 +13,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `json` | the report, as [`report::write`] writes it |
-//! | `html` | the page, as [`report::write_page`] writes it |
+//! | `page` | the same with the bounded lists of a page, as JSON too |
 //! | another one | a line that begins with `error: ` |
 //!
 //! The child of a fork has no listener: the child closes the sockets, so its parent's name ends with the parent. It can set the option
@@ -153,10 +153,10 @@ fn answer(connection: &Socket) {
     let mut answer = Answer::new(connection);
     match request {
         b"json" => report::write(&mut answer, report::Extent::WHOLE),
-        b"html" => report::write_page(&mut answer),
+        b"page" => report::write(&mut answer, report::Extent::PAGE),
         _ => {
             let _ = answer
-                .write_str("error: the request is unknown to this version of the library; it answers json and html\n");
+                .write_str("error: the request is unknown to this version of the library; it answers json and page\n");
         }
     }
     answer.flush();

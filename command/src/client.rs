@@ -37,10 +37,10 @@ pub fn quiet_report(process: u32) -> Result<Vec<u8>, Failure> {
     answer_to(process, "json", &mut |_| ())
 }
 
-/// The report of a running process, as a page for a browser. Shows progress if that takes long.
-pub fn page(process: u32) -> Result<Vec<u8>, Failure> {
+/// As [`report`], with the bounded lists of a page.
+pub fn page_report(process: u32) -> Result<Vec<u8>, Failure> {
     let mut progress = Progress::new();
-    answer_to(process, "html", &mut |what| progress.tick(|| what.to_owned()))
+    answer_to(process, "page", &mut |what| progress.tick(|| what.to_owned()))
 }
 
 fn answer_to(process: u32, request: &str, tell: &mut dyn FnMut(&str)) -> Result<Vec<u8>, Failure> {

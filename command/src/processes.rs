@@ -78,7 +78,7 @@ pub fn scan(ids: &[u32], mut seen: impl FnMut(usize)) -> Found {
 /// A process with its segments and their sizes; None: it does not use Tenure, or cannot be looked at.
 fn look_at(id: u32) -> Option<(Process, BTreeMap<u64, u64>)> {
     let folder = PathBuf::from(format!("/proc/{id}"));
-    let maps = Maps::of(&fs::read_to_string(folder.join("maps")).ok()?);
+    let maps = Maps::of(&text_of(&folder.join("maps"))?);
     let mut segments = maps.segments;
     let mut sockets = BTreeSet::new();
     for entry in fs::read_dir(folder.join("fd")).into_iter().flatten().flatten() {
@@ -92,7 +92,7 @@ fn look_at(id: u32) -> Option<(Process, BTreeMap<u64, u64>)> {
             sockets.insert(inode.to_owned());
         }
     }
-    let listens = listener(&folder, id).is_some_and(|inode| sockets.contains(&inode));
+    let listens = is_listener(&folder, id, &sockets);
     if maps.libraries.is_empty() && segments.is_empty() && !listens {
         return None;
     }
@@ -154,23 +154,28 @@ impl Maps {
     }
 }
 
-/// The socket that listens under the process's name, as its network namespace shows it.
-fn listener(folder: &Path, id: u32) -> Option<String> {
+/// Whether one of the sockets, by their numbers, listens under the process's name, as its network namespace shows it. Names of other sockets
+/// may have any bytes, also line breaks, so each line is compared.
+fn is_listener(folder: &Path, id: u32, own: &BTreeSet<String>) -> bool {
     let name = format!("@tenure/{id}");
-    let sockets = fs::read_to_string(folder.join("net/unix")).ok()?;
-    sockets.lines().find_map(|line| {
+    let sockets = text_of(&folder.join("net/unix")).unwrap_or_default();
+    sockets.lines().any(|line| {
         // Num RefCount Protocol Flags Type St Inode Path
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        (fields.get(7) == Some(&name.as_str())).then(|| fields[6].to_owned())
+        fields.get(7) == Some(&name.as_str()) && own.contains(fields[6])
     })
+}
+
+/// The text of a file of /proc, whose paths and names are bytes of any kind. None: it cannot be read.
+fn text_of(file: &Path) -> Option<String> {
+    Some(String::from_utf8_lossy(&fs::read(file).ok()?).into_owned())
 }
 
 /// The command line, or the program's name.
 fn command(folder: &Path) -> String {
-    let line = fs::read(folder.join("cmdline")).unwrap_or_default();
-    let text = String::from_utf8_lossy(&line).replace('\0', " ");
+    let text = text_of(&folder.join("cmdline")).unwrap_or_default().replace('\0', " ");
     match text.trim() {
-        "" => fs::read_to_string(folder.join("comm")).unwrap_or_default().trim().to_owned(),
+        "" => text_of(&folder.join("comm")).unwrap_or_default().trim().to_owned(),
         text => text.to_owned(),
     }
 }

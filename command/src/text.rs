@@ -1,6 +1,7 @@
 //! Numbers of bytes, plural forms, and text that is safe for a terminal.
 
 use std::borrow::Cow;
+use tenure::report::is_obeyed;
 
 /// A readable number of bytes: "1.5 GiB".
 pub fn size(number: u64) -> String {
@@ -41,12 +42,24 @@ pub fn count(number: u64, what: &str) -> String {
     }
 }
 
-/// The text with control characters replaced: names come from other processes, and a terminal obeys such characters.
+/// The text with characters replaced that a terminal obeys: names come from other processes.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    match text.contains(char::is_control) {
+    match text.contains(is_obeyed) {
         false => Cow::Borrowed(text),
-        true => text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>().into(),
+        true => text.chars().map(|c| if is_obeyed(c) { '\u{fffd}' } else { c }).collect::<String>().into(),
     }
+}
+
+/// JSON with such characters as escapes. They are in strings only, but for the white space between values.
+pub fn printable_json(json: &str) -> String {
+    json.chars().fold(String::with_capacity(json.len()), |mut all, c| {
+        match c {
+            '\n' | '\r' | '\t' => all.push(c),
+            c if is_obeyed(c) => all.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => all.push(c),
+        }
+        all
+    })
 }
 
 /// As [`printable`], line by line.
@@ -86,5 +99,10 @@ mod tests {
     #[test]
     fn a_terminal_gets_no_commands() {
         assert_eq!(printable("a\u{1b}[2Jb\u{9b}c\u{7f}\n"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}\u{fffd}");
+        assert_eq!(printable("\u{202e}gnp.exe\u{2069}"), "\u{fffd}gnp.exe\u{fffd}");
+        assert_eq!(
+            printable_json("{\n\t\"a\": \"\u{9b}31m\u{7f}ä\u{202e}\"}\r\n"),
+            "{\n\t\"a\": \"\\u009b31m\\u007fä\\u202e\"}\r\n"
+        );
     }
 }

@@ -7,6 +7,7 @@ use capi::*;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -256,7 +257,10 @@ fn co_20_report_of_a_process_and_of_a_file() {
     assert_eq!((code, nothing.as_str(), errors.as_str()), (0, "", ""));
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.starts_with("<!doctype html>") && page.contains("\"weights\""), "{}", &page[..100]);
-    assert_eq!(run(&["report", saved.to_str().unwrap(), "--html", "never.html"]).0, 1);
+    let page = file("of-the-file.html");
+    let (code, nothing, errors) = run(&["report", saved.to_str().unwrap(), "--html", page.to_str().unwrap()]);
+    assert_eq!((code, nothing.as_str(), errors.as_str()), (0, "", ""));
+    assert!(std::fs::read_to_string(page).unwrap().contains("\"weights\""));
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(lines(&again), lines(&text));
     assert_eq!(run(&["report", saved.to_str().unwrap(), "--json"]).1.trim_end(), json.trim_end());
@@ -281,6 +285,48 @@ fn co_21_an_impostor_is_not_believed() {
     assert_eq!((code, text.as_str()), (1, ""));
     assert!(errors.contains(&format!("process {} listens under the name", std::process::id())), "{errors}");
     assert_eq!(served.join().unwrap(), b"", "nothing was sent to it");
+}
+
+/// CO-28: what a process sends is read as a report, or refused; nothing of it becomes a part of the page's program.
+#[test]
+fn co_28_an_answer_is_not_trusted() {
+    const TEST: &str = "co_28_an_answer_is_not_trusted";
+    let script = "</script><script>alert('of another')</script>\u{202e}";
+    let report = format!(
+        "{{\"schema\":1,\"version\":[0,1,0],\"process\":1,\"time_ns\":1,\"libraries\":[],\"pools\":[{{\"id\":1,\"name\":\"{script}\",\
+         \"device\":\"cpu\",\"released\":false,\"stats\":{{\"in_use_bytes\":1,\"reserved_bytes\":1,\"peak_in_use_bytes\":1,\"limit_bytes\":0,\
+         \"allocation_count\":1,\"oom_count\":0}},\"clients\":[]}}],\"stores\":[],\"blocks\":[],\"open\":[],\"copies\":[]}}"
+    );
+    let texts =
+        [script.as_bytes(), b"\x1b]0;title\x07 not json", b"{\"schema\":1}", b"\xff\xfe", b"", report.as_bytes()];
+    let answers = texts.map(<[u8]>::to_vec);
+    if is_server() {
+        let name = SocketAddr::from_abstract_name(format!("tenure/{}", std::process::id())).unwrap();
+        let listener = UnixListener::bind_addr(&name).unwrap();
+        std::thread::spawn(move || {
+            for answer in answers.iter().flat_map(|answer| [answer; 3]) {
+                let (mut client, _) = listener.accept().unwrap();
+                let _ = client.read(&mut [0; 64]);
+                let _ = client.write_all(answer);
+            }
+        });
+        serve();
+    }
+    let server = Server::start(TEST, false);
+    let page = file("of-a-liar.html");
+    for (k, answer) in answers.iter().enumerate() {
+        for more in [&["--html", page.to_str().unwrap()][..], &["--json"], &[]] {
+            let (code, text, errors) = run(&[&["report", &server.id()], more].concat());
+            let is_report = answer == report.as_bytes();
+            assert_eq!(code, i32::from(!is_report), "answer {k}, {more:?}: {text}{errors}");
+            let plain = |text: &str| !text.contains(|c: char| c != '\n' && (c.is_control() || c == '\u{202e}'));
+            assert!(plain(&text) && plain(&errors), "{text:?} {errors:?}");
+            assert!(is_report || text.is_empty() && errors.lines().count() == 1, "{text:?} {errors:?}");
+        }
+        let saved = std::fs::read_to_string(&page).unwrap_or_default();
+        assert!(!saved.contains("<script>alert"), "answer {k}");
+        assert_eq!(saved.contains("\\u003c/script\\u003e\\u003cscript\\u003ealert"), answer == report.as_bytes());
+    }
 }
 
 /// CO-22: a failure is one line on standard error that says what to do, with status 1; wrong arguments have status 2.
@@ -325,12 +371,16 @@ fn co_22_failures_are_one_line() {
 #[test]
 fn co_23_control_characters_are_not_printed() {
     if is_server() {
-        set_name(zeros(0, &[10]).unwrap(), "bell\u{7}\u{1b}[2J\u{9b}31m");
+        set_name(zeros(0, &[10]).unwrap(), "bell\u{7}\u{1b}[2J\u{9b}31m\u{7f}\u{202e}gnp\u{2069}");
         serve();
     }
     let server = Server::start("co_23_control_characters_are_not_printed", true);
     let (_, text, _) = run(&["report", &server.id()]);
-    assert!(text.contains("bell") && !text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    let (_, json, _) = run(&["report", &server.id(), "--json"]);
+    let obeyed = |c: char| c != '\n' && (c.is_control() || matches!(c, '\u{202e}' | '\u{2069}'));
+    for text in [text, json] {
+        assert!(text.contains("bell") && !text.contains(obeyed), "{text:?}");
+    }
 }
 
 /// CO-24: the processes that use Tenure with their shared segments, each once with all who have it.
@@ -356,6 +406,11 @@ fn co_24_ps_lists_processes_and_segments() {
         serve();
     }
     let server = Server::start("co_24_ps_lists_processes_and_segments", true);
+    // Names that are no UTF-8, or look like a line of /proc/net/unix, hide no listener.
+    let name = |name: &[u8]| UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap();
+    let forged = format!("x\n0: 2 0 10000 1 1 1 @tenure/{}", server.id());
+    let _others =
+        [name(format!("tenure test {} \u{e9}", server.id()).as_bytes()), name(forged.as_bytes()), name(b"\xff\xfe")];
     let quiet = Server::start("co_22_failures_are_one_line", false);
     let (code, json, errors) = run(&["ps", "--json"]);
     assert_eq!((code, errors.as_str()), (0, ""));
@@ -385,6 +440,15 @@ fn co_24_ps_lists_processes_and_segments() {
     );
 }
 
+/// Maps the beginning of a file, until the process ends.
+fn map_file(path: &std::ffi::OsStr) -> std::fs::File {
+    let file = std::fs::File::open(path).unwrap();
+    // SAFETY: a new mapping of a file that nobody shortens.
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), 0) };
+    assert_ne!(at, libc::MAP_FAILED);
+    file
+}
+
 /// CO-24: a process that has loaded the shared library is found by its file.
 #[test]
 fn co_24_ps_finds_a_process_with_the_library() {
@@ -392,6 +456,7 @@ fn co_24_ps_finds_a_process_with_the_library() {
         let path = std::ffi::CString::new(std::env::var("TENURE_TEST_FILE").unwrap()).unwrap();
         // SAFETY: a library whose initialisation only reads the environment.
         assert!(!unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) }.is_null());
+        let _mapped = map_file(&std::env::var_os("TENURE_TEST_MAPPED").unwrap());
         serve();
     }
     let built = std::env::current_exe().unwrap().with_file_name("libtenure.so");
@@ -400,6 +465,11 @@ fn co_24_ps_finds_a_process_with_the_library() {
     }
     // SAFETY: no other thread reads the environment.
     unsafe { std::env::set_var("TENURE_TEST_FILE", &built) };
+    // A path that is no UTF-8 hides no process.
+    let mapped = file("mapped").with_file_name(std::ffi::OsStr::from_bytes(b"mapped \xff.bin"));
+    std::fs::write(&mapped, [0; 4096]).unwrap();
+    // SAFETY: as above.
+    unsafe { std::env::set_var("TENURE_TEST_MAPPED", &mapped) };
     let server = Server::start("co_24_ps_finds_a_process_with_the_library", false);
     let (_, text, _) = run(&["ps"]);
     let line =

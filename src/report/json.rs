@@ -12,8 +12,15 @@ pub struct Json<'a> {
     follows: bool,
 }
 
-/// A text as it stands between the quotes.
+/// A text as it stands between the quotes. Whoever prints the JSON on a terminal sees all characters of a name.
 struct Escaped<'a>(&'a str);
+
+/// Whether a character is obeyed and not shown: a control character, or one that changes the direction of the text around it.
+/// https://www.unicode.org/reports/tr9/
+pub fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,7 +28,7 @@ impl fmt::Display for Escaped<'_> {
             match c {
                 '"' => f.write_str("\\\"")?,
                 '\\' => f.write_str("\\\\")?,
-                c if u32::from(c) < 0x20 => write!(f, "\\u{:04x}", u32::from(c))?,
+                c if is_obeyed(c) => write!(f, "\\u{:04x}", u32::from(c))?,
                 c => f.write_char(c)?,
             }
         }
@@ -138,13 +145,15 @@ mod tests {
         json.number("m", u64::MAX);
         json.close('}');
         json.item("b\"\\\n\u{1}ä");
+        json.item("\u{7f}\u{9b}\u{202e}\u{2066}");
         json.close(']');
         json.flag("yes", true);
         json.null("none");
         json.bits("id", 0xff00_0000_0000_0001);
         json.text("t", "x");
         json.close('}');
-        let wanted = "{\"empty\":[],\"list\":[\"a\",{\"n\":-3,\"m\":18446744073709551615},\"b\\\"\\\\\\u000a\\u0001ä\"],\
+        let wanted = "{\"empty\":[],\"list\":[\"a\",{\"n\":-3,\"m\":18446744073709551615},\"b\\\"\\\\\\u000a\\u0001ä\",\
+                      \"\\u007f\\u009b\\u202e\\u2066\"],\
                       \"yes\":true,\"none\":null,\"id\":\"0xff00000000000001\",\"t\":\"x\"}";
         assert_eq!(text, wanted);
     }

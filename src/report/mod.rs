@@ -35,9 +35,10 @@ mod stores;
 mod timeline;
 
 pub use extent::Extent;
+pub use json::is_obeyed;
 pub use log::{save as save_events, start as start_events, start_at as start_events_at};
 pub use open_handles::leaks;
-pub use page::{save as save_page, write as write_page};
+pub use page::{save as save_page, write as write_page, write_around};
 pub use snapshot::write;
 
 use crate::error::{Result, fail};

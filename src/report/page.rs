@@ -19,10 +19,21 @@ const PLACE: &str = "@tenure-snapshot@";
 
 /// Writes the page.
 pub fn write(sink: &mut dyn Write) {
+    write_page(sink, |script| snapshot::write(script, Extent::PAGE));
+}
+
+/// Writes the page of a report that is there already as JSON, such as that of another process.
+pub fn write_around(sink: &mut dyn Write, report: &str) {
+    write_page(sink, |script| {
+        let _ = script.write_str(report);
+    });
+}
+
+fn write_page(sink: &mut dyn Write, write_report: impl FnOnce(&mut dyn Write)) {
     let (head, tail) = BUNDLE.split_once(PLACE).unwrap_or((BUNDLE, ""));
     // A full sink only counts the rest.
     let _ = sink.write_str(head);
-    snapshot::write(&mut InScript(sink), Extent::PAGE);
+    write_report(&mut InScript(sink));
     let _ = sink.write_str(tail);
 }
 

@@ -126,6 +126,7 @@ fn co_3_it_answers_with_the_report() {
     };
     for _ in 0..20 {
         let answer = ask(std::process::id(), b"json\n").unwrap();
+        assert!(ask(std::process::id(), b"page\n").unwrap().starts_with("{\"schema\":1,"));
         assert_eq!(stable(&answer), stable(&own));
     }
     assert!(ask(std::process::id(), b"no such\n").unwrap().starts_with("error: "));

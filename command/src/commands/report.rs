@@ -32,7 +32,7 @@ fn describe(command: clap::Command) -> clap::Command {
                 .long("html")
                 .value_name("FILE")
                 .conflicts_with("json")
-                .help("Saves the report of a process as a page for a browser, and prints nothing"),
+                .help("Saves the report as a page for a browser, and prints nothing"),
         )
         .arg(
             Arg::new("limit")
@@ -46,16 +46,12 @@ fn describe(command: clap::Command) -> clap::Command {
 
 fn run(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
     let from: &String = arguments.get_one("from").expect("required");
-    if let Some(to) = arguments.get_one::<String>("html") {
-        let process = from
-            .parse::<u32>()
-            .map_err(|_| format!("--html needs a process, not {from}; a saved report has no page"))?;
-        let page = client::page(process)?;
-        std::fs::write(to, page).map_err(|error| format!("cannot write {to}: {error}"))?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    let page = arguments.get_one::<String>("html");
     let (json, from) = match from.parse::<u32>() {
-        Ok(process) => (client::report(process)?, format!("the answer of process {process}")),
+        Ok(process) => {
+            let json = if page.is_some() { client::page_report(process)? } else { client::report(process)? };
+            (json, format!("the answer of process {process}"))
+        }
         Err(_) => {
             let read = std::fs::read(from);
             (
@@ -64,9 +60,17 @@ fn run(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
             )
         }
     };
+    // Nothing leaves this command that is no report: the process may be of another user.
     let report = snapshot::parse(&json, &from)?;
+    let json = String::from_utf8(json).map_err(|error| format!("{from}: {error}"))?;
+    if let Some(to) = page {
+        let mut page = String::new();
+        tenure::report::write_around(&mut page, &json);
+        std::fs::write(to, page).map_err(|error| format!("cannot write {to}: {error}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let output = if arguments.get_flag("json") {
-        String::from_utf8(json).map_err(|error| format!("{from}: {error}"))? + "\n"
+        text::printable_json(&json) + "\n"
     } else {
         let limit = *arguments.get_one::<usize>("limit").expect("has a default");
         text::printable_lines(&lines::lines(&report, limit))

@@ -16,7 +16,8 @@ def text_of_version(number: int) -> str:
 def _loaded() -> str | None:
     """The first ``libtenure.so.0`` of the process that is not the package's own."""
     own = _os.path.join(_os.path.dirname(_os.path.realpath(__file__)), "libtenure.so.0")
-    with open("/proc/self/maps") as maps:
+    # Paths are bytes of any kind.
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
         paths = [line.rstrip("\n").split(maxsplit=5)[-1] for line in maps]
     others = (path for path in paths if "libtenure.so" in _os.path.basename(path) and path != own)
     return next(others, None)
