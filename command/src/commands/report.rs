@@ -78,3 +78,37 @@ fn run(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
     print(&output)?;
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests::{answers, rounds};
+    use proptest::prelude::*;
+    use tenure::report::{is_obeyed, write_around};
+
+    proptest! {
+        #![proptest_config(rounds())]
+
+        /// CO-28: any answer is printed without a character that a terminal obeys and put into the page as data, or refused in one line.
+        #[test]
+        fn any_answer_is_printed_or_refused(answer in answers(), limit in 0_usize..5) {
+            let plain = |text: &str| !text.contains(|c| c != '\n' && is_obeyed(c));
+            let report = match snapshot::parse(&answer, "the answer") {
+                Ok(report) => report,
+                Err(why) => {
+                    prop_assert!(why.starts_with("the answer") && plain(&text::printable(&why)));
+                    return Ok(());
+                }
+            };
+            prop_assert!(plain(&text::printable_lines(&lines::lines(&report, limit))));
+            let json = String::from_utf8(answer).expect("JSON is UTF-8");
+            prop_assert!(plain(&text::printable_json(&json)));
+            let mut page = String::new();
+            write_around(&mut page, &json);
+            prop_assert!(page.ends_with("</html>\n") && page.matches("<script").count() == page.matches("</script").count());
+            let mut plain = String::new();
+            write_around(&mut plain, "null");
+            prop_assert_eq!(page.matches('<').count(), plain.matches('<').count());
+        }
+    }
+}

@@ -209,6 +209,7 @@ fn arrays(order: &[&Store], now: &Snapshot, chosen: usize, area: Rect, buffer: &
 mod tests {
     use super::*;
     use crate::snapshot;
+    use crate::snapshot::tests::answers;
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
@@ -301,6 +302,21 @@ mod tests {
         for chosen in [0, 5, 50, 99, 1000] {
             let lines = drawn(100, 24, None, &now, &View { chosen, ..View::default() });
             position(&lines, &format!("\"n{}\"", chosen.min(99)));
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(crate::snapshot::tests::rounds())]
+
+        /// CO-28: any report is drawn, beside any other one.
+        #[test]
+        fn any_answer_is_drawn(before in answers(), now in answers(), chosen in 0_usize..9) {
+            let parsed = |answer: &[u8]| crate::snapshot::parse(answer, "the answer").ok();
+            if let Some(now) = parsed(&now) {
+                let view = View { chosen, ..View::default() };
+                let lines = drawn(70, 20, parsed(&before).as_ref(), &now, &view);
+                assert!(lines.iter().all(|line| !line.contains(tenure::report::is_obeyed)));
+            }
         }
     }
 
