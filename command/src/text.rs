@@ -33,6 +33,11 @@ fn three_digits(amount: f64) -> String {
     }
 }
 
+/// The sum of numbers that other processes chose.
+pub fn sum<T>(items: impl IntoIterator<Item = T>, value: impl Fn(T) -> u64) -> u64 {
+    items.into_iter().map(value).fold(0, u64::saturating_add)
+}
+
 /// "1 block", "2 blocks".
 pub fn count(number: u64, what: &str) -> String {
     match what.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u'])) {
@@ -50,11 +55,12 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// JSON with such characters as escapes. They are in strings only, but for the white space between values.
+/// JSON with such characters as escapes. Those between values are white space, and become blanks or line breaks.
 pub fn printable_json(json: &str) -> String {
     json.chars().fold(String::with_capacity(json.len()), |mut all, c| {
         match c {
-            '\n' | '\r' | '\t' => all.push(c),
+            '\n' => all.push(c),
+            '\r' | '\t' => all.push(' '),
             c if is_obeyed(c) => all.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => all.push(c),
         }
@@ -102,7 +108,7 @@ mod tests {
         assert_eq!(printable("\u{202e}gnp.exe\u{2069}"), "\u{fffd}gnp.exe\u{fffd}");
         assert_eq!(
             printable_json("{\n\t\"a\": \"\u{9b}31m\u{7f}ä\u{202e}\"}\r\n"),
-            "{\n\t\"a\": \"\\u009b31m\\u007fä\\u202e\"}\r\n"
+            "{\n \"a\": \"\\u009b31m\\u007fä\\u202e\"} \n"
         );
     }
 }

@@ -4,7 +4,7 @@ use super::Command;
 use crate::processes::{self, Found};
 use crate::progress::Progress;
 use crate::table::{printed, table};
-use crate::text::{count, printable, size};
+use crate::text::{count, printable, size, sum};
 use crate::{Failure, print};
 use clap::{Arg, ArgAction, ArgMatches};
 use std::process::ExitCode;
@@ -51,7 +51,7 @@ fn tables(found: &Found) -> String {
     let mut processes = table(&["PID", "LISTENS", "SHARED", "LIBRARY", "COMMAND"], &[0, 2]);
     for process in &found.processes {
         let own = found.segments.iter().filter(|segment| process.segments.contains(&segment.segment));
-        let shared: u64 = own.map(|segment| segment.bytes).sum();
+        let shared = sum(own, |segment| segment.bytes);
         let library = match process.libraries.as_slice() {
             [] => "none mapped".to_owned(),
             [one] => one.clone(),
@@ -74,7 +74,7 @@ fn tables(found: &Found) -> String {
         let holders: Vec<String> = segment.processes.iter().map(u32::to_string).collect();
         segments.add_row([segment.segment.to_string(), size(segment.bytes), holders.join(", ")]);
     }
-    let total: u64 = found.segments.iter().map(|segment| segment.bytes).sum();
+    let total = sum(&found.segments, |segment| segment.bytes);
     let title = format!("{} in {}:", size(total), count(found.segments.len() as u64, "shared segment"));
     format!("{}\n{title}\n{}", printed(&processes), printed(&segments))
 }

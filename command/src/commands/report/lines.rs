@@ -1,7 +1,7 @@
 //! The text of a report, line for line that of Python's `tenure.report()`. `tests/report.rs` compares the two.
 
 use crate::snapshot::{Blocks, Copies, Holder, Library, Pool, SharedIn, SharedOut, Snapshot, Store};
-use crate::text::{count, size};
+use crate::text::{count, size, sum};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -46,10 +46,6 @@ pub fn lines(report: &Snapshot, limit: usize) -> Vec<String> {
         out.extend([String::new(), format!("also open: {}", holders(&open))]);
     }
     out
-}
-
-fn sum<T>(items: &[T], value: impl Fn(&T) -> u64) -> u64 {
-    items.iter().map(value).fold(0, u64::saturating_add)
 }
 
 /// The items, the largest first.

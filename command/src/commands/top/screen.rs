@@ -3,7 +3,7 @@
 use super::view::{Sort, View};
 use crate::commands::report::holders;
 use crate::snapshot::{Pool, Snapshot, Store};
-use crate::text::{count, printable, size};
+use crate::text::{count, printable, size, sum};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Modifier, Style};
@@ -22,7 +22,7 @@ const KEYS: &str = "q quit   up/down choose   s sort   p pause";
 pub fn draw(area: Rect, buffer: &mut Buffer, before: Option<&Snapshot>, now: &Snapshot, view: &View) {
     let pools = pool_rows(before, now);
     // The arrays get what the pools leave, and at least half.
-    let pool_lines = (pools.len() as u16 + 1).min(area.height / 2);
+    let pool_lines = u16::try_from(pools.len() + 1).map_or(area.height / 2, |lines| lines.min(area.height / 2));
     let detail_lines = DETAIL_LINES.min(area.height / 4);
     let [head, upper, title, list, detail, keys] = Layout::vertical([
         Constraint::Length(1),
@@ -46,7 +46,7 @@ pub fn draw(area: Rect, buffer: &mut Buffer, before: Option<&Snapshot>, now: &Sn
     ];
     let names = ["POOL, CLIENT", "DEVICE", "IN USE", "CHANGE", "PEAK", "RESERVED", "LIMIT", "ALLOCS/S"];
     Widget::render(Table::new(pools, columns).header(header(&names, 2)), upper, buffer);
-    let total: u64 = now.stores.iter().map(|store| store.bytes).sum();
+    let total = sum(&now.stores, |store| store.bytes);
     let stores = count(now.stores.len() as u64, "store");
     Line::styled(format!("arrays: {} in {stores}, by {}", size(total), view.sort.name()), BOLD).render(title, buffer);
     let order = sorted(before, now, view.sort);
@@ -86,7 +86,7 @@ fn seconds(before: &Snapshot, now: &Snapshot) -> f64 {
 }
 
 fn head_line(before: Option<&Snapshot>, now: &Snapshot, view: &View) -> String {
-    let in_use = |report: &Snapshot| report.pools.iter().map(|pool| pool.stats.in_use_bytes).sum::<u64>();
+    let in_use = |report: &Snapshot| sum(&report.pools, |pool| pool.stats.in_use_bytes);
     let version: Vec<String> = now.version.iter().map(u64::to_string).collect();
     let grown = change(before.map(in_use), in_use(now));
     let grown = if grown.is_empty() { grown } else { format!(" ({grown})") };
