@@ -627,7 +627,8 @@ TN_ENUM {
     TN_POOL_ZERO_ON_FREE = 1 << 3,
     /**
      * Pool flag, host: other processes can map the memory, see `tn_array_export_ipc`. Each block has pages and a file descriptor of its own, so
-     * it is for large arrays. Implies TN_POOL_DIRECT. Not with initial_size. A child of fork shares the memory with its parent.
+     * it is for large arrays. A freed block serves a later one of the same size if it was never exported, and if the process has not forked since.
+     * Not with initial_size. A child of fork shares the memory with its parent.
      */
     TN_POOL_SHAREABLE = 1 << 4,
     /**

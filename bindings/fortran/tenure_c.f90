@@ -292,8 +292,9 @@ module tenure_c
   !> Pool flag: a freed block is cleared before it is reused.
   integer(c_int32_t), parameter :: TN_POOL_ZERO_ON_FREE = 8_c_int32_t
   !> Pool flag, host: other processes can map the memory, see `tn_array_export_ipc`. Each block has pages and a file
-  !> descriptor of its own, so it is for large arrays. Implies TN_POOL_DIRECT. Not with initial_size. A child of fork
-  !> shares the memory with its parent.
+  !> descriptor of its own, so it is for large arrays. A freed block serves a later one of the same size if it was never
+  !> exported, and if the process has not forked since. Not with initial_size. A child of fork shares the memory with
+  !> its parent.
   integer(c_int32_t), parameter :: TN_POOL_SHAREABLE = 16_c_int32_t
   !> Pool flag, CUDA: other processes can open the memory, see `tn_array_export_ipc`. Each block is an allocation of the
   !> driver, of multiples of 2 MiB, so it is for large arrays that live long. Implies TN_POOL_DIRECT. TN_ERR_UNSUPPORTED

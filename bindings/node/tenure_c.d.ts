@@ -252,7 +252,7 @@ export const TN_POOL_DIRECT: 2;
 export const TN_POOL_STRICT: 4;
 /** Pool flag: a freed block is cleared before it is reused. */
 export const TN_POOL_ZERO_ON_FREE: 8;
-/** Pool flag, host: other processes can map the memory, see `tn_array_export_ipc`. Each block has pages and a file descriptor of its own, so it is for large arrays. Implies TN_POOL_DIRECT. Not with initial_size. A child of fork shares the memory with its parent. */
+/** Pool flag, host: other processes can map the memory, see `tn_array_export_ipc`. Each block has pages and a file descriptor of its own, so it is for large arrays. A freed block serves a later one of the same size if it was never exported, and if the process has not forked since. Not with initial_size. A child of fork shares the memory with its parent. */
 export const TN_POOL_SHAREABLE: 16;
 /** Pool flag, CUDA: other processes can open the memory, see `tn_array_export_ipc`. Each block is an allocation of the driver, of multiples of 2 MiB, so it is for large arrays that live long. Implies TN_POOL_DIRECT. TN_ERR_UNSUPPORTED for other devices, on a GPU without IPC, and with initial_size, peers, TN_BACKEND_DRIVER_POOL, TN_POOL_STRICT or TN_POOL_ZERO_ON_FREE. */
 export const TN_POOL_IPC: 32;

@@ -408,6 +408,7 @@ impl Device for Memory {
             splits: false,
             moves: false,
             keeps: false,
+            whole: false,
             zeroed: false,
             touch: self.kind != Kind::Device,
             ordered: true,

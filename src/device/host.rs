@@ -46,6 +46,7 @@ impl Device for Host {
             splits: true,
             moves: true,
             keeps: false,
+            whole: false,
             zeroed: true,
             touch: true,
             ordered: false,

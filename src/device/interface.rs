@@ -28,6 +28,8 @@ pub struct Terms {
     pub moves: bool,
     /// Part of a range can go back with [`Device::keep`].
     pub keeps: bool,
+    /// A range serves one block at a time, and is used again as a whole if [`Device::can_reuse`] it.
+    pub whole: bool,
     /// New memory reads 0.
     pub zeroed: bool,
     /// The host can read and write the memory.
@@ -48,6 +50,7 @@ impl Terms {
         splits: false,
         moves: false,
         keeps: false,
+        whole: false,
         zeroed: false,
         touch: false,
         ordered: false,
@@ -95,6 +98,11 @@ pub trait Device: Sync {
 
     /// Commits part of a reserved range. False: refused. The default is for devices whose ranges are committed as they come.
     fn commit(&self, _start: usize, _bytes: usize) -> bool {
+        true
+    }
+
+    /// Whether a range whose block was freed may serve another one.
+    fn can_reuse(&self, _start: usize) -> bool {
         true
     }
 

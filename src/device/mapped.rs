@@ -340,6 +340,7 @@ impl Device for Mapped {
             splits: true,
             moves: false,
             keeps: true,
+            whole: false,
             zeroed: false,
             touch: false,
             ordered: true,

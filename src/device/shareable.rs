@@ -1,8 +1,9 @@
 //! Memory of the host that other processes can map: each range is a file in memory of its own (IP-3). What this process imported is on the
 //! list too, so that it can be exported again.
 //!
-//! Contract: a range belongs to one block, so a process that gets the file of an array sees that array alone. A file is never used for another
-//! range: what a process has mapped stays as it was when this process freed it. A child of fork shares the memory with its parent.
+//! Contract: a range belongs to one block, so a process that gets the file of an array sees that array alone. A file that was exported is never
+//! used for another block: what a process has mapped stays as it was when this process freed it. A child of fork shares the memory with its
+//! parent, so the ranges of before the fork are not used again either.
 
 use super::interface::{Device, GRANULE, Terms};
 use crate::error::{Result, Status, fail};
@@ -31,10 +32,14 @@ struct Range {
     writable: bool,
     /// No other process has the bytes.
     sole: bool,
+    /// Another process may have the file, or have had it.
+    exported: bool,
     /// The process that exported it; None: this one made it.
     exporter: Option<Process>,
     /// Number of forks before it was mapped: a child shares the ranges of its parent, and has them apart from its own.
     forks: u32,
+    /// Number of forks that this process had begun by then: a child has the range too, if there were more since.
+    children: u32,
 }
 
 /// All ranges, by their addresses.
@@ -89,12 +94,14 @@ pub fn is_sole(address: usize) -> bool {
     range_of(address).is_some_and(|range| range.sole)
 }
 
-/// Notes that another process may have the bytes at an address from now on.
-pub fn set_shared(address: usize) {
+/// Notes that another process may have the file of an address from now on; unless `offered`, also the bytes. True: none had it before.
+pub fn set_exported(address: usize, offered: bool) -> bool {
     let mut ranges = RANGES.lock();
-    if let Some(range) = ranges.iter_mut().find(|range| (range.start..range.start + range.bytes).contains(&address)) {
-        range.sole = false;
-    }
+    let found = ranges.iter_mut().find(|range| (range.start..range.start + range.bytes).contains(&address));
+    found.is_some_and(|range| {
+        range.sole &= offered;
+        !core::mem::replace(&mut range.exported, true)
+    })
 }
 
 /// A range of a file.
@@ -138,7 +145,9 @@ pub fn add(
     let own = memory_file::duplicate(file).map_err(no_descriptor)?;
     let (start, bytes) = (mapping.address as usize, mapping.bytes);
     let exporter = Some(exporter);
-    let range = Range { start, bytes, fd: own.fd(), identity, writable, sole, exporter, forks: thread::forks() };
+    let (forks, children) = (thread::forks(), thread::children());
+    let range =
+        Range { start, bytes, fd: own.fd(), identity, writable, sole, exported: true, exporter, forks, children };
     insert(range).map_err(|entries| {
         fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {entries} ranges of shareable memory"))
     })?;
@@ -216,8 +225,9 @@ fn make(bytes: usize, alignment: usize, node: u32) -> Outcome<usize> {
     if let Some(node) = node.checked_sub(1) {
         os::prefer_node(start, bytes, node);
     }
-    let (fd, forks) = (file.fd(), thread::forks());
-    let range = Range { start, bytes, fd, identity, writable: true, sole: true, exporter: None, forks };
+    let (fd, forks, children) = (file.fd(), thread::forks(), thread::children());
+    let (sole, exported, exporter) = (true, false, None);
+    let range = Range { start, bytes, fd, identity, writable: true, sole, exported, exporter, forks, children };
     if insert(range).is_err() {
         // SAFETY: mapped above, and nobody has the address.
         unsafe { os::unmap(start, bytes) };
@@ -229,7 +239,7 @@ fn make(bytes: usize, alignment: usize, node: u32) -> Outcome<usize> {
 
 impl Device for Shareable {
     fn terms(&self) -> Terms {
-        Terms { page: os::page_bytes(), refusal: TN_ERR_NO_HOST_MEMORY, zeroed: true, touch: true, ..Terms::NONE }
+        Terms { page: os::page_bytes(), refusal: TN_ERR_NO_HOST_MEMORY, zeroed: true, touch: true, whole: true, ..Terms::NONE }
     }
 
     fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {
@@ -239,6 +249,12 @@ impl Device for Shareable {
 
     fn last_refusal(&self) -> Option<Errno> {
         Some(Errno(REFUSED.load(Ordering::Relaxed))).filter(|errno| errno.0 != 0)
+    }
+
+    fn can_reuse(&self, start: usize) -> bool {
+        range_of(start).is_some_and(|range| {
+            !range.exported && range.forks == thread::forks() && range.children == thread::children()
+        })
     }
 
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {

@@ -106,6 +106,7 @@ pub fn check(device: tn_device, raw: &tn_upstream) -> Result<Terms> {
         splits: raw.flags & TN_UPSTREAM_PARTIAL_FREE != 0 && granule == GRANULE,
         moves: false,
         keeps: false,
+        whole: false,
         zeroed: raw.flags & TN_UPSTREAM_ZEROED != 0,
         touch: device.r#type != TN_CUDA,
         ordered: false,

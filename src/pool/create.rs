@@ -9,7 +9,7 @@ use crate::error::{Result, fail};
 use crate::events;
 use crate::names::Name;
 use crate::pool::backing::trim::trim_all;
-use crate::pool::options::{PoolOptions, Settings};
+use crate::pool::options::{APART, PoolOptions, Settings};
 use crate::pool::registry::{retire, take_record};
 use crate::pool::state::stream_lists::StreamLists;
 use crate::pool::state::{PoolState, Ring};
@@ -205,7 +205,7 @@ impl Pool {
         self.lost_bytes.store(0, Ordering::Relaxed);
         self.lowest_address.store(usize::MAX, Ordering::Relaxed);
         self.end_address.store(0, Ordering::Relaxed);
-        let plain = settings.flags & (TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0;
+        let plain = settings.flags & (APART | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0;
         // Threads of loom's models end before pools do. Memory checkers and race detectors see calls on the slow path only.
         let is_checked = checker::watches() || is_race_detected();
         let heaps = !plain && terms.touch && !terms.ordered && settings.thread_cache > 0 && !cfg!(loom) && !is_checked;

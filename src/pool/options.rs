@@ -147,6 +147,9 @@ pub(super) struct Settings {
     pub huge: tn_huge_pages,
 }
 
+/// Flags of pools in which each block is memory of its own.
+pub(super) const APART: u32 = TN_POOL_DIRECT | TN_POOL_SHAREABLE;
+
 /// Growth factor of a host pool by default, and the most bytes that one step reserves.
 const GROWTH: f64 = 2.0;
 const MAX_GROWTH_BYTES: usize = 1 << 30;
@@ -273,8 +276,7 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
         },
         node: o.numa_node as u32,
         host_flags: o.host_flags,
-        // Each block of memory that is shared between processes is memory of its own.
-        flags: o.flags | if o.flags & (TN_POOL_SHAREABLE | TN_POOL_IPC) != 0 { TN_POOL_DIRECT } else { 0 },
+        flags: o.flags | if o.flags & TN_POOL_IPC != 0 { TN_POOL_DIRECT } else { 0 },
         growth: if o.growth_factor == 0.0 { GROWTH } else { o.growth_factor },
         max_growth: match o.max_growth {
             0 => MAX_GROWTH_BYTES,

@@ -128,6 +128,7 @@ fn resume_others() {
 #[cfg(not(loom))]
 extern "C" fn before_fork() {
     wait_until_alone();
+    CHILDREN.fetch_add(1, Ordering::Relaxed);
 }
 
 #[cfg(not(loom))]
@@ -141,6 +142,13 @@ pub fn forks() -> u32 {
 }
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// The number of forks that this process and those before it have begun. It does not change while a [`CriticalSection`] is held.
+pub fn children() -> u32 {
+    CHILDREN.load(Ordering::Relaxed)
+}
+
+static CHILDREN: AtomicU32 = AtomicU32::new(0);
 
 /// Bit 0: a device driver is loaded. Bit 1: some device memory may be unusable.
 static DEVICES: AtomicU32 = AtomicU32::new(0);

@@ -452,7 +452,8 @@ pub const TN_POOL_STRICT: tn_pool_flags = 1 << 2;
 /// Pool flag: a freed block is cleared before it is reused.
 pub const TN_POOL_ZERO_ON_FREE: tn_pool_flags = 1 << 3;
 /// Pool flag, host: other processes can map the memory, see `tn_array_export_ipc`. Each block has pages and a file descriptor of its own, so
-/// it is for large arrays. Implies TN_POOL_DIRECT. Not with initial_size. A child of fork shares the memory with its parent.
+/// it is for large arrays. A freed block serves a later one of the same size if it was never exported, and if the process has not forked since.
+/// Not with initial_size. A child of fork shares the memory with its parent.
 pub const TN_POOL_SHAREABLE: tn_pool_flags = 1 << 4;
 /// Pool flag, CUDA: other processes can open the memory, see `tn_array_export_ipc`. Each block is an allocation of the driver, of multiples of
 /// 2 MiB, so it is for large arrays that live long. Implies TN_POOL_DIRECT. TN_ERR_UNSUPPORTED for other devices, on a GPU without IPC, and

@@ -233,14 +233,21 @@ impl Sending {
                 Shared::ReadOnly
             }
         };
-        if self.class != Class::ExportExclusive {
-            shareable::set_shared(start);
-        }
+        note_exported(start, self.class == Class::ExportExclusive);
         let mut descriptor = [0; MOST_BYTES];
         let (layout, process) = (guard.layout(), Process::this());
         let (base, file_bytes) = (start as i64, file_bytes as u64);
         let bytes = Descriptor::write(&mut descriptor, layout, base, file_bytes, shared, process, self.name);
         Ok(Described { descriptor, bytes, file })
+    }
+}
+
+/// Notes that another process may have the file of a block from now on, which the caller holds; unless `offered`, also the bytes.
+pub fn note_exported(start: usize, offered: bool) {
+    if shareable::set_exported(start, offered)
+        && let Some(block) = pool::locate(start)
+    {
+        block.pool.clear_behind(block.start, block.requested);
     }
 }
 

@@ -10,6 +10,7 @@ use super::record::target;
 use super::tables;
 use crate::device::shareable;
 use crate::error::{Result, Status, fail};
+use crate::exchange::ipc;
 use crate::grow_unlocked;
 use crate::sys::file::{Access, Errno, File, Mapping, Name};
 use crate::sys::memory_file;
@@ -67,7 +68,7 @@ pub(super) extern "C" fn get_ipc_handle(
         };
         let process = Process::this();
         // What is open elsewhere can be written there.
-        shareable::set_shared(range.start);
+        ipc::note_exported(range.start, false);
         let handle = Handle {
             magic: MAGIC,
             process: [process.id.into(), process.started, process.namespace],

@@ -9,7 +9,7 @@ use crate::device::type_name;
 use crate::error::{Result, Status, fail};
 use crate::pool::backing::decayed::give_back_decayed;
 use crate::pool::client::Client;
-use crate::pool::options::LARGEST_ALIGNMENT;
+use crate::pool::options::{APART, LARGEST_ALIGNMENT};
 use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::{class, table};
 use crate::pool::state::{Count, NewBlock, Want};
@@ -203,9 +203,9 @@ impl Pool {
 
     /// Rounds a request of a host pool: to a size class, or above the largest one to pages.
     pub(super) fn round_for_host(&'static self, bytes: usize, block: Block) -> Option<Want> {
-        let direct = self.flags.load(Ordering::Relaxed) & TN_POOL_DIRECT != 0;
+        let apart = self.flags.load(Ordering::Relaxed) & APART != 0;
         let red_zone = self.red_zone_bytes(block.alignment);
-        if !direct && let Some(class) = class::fitting(bytes.checked_add(red_zone)?, block.alignment) {
+        if !apart && let Some(class) = class::fitting(bytes.checked_add(red_zone)?, block.alignment) {
             let span_bytes = class::span_bytes(class);
             return Some(Want { class: Some(class), ..Want::alone(class::bytes(class), span_bytes, GRANULE, block) });
         }

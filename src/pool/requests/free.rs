@@ -193,6 +193,11 @@ impl Pool {
             let just_freed = state.end_free(span, index, if span.kind() == Kind::Large { os::coarse_ms() } else { 0 });
             if state.settings.terms.in_order {
                 state = self.give_back_in_order(state, address);
+            } else if state.settings.terms.whole
+                && !self.ops().can_reuse(address)
+                && let Some(piece) = state.evict_at(address)
+            {
+                state = self.give_back(state, piece);
             }
             if just_freed > 0 || state.retired {
                 self.enforce_threshold(state, just_freed);

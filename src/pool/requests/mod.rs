@@ -180,6 +180,22 @@ impl Pool {
         self.is_watched().then(|| Watched { address, bytes, extent, outermost: !self.is_imported() })
     }
 
+    /// Clears what earlier blocks left behind the requested bytes of a block. The caller holds the block, and nobody changes its size.
+    pub fn clear_behind(&'static self, start: usize, requested: usize) {
+        let _state = self.state.lock();
+        let Some(span) = table::find(start) else { return };
+        let (end, bytes) = (start + requested, (span.end() - span.clean.get()).saturating_sub(start + requested));
+        let watched = self.is_watched();
+        if watched {
+            checker::open(end, bytes);
+        }
+        // SAFETY: committed as a part of the block's span, and no bytes of any block.
+        unsafe { self.ops().fill(end, bytes, 0) };
+        if watched {
+            checker::shut(end, bytes);
+        }
+    }
+
     /// Bytes behind a block that stay unused for a memory checker. Other allocators divide blocks with the alignment of a granule, and
     /// join neighbours, so these have none. An upstream gets requests of the sizes that it gets without a checker.
     pub(super) fn red_zone_bytes(&self, alignment: usize) -> usize {

@@ -152,6 +152,20 @@ impl FreeBins {
         }
     }
 
+    /// A span of exactly that many bytes at a multiple of the alignment, of those that `serves` accepts: the one that was freed last. Looks at
+    /// [`LOOKS_PER_BIN`] spans.
+    pub fn find_exactly(
+        &self,
+        bytes: usize,
+        alignment: usize,
+        serves: impl Fn(&'static Span) -> bool,
+    ) -> Option<&'static Span> {
+        let first = self.bins[self.bin_of(bytes)].first();
+        let spans = core::iter::successors(first, |span| span.next.get()).take(LOOKS_PER_BIN);
+        let fits = |span: &&'static Span| span.bytes.get() == bytes && span.start.get().is_multiple_of(alignment);
+        spans.filter(fits).find(|span| serves(span))
+    }
+
     fn next_full(&self, from: usize) -> Option<usize> {
         let mut word = from / 64;
         let mut bits = self.full.get(word)?.get() & (usize::MAX << (from % 64));

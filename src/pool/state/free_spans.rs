@@ -170,6 +170,12 @@ impl PoolState {
         alignment: usize,
         prealloc: Option<&mut Prealloc>,
     ) -> Option<&'static Span> {
+        if self.settings.terms.whole {
+            let can_serve = |span: &Span| self.can_go(span) && pool.ops().can_reuse(span.start.get());
+            let span = self.free_bins.find_exactly(bytes, alignment, can_serve)?;
+            self.unlist_free(span);
+            return Some(span);
+        }
         let pad_of = |span: &Span| span.start.get().next_multiple_of(alignment) - span.start.get();
         let mut span = self.free_bins.find(bytes, alignment)?;
         debug_assert!(self.owns(pool, span));
@@ -332,6 +338,13 @@ impl PoolState {
         while span.bytes.get() > most || stays(span) {
             span = span.newer.get()?;
         }
+        self.unlist_free(span);
+        Some(self.drop_whole(span))
+    }
+
+    /// Takes the free span at an address out of the state, if it is a whole piece.
+    pub fn evict_at(&mut self, address: usize) -> Option<Piece> {
+        let span = table::find(address).filter(|span| span.kind() == Kind::Free && self.can_go(span))?;
         self.unlist_free(span);
         Some(self.drop_whole(span))
     }

@@ -6,7 +6,7 @@ use super::address_reserve::AddressReserve;
 use super::{Piece, PoolState, Want};
 use crate::device::host::GRANULE;
 use crate::pool::backing::huge::HUGE_PAGE_BYTES;
-use crate::pool::options::Settings;
+use crate::pool::options::{APART, Settings};
 use crate::pool::span::stream_uses::Stream;
 use crate::pool::span::table;
 use crate::types::*;
@@ -144,7 +144,7 @@ impl PoolState {
     fn grows_in_huge_pages(&self, want: &Want) -> bool {
         let Settings { flags, huge, terms, .. } = self.settings;
         huge == TN_HUGE_AUTO
-            && flags & TN_POOL_DIRECT == 0
+            && flags & APART == 0
             && terms.joins
             && terms.granule == GRANULE
             && self.figures.reserved_bytes >= LEAST_WITH_HUGE_PAGES
@@ -154,7 +154,7 @@ impl PoolState {
     /// A growth step: how many addresses to reserve if `needed` bytes are needed. An upstream gives memory instead of
     /// addresses, so its steps stay below the limit.
     fn growth_step(&self, needed: usize) -> usize {
-        if self.settings.flags & TN_POOL_DIRECT != 0 {
+        if self.settings.flags & APART != 0 {
             return needed;
         }
         let committed = self.figures.reserved_bytes as f64;

@@ -34,6 +34,7 @@ impl PoolState {
         self.set_usable(span, usable);
         let keep = usable.next_multiple_of(GRANULE);
         if keep < span.bytes.get()
+            && !self.settings.terms.whole
             && let Some(rest) = self.cut_off(span, keep, prealloc)
         {
             self.figures.overhead_bytes -= rest.bytes.get() as u64;
