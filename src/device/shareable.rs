@@ -239,7 +239,14 @@ fn make(bytes: usize, alignment: usize, node: u32) -> Outcome<usize> {
 
 impl Device for Shareable {
     fn terms(&self) -> Terms {
-        Terms { page: os::page_bytes(), refusal: TN_ERR_NO_HOST_MEMORY, zeroed: true, touch: true, whole: true, ..Terms::NONE }
+        Terms {
+            page: os::page_bytes(),
+            refusal: TN_ERR_NO_HOST_MEMORY,
+            zeroed: true,
+            touch: true,
+            whole: true,
+            ..Terms::NONE
+        }
     }
 
     fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {

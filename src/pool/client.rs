@@ -126,6 +126,12 @@ impl Tally {
         self.reallocated = self.reallocated.wrapping_sub(other.reallocated);
     }
 
+    /// Whether one of the bytes is greater by more than `slack`.
+    pub fn exceeds(&self, other: &Tally, slack: u64) -> bool {
+        let more = |now: u64, then: u64| now.wrapping_sub(then) as i64 > slack as i64;
+        more(self.in_use, other.in_use) || more(self.requested, other.requested)
+    }
+
     /// Changes the bytes of live blocks.
     pub fn change(&mut self, usable: u64, requested: u64) {
         self.in_use = self.in_use.wrapping_add(usable);

@@ -47,8 +47,8 @@ mod register;
 pub use area::{Area, GPUS};
 pub use critical::{CriticalSection, FastEntry, outside};
 pub use fork::{
-    are_devices_in_doubt, children, forks, is_driver_loaded, on_fork_child, set_devices_in_doubt, set_driver_loaded, set_due,
-    set_recording, stop_the_world,
+    are_devices_in_doubt, children, forks, is_driver_loaded, on_fork_child, set_devices_in_doubt, set_driver_loaded,
+    set_due, set_recording, stop_the_world,
 };
 pub use locks::{ColdGuard, ColdLock, QuickGuard, QuickLock};
 pub use per_thread::PerThread;

@@ -407,3 +407,51 @@ fn a_trim_ends_while_other_threads_free() {
     pool.give(stays);
     checked(&pool);
 }
+
+/// PO-33: beside many threads with caches, peaks of large blocks are low by at most one cache for each thread and one more, and never high.
+#[test]
+fn po_33_peaks_beside_many_threads() {
+    const THREADS: usize = 20;
+    const CACHE: u64 = 64 << 10;
+    let pool = TestPool::new(|options| options.thread_cache_size = CACHE);
+    let (ready, over) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let block = pool.get_at(100, 16);
+                ready.wait();
+                over.wait();
+                pool.give(block);
+            });
+        }
+        ready.wait();
+        let (mut random, mut blocks, mut in_use, mut peak) = (Random::new(1), Vec::new(), 0_u64, 0_u64);
+        for round in 0..3000 {
+            let most = 1 + round / 50;
+            if blocks.len() > random.below(most) {
+                let (at, bytes) = blocks.swap_remove(random.below(blocks.len()));
+                pool.give(at);
+                in_use -= bytes;
+            } else {
+                let bytes = 40_000 + random.below(100_000);
+                blocks.push((pool.get_at(bytes, 16), bytes as u64));
+                in_use += bytes as u64;
+            }
+            peak = peak.max(in_use);
+            let stats = pool.stats();
+            assert_eq!(stats.requested_bytes, in_use + 100 * THREADS as u64);
+            let (least, most) = (peak - CACHE.min(peak), peak + 100 * THREADS as u64);
+            assert!(
+                (least..=most).contains(&stats.peak_requested_bytes),
+                "{least} {most}: {}",
+                stats.peak_requested_bytes
+            );
+            if round % 700 == 699 {
+                pool.reset_peak();
+                peak = in_use;
+            }
+        }
+        blocks.into_iter().for_each(|(at, _)| pool.give(at));
+        over.wait();
+    });
+}

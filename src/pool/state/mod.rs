@@ -52,6 +52,7 @@ mod upstream_pieces;
 
 pub(super) use prealloc::Prealloc;
 pub(super) use ring::Ring;
+use statistics::Summed;
 pub(super) use statistics::{AllocationCounts, Count};
 
 use crate::device::host::GRANULE;
@@ -185,6 +186,8 @@ pub(super) struct PoolState {
     pub clients: [Account; CLIENTS],
     /// The sum of all clients' bytes.
     total: Tally,
+    /// For the peaks.
+    summed: Summed,
     /// Allocations by class, large ones last. Without those of heaps.
     pub classes: [AllocationCounts; class::COUNT + 1],
     pub heaps: Option<&'static Heap>,
@@ -232,6 +235,7 @@ impl PoolState {
             figures,
             clients: [Account::default(); CLIENTS],
             total: Tally::default(),
+            summed: Summed::default(),
             classes: [AllocationCounts::default(); class::COUNT + 1],
             heaps: None,
             partial: [const { List::new() }; class::COUNT],
