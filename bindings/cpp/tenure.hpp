@@ -98,7 +98,7 @@ namespace detail {
 /// Sets the site of this thread's next calls.
 inline void record([[maybe_unused]] site place) noexcept {
 #if !defined TENURE_NO_SITES
-    static_cast<void>(tn_here(place.file(), static_cast<std::int32_t>(place.line())));
+    static_cast<void>(tn_here(place.file(), place.line()));
 #endif
 }
 
@@ -1506,7 +1506,7 @@ public:
             while (given[axis] >= 0 && given[axis] < shape_[axis])
                 axis++;
             detail::refuse(TN_ERR_RANGE, "tenure::view::at: index %lld on axis %d of length %lld",
-                           static_cast<long long>(given[axis]), static_cast<int>(axis),
+                           static_cast<long long>(given[axis]), axis,
                            static_cast<long long>(shape_[axis]));
         }
         return element(indices...);
@@ -2305,7 +2305,7 @@ public:
         static_assert(!std::is_same_v<T, bool>,
                       "tenure: std::vector<bool> holds no bools; use copy_to_host or read<bool>()");
         detail::must_be<T>(*this, "to_vector");
-        std::vector<T> out(static_cast<std::size_t>(size()));
+        std::vector<T> out(size());
         copy_to_host(out.data(), out.size());
         return out;
     }

@@ -194,9 +194,10 @@ fn ck_2_defects_are_told() {
 #[test]
 fn header_is_quiet_under_stricter_warnings() {
     require(&["g++"]);
-    for standard in ["c++17", "c++20"] {
+    for standard in ["c++17", "c++20", "c++23"] {
         let mut compile = cpp(standard);
         compile.args([
+            "-Wuseless-cast",
             "-Wshadow",
             "-Wconversion",
             "-Wsign-conversion",
