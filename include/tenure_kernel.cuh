@@ -5,8 +5,8 @@
  * **Compilers.** The file is C++17 for NVRTC, for nvcc and clang as CUDA compilers, and for host compilers. For CUDA it includes nothing.
  * It does not include tenure.h: `tn_launch` and `tn_borrow_kernel_view` write what kernels read here.
  *
- * **Views.** An argument TN_ARG_ARRAY with N axes arrives as `tn_view<T, N>`. T is any type with the size of an element: `float`, `__half`,
- * a struct of two doubles. A kernel that only reads takes `tn_view<const T, N>`.
+ * **Views.** An argument TN_ARG_ARRAY with Rank axes arrives as `tn_view<T, Rank>`. T is any type with the size of an element: `float`, `__half`,
+ * a struct of two doubles. A kernel that only reads takes `tn_view<const T, Rank>`.
  *
  * **Block memory** (CUDA's shared memory) is what the threads of a block share. `TN_BLOCK_ARRAY` declares an array whose lengths are known
  * when the kernel is compiled. The launch provides the rest, the dynamic memory, which `tn_block_at` divides; `tn_block_layout` of tenure.h
@@ -133,22 +133,22 @@ template <typename T, unsigned long long... n> struct storage {
 
 /**
  * An array argument of a kernel: the address of element (0,..,0), lengths, and strides in bytes, which may be negative or 0. It is plain
- * data of 8 + 16 N bytes. An array without axes is a tn_view<T, 0>, with the bytes of a tn_view<T, 1> of length 1.
+ * data of 8 + 16 Rank bytes. An array without axes is a tn_view<T, 0>, with the bytes of a tn_view<T, 1> of length 1.
  */
-template <typename T, int N> struct tn_view {
-    static_assert(N >= 0 && N <= 8, "a view has 0 to 8 axes");
+template <typename T, int Rank> struct tn_view {
+    static_assert(Rank >= 0 && Rank <= 8, "a view has 0 to 8 axes");
 
     /** Element (0,..,0). */
     T *data;
     /** Lengths in elements. */
-    long long shape[N > 0 ? static_cast<unsigned>(N) : 1];
+    long long shape[Rank > 0 ? static_cast<unsigned>(Rank) : 1];
     /** Strides in bytes. */
-    long long strides[N > 0 ? static_cast<unsigned>(N) : 1];
+    long long strides[Rank > 0 ? static_cast<unsigned>(Rank) : 1];
 
     /** An element. TN_KERNEL_CHECK: each index must be at least 0 and below the length of its axis. */
-    template <typename... I> TN_KERNEL_FUNCTION T &operator()(I... index) const
+    template <typename... Index> TN_KERNEL_FUNCTION T &operator()(Index... index) const
     {
-        static_assert(sizeof...(I) == N, "a view takes one index for each axis");
+        static_assert(sizeof...(Index) == Rank, "a view takes one index for each axis");
         using bytes = typename tn_kernel::bytes_of<T>::type;
         int axis = 0;
         long long offset = 0;
@@ -160,7 +160,7 @@ template <typename T, int N> struct tn_view {
     TN_KERNEL_FUNCTION long long size() const
     {
         long long count = 1;
-        for (int axis = 0; axis < N; axis++)
+        for (int axis = 0; axis < Rank; axis++)
             count *= shape[axis];
         return count;
     }

@@ -578,9 +578,9 @@ public:
         return *this;
     }
     /// From integers of any types: `dims::of(v.size(), 3)`.
-    template <class... I>
-    static dims of(I... values) {
-        static_assert((std::is_integral_v<I> && ...), "tenure::dims: lengths are integers");
+    template <class... Index>
+    static dims of(Index... values) {
+        static_assert((std::is_integral_v<Index> && ...), "tenure::dims: lengths are integers");
         return dims{static_cast<std::int64_t>(values)...};
     }
 
@@ -1488,18 +1488,18 @@ public:
     std::int64_t extent(std::int32_t axis) const noexcept { return shape()[static_cast<std::size_t>(axis)]; }
 
     /// An element; throws COUNT for a wrong number of indices, and `assert` checks each index.
-    template <class... I>
-    reference operator()(I... indices) const {
-        check_count(sizeof...(I));
+    template <class... Index>
+    reference operator()(Index... indices) const {
+        check_count(sizeof...(Index));
         assert(in_range(indices...));
         return element(indices...);
     }
     /// An element of one axis; throws COUNT if there are more axes or none, and `assert` checks the index.
     reference operator[](std::int64_t index) const { return (*this)(index); }
     /// An element; throws COUNT for a wrong number of indices, RANGE for an index outside.
-    template <class... I>
-    reference at(I... indices) const {
-        check_count(sizeof...(I));
+    template <class... Index>
+    reference at(Index... indices) const {
+        check_count(sizeof...(Index));
         if (!in_range(indices...)) {
             const std::int64_t given[] = {static_cast<std::int64_t>(indices)..., 0};
             std::int32_t axis = 0;
@@ -1551,19 +1551,19 @@ protected:
         for (std::int32_t axis = 0; axis < ndim_; axis++)
             size_ *= shape_[axis];
     }
-    template <class... I>
-    bool in_range(I... indices) const noexcept {
-        static_assert((std::is_integral_v<I> && ...), "tenure::view: indices are integers");
+    template <class... Index>
+    bool in_range(Index... indices) const noexcept {
+        static_assert((std::is_integral_v<Index> && ...), "tenure::view: indices are integers");
         std::size_t axis = 0;
-        if (sizeof...(I) != static_cast<std::size_t>(ndim_))
+        if (sizeof...(Index) != static_cast<std::size_t>(ndim_))
             return false;
         // An index of a wide unsigned type that does not fit becomes negative, and so is out of range.
         auto inside = [&](std::int64_t index) { return index >= 0 && index < shape_[axis++]; };
         static_cast<void>(inside);
         return (inside(static_cast<std::int64_t>(indices)) && ...);
     }
-    template <class... I>
-    reference element(I... indices) const noexcept {
+    template <class... Index>
+    reference element(Index... indices) const noexcept {
         static_assert(is_element<T>,
                       "tenure::view: bytes without a type have no elements; ask for read<T>() or write<T>()");
         std::int64_t offset = 0;
@@ -3037,10 +3037,10 @@ public:
     access &operator=(const access &) = delete;
     ~access() = default;
 
-    /// The view of the I-th array.
-    template <std::size_t I>
-    std::tuple_element_t<I, std::tuple<view<T>...>> get() const noexcept {
-        return std::get<I>(views_);
+    /// The view of array number Index.
+    template <std::size_t Index>
+    std::tuple_element_t<Index, std::tuple<view<T>...>> get() const noexcept {
+        return std::get<Index>(views_);
     }
     /// The borrow, not released.
     tn_borrow *handle() const noexcept { return borrow_.handle(); }
@@ -3058,9 +3058,9 @@ public:
 private:
     template <class... U>
     friend access<U...> access_all(access_spec<U>... specs);
-    template <std::size_t... I>
-    access(const tn_view_info *infos, detail::borrowed &&borrow, std::index_sequence<I...>) noexcept
-        : borrow_(std::move(borrow)), views_(view<T>(infos[I])...) {}
+    template <std::size_t... Index>
+    access(const tn_view_info *infos, detail::borrowed &&borrow, std::index_sequence<Index...>) noexcept
+        : borrow_(std::move(borrow)), views_(view<T>(infos[Index])...) {}
 
     detail::borrowed borrow_;
     std::tuple<view<T>...> views_;
@@ -3080,7 +3080,7 @@ access<T...> access_all(access_spec<T>... specs) {
 
 /* =================================================== ownership ==================================================== */
 
-template <std::size_t N>
+template <std::size_t Count>
 class scope;
 class promise;
 /// Gives an array away; see below.
@@ -3232,7 +3232,7 @@ public:
 /// A promise is taken as by `take`; a named array is lent, as a clone. The callee may release a parameter (`m = array()`), give it on or
 /// write it, in both cases alike. The end of the scope, also by an exception, releases the rest. A parameter that was moved out (`return
 /// std::move(m);`, `s.keep(0)`) belongs to its new owner and stays.
-template <std::size_t N>
+template <std::size_t Count>
 class [[nodiscard]] scope {
 public:
     scope(scope &&other) noexcept
@@ -3251,16 +3251,16 @@ public:
     ~scope() { static_cast<void>(end()); }
 
     /// The parameter at this index; `assert` checks the index.
-    array &operator[](std::size_t at) & noexcept { return assert(at < N), arrays_[at]; }
+    array &operator[](std::size_t at) & noexcept { return assert(at < Count), arrays_[at]; }
     array &operator[](std::size_t at) && = delete; // the scope ends here: name it first
-    /// The I-th parameter, for structured bindings.
-    template <std::size_t I>
+    /// The Index-th parameter, for structured bindings.
+    template <std::size_t Index>
     array &get() noexcept {
-        static_assert(I < N, "tenure::scope: so many parameters were not entered");
-        return arrays_[I];
+        static_assert(Index < Count, "tenure::scope: so many parameters were not entered");
+        return arrays_[Index];
     }
     /// Moves the parameter at this index out of the scope, for the callee to return.
-    [[nodiscard]] array keep(std::size_t at) noexcept { return assert(at < N), std::move(arrays_[at]); }
+    [[nodiscard]] array keep(std::size_t at) noexcept { return assert(at < Count), std::move(arrays_[at]); }
     /// The scope, not released.
     tn_scope *handle() const noexcept { return handle_; }
     /// Whether it is entered.
@@ -3276,8 +3276,8 @@ public:
 private:
     template <class... P>
     friend scope<sizeof...(P)> enter(P &&...params);
-    scope(tn_scope *handle, const std::array<tn_array *, N> &made) noexcept : handle_(handle), entered_(made) {
-        for (std::size_t at = 0; at < N; at++)
+    scope(tn_scope *handle, const std::array<tn_array *, Count> &made) noexcept : handle_(handle), entered_(made) {
+        for (std::size_t at = 0; at < Count; at++)
             arrays_[at] = array::adopt(made[at]);
     }
     static bool alive(tn_array *handle) noexcept {
@@ -3288,12 +3288,12 @@ private:
         if (handle_ == nullptr)
             return TN_OK;
         tn_status status = TN_OK;
-        std::size_t before = N + 1, count = 0;
+        std::size_t before = Count + 1, count = 0;
         do {
             // Of the parameters that were moved out, keeps those that are still live.
-            std::array<tn_array *, N> moved{};
+            std::array<tn_array *, Count> moved{};
             count = 0;
-            for (std::size_t at = 0; at < N; at++)
+            for (std::size_t at = 0; at < Count; at++)
                 if (arrays_[at].handle() != entered_[at] && alive(entered_[at]))
                     moved[count++] = entered_[at];
             if (count >= before)
@@ -3305,15 +3305,15 @@ private:
         if (status != TN_OK)
             return status;
         handle_ = nullptr;
-        for (std::size_t at = 0; at < N; at++)
+        for (std::size_t at = 0; at < Count; at++)
             if (arrays_[at].handle() == entered_[at])
                 static_cast<void>(arrays_[at].detach());
         return TN_OK;
     }
 
     tn_scope *handle_ = nullptr;
-    std::array<tn_array *, N> entered_{};
-    std::array<array, N> arrays_;
+    std::array<tn_array *, Count> entered_{};
+    std::array<array, Count> arrays_;
 };
 
 /// Enters a scope: an array for each parameter, all or none. Named arrays are lent; promises are taken and empty afterwards. If this
@@ -3910,7 +3910,7 @@ tn_arg kernel_argument(const V &value) {
     out.bytes = sizeof value;
     return out;
 }
-/// An array, as `tn_view<T, N>` with N as its axes, at least 1.
+/// An array, as `tn_view<T, Rank>` with Rank as its axes, at least 1.
 template <class T>
 tn_arg kernel_argument(const access_spec<T> &given) {
     must_be<T>(*given.what, "launch");
@@ -4391,8 +4391,8 @@ namespace detail {
 template <class R, class... A>
 struct signature {
     using result = R;
-    template <std::size_t I>
-    using parameter = std::tuple_element_t<I, std::tuple<A...>>;
+    template <std::size_t Index>
+    using parameter = std::tuple_element_t<Index, std::tuple<A...>>;
     static constexpr std::size_t count = sizeof...(A);
     static constexpr bool has_lazy = (is_lazy<A> || ...);
     static constexpr bool has_places = (std::is_same_v<std::decay_t<A>, places> || ...);
@@ -4444,12 +4444,12 @@ struct results_of<std::tuple<R...>> {
     static constexpr std::size_t count = sizeof...(R);
     static auto &all(std::tuple<R...> &tuple) noexcept { return tuple; }
 };
-template <class X, std::size_t N>
-struct results_of<std::array<X, N>> {
+template <class X, std::size_t Count>
+struct results_of<std::array<X, Count>> {
     static_assert(std::is_base_of_v<array, X> || is_lazy<X>,
                   "tenure::function: the callable returns an array of arrays or of expressions");
-    static constexpr std::size_t count = N;
-    static auto &all(std::array<X, N> &results) noexcept { return results; }
+    static constexpr std::size_t count = Count;
+    static auto &all(std::array<X, Count> &results) noexcept { return results; }
 };
 template <class A, class B>
 struct results_of<std::pair<A, B>> : results_of<std::tuple<A, B>> {
@@ -4580,12 +4580,12 @@ private:
         const bool has_outputs = sign::count == n_in + n_out + n_update;
         return has_outputs && at < n_out ? out + at : update + (has_outputs ? at - n_out : at);
     }
-    template <std::size_t... I>
-    void call(std::array<box, sign::count> &boxes, pointer *out, pointer *update, std::index_sequence<I...>) {
+    template <std::size_t... Index>
+    void call(std::array<box, sign::count> &boxes, pointer *out, pointer *update, std::index_sequence<Index...>) {
         if constexpr (std::is_void_v<result>) {
-            callable(passed_as<typename sign::template parameter<I>>(boxes[I])...);
+            callable(passed_as<typename sign::template parameter<Index>>(boxes[Index])...);
         } else {
-            result results = callable(passed_as<typename sign::template parameter<I>>(boxes[I])...);
+            result results = callable(passed_as<typename sign::template parameter<Index>>(boxes[Index])...);
             const auto convert = [](auto &...one) {
                 return std::array<box, sizeof...(one)>{{result_as<box>(std::move(one))...}};
             };
@@ -4760,15 +4760,15 @@ public:
     array operator()(crossings *what, A &&...arguments) const {
         return one(what, std::forward<A>(arguments)...);
     }
-    /// Calls it and returns the first N outputs; others are released: `auto [loss, gradient] = step.call<2>(x, y);`
-    template <std::size_t N, class... A>
-    std::array<array, N> call(A &&...arguments) const {
-        return invoke<N>(nullptr, std::forward<A>(arguments)...);
+    /// Calls it and returns the first Count outputs; others are released: `auto [loss, gradient] = step.call<2>(x, y);`
+    template <std::size_t Count, class... A>
+    std::array<array, Count> call(A &&...arguments) const {
+        return invoke<Count>(nullptr, std::forward<A>(arguments)...);
     }
     /// As above; `what` tells what became of each argument and output.
-    template <std::size_t N, class... A>
-    std::array<array, N> call(crossings *what, A &&...arguments) const {
-        return invoke<N>(what, std::forward<A>(arguments)...);
+    template <std::size_t Count, class... A>
+    std::array<array, Count> call(crossings *what, A &&...arguments) const {
+        return invoke<Count>(what, std::forward<A>(arguments)...);
     }
 
 private:
@@ -4790,24 +4790,24 @@ private:
         }
         return std::move(invoke<1>(what, std::forward<A>(arguments)...)[0]);
     }
-    template <std::size_t N, class... A>
-    std::array<array, N> invoke(crossings *what, A &&...arguments) const {
+    template <std::size_t Count, class... A>
+    std::array<array, Count> invoke(crossings *what, A &&...arguments) const {
         static_assert(((std::is_base_of_v<array, std::decay_t<A>> || std::is_same_v<std::decay_t<A>, std::nullptr_t>) &&
                        ...),
                       "tenure::function: the arguments are arrays, or nullptr for a default");
         // One more than needed: there are no arrays of length 0.
         tn_array *const given[sizeof...(A) + 1] = {detail::argument(arguments)...};
-        tn_array *made[N + 1] = {};
-        tn_crossing in_how[sizeof...(A) + 1] = {}, out_how[N + 1] = {};
+        tn_array *made[Count + 1] = {};
+        tn_crossing in_how[sizeof...(A) + 1] = {}, out_how[Count + 1] = {};
         // Allocates first, because the outputs must be stored.
         if (what != nullptr) {
             what->in.resize(sizeof...(A));
-            what->out.resize(N);
+            what->out.resize(Count);
         }
         detail::waiting_call call{};
         call.function = handle_;
         detail::waiting_call *const outer = std::exchange(detail::waiting_call::innermost(), &call);
-        const tn_status status = tn_function_call(handle_, sizeof...(A), given, N, made, in_how, out_how);
+        const tn_status status = tn_function_call(handle_, sizeof...(A), given, Count, made, in_how, out_how);
         detail::waiting_call::innermost() = outer;
 #if defined(__cpp_exceptions)
         if (status != TN_OK && call.thrown)
@@ -4815,13 +4815,13 @@ private:
 #endif
         detail::check(status);
         (detail::used_up<A>(std::forward<A>(arguments)), ...);
-        std::array<array, N> outputs;
-        for (std::size_t at = 0; at < N; at++)
+        std::array<array, Count> outputs;
+        for (std::size_t at = 0; at < Count; at++)
             outputs[at] = array::adopt(made[at]);
         if (what != nullptr) {
             for (std::size_t at = 0; at < sizeof...(A); at++)
                 what->in[at] = detail::to_crossing(in_how[at]);
-            for (std::size_t at = 0; at < N; at++)
+            for (std::size_t at = 0; at < Count; at++)
                 what->out[at] = detail::to_crossing(out_how[at]);
         }
         return outputs;
@@ -4841,17 +4841,17 @@ private:
 template <class... T>
 struct std::tuple_size<tenure::access<T...>> : std::integral_constant<std::size_t, sizeof...(T)> {};
 /// For structured bindings.
-template <std::size_t I, class... T>
-struct std::tuple_element<I, tenure::access<T...>> {
+template <std::size_t Index, class... T>
+struct std::tuple_element<Index, tenure::access<T...>> {
     /// The type of a structured binding.
-    using type = tenure::view<std::tuple_element_t<I, std::tuple<T...>>>;
+    using type = tenure::view<std::tuple_element_t<Index, std::tuple<T...>>>;
 };
 /// For structured bindings.
-template <std::size_t N>
-struct std::tuple_size<tenure::scope<N>> : std::integral_constant<std::size_t, N> {};
+template <std::size_t Count>
+struct std::tuple_size<tenure::scope<Count>> : std::integral_constant<std::size_t, Count> {};
 /// For structured bindings.
-template <std::size_t I, std::size_t N>
-struct std::tuple_element<I, tenure::scope<N>> {
+template <std::size_t Index, std::size_t Count>
+struct std::tuple_element<Index, tenure::scope<Count>> {
     /// The type of a structured binding.
     using type = tenure::array;
 };

@@ -54,6 +54,15 @@ fn run(program: &Path) {
     output(&mut Command::new(program)).unwrap();
 }
 
+/// Programs are compiled with `-DN=1024` and the like, which must not replace a name of the headers.
+#[test]
+fn kn_3_headers_use_no_common_names_of_macros() {
+    for header in ["include/tenure_kernel.cuh", "bindings/cpp/tenure.hpp"] {
+        let mut compile = compiler("g++", &["-DN=1024", "-DM=16", "-DK=8", "-DI=1", "-fsyntax-only"]);
+        output(compile.arg("-x").arg("c++").arg(root().join(header))).unwrap();
+    }
+}
+
 #[test]
 fn kn_3_to_7_gcc() {
     run(&program("g++", &["-O2", "-Wnull-dereference"], "gcc"));
