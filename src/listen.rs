@@ -80,11 +80,10 @@ pub fn start() -> Result<()> {
         LISTENER.set(Some(socket));
     }
     options::set_listens(true);
-    if !os::start_thread(serve) {
+    os::start_thread(serve).map_err(|errno| {
         end();
-        return Err(no_memory());
-    }
-    Ok(())
+        options::no_thread("the option listen", errno)
+    })
 }
 
 /// Closes the listener's socket, if there is one.

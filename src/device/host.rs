@@ -6,6 +6,7 @@
 pub use super::interface::GRANULE;
 use super::interface::{Device, Terms};
 use crate::error::Result;
+use crate::sys::file::Errno;
 use crate::sys::{bytes, os};
 use crate::types::*;
 
@@ -52,6 +53,10 @@ impl Device for Host {
             ordered: false,
             in_order: false,
         }
+    }
+
+    fn last_refusal(&self) -> Option<Errno> {
+        Errno::no_memory_by_limit()
     }
 
     fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {

@@ -1,10 +1,10 @@
 //! Files: owned descriptors, reads and writes at raw addresses, mappings, and the calls that replace one file by another.
 //!
 //! Contract: a thin layer over the system calls, which repeats calls that a signal interrupted, and writes without a signal that would end the
-//! program (`file_limit`). It allocates nothing. Every failure is an [`Errno`]. The bytes of arrays are passed as raw pointers, never as slices.
+//! program (`limits`). It allocates nothing. Every failure is an [`Errno`]. The bytes of arrays are passed as raw pointers, never as slices.
 
 use super::cancellation::uncancelled;
-use super::file_limit::{self, without_signal};
+use super::limits::{self, without_signal};
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::fmt;
 
@@ -29,6 +29,13 @@ impl Errno {
     }
 }
 
+impl Errno {
+    /// The refusal of memory, if a limit of the process may explain it.
+    pub fn no_memory_by_limit() -> Option<Errno> {
+        limits::of(libc::ENOMEM).map(|_| Errno::NO_MEMORY)
+    }
+}
+
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0u8; 128];
@@ -38,7 +45,7 @@ impl fmt::Display for Errno {
             Some(text) if failed == 0 => f.write_str(text)?,
             _ => write!(f, "system error {}", self.0)?,
         }
-        match file_limit::of(self.0) {
+        match limits::of(self.0) {
             Some((what, limit, option)) => write!(f, " (the process may have {limit} {what}, see ulimit {option})"),
             None => Ok(()),
         }

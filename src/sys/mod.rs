@@ -13,7 +13,7 @@ pub mod race_detector;
 
 mod cancellation;
 
-mod file_limit;
+mod limits;
 
 pub mod file;
 

@@ -5,7 +5,8 @@
 //! in turn.
 
 use super::cancellation::uncancelled;
-use super::file_limit::without_signal;
+use super::file::{Errno, Outcome};
+use super::limits::without_signal;
 use core::cell::Cell;
 use core::ffi::CStr;
 use core::ptr::NonNull;
@@ -205,9 +206,9 @@ pub fn with_variable<R>(name: &CStr, then: impl FnOnce(&CStr) -> R) -> Option<R>
     (!value.is_null()).then(|| then(unsafe { CStr::from_ptr(value) }))
 }
 
-/// Starts a thread that nobody waits for. No signal is delivered to it. False: the system refuses.
+/// Starts a thread that nobody waits for. No signal is delivered to it. EAGAIN: there are as many as may be.
 #[cfg(not(preload))]
-pub fn start_thread(body: fn()) -> bool {
+pub fn start_thread(body: fn()) -> Outcome<()> {
     extern "C" fn run(body: *mut libc::c_void) -> *mut libc::c_void {
         // SAFETY: the argument of the call below.
         unsafe { core::mem::transmute::<*mut libc::c_void, fn()>(body)() };
@@ -224,7 +225,7 @@ pub fn start_thread(body: fn()) -> bool {
         if failed == 0 {
             libc::pthread_detach(thread.assume_init());
         }
-        failed == 0
+        if failed == 0 { Ok(()) } else { Err(Errno(failed)) }
     }
 }
 

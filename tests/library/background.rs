@@ -108,3 +108,25 @@ fn ph_23_the_child_of_a_fork_has_no_background_thread() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("quiet true") && text.contains("parent true"), "{text}");
 }
+
+/// PH-23, CO-1: without a thread the option is a status that says which limits there are, and stays off.
+#[test]
+fn ph_23_the_system_refuses_a_thread() {
+    // No limit of processes holds for root.
+    const NOBODY: libc::uid_t = 65_533;
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: numbers, and a limit that lives during the call. This process has one thread, and ends with the test.
+    unsafe {
+        if libc::getuid() == 0 {
+            assert_eq!(libc::setresuid(NOBODY, NOBODY, NOBODY), 0);
+        }
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NPROC, &none), 0);
+    }
+    for name in [c"background", c"listen"] {
+        // SAFETY: two texts.
+        assert_eq!(unsafe { tn_option_set(name.as_ptr(), c"1".as_ptr()) }, TN_ERR_NO_HOST_MEMORY);
+        let text = support::capi::text();
+        assert!(text.contains("started no thread") && text.contains("ulimit -u"), "{text}");
+    }
+    assert!(!is_background_set());
+}

@@ -1,6 +1,7 @@
 //! Pools when the system has no memory left. In a file of its own: a pool without memory makes other pools trim, which would disturb the
 //! exact figures of other tests.
 
+use crate::support::capi::{allocate, pool_of, text};
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use tenure::error::Status;
@@ -89,4 +90,17 @@ fn po_44_a_pool_that_gets_nothing_has_the_others_give_theirs_back() {
     pool::deallocate(None, first).unwrap();
     rich.drop_ref();
     poor.drop_ref();
+}
+
+/// PO-45: a refusal names the limit of the process that explains it.
+#[test]
+fn po_45_a_limit_of_the_process_is_named() {
+    let _alone = ALONE.lock();
+    let pool = pool_of(|_| ()).unwrap();
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a limit that lives during the call. Each test is a process of its own.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_DATA, &none) }, 0);
+    assert_eq!(allocate(pool, 64 << 20), Err(TN_ERR_NO_HOST_MEMORY));
+    let text = text();
+    assert!(text.contains("(the process may have 0 bytes of data, see ulimit -d)"), "{text}");
 }

@@ -1,10 +1,16 @@
-//! Limits of the process for files, and the signals with which the system enforces them (setrlimit(2)).
+//! Limits of the process (setrlimit(2)), which explain refusals of the system, and the signals with which it enforces those for files.
 //!
 //! Contract: a library call never ends its program because a file reaches RLIMIT_FSIZE, or a pipe has no reader: the call gets EFBIG or EPIPE. The
 //! program's handlers of SIGXFSZ and SIGPIPE do not run, and stay as they are. Nothing is allocated.
 
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
+
+/// A resource, as the C library of the target numbers it.
+#[cfg(target_env = "gnu")]
+type Resource = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+type Resource = c_int;
 
 /// Runs one system call that writes or extends a file, and takes back the signal that it sends to this thread where it fails.
 pub(super) fn without_signal(call: impl FnOnce() -> isize) -> isize {
@@ -58,11 +64,19 @@ fn signals() -> libc::sigset_t {
 
 /// The limit of the process that explains an errno: what it limits, its value, and the option of the shell's `ulimit`, which shows it.
 pub(super) fn of(errno: c_int) -> Option<(&'static str, u64, &'static str)> {
-    let (resource, what, option) = match errno {
-        libc::EFBIG => (libc::RLIMIT_FSIZE, "bytes of a file", "-f"),
-        libc::EMFILE => (libc::RLIMIT_NOFILE, "open files", "-n"),
-        _ => return None,
-    };
+    match errno {
+        libc::EFBIG => value_of(libc::RLIMIT_FSIZE).map(|limit| ("bytes of a file", limit, "-f")),
+        libc::EMFILE => value_of(libc::RLIMIT_NOFILE).map(|limit| ("open files", limit, "-n")),
+        libc::ENOMEM => {
+            let data = || value_of(libc::RLIMIT_DATA).map(|limit| ("bytes of data", limit, "-d"));
+            value_of(libc::RLIMIT_AS).map(|limit| ("bytes of addresses", limit, "-v")).or_else(data)
+        }
+        _ => None,
+    }
+}
+
+/// The limit that is in force. None: there is none.
+fn value_of(resource: Resource) -> Option<u64> {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
     // SAFETY: room for the limits, which the call fills if it succeeds.
     let limit = unsafe {
@@ -71,5 +85,5 @@ pub(super) fn of(errno: c_int) -> Option<(&'static str, u64, &'static str)> {
         }
         limit.assume_init()
     };
-    (limit.rlim_cur != libc::RLIM_INFINITY).then_some((what, limit.rlim_cur, option))
+    (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
