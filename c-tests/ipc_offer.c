@@ -2,6 +2,10 @@
  * ipc_offer.c - arrays that one process gives another (IP-8): one process at most uses the bytes, whoever dies when.
  */
 #include "processes.h"
+#include <sys/ptrace.h>
+
+/* The exit status of a process that the system lets nobody trace. */
+enum { NOT_TRACED = 77 };
 
 /* ---- the other process ---- */
 /* Says how the import of a message ended. */
@@ -19,6 +23,18 @@ static int other_process(const char *what)
     message m;
     tn_array *array = NULL;
     tn_borrow *hold = NULL;
+    if (strncmp(what, "traced ", 7) == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+            return NOT_TRACED;
+        raise(SIGSTOP);
+        what += 7;
+    }
+    if (strcmp(what, "offer and end") == 0) {
+        array = numbers(shareable_pool(), SHAPE(1000));
+        m = exported(array, TN_IPC_GIVE, TN_ALIASED, &hold);
+        send_message(socket, &m);
+        return 0;
+    }
     if (strcmp(what, "offer") == 0) {
         /* Offers an array, and is killed. */
         array = numbers(shareable_pool(), SHAPE(1000));
@@ -166,6 +182,118 @@ static void ip_8_death_at_any_time(void)
         CHECK(status == TN_OK || status == TN_ERR_DESTRUCTED);
         drop(array);
     }
+    CHECK(live_bytes(pool) == 0);
+    OK(tn_pool_release(pool));
+}
+
+/* Lets a process that begins with "traced" make so many system calls, and kills it. 1: it had ended before. -1: it cannot be traced. */
+static int killed_after(int calls, process other)
+{
+    int status = 0;
+    CHECK(waitpid(other.pid, &status, 0) == other.pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_TRACED)
+        return -1;
+    CHECK(WIFSTOPPED(status));
+    for (int stop = 0; stop < 2 * calls && WIFSTOPPED(status); stop++) /* one at the beginning of each call, one at its end */
+        CHECK(ptrace(PTRACE_SYSCALL, other.pid, NULL, NULL) == 0 && waitpid(other.pid, &status, 0) == other.pid);
+    if (WIFEXITED(status)) {
+        CHECK(WEXITSTATUS(status) == 0);
+        return 1;
+    }
+    CHECK(kill(other.pid, SIGKILL) == 0 && waitpid(other.pid, &status, 0) == other.pid && WIFSIGNALED(status));
+    return 0;
+}
+
+static void ip_8_a_taker_dies_after_each_system_call(void)
+{
+    tn_pool *pool = shareable_pool();
+    int back = 0, taken = 0;
+    for (int calls = 0, ended = 0; ended == 0; calls++) {
+        tn_array *array = numbers(pool, SHAPE(1000));
+        tn_borrow *hold = NULL;
+        process other = begin("traced take");
+        message m = exported(array, TN_IPC_GIVE, TN_ALIASED, &hold);
+        send_message(other.socket, &m);
+        close(m.fd);
+        ended = killed_after(calls, other);
+        int64_t said = -1;
+        const int is_told = recv(other.socket, &said, sizeof said, MSG_DONTWAIT) == sizeof said;
+        close(other.socket);
+        end(hold);
+        const tn_status status = try_read(array, 0);
+        CHECK(status == TN_OK ? element(array, 999) == 999 : status == TN_ERR_DESTRUCTED);
+        CHECK(!is_told || (said == TN_OK && status == TN_ERR_DESTRUCTED));
+        back += status == TN_OK;
+        taken += status != TN_OK;
+        drop(array);
+        if (ended < 0)
+            taken = back = 1;
+    }
+    CHECK(back > 0 && taken > 0 && live_bytes(pool) == 0);
+    OK(tn_pool_release(pool));
+}
+
+static void ip_8_a_giver_dies_after_each_system_call(void)
+{
+    int without = 0, taken = 0;
+    for (int calls = 0, ended = 0; ended == 0; calls++) {
+        process other = begin("traced offer and end");
+        ended = killed_after(calls, other);
+        message m;
+        tn_array *array = NULL;
+        if (ended < 0 || !receive_message(other.socket, &m))
+            without++;
+        else {
+            taken++;
+            OK(take_offer(&m, &array));
+            CHECK(element(array, 999) == 999 && why(array) == 0);
+            fill_i64(array, 1);
+            drop(array);
+            close(m.fd);
+        }
+        close(other.socket);
+        if (ended < 0)
+            taken = 1;
+    }
+    CHECK(without > 0 && taken > 0);
+}
+
+/* At each step of an offer and of its taking there may be no descriptor: a status that names the limit, and nothing has changed. */
+static void ip_8_descriptors_run_out(void)
+{
+    tn_pool *pool = shareable_pool();
+    tn_array *array = numbers(pool, SHAPE(1000)), *taken = NULL;
+    struct rlimit before, few;
+    message m = {.fd = -1};
+    tn_borrow *hold = NULL;
+    tn_how how = 99;
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const int files = open_files();
+    for (int step = 0; step < 2; step++) {
+        int refused = 0;
+        tn_status status = TN_ERR_IO;
+        for (int limit = 1; status != TN_OK && limit < 64; limit++) {
+            few = before;
+            few.rlim_cur = (rlim_t)limit;
+            CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+            status = step == 0 ? tn_array_export_ipc(array, TN_IPC_GIVE, sizeof m.descriptor, m.descriptor, &m.bytes, &m.fd, &hold, &how)
+                               : tn_array_import_ipc(m.descriptor, m.bytes, m.fd, TN_IPC_GIVE, &taken, &how);
+            CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+            if (status == TN_OK)
+                break;
+            refused++;
+            CHECK(says("see ulimit -n)") && how == 99 && taken == NULL);
+            CHECK(step == 0 ? open_files() == files && hold == NULL && element(array, 999) == 999
+                            : try_read(array, 0) == TN_ERR_EXPORTED);
+        }
+        CHECK(status == TN_OK && (step == 1 || refused > 0));
+        how = 99;
+    }
+    close(m.fd);
+    end(hold);
+    CHECK(try_read(array, 0) == TN_ERR_DESTRUCTED && element(taken, 999) == 999);
+    drop(array);
+    drop(taken);
     CHECK(live_bytes(pool) == 0);
     OK(tn_pool_release(pool));
 }
@@ -345,6 +473,11 @@ int main(int argc, char **argv)
     ip_8_an_offer_that_ends();
     ip_8_deaths();
     ip_8_death_at_any_time();
+    if (!is_watched()) { /* a checker makes system calls of its own */
+        ip_8_a_taker_dies_after_each_system_call();
+        ip_8_a_giver_dies_after_each_system_call();
+        ip_8_descriptors_run_out();
+    }
     ip_8_one_wins();
     ip_8_refusals();
     ip_8_other_holders();
