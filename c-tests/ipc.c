@@ -4,6 +4,7 @@
  * The other process is this program again, in a fresh process, with a socket as its standard input.
  */
 #include "processes.h"
+#include "signals.h"
 #include <pthread.h>
 
 /* ---- the other process ---- */
@@ -605,6 +606,27 @@ static void ip_7_a_descriptor_each(void)
     OK(tn_pool_release(pool));
 }
 
+/* No call ends because a signal interrupts one of its system calls. */
+static void interrupted(void)
+{
+    tn_pool *pool = shareable_pool();
+    begin_interruptions(is_watched() ? 50000 : 1000);
+    for (int i = 0; i < rounds(1000) || interruptions == 0; i++) {
+        tn_array *array = numbers(pool, SHAPE(40000)), *again = NULL;
+        tn_borrow *hold = NULL;
+        message m = exported(array, TN_IPC_WRITABLE, TN_ALIASED, &hold);
+        end(hold);
+        drop(array);
+        again = imported(&m, TN_IPC_WRITABLE);
+        CHECK(element(again, 39999) == 39999);
+        close(m.fd);
+        drop(again);
+    }
+    end_interruptions();
+    CHECK(live_bytes(pool) == 0);
+    OK(tn_pool_release(pool));
+}
+
 /* Shared memory has no name that could stay behind. */
 static int names_in_shm(void)
 {
@@ -654,6 +676,7 @@ int main(int argc, char **argv)
     if (rounds(10) == 10) /* valgrind has a limit of its own, and does not pass this one on */
         ip_7_a_descriptor_each();
     ip_32_a_limit_of_the_process();
+    interrupted();
     ip_31_no_names();
     CHECK(open_files() == files);
     return finish();

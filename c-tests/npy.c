@@ -6,6 +6,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
+#include "signals.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -728,6 +729,23 @@ static void open_files(void) /* AR-62 */
     CHECK(remove(path_of("several.npy")) == 0);
 }
 
+/* No call ends because a signal interrupts one of its system calls. */
+static void interrupted(void) /* IO-2, IO-10 */
+{
+    tn_array *a = numbers(NULL, SHAPE(3, 10000)), *turned = NULL, *back = NULL;
+    OK(tn_array_transpose(a, &turned));
+    begin_interruptions(is_watched() ? 50000 : 1000);
+    for (int i = 0; i < rounds(1000) || interruptions == 0; i++) {
+        OK(tn_array_save_npy(turned, path_of("interrupted.npy"), 0));
+        back = open_as("interrupted.npy", i % 2 ? TN_NPY_COPY : TN_NPY_READ);
+        drop(back);
+    }
+    end_interruptions();
+    drop(turned);
+    drop(a);
+    CHECK(remove(path_of("interrupted.npy")) == 0);
+}
+
 static char saved_path[160], opened_path[160];
 
 /* Saves and opens until it is cancelled, which only its own cancellation point serves. */
@@ -783,6 +801,7 @@ int main(void)
     saving_is_all_or_nothing();
     statistics_and_copies();
     open_files();
+    interrupted();
     threads_that_are_cancelled();
     remove_folder();
     return finish();
