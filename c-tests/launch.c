@@ -316,6 +316,8 @@ static void kernels_get_mirrors(void) /* MI-12, KN-20: the host side, and nothin
     OK(try_scale(array_arg(y, TN_WRITE, 2), arg, 2));
     arg.access = TN_READ | TN_ALLOW_ALIAS;
     FAILS(try_scale(array_arg(y, TN_WRITE, 2), arg, 2), TN_ERR_INVALID);
+    FAILS(try_scale(array_arg(y, TN_WRITE, 2), array_arg(x, TN_READ | TN_FROZEN | TN_ALLOW_ALIAS, 2), 2), TN_ERR_INVALID); /* KN-11 */
+    CHECK(says("args[1]") && says("TN_FROZEN"));
     arg.access = TN_WRITE | TN_WAIT;
     OK(try_scale(arg, array_arg(y, TN_READ, 2), 2));
     tn_borrow *guard = NULL;

@@ -1836,7 +1836,7 @@ typedef struct tn_arg {
     tn_arg_kind kind;
     /**
      * Arrays and mirrors: TN_READ, TN_READ_WRITE, or TN_WRITE, which overwrites every element; each may add TN_WAIT. Arrays: TN_READ may add
-     * TN_FROZEN, a writing access a TN_WRITE_ mode, and each TN_ALLOW_ALIAS. Not used for values.
+     * TN_FROZEN, a writing access a TN_WRITE_ mode, and each but a frozen one TN_ALLOW_ALIAS. Not used for values.
      */
     tn_access access;
     /**

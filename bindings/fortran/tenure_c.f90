@@ -1440,8 +1440,8 @@ module tenure_c
     !> TN_ARG_.
     integer(c_int32_t) :: kind = 0
     !> Arrays and mirrors: TN_READ, TN_READ_WRITE, or TN_WRITE, which overwrites every element; each may add TN_WAIT.
-    !> Arrays: TN_READ may add TN_FROZEN, a writing access a TN_WRITE_ mode, and each TN_ALLOW_ALIAS. Not used for
-    !> values.
+    !> Arrays: TN_READ may add TN_FROZEN, a writing access a TN_WRITE_ mode, and each but a frozen one TN_ALLOW_ALIAS.
+    !> Not used for values.
     integer(c_int32_t) :: access = 0
     !> TN_ARG_ARRAY, TN_ARG_MIRROR: the N of the kernel's tn_view<T, N>, 1 to 8. An array without axes is passed as one
     !> axis of length 1, for which 0 is accepted too. Not used otherwise.

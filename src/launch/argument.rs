@@ -275,6 +275,10 @@ impl Array {
         };
         let wanted = borrow::access(arg.access & !TN_ALLOW_ALIAS)?;
         let (waits, may_alias) = (arg.access & TN_WAIT != 0, arg.access & TN_ALLOW_ALIAS != 0);
+        if may_alias && arg.access & TN_FROZEN != 0 {
+            let text = "TN_FROZEN, whose bytes nobody writes, does not go with TN_ALLOW_ALIAS, beside which they may be written";
+            return Err(fail(TN_ERR_INVALID, format_args!("{text}")));
+        }
         Ok(Some(Array { index, id: id_of(arg), ndim, wanted, waits, may_alias }))
     }
 

@@ -32,6 +32,8 @@ impl Model {
                 Argument::Array { array, access, ndim } => {
                     let array = faults.take(self.array(array));
                     faults.when(is_bad_access(access & !TN_ALLOW_ALIAS), TN_ERR_INVALID);
+                    let both = TN_ALLOW_ALIAS | TN_FROZEN;
+                    faults.when(access & both == both, TN_ERR_INVALID);
                     faults.when(ndim.is_some_and(|ndim| !(0..=MOST_AXES).contains(&ndim)), TN_ERR_INVALID);
                     known.extend(array.map(|array| (array, access, ndim)));
                 }

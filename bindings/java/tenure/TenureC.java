@@ -1852,7 +1852,7 @@ public final class TenureC {
     public static class tn_arg extends Structure {
         /** TN_ARG_. */
         public int kind;
-        /** Arrays and mirrors: TN_READ, TN_READ_WRITE, or TN_WRITE, which overwrites every element; each may add TN_WAIT. Arrays: TN_READ may add TN_FROZEN, a writing access a TN_WRITE_ mode, and each TN_ALLOW_ALIAS. Not used for values. */
+        /** Arrays and mirrors: TN_READ, TN_READ_WRITE, or TN_WRITE, which overwrites every element; each may add TN_WAIT. Arrays: TN_READ may add TN_FROZEN, a writing access a TN_WRITE_ mode, and each but a frozen one TN_ALLOW_ALIAS. Not used for values. */
         public int access;
         /** TN_ARG_ARRAY, TN_ARG_MIRROR: the N of the kernel's tn_view<T, N>, 1 to 8. An array without axes is passed as one axis of length 1, for which 0 is accepted too. Not used otherwise. */
         public int ndim;
