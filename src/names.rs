@@ -21,6 +21,13 @@ pub fn readable(text: &[u8]) -> &str {
     }
 }
 
+/// Whether a character is obeyed and not shown: a control character, or one that changes the direction of the text around it.
+/// https://www.unicode.org/reports/tr9/
+pub fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// At most 63 bytes of UTF-8.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Name {
@@ -39,6 +46,20 @@ impl Name {
             end -= 1;
         }
         Name::exact(&text[..end])
+    }
+
+    /// The first bytes of a name that another process chose. Characters that a terminal would obey are replaced: names are in messages.
+    pub fn of_sender(text: &str) -> Name {
+        let mut name = Name::NONE;
+        for c in text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }) {
+            let end = name.length as usize + c.len_utf8();
+            if end > NAME_BYTES {
+                break;
+            }
+            c.encode_utf8(&mut name.bytes[name.length as usize..]);
+            name.length = end as u8;
+        }
+        name
     }
 
     /// The last 63 bytes, cut at a character. The end of a path is its most useful part.
@@ -173,6 +194,14 @@ mod tests {
         assert!(Name::tail(&text).as_str().ends_with("äb"));
         assert_eq!(Name::head("short").as_str(), "short");
         assert_eq!(Name::NONE.to_c()[0], 0);
+    }
+
+    #[test]
+    fn a_senders_name_commands_no_terminal() {
+        assert_eq!(Name::of_sender("a\u{1b}[2J\u{202e}ä").as_str(), "a\u{fffd}[2J\u{fffd}ä");
+        assert_eq!(Name::of_sender(&"x".repeat(80)).as_str(), "x".repeat(63));
+        assert_eq!(Name::of_sender(&"\u{7}".repeat(80)).as_str(), "\u{fffd}".repeat(21));
+        assert!(Name::of_sender("").is_none());
     }
 
     #[test]

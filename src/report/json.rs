@@ -3,6 +3,7 @@
 //! Contract: allocates nothing and cannot fail; it ignores errors of the sink. It writes commas, quotes and escapes. Texts are UTF-8.
 #![forbid(unsafe_code)]
 
+use crate::names::is_obeyed;
 use core::fmt::{self, Write};
 
 /// Writes one JSON text. Values of an object are written as named fields, those of a list by `value`, `item` and `open`.
@@ -14,13 +15,6 @@ pub struct Json<'a> {
 
 /// A text as it stands between the quotes. Whoever prints the JSON on a terminal sees all characters of a name.
 struct Escaped<'a>(&'a str);
-
-/// Whether a character is obeyed and not shown: a control character, or one that changes the direction of the text around it.
-/// https://www.unicode.org/reports/tr9/
-pub fn is_obeyed(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -34,8 +34,8 @@ mod stores;
 
 mod timeline;
 
+pub use crate::names::is_obeyed;
 pub use extent::Extent;
-pub use json::is_obeyed;
 pub use log::{save as save_events, start as start_events, start_at as start_events_at};
 pub use open_handles::leaks;
 pub use page::{save as save_page, write as write_page, write_around};

@@ -184,7 +184,7 @@ impl Descriptor {
         let (shape, strides) = dims.split_at(ndim);
         let layout = Layout::strided(dtype, shape, strides, offset)?;
         let length = name.iter().position(|byte| *byte == 0).unwrap_or(NAME_BYTES);
-        let name = core::str::from_utf8(&name[..length]).map_or(Name::NONE, Name::head);
+        let name = core::str::from_utf8(&name[..length]).map_or(Name::NONE, Name::of_sender);
         let has = |flag: u32| flags & u64::from(flag) != 0;
         let offer = has(OFFERED).then_some(offer);
         Ok(Descriptor { layout, file_bytes, writable: has(WRITABLE), offer, process, name })

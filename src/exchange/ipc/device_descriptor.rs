@@ -140,7 +140,7 @@ impl DeviceDescriptor {
             return Err(fail(TN_ERR_LAYOUT, text));
         }
         let length = name.iter().position(|byte| *byte == 0).unwrap_or(NAME_BYTES);
-        let name = core::str::from_utf8(&name[..length]).map_or(Name::NONE, Name::head);
+        let name = core::str::from_utf8(&name[..length]).map_or(Name::NONE, Name::of_sender);
         let writable = flags & u64::from(WRITABLE) != 0;
         Ok(DeviceDescriptor { layout, bytes: allocation, writable, process, entry, uuid, memory, event, name })
     }
