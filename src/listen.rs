@@ -80,10 +80,7 @@ pub fn start() -> Result<()> {
         LISTENER.set(Some(socket));
     }
     options::set_listens(true);
-    os::start_thread(serve).map_err(|errno| {
-        end();
-        options::no_thread("the option listen", errno)
-    })
+    thread::start("the option listen", serve).inspect_err(|_| end())
 }
 
 /// Closes the listener's socket, if there is one.

@@ -4,8 +4,7 @@
 //! The options of a default pool are fixed when the pool is created; setting them later is refused. Any thread.
 #![forbid(unsafe_code)]
 
-use crate::error::{Result, Status, Text, fail};
-use crate::sys::file::Errno;
+use crate::error::{Result, Text, fail};
 use crate::types::*;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -340,17 +339,6 @@ pub fn get(name: &str) -> Result<Text> {
     };
     debug_assert!(written.is_ok());
     Ok(text)
-}
-
-/// TN_ERR_NO_HOST_MEMORY: an option asks for a thread, which the system refused.
-#[cold]
-pub fn no_thread(what: &str, errno: Errno) -> Status {
-    fail(
-        TN_ERR_NO_HOST_MEMORY,
-        format_args!(
-            "the system started no thread for {what}: {errno}; end others, or allow more (ulimit -u, pids.max of the control group)"
-        ),
-    )
 }
 
 #[cfg(test)]

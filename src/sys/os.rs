@@ -5,7 +5,6 @@
 //! in turn.
 
 use super::cancellation::uncancelled;
-use super::file::{Errno, Outcome};
 use super::limits::without_signal;
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -208,7 +207,7 @@ pub fn with_variable<R>(name: &CStr, then: impl FnOnce(&CStr) -> R) -> Option<R>
 
 /// Starts a thread that nobody waits for. No signal is delivered to it. EAGAIN: there are as many as may be.
 #[cfg(not(preload))]
-pub fn start_thread(body: fn()) -> Outcome<()> {
+pub fn start_thread(body: fn()) -> super::file::Outcome<()> {
     extern "C" fn run(body: *mut libc::c_void) -> *mut libc::c_void {
         // SAFETY: the argument of the call below.
         unsafe { core::mem::transmute::<*mut libc::c_void, fn()>(body)() };
@@ -225,7 +224,7 @@ pub fn start_thread(body: fn()) -> Outcome<()> {
         if failed == 0 {
             libc::pthread_detach(thread.assume_init());
         }
-        if failed == 0 { Ok(()) } else { Err(Errno(failed)) }
+        if failed == 0 { Ok(()) } else { Err(super::file::Errno(failed)) }
     }
 }
 

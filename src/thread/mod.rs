@@ -22,6 +22,7 @@
 //! | `critical` | critical sections, which forks wait for |
 //! | `fork` | what happens before and after a fork |
 //! | `register` | a thread gets its record, and leaves it at its end |
+//! | `start` | threads of the library's own |
 //! | `locks` | data behind locks whose holders are in a critical section |
 //! | `model` | what takes the place of `records` in the model checker |
 
@@ -44,6 +45,9 @@ mod records;
 
 mod register;
 
+#[cfg(not(preload))]
+mod start;
+
 pub use area::{Area, GPUS};
 pub use critical::{CriticalSection, FastEntry, outside};
 pub use fork::{
@@ -59,3 +63,5 @@ pub use register::visit;
 #[cfg(not(any(loom, preload)))]
 pub use register::visit_at_unload;
 pub use register::{current, try_current};
+#[cfg(not(preload))]
+pub use start::start;

@@ -19,7 +19,7 @@
 //! | `decay` | how much free memory stays for what comes next |
 //! | `growth`, `address_reserve` | how much to get from the device; addresses reserved ahead |
 //! | `upstream_pieces` | pieces of an upstream or a device |
-//! | `statistics` | bytes in use, counts and peaks |
+//! | `statistics`, `summed` | bytes in use, counts and peaks; when the bytes of all heaps were last summed |
 //! | `prealloc`, `ring` | descriptors allocated before the lock is taken; blocks that strict mode holds back |
 
 mod address_reserve;
@@ -44,6 +44,8 @@ mod split;
 
 mod statistics;
 
+mod summed;
+
 pub(super) mod stream_lists;
 
 mod take_block;
@@ -52,8 +54,8 @@ mod upstream_pieces;
 
 pub(super) use prealloc::Prealloc;
 pub(super) use ring::Ring;
-use statistics::Summed;
 pub(super) use statistics::{AllocationCounts, Count};
+use summed::Summed;
 
 use crate::device::host::GRANULE;
 use crate::names::Name;

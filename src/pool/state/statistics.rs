@@ -36,18 +36,6 @@ impl AllocationCounts {
     }
 }
 
-/// So few heaps are summed for each block that is counted in.
-const FEW_HEAPS: usize = 8;
-
-/// What the pool itself had when the bytes of all heaps were last summed for a peak. While it has hardly more, that costs too much: the sum
-/// takes a nanosecond for each thread. Heaps have their peaks updated when they rise themselves.
-#[derive(Default)]
-pub(super) struct Summed {
-    heaps: usize,
-    all: Tally,
-    clients: [Tally; CLIENTS],
-}
-
 impl PoolState {
     pub fn stats(&self) -> tn_pool_stats {
         let (mut stats, counts) = (self.figures, self.counts());
@@ -161,7 +149,7 @@ impl PoolState {
         let f = &mut self.figures;
         (f.peak_in_use_bytes, f.peak_requested_bytes, f.peak_reserved_bytes) = (0, 0, 0);
         self.clients.iter_mut().for_each(|account| account.peak = 0);
-        self.summed = Summed::default();
+        self.summed = super::summed::Summed::default();
         self.peak();
     }
 
@@ -217,15 +205,10 @@ impl PoolState {
 
     pub(super) fn count_in(&mut self, usable: usize, block: Block) {
         self.change(block, usable as u64, block.requested as u64);
-        let own = self.account(block).tally;
-        let slack = self.settings.thread_cache as u64;
-        if self.summed.heaps > FEW_HEAPS
-            && !self.total.exceeds(&self.summed.all, slack)
-            && !own.exceeds(&self.summed.clients[block.client().index()], slack)
-        {
+        let (client, own) = (block.client(), self.account(block).tally);
+        if self.summed.covers((&self.total, client, &own), self.settings.thread_cache as u64) {
             return;
         }
-        let client = block.client();
         let (mut in_use, mut all, mut heaps) = (own.in_use, self.total, 0);
         for heap in self.heaps() {
             all.change(heap.in_use(), heap.requested());
@@ -234,9 +217,7 @@ impl PoolState {
         }
         let account = self.account(block);
         account.peak = account.peak.max((in_use as i64).max(0) as u64);
-        self.summed.heaps = heaps;
-        self.summed.all = self.total;
-        self.summed.clients[client.index()] = own;
+        self.summed.note(heaps, &self.total, client, &own);
         self.count_peak_update();
         self.peak_of_all(&all);
     }
