@@ -18,15 +18,18 @@ struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
+        let is_escaped = |c| matches!(c, '"' | '\\') || is_obeyed(c);
+        let mut rest = self.0;
+        // Nearly all names have nothing to escape.
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_escaped(*c)) {
+            f.write_str(&rest[..at])?;
             match c {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                c if is_obeyed(c) => write!(f, "\\u{:04x}", u32::from(c))?,
-                c => f.write_char(c)?,
+                '"' | '\\' => write!(f, "\\{c}")?,
+                c => write!(f, "\\u{:04x}", u32::from(c))?,
             }
+            rest = &rest[at + c.len_utf8()..];
         }
-        Ok(())
+        f.write_str(rest)
     }
 }
 
