@@ -552,6 +552,13 @@ static void ip_7_memory_that_nobody_else_has(void)
     OK(tn_pool_trim(pool, 0, NULL));
     CHECK(open_files() == files && stats_of(pool).reserved_bytes == 0);
     OK(tn_pool_release(pool));
+    /* TN_POOL_DIRECT keeps nothing */
+    tn_pool_options options = {.size = sizeof options, .flags = TN_POOL_SHAREABLE | TN_POOL_DIRECT};
+    OK(tn_pool_create(HOST, &options, &pool));
+    OK(tn_pool_allocate(pool, BYTES, 0, NULL, &block));
+    OK(tn_pool_deallocate(pool, block, NULL));
+    CHECK(open_files() == files && stats_of(pool).reserved_bytes == 0);
+    OK(tn_pool_release(pool));
 }
 
 /* A child of fork has the memory too: its parent does not use that again, nor does the child. */
