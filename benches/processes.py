@@ -1,10 +1,11 @@
-"""Arrays handed over to another process, beside multiprocessing's shared memory, Arrow's IPC file in memory, and a pipe (IP-27).
+"""Arrays handed over to another process, beside multiprocessing's shared memory, Arrow's IPC file in memory, and a pipe (IP-27);
+and a loop that makes, fills and releases frames in a shareable pool, beside a plain one (IP-7).
 
     processes.py     a line "case <tab> minimum <tab> median" per case, in us for a hand-over
 
 A hand-over begins with an array that is there and filled, and ends when the other process has told the sum of its first and last element. The
 memory to share is made beforehand where the method allows that; a pipe copies the elements. The methods take turns. "library" is the export and
-the import alone, without the transport. `cargo xtask bench processes` runs it.
+the import alone, without the transport. "frame" is one round of the loop. `cargo xtask bench processes` runs it.
 """
 
 import multiprocessing
@@ -85,7 +86,32 @@ def methods(bytes_):
     return made, ends
 
 
+FRAME = 10 << 20
+FRAMES = 20
+
+
+def frames(pool):
+    """Seconds for each of some frames, which are made, filled and released."""
+    begin = time.perf_counter()
+    for _ in range(FRAMES):
+        x = tenure.empty(FRAME // 8, pool=pool)
+        x.fill(1.0)
+        x.release()
+    return (time.perf_counter() - begin) / FRAMES
+
+
+def measure_frames():
+    pools = {"plain": tenure.Pool(), "shareable": tenure.Pool(flags=tenure.PoolFlags.SHAREABLE)}
+    times = {name: [] for name in pools}
+    for _ in range(ROUNDS + 1):  # the first one faults the pages in
+        for name, pool in pools.items():
+            times[name].append(frames(pool) * 1e6)
+    for name, all_times in times.items():
+        print(f"frame {name}\t{min(all_times[1:]):.1f}\t{statistics.median(all_times[1:]):.1f}")
+
+
 def main():
+    measure_frames()
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     other = context.Process(target=receive, args=(there,))

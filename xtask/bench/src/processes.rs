@@ -11,6 +11,8 @@ use xtask::tools::{Done, command, root};
 const TARGET_US: f64 = 50.0;
 /// Those of 1 GiB may take this many times those of 4 KiB.
 const TIMES: f64 = 2.0;
+/// A frame of a shareable pool may take this many times one of a plain pool.
+const FRAME_TIMES: f64 = 1.3;
 const ROUNDS: usize = 3;
 
 /// Measures and prints.
@@ -23,13 +25,12 @@ pub fn bench() -> Done {
     for case in figures.cases.keys() {
         println!("{case:<24} {:>12.1} us", figures.minimum(case).unwrap_or(f64::NAN));
     }
-    let of = |size: &str| {
-        let case = format!("{size} library");
-        figures.minimum(&case).ok_or_else(|| format!("no figure of {case}"))
-    };
-    let (small, large) = (of("4 KiB")?, of("1 GiB")?);
+    let of = |case: &str| figures.minimum(case).ok_or_else(|| format!("no figure of {case}"));
+    let (small, large) = (of("4 KiB library")?, of("1 GiB library")?);
+    let frame = of("frame shareable")? / of("frame plain")?;
     let met = |holds: bool| if holds { "met" } else { "NOT MET" };
     println!("\nexport and import of 4 KiB: {small:.1} us, target {TARGET_US:.0} us: {}", met(small <= TARGET_US));
     println!("those of 1 GiB: {:.1} times, target {TIMES:.0} times: {}", large / small, met(large <= TIMES * small));
+    println!("a frame of a shareable pool: {frame:.2} times, target {FRAME_TIMES} times: {}", met(frame <= FRAME_TIMES));
     Ok(())
 }
