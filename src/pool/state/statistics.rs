@@ -4,6 +4,7 @@
 //! statistics are read. So statistics are of one moment for everything under the lock, and of some moment of the call
 //! for each heap.
 
+use super::summed::Summed;
 use super::{NewBlock, PoolState, Want};
 use crate::pool::client::{Account, CLIENTS, Tally};
 use crate::pool::span::block_state::Block;
@@ -81,6 +82,7 @@ impl PoolState {
 
     /// Adds the counts of a heap that ends.
     pub fn add_counts(&mut self, counts: &Counts) {
+        self.summed = Summed::default();
         for (account, tally) in self.clients.iter_mut().zip(&counts.clients) {
             account.tally.add(tally);
             self.total.add(tally);
@@ -149,7 +151,7 @@ impl PoolState {
         let f = &mut self.figures;
         (f.peak_in_use_bytes, f.peak_requested_bytes, f.peak_reserved_bytes) = (0, 0, 0);
         self.clients.iter_mut().for_each(|account| account.peak = 0);
-        self.summed = super::summed::Summed::default();
+        self.summed = Summed::default();
         self.peak();
     }
 
