@@ -249,7 +249,8 @@ pub unsafe fn import(import: DeviceImport<'_>) -> Result<Imported> {
     let memory = pointer::locate(data.wrapping_add_signed(start))?;
     check_stated(stated, memory.device)?;
     if memory.device.r#type != TN_CUDA_HOST {
-        pointer::check_range(memory.address, memory.address.saturating_add(end.wrapping_sub(start) as u64))?;
+        let end = memory.address.saturating_add(end.wrapping_sub(start) as u64);
+        pointer::check_range(memory.device.id, memory.address, end)?;
     }
     layout.rebase(memory.address.wrapping_sub(start as u64))?;
     let after = match producer {

@@ -46,10 +46,11 @@ pub fn locate(address: u64) -> Result<DeviceMemory> {
     }
 }
 
-/// TN_ERR_RANGE: the bytes from `start` to `end`, of which the first is memory of a GPU, leave the allocations that lie there. A use of the
+/// TN_ERR_RANGE: the bytes from `start` to `end`, of which the first is memory of this GPU, leave the allocations that lie there. A use of the
 /// bytes behind them would end the context, and with it all that the process has on the GPU.
-pub fn check_range(start: u64, end: u64) -> Result<()> {
-    let inside = home()?.enter()?;
+pub fn check_range(gpu: i32, start: u64, end: u64) -> Result<()> {
+    // The driver knows the ranges of the current context.
+    let inside = table::gpu(gpu)?.enter()?;
     let mut at = start;
     // Memory that is mapped in pieces is several allocations, one behind the other.
     while at < end {
