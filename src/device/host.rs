@@ -136,6 +136,8 @@ impl Device for Host {
         true
     }
 
+    // Pages are cleared and not given back to be faulted in again: measured with 1 to 256 MiB that are written afterwards, that would take 4
+    // to 15 times as long with small pages, and 0.8 to 1.9 times with huge ones.
     unsafe fn clear(&self, start: usize, bytes: usize) -> usize {
         let pages = if bytes < SCAN_MIN_BYTES { None } else { os::Pages::open() };
         let Some(pages) = pages else {
