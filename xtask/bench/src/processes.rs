@@ -31,6 +31,9 @@ pub fn bench() -> Done {
     let met = |holds: bool| if holds { "met" } else { "NOT MET" };
     println!("\nexport and import of 4 KiB: {small:.1} us, target {TARGET_US:.0} us: {}", met(small <= TARGET_US));
     println!("those of 1 GiB: {:.1} times, target {TIMES:.0} times: {}", large / small, met(large <= TIMES * small));
-    println!("a frame of a shareable pool: {frame:.2} times, target {FRAME_TIMES} times: {}", met(frame <= FRAME_TIMES));
+    println!(
+        "a frame of a shareable pool: {frame:.2} times, target {FRAME_TIMES} times: {}",
+        met(frame <= FRAME_TIMES)
+    );
     Ok(())
 }
