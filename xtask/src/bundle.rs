@@ -210,6 +210,15 @@ fn python_tests(folder: &Path) -> Done {
     for name in named(from, &format!("test_{PREFIX}"), ".py")?.into_iter().chain(shared) {
         copy(&root().join(from).join(&name), &folder.join(&name))?;
     }
+    // Modules named like other libraries.
+    let standins = root().join(from).join("standins");
+    for (path, _) in
+        files_below(&standins)?.into_iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "py"))
+    {
+        let to = folder.join("standins").join(path.strip_prefix(&standins).expect("it lies below"));
+        io(&to, std::fs::create_dir_all(to.parent().expect("a file lies in a folder")))?;
+        copy(&path, &to)?;
+    }
     Ok(())
 }
 

@@ -351,5 +351,7 @@ def test_al_11_uninstall_restores_what_can_be_restored():
 def test_the_examples_run(name, ends):
     """With the stand-ins. Numba's example runs in ``cuda-sim/peers``."""
     path = pathlib.Path(__file__).parents[3] / f"examples/allocators/{name}.py"
+    if not path.exists():
+        pytest.skip("the examples are not beside these tests")
     printed = run(path.read_text())
     assert printed.splitlines()[-1] == ends and f" of {name.split('_')[0].removeprefix('py')}" in printed
