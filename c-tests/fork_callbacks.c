@@ -1,6 +1,6 @@
 /*
  * fork_callbacks.c - a callback of the library forks: the child uses the library and ends, and the parent goes on (TH-27). In the callbacks of
- * releases, functions, updates, memory pressure, upstreams and kernels. This program has one thread.
+ * releases, functions, updates, memory pressure and upstreams. This program has one thread.
  */
 #define _DEFAULT_SOURCE
 #include "helpers.h"

@@ -617,7 +617,7 @@ static void ip_7_a_descriptor_each(void)
 static void interrupted(void)
 {
     tn_pool *pool = shareable_pool();
-    begin_interruptions(is_watched() ? 50000 : 1000);
+    begin_interruptions();
     for (int i = 0; i < rounds(1000) || interruptions == 0; i++) {
         tn_array *array = numbers(pool, SHAPE(40000)), *again = NULL;
         tn_borrow *hold = NULL;

@@ -17,6 +17,14 @@ static tn_status take_offer(const message *m, tn_array **out)
     return status;
 }
 
+/* Offers an array to the process behind a socket. */
+static void offer_to(int socket, tn_array *array, tn_borrow **hold)
+{
+    message m = exported(array, TN_IPC_GIVE, TN_ALIASED, hold);
+    send_message(socket, &m);
+    close(m.fd);
+}
+
 static int other_process(const char *what)
 {
     const int socket = 0;
@@ -59,9 +67,7 @@ static int other_process(const char *what)
         CHECK(why(array) == 0);
         CHECK(strstr(info_of(array).name, "(process ") != NULL);
         fill_i64(array, 5);
-        m = exported(array, TN_IPC_GIVE, TN_ALIASED, &hold);
-        send_message(socket, &m);
-        close(m.fd);
+        offer_to(socket, array, &hold);
         CHECK(hear(socket) == 1);
         end(hold);
         CHECK(try_read(array, 0) == TN_ERR_DESTRUCTED);
@@ -139,9 +145,7 @@ static void ip_8_deaths(void)
         tn_array *array = numbers(pool, SHAPE(1000)), *taken = NULL;
         tn_borrow *hold = NULL;
         process other = begin(i % 2 ? "stay" : "look");
-        message m = exported(array, TN_IPC_GIVE, TN_ALIASED, &hold);
-        send_message(other.socket, &m);
-        close(m.fd);
+        offer_to(other.socket, array, &hold);
         CHECK(hear(other.socket) == (i % 2 ? TN_OK : 1));
         join(other, 1);
         end(hold);
@@ -151,6 +155,7 @@ static void ip_8_deaths(void)
             CHECK(element(array, 999) == 999); /* live again */
         drop(array);
         other = begin("offer");
+        message m;
         CHECK(receive_message(other.socket, &m));
         join(other, 1);
         OK(take_offer(&m, &taken));
@@ -171,9 +176,7 @@ static void ip_8_death_at_any_time(void)
         tn_array *array = numbers(pool, SHAPE(1000));
         tn_borrow *hold = NULL;
         process other = begin("stay");
-        message m = exported(array, TN_IPC_GIVE, TN_ALIASED, &hold);
-        send_message(other.socket, &m);
-        close(m.fd);
+        offer_to(other.socket, array, &hold);
         seed = seed * 1103515245 + 12345;
         usleep(seed / 65536 % 6000);
         join(other, 1);
@@ -212,9 +215,7 @@ static void ip_8_a_taker_dies_after_each_system_call(void)
         tn_array *array = numbers(pool, SHAPE(1000));
         tn_borrow *hold = NULL;
         process other = begin("traced take");
-        message m = exported(array, TN_IPC_GIVE, TN_ALIASED, &hold);
-        send_message(other.socket, &m);
-        close(m.fd);
+        offer_to(other.socket, array, &hold);
         ended = killed_after(calls, other);
         int64_t said = -1;
         const int is_told = recv(other.socket, &said, sizeof said, MSG_DONTWAIT) == sizeof said;
@@ -397,9 +398,7 @@ static void ip_8_other_holders(void)
     /* The handle may be released first. */
     array = numbers(pool, SHAPE(100));
     other = begin("take");
-    m = exported(array, TN_IPC_GIVE, TN_ALIASED, &hold);
-    send_message(other.socket, &m);
-    close(m.fd);
+    offer_to(other.socket, array, &hold);
     drop(array);
     CHECK(hear(other.socket) == TN_OK);
     CHECK(live_bytes(pool) > 0);
@@ -431,9 +430,7 @@ static void ip_8_the_same_process(void)
     CHECK(live_bytes(pool) == 0);
     tn_array *empty = zeros(pool, TN_F64, SHAPE(0, 5));
     process other = begin("take");
-    m = exported(empty, TN_IPC_GIVE, TN_ALIASED, &hold);
-    send_message(other.socket, &m);
-    close(m.fd);
+    offer_to(other.socket, empty, &hold);
     CHECK(hear(other.socket) == TN_OK);
     join(other, 0);
     end(hold);

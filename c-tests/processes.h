@@ -179,7 +179,7 @@ static inline void join(process other, int killed)
 /* How many processes a test kills; under a checker each takes long to begin. */
 static inline int kills(void)
 {
-    return is_watched() ? 4 : 300;
+    return is_watched() ? 4 : 1000;
 }
 
 #endif

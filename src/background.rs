@@ -7,12 +7,11 @@
 #![forbid(unsafe_code)]
 
 use crate::boundary;
-use crate::error::{Result, fail};
+use crate::error::Result;
 use crate::options;
 use crate::pool;
 use crate::sys::os;
 use crate::thread;
-use crate::types::*;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Time between two looks. What decays halves every 250 ms.
@@ -29,11 +28,7 @@ pub fn follow_option() -> Result<()> {
     // The thread runs this code after the call.
     os::pin_library();
     thread::on_fork_child(after_fork);
-    // Forks are seen once a thread is known.
-    let recorded = thread::try_current().ok_or_else(|| {
-        fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the record of this thread; free some, and try again"))
-    });
-    recorded.and_then(|_| thread::start("the option background", run)).inspect_err(|_| after_fork())
+    thread::start("the option background", run).inspect_err(|_| after_fork())
 }
 
 /// Sets the option and starts the thread.

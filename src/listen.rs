@@ -56,9 +56,9 @@ pub fn follow_option() -> Result<()> {
 
 /// Starts the listener.
 pub fn start() -> Result<()> {
-    let no_memory =
-        || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the listener; free some, and try again"));
-    let thread = thread::try_current().ok_or_else(no_memory)?;
+    let thread = thread::try_current().ok_or_else(|| {
+        fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the listener; free some, and try again"))
+    })?;
     let number = os::process_number();
     if os::user().is_none() {
         let text = format_args!("the user has no number in this user namespace, so clients cannot be told apart");

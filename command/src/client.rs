@@ -26,21 +26,15 @@ impl Drop for Connection {
     }
 }
 
-/// The report of a running process, as JSON. Shows progress if that takes long.
-pub fn report(process: u32) -> Result<Vec<u8>, Failure> {
+/// The report of a running process, as JSON; `for_page`: with the bounded lists of a page. Shows progress if that takes long.
+pub fn report(process: u32, for_page: bool) -> Result<Vec<u8>, Failure> {
     let mut progress = Progress::new();
-    answer_to(process, "json", &mut |what| progress.tick(|| what.to_owned()))
+    answer_to(process, if for_page { "page" } else { "json" }, &mut |what| progress.tick(|| what.to_owned()))
 }
 
-/// As [`report`], and shows nothing.
+/// The whole report, and shows nothing.
 pub fn quiet_report(process: u32) -> Result<Vec<u8>, Failure> {
     answer_to(process, "json", &mut |_| ())
-}
-
-/// As [`report`], with the bounded lists of a page.
-pub fn page_report(process: u32) -> Result<Vec<u8>, Failure> {
-    let mut progress = Progress::new();
-    answer_to(process, "page", &mut |what| progress.tick(|| what.to_owned()))
 }
 
 fn answer_to(process: u32, request: &str, tell: &mut dyn FnMut(&str)) -> Result<Vec<u8>, Failure> {

@@ -1,7 +1,7 @@
 //! Numbers of bytes, plural forms, and text that is safe for a terminal.
 
 use std::borrow::Cow;
-use tenure::report::is_obeyed;
+use tenure::names::is_obeyed;
 
 /// A readable number of bytes: "1.5 GiB".
 pub fn size(number: u64) -> String {

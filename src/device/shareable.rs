@@ -38,7 +38,7 @@ struct Range {
     exporter: Option<Process>,
     /// Number of forks before it was mapped: a child shares the ranges of its parent, and has them apart from its own.
     forks: u32,
-    /// Number of forks that this process had begun by then: a child has the range too, if there were more since.
+    /// Number of forks that were begun by then: if there were more since, a parent and its child both have the range.
     children: u32,
 }
 
@@ -259,9 +259,7 @@ impl Device for Shareable {
     }
 
     fn can_reuse(&self, start: usize) -> bool {
-        range_of(start).is_some_and(|range| {
-            !range.exported && range.forks == thread::forks() && range.children == thread::children()
-        })
+        range_of(start).is_some_and(|range| !range.exported && range.children == thread::children())
     }
 
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {

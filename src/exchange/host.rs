@@ -86,17 +86,8 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
     let Import { function, device, layout, flags, release, after } = import;
     let wants_alias = flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0;
     let range = layout.extent().unwrap_or((0, 0));
-    if range.1 > 0 && device == HOST && (range.0 < os::LOWEST_ADDRESS || range.1 > os::ADDRESS_LIMIT) {
-        return Err(impossible(range));
-    }
-    if range.1 > 0 && device == HOST && page_lock::is_device(range.0 as usize) {
-        return Err(fail(
-            TN_ERR_DEVICE,
-            format_args!(
-                "{:#x} is memory of a GPU, and this function imports host memory; copy it to the host first",
-                range.0
-            ),
-        ));
+    if range.1 > 0 && device == HOST {
+        check_is_of_the_host(range)?;
     }
     let queued = flags & TN_RELEASE_QUEUED != 0;
     let lease = SpareLease::take(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
@@ -111,14 +102,26 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
     }
 }
 
-#[cold]
-fn impossible((start, end): (i64, i64)) -> Status {
-    fail(
-        TN_ERR_RANGE,
-        format_args!(
-            "no process has memory at {start:#x} to {end:#x}, where the elements would be; correct the address, the shape or the strides"
-        ),
-    )
+/// TN_ERR_RANGE: no process has memory there; TN_ERR_DEVICE: it is a GPU's.
+#[inline]
+fn check_is_of_the_host((start, end): (i64, i64)) -> Result<()> {
+    if start < os::LOWEST_ADDRESS || end > os::ADDRESS_LIMIT {
+        return Err(fail(
+            TN_ERR_RANGE,
+            format_args!(
+                "no process has memory at {start:#x} to {end:#x}, where the elements would be; correct the address, the shape or the strides"
+            ),
+        ));
+    }
+    if page_lock::is_device(start as usize) {
+        return Err(fail(
+            TN_ERR_DEVICE,
+            format_args!(
+                "{start:#x} is memory of a GPU, and this function imports host memory; copy it to the host first"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// The fast path of an aliasing import: it makes a new store if no store has any of the bytes. In all other cases it returns the lease.

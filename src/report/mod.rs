@@ -34,7 +34,6 @@ mod stores;
 
 mod timeline;
 
-pub use crate::names::is_obeyed;
 pub use extent::Extent;
 pub use log::{save as save_events, start as start_events, start_at as start_events_at};
 pub use open_handles::leaks;

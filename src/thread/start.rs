@@ -2,12 +2,15 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
+use crate::sys::file::Errno;
 use crate::sys::os;
 use crate::types::*;
 
-/// Starts a thread that nobody waits for; `what` asks for it. TN_ERR_NO_HOST_MEMORY: the system refuses.
+/// Starts a thread that nobody waits for; `what` asks for it. TN_ERR_NO_HOST_MEMORY: the system refuses it, or there is no memory.
 pub fn start(what: &str, body: fn()) -> Result<()> {
-    os::start_thread(body).map_err(|errno| {
+    // Forks are seen once a thread is known.
+    let recorded = super::try_current().ok_or(Errno::NO_MEMORY);
+    recorded.and_then(|_| os::start_thread(body)).map_err(|errno| {
         fail(
             TN_ERR_NO_HOST_MEMORY,
             format_args!(

@@ -48,10 +48,7 @@ fn run(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
     let from: &String = arguments.get_one("from").expect("required");
     let page = arguments.get_one::<String>("html");
     let (json, from) = match from.parse::<u32>() {
-        Ok(process) => {
-            let json = if page.is_some() { client::page_report(process)? } else { client::report(process)? };
-            (json, format!("the answer of process {process}"))
-        }
+        Ok(process) => (client::report(process, page.is_some())?, format!("the answer of process {process}")),
         Err(_) => {
             let read = std::fs::read(from);
             (
@@ -84,7 +81,8 @@ mod tests {
     use super::*;
     use crate::snapshot::tests::{answers, rounds};
     use proptest::prelude::*;
-    use tenure::report::{is_obeyed, write_around};
+    use tenure::names::is_obeyed;
+    use tenure::report::write_around;
 
     proptest! {
         #![proptest_config(rounds())]

@@ -315,7 +315,7 @@ mod tests {
             if let Some(now) = parsed(&now) {
                 let view = View { chosen, ..View::default() };
                 let lines = drawn(70, 20, parsed(&before).as_ref(), &now, &view);
-                assert!(lines.iter().all(|line| !line.contains(tenure::report::is_obeyed)));
+                assert!(lines.iter().all(|line| !line.contains(tenure::names::is_obeyed)));
             }
         }
     }
