@@ -82,7 +82,7 @@ static void library(void)
 
 static void our_zero(void)
 {
-    OK(tn_array_zero(target, 0, NULL));
+    OK(tn_array_clear(target, 0, NULL));
 }
 
 static void library_set(void)

@@ -68,17 +68,17 @@ int main(int argc, char **argv)
         return 2;
     int64_t shape[1] = {100};
     OK(tn_array_zeros(NULL, TN_F64, 1, shape, NULL, &array));
-    tn_events_options memory = {.size = sizeof memory}, file = {.size = sizeof file, .path = argv[1], .capacity = 2 * CAPACITY};
-    tn_events_stats stats = {.size = sizeof stats};
+    tn_log_options memory = {.size = sizeof memory}, file = {.size = sizeof file, .path = argv[1], .capacity = 2 * CAPACITY};
+    tn_log_stats stats = {.size = sizeof stats};
     measure("counter", read_counter);
     measure_both("without");
-    OK(tn_events_start(&memory));
+    OK(tn_log_start(&memory));
     measure_both("memory");
-    OK(tn_events_stop());
-    OK(tn_events_start(&file));
+    OK(tn_log_stop());
+    OK(tn_log_start(&file));
     measure_both("file");
-    OK(tn_events_query(&stats));
-    OK(tn_events_stop());
+    OK(tn_log_query(&stats));
+    OK(tn_log_stop());
     if (stats.dropped > 0) {
         fprintf(stderr, "events: %llu events were dropped\n", (unsigned long long)stats.dropped);
         return 1;

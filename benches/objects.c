@@ -74,7 +74,7 @@ static void prepare(void)
     for (int i = 0; i < 2; i++) {
         tn_array *zeros;
         OK(tn_array_zeros(NULL, TN_F64, 1, (int64_t[]){8}, NULL, &zeros));
-        OK(tn_shared_create(zeros, TN_TAKE | TN_REQUIRE_BORROW, NULL, &variables[i], NULL));
+        OK(tn_shared_create(zeros, TN_TAKE_OWNERSHIP | TN_REQUIRE_BORROW, NULL, &variables[i], NULL));
         OK(tn_array_release(zeros));
         OK(tn_array_zeros(NULL, TN_F64, 1, (int64_t[]){8}, NULL, &arguments[i]));
         OK(tn_array_zeros(NULL, TN_F64, 1, (int64_t[]){8}, NULL, &arguments[i + 2]));

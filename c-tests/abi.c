@@ -390,21 +390,21 @@ AT(tn_cudamat, size, 24);
 AT(tn_cudamat, is_trans, 32);
 AT(tn_cudamat, owns_data, 36);
 
-SIZE(tn_events_options, 32);
-AT(tn_events_options, size, 0);
-AT(tn_events_options, kinds, 8);
-AT(tn_events_options, reserved, 12);
-AT(tn_events_options, path, 16);
-AT(tn_events_options, capacity, 24);
+SIZE(tn_log_options, 32);
+AT(tn_log_options, size, 0);
+AT(tn_log_options, kinds, 8);
+AT(tn_log_options, reserved, 12);
+AT(tn_log_options, path, 16);
+AT(tn_log_options, capacity, 24);
 
-SIZE(tn_events_stats, 48);
-AT(tn_events_stats, size, 0);
-AT(tn_events_stats, kinds, 8);
-AT(tn_events_stats, is_file, 12);
-AT(tn_events_stats, events, 16);
-AT(tn_events_stats, overwritten, 24);
-AT(tn_events_stats, dropped, 32);
-AT(tn_events_stats, capacity, 40);
+SIZE(tn_log_stats, 48);
+AT(tn_log_stats, size, 0);
+AT(tn_log_stats, kinds, 8);
+AT(tn_log_stats, is_file, 12);
+AT(tn_log_stats, events, 16);
+AT(tn_log_stats, overwritten, 24);
+AT(tn_log_stats, dropped, 32);
+AT(tn_log_stats, capacity, 40);
 
 SIZE(tn_copy_site, 104);
 AT(tn_copy_site, function, 0);

@@ -98,13 +98,13 @@ static void no_elements(void) /* AR-3 */
     double one = 1;
     tn_array *copy = NULL, *full = NULL, *like = NULL, *moved = NULL, *view = NULL;
     OK(tn_array_full(pool, TN_F64, SHAPE(0, 3), &one, NULL, &full));
-    OK(tn_array_like(pool, a, NULL, &like));
+    OK(tn_array_like(a, pool, NULL, &like));
     OK(tn_array_copy(a, pool, NULL, &copy));
     OK(tn_array_to_device(a, HOST, pool, NULL, &moved));
     OK(tn_array_transpose(a, &view));
     CHECK(info_of(view).shape[0] == 3 && info_of(view).shape[1] == 0);
     OK(tn_array_fill(a, &one, 0, NULL));
-    OK(tn_array_zero(a, 0, NULL));
+    OK(tn_array_clear(a, 0, NULL));
     OK(tn_array_copy_into(a, b, 0, NULL));
     OK(tn_array_copy_to_host(a, &one, NULL, NULL));
     CHECK(one == 1);
@@ -194,7 +194,7 @@ static tn_array *like(tn_array *prototype, int32_t order)
 {
     tn_array_options options = {.size = sizeof options, .order = order};
     tn_array *out = NULL;
-    OK(tn_array_like(NULL, prototype, &options, &out));
+    OK(tn_array_like(prototype, NULL, &options, &out));
     return out;
 }
 
@@ -206,7 +206,7 @@ static void like_another(void) /* AR-7 */
     has_strides(like(p, TN_ORDER_C), SHAPE(64, 16, 8));
     has_strides(like(p, TN_ORDER_F), SHAPE(8, 24, 96));
     tn_array *plain = NULL;
-    OK(tn_array_like(NULL, p, NULL, &plain));
+    OK(tn_array_like(p, NULL, NULL, &plain));
     tn_array_info info = info_of(plain);
     CHECK(info.dtype == TN_F64 && info.ndim == 3 && info.shape[0] == 3 && info.shape[1] == 4 && info.shape[2] == 2);
     CHECK(unique(plain));
@@ -443,7 +443,7 @@ static void copy_is_dense(void) /* AR-22 */
     OK(tn_array_copy(wide, pool, NULL, &copy));
     CHECK(HOLDS(copy, 19, 21, 23, 19, 21, 23));
     CHECK((info_of(copy).flags & TN_READONLY) == 0);
-    OK(tn_array_zero(copy, 0, NULL));
+    OK(tn_array_clear(copy, 0, NULL));
     CHECK(HOLDS(wide, 19, 21, 23, 19, 21, 23));
     has_strides(copy, SHAPE(24, 8));
 

@@ -98,7 +98,7 @@ static void aliased_is_the_default(void) /* BR-5 */
     CHECK(HOLDS(a, 0, 1, 20, 21) && HOLDS(twin, 0, 1, 20, 21));
     OK(tn_array_fill(row, &value, 0, NULL));
     CHECK(HOLDS(twin, 0, 1, 9, 9));
-    OK(tn_array_zero(row, 0, NULL));
+    OK(tn_array_clear(row, 0, NULL));
     CHECK(HOLDS(twin, 0, 1, 0, 0));
     OK(tn_array_copy_into(source, row, 0, NULL));
     CHECK(HOLDS(twin, 0, 1, 0, 1));
@@ -535,7 +535,7 @@ static void parallel_writers(void) /* BR-30 */
 {
     tn_array *a = numbers(NULL, SHAPE(10, 2)), *row = at(a, 0, 0), *twin = clone(a);
     tn_chunk chunks[4];
-    OK(tn_array_chunks_write(a, 0, 4, 0, NULL, chunks));
+    OK(tn_array_split_write(a, 0, 4, 0, NULL, chunks));
     const int64_t starts[5] = {0, 3, 6, 8, 10};
     for (int i = 0; i < 4; i++) {
         CHECK(chunks[i].start == starts[i] && chunks[i].length == starts[i + 1] - starts[i]);
@@ -549,7 +549,7 @@ static void parallel_writers(void) /* BR-30 */
     for (int i = 3; i >= 0; i--)
         end(chunks[i].guard);
     CHECK(HOLDS(a, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3));
-    OK(tn_array_chunks_write(a, -1, 2, 0, NULL, chunks));
+    OK(tn_array_split_write(a, -1, 2, 0, NULL, chunks));
     CHECK((char *)chunks[1].data - (char *)chunks[0].data == 8 && chunks[1].start == 1 && chunks[1].length == 1);
     end(chunks[0].guard);
     end(chunks[1].guard);
@@ -562,25 +562,25 @@ static void more_chunks_than_elements(void) /* BR-31 */
 {
     tn_array *a = numbers(NULL, SHAPE(2)), *twin = clone(a);
     tn_chunk chunks[4], canary[4];
-    OK(tn_array_chunks_write(a, 0, 4, 0, NULL, chunks));
+    OK(tn_array_split_write(a, 0, 4, 0, NULL, chunks));
     for (int i = 0; i < 4; i++) {
         CHECK(chunks[i].length == (i < 2) && (chunks[i].data != NULL) == (i < 2));
         end(chunks[i].guard);
     }
     memset(chunks, 0x5a, sizeof chunks);
     memcpy(canary, chunks, sizeof chunks);
-    FAILS(tn_array_chunks_write(a, 0, 0, 0, NULL, chunks), TN_ERR_INVALID);
-    FAILS(tn_array_chunks_write(a, 1, 2, 0, NULL, chunks), TN_ERR_RANGE);
-    FAILS(tn_array_chunks_write(a, -2, 2, 0, NULL, chunks), TN_ERR_RANGE);
-    FAILS(tn_array_chunks_write(a, 0, 2, TN_WRITE_UNIQUE | TN_WRITE_COW, NULL, chunks), TN_ERR_INVALID);
-    FAILS(tn_array_chunks_write(a, 0, 2, 0, NULL, NULL), TN_ERR_NULL);
-    FAILS(tn_array_chunks_write(a, 0, 2, TN_WRITE_UNIQUE, NULL, chunks), TN_ERR_SHARED);
+    FAILS(tn_array_split_write(a, 0, 0, 0, NULL, chunks), TN_ERR_INVALID);
+    FAILS(tn_array_split_write(a, 1, 2, 0, NULL, chunks), TN_ERR_RANGE);
+    FAILS(tn_array_split_write(a, -2, 2, 0, NULL, chunks), TN_ERR_RANGE);
+    FAILS(tn_array_split_write(a, 0, 2, TN_WRITE_UNIQUE | TN_WRITE_COW, NULL, chunks), TN_ERR_INVALID);
+    FAILS(tn_array_split_write(a, 0, 2, 0, NULL, NULL), TN_ERR_NULL);
+    FAILS(tn_array_split_write(a, 0, 2, TN_WRITE_UNIQUE, NULL, chunks), TN_ERR_SHARED);
     tn_borrow *guard = reading(twin); /* BR-32 */
-    FAILS(tn_array_chunks_write(a, 0, 2, 0, NULL, chunks), TN_ERR_BORROWED);
+    FAILS(tn_array_split_write(a, 0, 2, 0, NULL, chunks), TN_ERR_BORROWED);
     end(guard);
     tn_array *tail = part(a, 1, 2, 1);
     guard = writing(tail, 0);
-    FAILS(tn_array_chunks_write(a, 0, 2, 0, NULL, chunks), TN_ERR_BORROWED_WRITE);
+    FAILS(tn_array_split_write(a, 0, 2, 0, NULL, chunks), TN_ERR_BORROWED_WRITE);
     end(guard);
     CHECK(memcmp(chunks, canary, sizeof chunks) == 0 && count_holders(a, TN_HOLDER_GUARD_WRITE) == 0);
     drop(tail);
@@ -593,7 +593,7 @@ static void chunks_end_one_by_one(void) /* BR-33, BR-34 */
     tn_array *a = numbers(NULL, SHAPE(6)), *first = part(a, 0, 2, 1), *second = part(a, 2, 4, 1),
         *third = part(a, 4, 6, 1);
     tn_chunk chunks[3];
-    OK(tn_array_chunks_write(a, 0, 3, 0, NULL, chunks));
+    OK(tn_array_split_write(a, 0, 3, 0, NULL, chunks));
     end(chunks[0].guard);
     OK(tn_borrow_end(chunks[1].guard, TN_END_FAILED, NULL));
     CHECK(HOLDS(first, 0, 1));
@@ -601,10 +601,10 @@ static void chunks_end_one_by_one(void) /* BR-33, BR-34 */
     CHECK(try_read(third, 0) == TN_ERR_BORROWED_WRITE && try_read(second, 0) == TN_ERR_POISONED);
     end(chunks[2].guard);
     CHECK(HOLDS(first, 0, 1) && HOLDS(third, 4, 5) && try_read(second, 0) == TN_ERR_POISONED);
-    OK(tn_array_zero(second, 0, NULL));
+    OK(tn_array_clear(second, 0, NULL));
     CHECK(HOLDS(a, 0, 1, 0, 0, 4, 5));
 
-    OK(tn_array_chunks_write(a, 0, 3, 0, NULL, chunks));
+    OK(tn_array_split_write(a, 0, 3, 0, NULL, chunks));
     end(chunks[1].guard);
     CHECK(try_read(a, 0) == TN_ERR_BORROWED_WRITE && HOLDS(second, 0, 0));
     end(chunks[0].guard);
@@ -620,7 +620,7 @@ static void chunks_cow(void) /* BR-35 */
     tn_pool *pool = own_pool("br-35");
     tn_array *a = numbers(pool, SHAPE(4)), *twin = clone(a);
     tn_chunk chunks[2];
-    OK(tn_array_chunks_write(a, 0, 2, TN_WRITE_COW, NULL, chunks));
+    OK(tn_array_split_write(a, 0, 2, TN_WRITE_COW, NULL, chunks));
     CHECK(allocations(pool) == 2 && (int64_t *)chunks[1].data - (int64_t *)chunks[0].data == 2);
     CHECK(((int64_t *)chunks[1].data)[1] == 3);
     ((int64_t *)chunks[1].data)[0] = 22;
@@ -680,7 +680,7 @@ static void healed(void) /* BR-42, BR-43 */
     CHECK(try_read(a, 0) == TN_OK && why(a) == TN_WHY_SHARED);
 
     poison(middle);
-    OK(tn_array_zero(a, 0, NULL));
+    OK(tn_array_clear(a, 0, NULL));
     CHECK(HOLDS(a, 0, 0, 0, 0, 0, 0, 0, 0));
     poison(middle);
     fill_i64(middle, 5);
@@ -705,19 +705,19 @@ static void chunks_heal(void) /* BR-44 */
     tn_array *a = numbers(NULL, SHAPE(6)), *across = part(a, 1, 3, 1);
     tn_chunk chunks[3];
     poison(across);
-    OK(tn_array_chunks_write(a, 0, 3, TN_WRITE_DISCARD, NULL, chunks));
+    OK(tn_array_split_write(a, 0, 3, TN_WRITE_DISCARD, NULL, chunks));
     for (int i = 0; i < 3; i++)
         end(chunks[i].guard);
     CHECK(try_read(a, 0) == TN_OK);
     poison(across);
-    OK(tn_array_chunks_write(a, 0, 3, TN_WRITE_DISCARD, NULL, chunks));
+    OK(tn_array_split_write(a, 0, 3, TN_WRITE_DISCARD, NULL, chunks));
     end(chunks[0].guard);
     end(chunks[1].guard);
     OK(tn_borrow_end(chunks[2].guard, TN_END_FAILED, NULL)); /* one failed: regions that no single chunk contains stay poisoned */
     CHECK(try_read(across, 0) == TN_ERR_POISONED);
     tn_array *head = part(a, 0, 1, 1), *tail = part(a, 4, 6, 1);
     CHECK(try_read(head, 0) == TN_OK && try_read(tail, 0) == TN_ERR_POISONED);
-    OK(tn_array_zero(a, 0, NULL));
+    OK(tn_array_clear(a, 0, NULL));
     CHECK(try_read(a, 0) == TN_OK);
     drop(head);
     drop(tail);

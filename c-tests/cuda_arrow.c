@@ -440,7 +440,7 @@ static void ca_34_an_array_comes_back(void)
     out.device.device_id = 99;
     FAILS(tn_array_import_arrow_device(&out.schema, &out.device, TN_BORROW, &back, NULL), TN_ERR_DEVICE);
     out.device.device_id = 0;
-    FAILS(tn_array_import_arrow_device(&out.schema, &out.device, TN_TAKE, &back, NULL), TN_ERR_ALIASED);
+    FAILS(tn_array_import_arrow_device(&out.schema, &out.device, TN_TAKE_OWNERSHIP, &back, NULL), TN_ERR_ALIASED);
     let_go(&out);
     FAILS(try_write_on(a, t), TN_ERR_DRIVER);
     OK(tn_device_synchronize(GPU));

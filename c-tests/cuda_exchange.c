@@ -113,7 +113,7 @@ static void ca_2_read_only(void)
     CHECK(alias(none, XS, &guard).data == 0);
     end(guard);
     CHECK(try_cai(a, XR, TN_WRITE_UNIQUE) == TN_ERR_INVALID);
-    CHECK(try_cai(a, TN_TAKE, 0) == TN_ERR_INVALID);
+    CHECK(try_cai(a, TN_TAKE_OWNERSHIP, 0) == TN_ERR_INVALID);
     drop(none);
     drop(a);
 }
@@ -317,7 +317,7 @@ static void ca_10_imports(void)
     OK(tn_array_import_cuda_array_interface(&is, TN_BORROW, NULL, NULL, &again, NULL)); /* joins the store */
     CHECK(claims(a) == 2 && same(a, again));
     drop(again);
-    CHECK(try_import(&is, TN_TAKE) == TN_ERR_ALIASED);
+    CHECK(try_import(&is, TN_TAKE_OWNERSHIP) == TN_ERR_ALIASED);
     drop(a);
     CHECK(p.released == 1);
     /* A copy is released at once. */

@@ -88,7 +88,7 @@ static tn_status examines(void *context, tn_array *const *in, tn_array **out, tn
 static void table_of_inputs(tn_stream *stream) /* FN-11, FN-12 */
 {
     static const uint32_t columns[] = {
-        NONE, TN_BORROW, REQUIRE, TN_MAY_OVERWRITE, TN_MAY_OVERWRITE | REQUIRE, TN_TAKE, TN_TAKE | REQUIRE, TN_STRICT,
+        NONE, TN_BORROW, REQUIRE, TN_MAY_OVERWRITE, TN_MAY_OVERWRITE | REQUIRE, TN_TAKE_OWNERSHIP, TN_TAKE_OWNERSHIP | REQUIRE, TN_STRICT,
         TN_RAW, TN_RAW | REQUIRE, TN_RAW | TN_MAY_OVERWRITE,
     };
     const struct {
@@ -110,7 +110,7 @@ static void table_of_inputs(tn_stream *stream) /* FN-11, FN-12 */
             uint32_t flags = columns[column];
             int moved = expected == 'd';
             examined e = {.stream = stream, .expected = moved ? rows[row].declared : rows[row].argument,
-                          .may_write = (flags & (TN_MAY_OVERWRITE | TN_TAKE)) != 0, .answer = fails ? TN_ERR_IO : TN_OK};
+                          .may_write = (flags & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP)) != 0, .answer = fails ? TN_ERR_IO : TN_OK};
             plan p = planned(examines, &e);
             takes(&p, "x", flags)->device = rows[row].declared;
             tn_function *f = made(&p);
@@ -127,7 +127,7 @@ static void table_of_inputs(tn_stream *stream) /* FN-11, FN-12 */
             else
                 CHECK(how.how == 77);
             CHECK(copies_of("tn_function_call", TN_WHY_DEVICE) == copies + (moved && status == TN_OK ? 1u : 0u));
-            CHECK(state_of(x) == (status == TN_OK && (flags & TN_TAKE) ? TN_ERR_DESTRUCTED : TN_OK));
+            CHECK(state_of(x) == (status == TN_OK && (flags & TN_TAKE_OWNERSHIP) ? TN_ERR_DESTRUCTED : TN_OK));
             if (state_of(x) == TN_OK) {
                 int changed = !refused && e.may_write && !moved;
                 CHECK(is_on(x, rows[row].argument) && unique(x) && (changed ? counts(x, 7, 0) : counts(x, 0, 1)));
@@ -471,7 +471,7 @@ static void pending_arguments(void) /* FN-37 */
     ordered o = {.number = 0};
     OK(tn_stream_create(GPU, 0, 0, &writer));
     OK(tn_stream_create(GPU, 0, 0, &o.stream));
-    static const uint32_t flags[] = {NONE, TN_BORROW, TN_MAY_OVERWRITE, TN_TAKE};
+    static const uint32_t flags[] = {NONE, TN_BORROW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         plan p = planned(reads_pending, &o);
         takes(&p, "x", flags[i]);

@@ -158,7 +158,7 @@ static void kn_10_later_uses_come_after_the_kernel(tn_stream *s, tn_stream *t)
     SCALED(y, x, 3, 0, s);
     SCALED(z, x, 4, 0, t);
     OK(tn_stream_synchronize(t));
-    OK(tn_array_zero(x, 0, t));
+    OK(tn_array_clear(x, 0, t));
     CHECK(is_line(z, 4, 0));
     if (held)
         CHECK(control("tenure_sim_release", s));

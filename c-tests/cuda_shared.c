@@ -101,7 +101,7 @@ static void another_device(void) /* SV-12 */
     OK(tn_shared_query(shared, &info));
     CHECK(info.device.type == TN_CUDA && info.home.type == TN_CPU);
     tn_array *taken = numbers(NULL, SHAPE(2, 4));
-    OK(tn_shared_set(shared, taken, TN_TAKE, &how));
+    OK(tn_shared_set(shared, taken, TN_TAKE_OWNERSHIP, &how));
     CHECK(how.why == TN_WHY_DEVICE && state_of(taken) == TN_ERR_DESTRUCTED);
     drop(taken);
     drop(host);

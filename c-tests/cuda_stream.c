@@ -65,7 +65,7 @@ static void arrays_without_a_driver(void) /* PN-13: calls that need a GPU, and c
         OK(tn_array_copy_into(a, b, 0, streams[i]));
         OK(tn_array_fill(b, &nine, 0, streams[i]));
         OK(tn_array_copy_to_host(b, back, NULL, streams[i]));
-        OK(tn_array_zero(b, 0, streams[i]));
+        OK(tn_array_clear(b, 0, streams[i]));
         CHECK(back[0] == 9 && back[3] == 9);
     }
     drop(a);

@@ -27,7 +27,7 @@ static void without_a_driver(tn_array *x) /* PN-13 */
     /* TR-21: on host memory the constants mean "the host, now". */
     OK(tn_array_to_device(x, CPU, NULL, TN_STREAM_CURRENT, &out));
     OK(tn_array_copy_into(x, out, 0, TN_STREAM_LEGACY));
-    OK(tn_array_zero(out, 0, TN_STREAM_PER_THREAD));
+    OK(tn_array_clear(out, 0, TN_STREAM_PER_THREAD));
     OK(tn_array_release(out));
 }
 
@@ -83,7 +83,7 @@ static void registered(void) /* PN-2 to PN-5 */
     }
     FAILS(tn_host_register(NULL, 8, 0, &a), TN_ERR_NULL);
     FAILS(tn_host_register(memory, 0, 0, &a), TN_ERR_INVALID);
-    FAILS(tn_host_register(memory, 8, TN_HOST_WRITE_COMBINED, &a), TN_ERR_INVALID);
+    FAILS(tn_host_register(memory, 8, TN_HOST_WRITECOMBINED, &a), TN_ERR_INVALID);
     FAILS(tn_host_register(memory, SIZE_MAX, 0, &a), TN_ERR_RANGE);
 }
 

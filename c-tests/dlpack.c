@@ -321,7 +321,7 @@ static void options(void) /* DL-14, DL-15, DL-17, XI-4 */
     CHECK(try_versioned(a, &o) == TN_ERR_INVALID);
     CHECK(try_flags(a, TN_BORROW | TN_EXPORT_EXCLUSIVE) == TN_ERR_INVALID);
     CHECK(try_flags(a, XS | TN_EXPORT_CONSUMER_READS) == TN_ERR_INVALID);
-    CHECK(try_flags(a, XR | TN_TAKE) == TN_ERR_INVALID && try_flags(a, XR | 1u << 31) == TN_ERR_INVALID);
+    CHECK(try_flags(a, XR | TN_TAKE_OWNERSHIP) == TN_ERR_INVALID && try_flags(a, XR | 1u << 31) == TN_ERR_INVALID);
     FAILS(tn_array_export_dlpack(a, NULL, NULL, NULL), TN_ERR_NULL);
     FAILS(tn_array_export_dlpack_versioned(a, NULL, NULL, NULL), TN_ERR_NULL);
     /* it counts as any other export */
@@ -503,7 +503,7 @@ static void where_the_first_element_is(void) /* DL-22 */
     t.dl.byte_offset = UINT64_MAX - 7;
     CHECK(try_import(&t, TN_BORROW) != TN_OK);
 
-    const uint32_t copies[2] = {TN_BORROW, TN_TAKE};
+    const uint32_t copies[2] = {TN_BORROW, TN_TAKE_OWNERSHIP};
     for (int i = 0; i < 2; i++) {
         t = from_others();
         t.dl.byte_offset = 4;
@@ -568,7 +568,7 @@ static void who_may_write(void) /* DL-24, DL-25 */
     a = import_as(TN_ALIASED, &t, TN_BORROW);
     CHECK(why(a) == 0 && try_write(a, TN_WRITE_UNIQUE) == TN_OK);
     drop(a);
-    const uint32_t ours[2] = {TN_TAKE, TN_MAY_OVERWRITE};
+    const uint32_t ours[2] = {TN_TAKE_OWNERSHIP, TN_MAY_OVERWRITE};
     for (int i = 0; i < 2; i++) {
         t = from_others();
         a = import_as(TN_ALIASED, &t, ours[i]);
@@ -632,7 +632,7 @@ static void bytes_of_a_known_store(void) /* DL-27: bytes of a known store */
     b = import_as(TN_ALIASED, &again, TN_REQUIRE_BORROW);
     CHECK(claims(a) == 2 && why(a) == (TN_WHY_SHARED | TN_WHY_FOREIGN));
     versioned third = {.major = 1, .minor = 1, .deleter = delete_versioned, .dl = tensor()};
-    CHECK(try_import(&third, TN_TAKE) == TN_ERR_ALIASED && try_import(&third, TN_MAY_OVERWRITE) == TN_ERR_ALIASED);
+    CHECK(try_import(&third, TN_TAKE_OWNERSHIP) == TN_ERR_ALIASED && try_import(&third, TN_MAY_OVERWRITE) == TN_ERR_ALIASED);
     drop(a);
     CHECK(deleted == 1 && why(b) == TN_WHY_FOREIGN); /* each deleter belongs to the lease of its own handle */
     drop(b);

@@ -94,7 +94,7 @@ static void writing_in_the_way(void) /* ER-5 */
     CHECK(try_write(a, 0) == TN_ERR_GIVEN); /* GIVEN and poisoned */
     OK(tn_promise_release(p));
     CHECK(try_write(wide, 0) == TN_ERR_POISONED); /* poisoned and READONLY */
-    OK(tn_array_zero(head, 0, NULL));
+    OK(tn_array_clear(head, 0, NULL));
     tn_borrow *writer = writing(tail, 0), *reader = reading(head);
     CHECK(try_write(wide, 0) == TN_ERR_READONLY); /* READONLY and a writer open */
     CHECK(try_write(a, 0) == TN_ERR_BORROWED_WRITE); /* a writer and a reader, disjoint, both overlapping */
@@ -150,10 +150,10 @@ static void chunks(void) /* ER-9 */
     tn_chunk out[2], canary[2];
     memset(out, 0x5a, sizeof out);
     memcpy(canary, out, sizeof out);
-    FAILS(tn_array_chunks_write(a, 3, 2, TN_WRITE_UNIQUE, NULL, out), TN_ERR_RANGE); /* wrong axis and shared */
+    FAILS(tn_array_split_write(a, 3, 2, TN_WRITE_UNIQUE, NULL, out), TN_ERR_RANGE); /* wrong axis and shared */
     tn_borrow *guard = writing(twin, 0);
-    FAILS(tn_array_chunks_write(a, 3, 2, 0, NULL, out), TN_ERR_RANGE);
-    FAILS(tn_array_chunks_write(a, 3, 0, 0, NULL, out), TN_ERR_INVALID);
+    FAILS(tn_array_split_write(a, 3, 2, 0, NULL, out), TN_ERR_RANGE);
+    FAILS(tn_array_split_write(a, 3, 0, 0, NULL, out), TN_ERR_INVALID);
     end(guard);
     CHECK(memcmp(out, canary, sizeof out) == 0 && count_holders(a, TN_HOLDER_GUARD_WRITE) == 0);
     drop(twin);
@@ -252,7 +252,7 @@ static void array_and_pool(void) /* ER-1, ER-2 */
     FAILS(tn_array_copy((tn_array *)(void *)7, pool, NULL, &out), TN_ERR_STALE);
     FAILS(tn_array_copy((tn_array *)(void *)7, no_pool, NULL, &out), TN_ERR_KIND);
     CHECK(says("0x0000000000000007"));
-    FAILS(tn_array_like(no_pool, stale(), NULL, &out), TN_ERR_STALE);
+    FAILS(tn_array_like(stale(), no_pool, NULL, &out), TN_ERR_STALE);
     CHECK(out == UNTOUCHED);
     drop(a);
 }

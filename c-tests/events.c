@@ -114,27 +114,27 @@ static char path[64];
 
 static void start_with(uint32_t kinds, const char *file, uint64_t capacity)
 {
-    tn_events_options options = {.size = sizeof options, .kinds = kinds, .path = file, .capacity = capacity};
-    OK(tn_events_start(&options));
+    tn_log_options options = {.size = sizeof options, .kinds = kinds, .path = file, .capacity = capacity};
+    OK(tn_log_start(&options));
 }
 
 static event_log saved(void)
 {
-    OK(tn_events_save(path));
+    OK(tn_log_save(path));
     return read_log(path);
 }
 
 /* Ends the log in memory, and reads it. */
 static event_log stopped(void)
 {
-    OK(tn_events_stop());
+    OK(tn_log_stop());
     return saved();
 }
 
-static tn_events_stats query(void)
+static tn_log_stats query(void)
 {
-    tn_events_stats stats = {.size = sizeof stats};
-    OK(tn_events_query(&stats));
+    tn_log_stats stats = {.size = sizeof stats};
+    OK(tn_log_query(&stats));
     return stats;
 }
 
@@ -143,52 +143,52 @@ static int file_exists(const char *name) { return access(name, F_OK) == 0; }
 /* ---- tests ---- */
 static void ev_1_without_a_log(void)
 {
-    tn_events_stats none = query();
+    tn_log_stats none = query();
     CHECK(none.kinds == 0 && none.events == 0 && none.capacity == 0 && none.dropped == 0 && none.overwritten == 0);
-    FAILS(tn_events_stop(), TN_ERR_INVALID);
-    FAILS(tn_events_save(path), TN_ERR_INVALID);
+    FAILS(tn_log_stop(), TN_ERR_INVALID);
+    FAILS(tn_log_save(path), TN_ERR_INVALID);
     CHECK(!file_exists(path));
-    FAILS(tn_events_query(NULL), TN_ERR_NULL);
-    FAILS(tn_events_save(NULL), TN_ERR_NULL);
+    FAILS(tn_log_query(NULL), TN_ERR_NULL);
+    FAILS(tn_log_save(NULL), TN_ERR_NULL);
 }
 
 static void ev_2_one_log_at_a_time(void)
 {
-    OK(tn_events_start(NULL));
-    CHECK(query().kinds == TN_REPORT_ALL && query().capacity == 16 << 20);
-    FAILS(tn_events_start(NULL), TN_ERR_DUPLICATE);
+    OK(tn_log_start(NULL));
+    CHECK(query().kinds == TN_LOG_ALL && query().capacity == 16 << 20);
+    FAILS(tn_log_start(NULL), TN_ERR_DUPLICATE);
     drop(zeros(NULL, TN_F64, SHAPE(10)));
     CHECK(query().events >= 2);
-    OK(tn_events_stop());
+    OK(tn_log_stop());
     CHECK(query().kinds == 0 && query().events >= 2);
-    FAILS(tn_events_stop(), TN_ERR_INVALID);
-    OK(tn_events_start(NULL));
+    FAILS(tn_log_stop(), TN_ERR_INVALID);
+    OK(tn_log_start(NULL));
     CHECK(query().events == 0);
-    OK(tn_events_stop());
+    OK(tn_log_stop());
 }
 
 static void ev_3_wrong_options(void)
 {
-    tn_events_options options = {.size = sizeof options, .path = path, .kinds = 1u << 4};
-    FAILS(tn_events_start(&options), TN_ERR_INVALID);
+    tn_log_options options = {.size = sizeof options, .path = path, .kinds = 1u << 4};
+    FAILS(tn_log_start(&options), TN_ERR_INVALID);
     CHECK(says("0x10"));
     options.kinds = 0, options.reserved = 7;
-    FAILS(tn_events_start(&options), TN_ERR_INVALID);
+    FAILS(tn_log_start(&options), TN_ERR_INVALID);
     CHECK(says("7"));
     options.reserved = 0, options.capacity = 1000;
-    FAILS(tn_events_start(&options), TN_ERR_INVALID);
+    FAILS(tn_log_start(&options), TN_ERR_INVALID);
     CHECK(says("1000"));
     options.capacity = UINT64_MAX;
-    FAILS(tn_events_start(&options), TN_ERR_INVALID);
+    FAILS(tn_log_start(&options), TN_ERR_INVALID);
     options.size = 4;
-    FAILS(tn_events_start(&options), TN_ERR_INVALID);
+    FAILS(tn_log_start(&options), TN_ERR_INVALID);
     CHECK(query().kinds == 0 && !file_exists(path));
 }
 
 static void ev_10_blocks(void)
 {
     tn_pool *pool = own_pool("blocks");
-    OK(tn_events_start(NULL));
+    OK(tn_log_start(NULL));
     void *small = NULL, *aligned = NULL, *large = NULL, *zeroed = NULL;
     TN_HERE;
     const int line = __LINE__ - 1;
@@ -233,7 +233,7 @@ static void ev_11_resized(void)
 {
     void *block = NULL;
     OK(tn_pool_allocate(NULL, 100, 0, NULL, &block));
-    OK(tn_events_start(NULL));
+    OK(tn_log_start(NULL));
     void *same = NULL, *moved = NULL;
     OK(tn_pool_reallocate(NULL, block, 101, NULL, &same));
     OK(tn_pool_reallocate(NULL, same, 100000, NULL, &moved));
@@ -250,7 +250,7 @@ static void ev_12_guards(void)
     tn_array *array = zeros(NULL, TN_F64, SHAPE(4, 5)), *row;
     OK(tn_array_set_name(array, "weights"));
     tn_borrow *before = reading(array);
-    OK(tn_events_start(NULL));
+    OK(tn_log_start(NULL));
     const void *data = NULL;
     tn_borrow *reader = NULL;
     OK(tn_array_borrow_read(array, 0, NULL, &data, NULL, &reader));
@@ -276,7 +276,7 @@ static void ev_12_guards(void)
 static void ev_13_give_and_take(void)
 {
     tn_array *a = zeros(NULL, TN_F64, SHAPE(3)), *b = zeros(NULL, TN_F64, SHAPE(3));
-    OK(tn_events_start(NULL));
+    OK(tn_log_start(NULL));
     tn_promise *promise = give(a), *other = give(b);
     tn_array *taken = take(promise);
     tn_array *entered[1] = {NULL};
@@ -309,7 +309,7 @@ static void ev_14_exports_and_imports(void)
     int64_t shape[1] = {4};
     tn_layout layout = {.size = sizeof layout, .dtype = TN_F64, .ndim = 1, .shape = shape};
     tn_how how = 0;
-    OK(tn_events_start(NULL));
+    OK(tn_log_start(NULL));
     end(exporting(array, XS));
     OK(tn_array_import_host(memory, &layout, TN_BORROW, NULL, NULL, &import, &how));
     CHECK(how == TN_ALIASED);
@@ -330,7 +330,7 @@ static void ev_15_copies(void)
     int64_t shape[1] = {6};
     tn_layout layout = {.size = sizeof layout, .dtype = TN_F64, .ndim = 1, .shape = shape};
     tn_how how = 0;
-    OK(tn_events_start(NULL));
+    OK(tn_log_start(NULL));
     OK(tn_array_copy_into(a, b, 0, NULL));
     OK(tn_array_copy_to_host(a, memory, &layout, NULL));
     OK(tn_array_import_host(memory, &layout, 0, NULL, NULL, &import, &how));
@@ -353,7 +353,7 @@ static void ev_16_names(void)
     CHECK(strlen(name) == 63);
     tn_array *array = zeros(NULL, TN_F64, SHAPE(6)), *other = NULL;
     tn_array_options options = {.size = sizeof options, .name = "named at once"};
-    OK(tn_events_start(NULL));
+    OK(tn_log_start(NULL));
     OK(tn_array_set_name(array, name));
     OK(tn_array_empty(NULL, TN_F64, SHAPE(3), &options, &other));
     event_log log = stopped();
@@ -373,13 +373,13 @@ static void ev_16_names(void)
 
 static void ev_17_kinds(void)
 {
-    start_with(TN_REPORT_BORROW | TN_REPORT_GIVE, NULL, 0);
-    CHECK(query().kinds == (TN_REPORT_BORROW | TN_REPORT_GIVE));
+    start_with(TN_LOG_BORROW | TN_LOG_GIVE, NULL, 0);
+    CHECK(query().kinds == (TN_LOG_BORROW | TN_LOG_GIVE));
     tn_array *array = zeros(NULL, TN_F64, SHAPE(3));
     end(writing(array, 0));
     drop(array);
     event_log log = stopped();
-    CHECK(log.kinds == (TN_REPORT_BORROW | TN_REPORT_GIVE));
+    CHECK(log.kinds == (TN_LOG_BORROW | TN_LOG_GIVE));
     CHECK(count_of(&log, BORROW, -1) == 2 && count_of(&log, ALLOCATE, -1) == 0 && count_of(&log, FREE, -1) == 0);
     free(log.events);
 }
@@ -457,7 +457,7 @@ static void check_order(const event_log *log)
 static void ev_18_threads(void)
 {
     pthread_t threads[THREADS];
-    start_with(TN_REPORT_ALLOCATE | TN_REPORT_FREE, NULL, 256 << 20);
+    start_with(TN_LOG_ALLOCATE | TN_LOG_FREE, NULL, 256 << 20);
     for (uintptr_t i = 0; i < THREADS; i++)
         CHECK(pthread_create(&threads[i], NULL, exchange, (void *)(i + 1)) == 0);
     for (int i = 0; i < THREADS; i++)
@@ -487,7 +487,7 @@ static void *churn(void *argument)
 static void ev_4_saved_while_it_runs(void)
 {
     pthread_t threads[THREADS];
-    start_with(TN_REPORT_ALLOCATE | TN_REPORT_FREE, NULL, 2 << 20);
+    start_with(TN_LOG_ALLOCATE | TN_LOG_FREE, NULL, 2 << 20);
     __atomic_store_n(&stopping, 0, __ATOMIC_RELAXED);
     for (int i = 0; i < THREADS; i++)
         CHECK(pthread_create(&threads[i], NULL, churn, NULL) == 0);
@@ -513,19 +513,19 @@ static void ev_4_saved_while_it_runs(void)
     __atomic_store_n(&stopping, 1, __ATOMIC_RELAXED);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    OK(tn_events_stop());
+    OK(tn_log_stop());
 }
 
 static void ev_21_the_newest_stay(void)
 {
-    start_with(TN_REPORT_ALLOCATE | TN_REPORT_FREE, NULL, 1 << 20);
+    start_with(TN_LOG_ALLOCATE | TN_LOG_FREE, NULL, 1 << 20);
     void *block = NULL, *last = NULL;
     for (int i = 0; i < 20000; i++) {
         OK(tn_pool_allocate(NULL, (size_t)i + 1, 0, NULL, &block));
         OK(tn_pool_deallocate(NULL, block, NULL));
         last = block;
     }
-    tn_events_stats stats = query();
+    tn_log_stats stats = query();
     CHECK(stats.events <= (1 << 20) / 64 && stats.events > 15000 && stats.capacity == 1 << 20 && stats.dropped == 0);
     CHECK(stats.events + stats.overwritten == 40000);
     event_log log = stopped();
@@ -547,17 +547,17 @@ static void on_file_limit(int signal_number)
 
 static void ev_22_a_full_file(void)
 {
-    start_with(TN_REPORT_ALLOCATE | TN_REPORT_FREE, path, 1 << 20);
+    start_with(TN_LOG_ALLOCATE | TN_LOG_FREE, path, 1 << 20);
     CHECK(query().is_file == 1);
     void *block = NULL;
     for (int i = 0; i < 20000; i++) {
         OK(tn_pool_allocate(NULL, 64, 0, NULL, &block));
         OK(tn_pool_deallocate(NULL, block, NULL));
     }
-    tn_events_stats stats = query();
+    tn_log_stats stats = query();
     CHECK(stats.dropped > 20000 && stats.events + stats.dropped >= 40000);
-    FAILS(tn_events_save(path), TN_ERR_INVALID);
-    OK(tn_events_stop());
+    FAILS(tn_log_save(path), TN_ERR_INVALID);
+    OK(tn_log_stop());
     CHECK(query().capacity == 0);
     event_log log = read_log(path);
     CHECK(log.dropped == stats.dropped && log.count == stats.events);
@@ -569,13 +569,13 @@ static void ev_22_a_full_file(void)
         CHECK(getrlimit(RLIMIT_FSIZE, &old) == 0);
         small = (struct rlimit){limit, old.rlim_max};
         CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
-        start_with(TN_REPORT_ALLOCATE | TN_REPORT_FREE, path, 8 << 20);
+        start_with(TN_LOG_ALLOCATE | TN_LOG_FREE, path, 8 << 20);
         for (int i = 0; i < 20000; i++) {
             OK(tn_pool_allocate(NULL, 64, 0, NULL, &block));
             OK(tn_pool_deallocate(NULL, block, NULL));
         }
         CHECK(query().dropped > 20000);
-        OK(tn_events_stop());
+        OK(tn_log_stop());
         CHECK(setrlimit(RLIMIT_FSIZE, &old) == 0);
     }
     CHECK(file_limits == 0);
@@ -587,25 +587,25 @@ static void ev_5_paths(void)
     char name[80];
     start_with(0, path, 0);
     drop(zeros(NULL, TN_F64, SHAPE(3)));
-    OK(tn_events_stop());
+    OK(tn_log_stop());
     int old = open(path, O_RDONLY);
     struct stat before, after;
     CHECK(old >= 0 && fstat(old, &before) == 0);
     start_with(0, path, 0);
-    OK(tn_events_stop());
+    OK(tn_log_stop());
     CHECK(stat(path, &after) == 0 && after.st_ino != before.st_ino && (after.st_mode & 0777) == 0600);
     char magic[8];
     CHECK(read(old, magic, 8) == 8 && memcmp(magic, "TNEVENTS", 8) == 0);
     close(old);
-    tn_events_options options = {.size = sizeof options, .path = folder};
-    FAILS(tn_events_start(&options), TN_ERR_IO);
+    tn_log_options options = {.size = sizeof options, .path = folder};
+    FAILS(tn_log_start(&options), TN_ERR_IO);
     CHECK(file_exists(folder));
     options.path = "/dev/null";
-    FAILS(tn_events_start(&options), TN_ERR_IO);
+    FAILS(tn_log_start(&options), TN_ERR_IO);
     CHECK(file_exists("/dev/null"));
     snprintf(name, sizeof name, "%s/none/events", folder);
     options.path = name;
-    FAILS(tn_events_start(&options), TN_ERR_IO);
+    FAILS(tn_log_start(&options), TN_ERR_IO);
     CHECK(says(name) && query().kinds == 0);
 }
 
@@ -618,17 +618,17 @@ static void forks(void)
     if (child == 0) {
         end(writing(array, 0));
         CHECK(query().kinds == 0 && query().events == 0);
-        FAILS(tn_events_stop(), TN_ERR_INVALID);
-        OK(tn_events_start(NULL));
+        FAILS(tn_log_stop(), TN_ERR_INVALID);
+        OK(tn_log_start(NULL));
         end(writing(array, 0));
         CHECK(query().events == 2);
-        OK(tn_events_stop());
+        OK(tn_log_stop());
         _exit(check_failures != 0);
     }
     int status = 0;
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     end(reading(array));
-    OK(tn_events_stop());
+    OK(tn_log_stop());
     event_log log = read_log(path);
     CHECK(count_of(&log, BORROW, READ) == 1 && count_of(&log, BORROW, WRITE) == 0);
     free(log.events);

@@ -39,7 +39,7 @@ static void classes(void) /* XI-1, XC-1, XC-2 */
     }
     CHECK(try_export(a, TN_BORROW | TN_EXPORT_EXCLUSIVE, 0) == TN_ERR_INVALID);
     CHECK(try_export(a, XS | TN_EXPORT_CONSUMER_READS, 0) == TN_ERR_INVALID);
-    CHECK(try_export(a, TN_BORROW | TN_TAKE, 0) == TN_ERR_INVALID);
+    CHECK(try_export(a, TN_BORROW | TN_TAKE_OWNERSHIP, 0) == TN_ERR_INVALID);
     CHECK(try_export(a, TN_BORROW | 1u << 31, 0) == TN_ERR_INVALID);
     FAILS(tn_array_export_host(a, XR, 0, NULL, NULL, &guard, NULL), TN_ERR_NULL);
     FAILS(tn_array_export_host(a, XR, 0, NULL, &view, NULL, NULL), TN_ERR_NULL);

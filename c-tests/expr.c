@@ -211,7 +211,7 @@ static void waiting(void)
     end(shared);
     poison(a);
     CHECK(try_leaf(a) == TN_ERR_POISONED);
-    OK(tn_array_zero(a, 0, NULL));
+    OK(tn_array_clear(a, 0, NULL));
     tn_promise *promise = give(a);
     CHECK(try_leaf(a) == TN_ERR_GIVEN);
     OK(tn_promise_release(promise));

@@ -44,7 +44,7 @@ static void releases(void)
     static int64_t memory[10];
     const int64_t n = 10, stride = 8;
     const tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = &n, .strides = &stride};
-    const tn_crossing_flags flags[] = {TN_BORROW, TN_TAKE, TN_BORROW | TN_RELEASE_QUEUED, 0};
+    const tn_borrow_flags flags[] = {TN_BORROW, TN_TAKE_OWNERSHIP, TN_BORROW | TN_RELEASE_QUEUED, 0};
     for (int i = 0; i < 4; i++) {
         int runs = 0;
         tn_array *array = NULL;

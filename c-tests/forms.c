@@ -121,7 +121,7 @@ static void what_keeps_it(void) /* FM-2 */
     KEEPS(l, tn_array_clone(l, &out), TN_FORM_LOWER);
     KEEPS(l, tn_array_copy(l, NULL, NULL, &out), TN_FORM_LOWER);
     KEEPS(d, tn_array_to_device(d, host, NULL, NULL, &out), TN_FORM_DIAGONAL);
-    KEEPS(l, tn_array_like(NULL, l, NULL, &out), TN_FORM_FULL);
+    KEEPS(l, tn_array_like(l, NULL, NULL, &out), TN_FORM_FULL);
     /* Views are full, apart from permutations of the axes. */
     KEEPS(l, tn_array_transpose(l, &out), TN_FORM_UPPER);
     KEEPS(d, tn_array_transpose(d, &out), TN_FORM_DIAGONAL);

@@ -181,27 +181,27 @@ static void wrong_descriptions(void) /* FN-2, FN-3, FN-4, FN-41 */
         takes(&p, "b", not_for_inputs[i] | TN_BORROW);
         CHECK(try_create(&p) == TN_ERR_INVALID && says("in[1]"));
     }
-    static const uint32_t not_for_outputs[] = {TN_MAY_OVERWRITE, TN_TAKE, TN_STRICT, TN_RELEASE_QUEUED, TN_WAIT, 1u << 30};
+    static const uint32_t not_for_outputs[] = {TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_STRICT, TN_RELEASE_QUEUED, TN_WAIT, 1u << 30};
     for (size_t i = 0; i < sizeof not_for_outputs / sizeof *not_for_outputs; i++) {
         p = planned(nothing, &t);
         gives(&p, "a", NONE);
         gives(&p, "b", not_for_outputs[i]);
         CHECK(try_create(&p) == TN_ERR_INVALID && says("out[1]"));
     }
-    static const uint32_t not_for_updates[] = {TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_TAKE, TN_STRICT, TN_MAY_OVERWRITE | TN_REUSE};
+    static const uint32_t not_for_updates[] = {TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_TAKE_OWNERSHIP, TN_STRICT, TN_MAY_OVERWRITE | TN_REUSE};
     for (size_t i = 0; i < sizeof not_for_updates / sizeof *not_for_updates; i++) {
         p = planned(nothing, &t);
         assigns(&p, w, not_for_updates[i]);
         CHECK(try_create(&p) == TN_ERR_INVALID && says("update[0]"));
     }
     p = planned(nothing, &t);
-    takes(&p, "all", TN_BORROW | TN_REQUIRE_BORROW | TN_RAW | TN_MAY_OVERWRITE | TN_TAKE | TN_STRICT);
+    takes(&p, "all", TN_BORROW | TN_REQUIRE_BORROW | TN_RAW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP | TN_STRICT);
     gives(&p, "all", TN_BORROW | TN_REQUIRE_BORROW | TN_RAW | TN_REUSE);
     CHECK(try_create(&p) == TN_OK);
 
     /* implicit inputs */
     p = planned(nothing, &t);
-    takes_value_of(&p, w, TN_TAKE);
+    takes_value_of(&p, w, TN_TAKE_OWNERSHIP);
     CHECK(try_create(&p) == TN_ERR_INVALID && says("in[0]"));
     tn_array *value = numbers(NULL, SHAPE(2, 2)), *gone = destructed(), *old = stale();
     p = planned(nothing, &t);
@@ -384,7 +384,7 @@ static void inputs_released_early(void) /* FN-10 */
     plan p = planned(releases_early, &t);
     takes(&p, "read", NONE);
     takes(&p, "written", TN_MAY_OVERWRITE);
-    takes(&p, "taken", TN_TAKE);
+    takes(&p, "taken", TN_TAKE_OWNERSHIP);
     takes_default(&p, "default", NONE, value);
     takes_value_of(&p, w, NONE);
     gives(&p, "out", NONE);
@@ -521,7 +521,7 @@ static void answers(void) /* FN-16, FN-17, FN-18 */
     trace t = {0};
     plan p = planned(two_zeros, &t);
     takes(&p, "x", TN_MAY_OVERWRITE);
-    takes(&p, "y", TN_TAKE);
+    takes(&p, "y", TN_TAKE_OWNERSHIP);
     gives(&p, "one", NONE);
     gives(&p, "two", TN_BORROW);
     tn_function *f = made(&p);
@@ -676,7 +676,7 @@ static void implicit_inputs(void) /* FN-2, SV-35, SV-37 */
     trace t = {0};
     tn_pool *pool = own_pool("kept");
     tn_array *value = numbers(pool, SHAPE(4));
-    tn_shared *w = shared_of(value, TN_TAKE, ALIAS);
+    tn_shared *w = shared_of(value, TN_TAKE_OWNERSHIP, ALIAS);
     drop(value);
     plan p = planned(reads_variable, &t);
     takes_value_of(&p, w, NONE);
@@ -765,7 +765,7 @@ static void forbidden_copies(void)
         int runs;
     } cases[] = {
         {TN_MAY_OVERWRITE, NONE, 1, NEW_OUTPUT, TN_ERR_WOULD_COPY, 0},
-        {TN_TAKE, NONE, 1, NEW_OUTPUT, TN_ERR_WOULD_COPY, 0},
+        {TN_TAKE_OWNERSHIP, NONE, 1, NEW_OUTPUT, TN_ERR_WOULD_COPY, 0},
         {TN_MAY_OVERWRITE, NONE, 0, NEW_OUTPUT, TN_OK, 1},
         {NONE, NONE, 1, NEW_OUTPUT, TN_OK, 1},
         {NONE, NONE, 0, INPUT_AS_OUTPUT, TN_OK, 1}, /* the caller asks for the copy */

@@ -46,7 +46,7 @@ static tn_status leaves(void *context, tn_array *const *in, tn_array **out, tn_a
     case AN_EXPRESSION: OK(tn_expr_leaf(in[0], TN_FORM_FULL, &l->expr)); break;
     case A_SCOPE: OK(tn_enter(1, (void *const[]){in[0]}, &l->kept, &l->scope)); break;
     case A_VARIABLE: OK(tn_shared_create(in[0], TN_BORROW, NULL, &l->variable, NULL)); break;
-    case A_VARIABLE_TAKEN: OK(tn_shared_create(in[0], TN_TAKE, NULL, &l->variable, NULL)); break;
+    case A_VARIABLE_TAKEN: OK(tn_shared_create(in[0], TN_TAKE_OWNERSHIP, NULL, &l->variable, NULL)); break;
     case KINDS_LEFT: break;
     }
     return TN_OK;
@@ -62,7 +62,7 @@ static int zero_bits(tn_array *array)
 /* FN-10 to FN-12: a body may do everything with its handles, and nothing of it outlives the call but what it holds itself. */
 static void left_by_bodies(void)
 {
-    static const uint32_t flags[] = {NONE, TN_BORROW, TN_MAY_OVERWRITE, TN_TAKE};
+    static const uint32_t flags[] = {NONE, TN_BORROW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP};
     for (int left = 0; left < KINDS_LEFT; left++)
         for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
             int failures = check_failures;
@@ -72,9 +72,9 @@ static void left_by_bodies(void)
             tn_function *f = made(&p);
             tn_array *x = zeros(NULL, TN_F64, SHAPE(4));
             OK(tn_function_call(f, 1, &x, 0, NULL, NULL, NULL));
-            CHECK(l.runs == 1 && state_of(x) == (flags[i] == TN_TAKE ? TN_ERR_DESTRUCTED : TN_OK));
+            CHECK(l.runs == 1 && state_of(x) == (flags[i] == TN_TAKE_OWNERSHIP ? TN_ERR_DESTRUCTED : TN_OK));
             int open = (left == A_WRITE_GUARD && l.may_write);
-            if (flags[i] != TN_TAKE && !open)
+            if (flags[i] != TN_TAKE_OWNERSHIP && !open)
                 CHECK(zero_bits(x) && try_write(x, 0) != TN_ERR_READONLY);
             if (l.kept && left != A_SCOPE) {
                 if (!l.may_write)
@@ -107,7 +107,7 @@ static void left_by_bodies(void)
                 drop(value);
                 end_shared(l.variable);
             }
-            if (flags[i] != TN_TAKE) { /* the caller's array is as it was */
+            if (flags[i] != TN_TAKE_OWNERSHIP) { /* the caller's array is as it was */
                 CHECK(unique(x) && try_write(x, TN_WRITE_UNIQUE) == TN_OK && zero_bits(x));
                 OK(tn_function_call(f, 1, &x, 0, NULL, NULL, NULL));
                 if (l.kept && left != A_SCOPE)
@@ -158,7 +158,7 @@ static tn_status uses_the_callers_handle(void *context, tn_array *const *in, tn_
 
 static void released_by_the_caller_meanwhile(void) /* FN-10 */
 {
-    static const uint32_t flags[] = {NONE, TN_BORROW, TN_MAY_OVERWRITE, TN_TAKE};
+    static const uint32_t flags[] = {NONE, TN_BORROW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP};
     for (int release = 0; release < 2; release++)
         for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
             intruder c = {.release = release};
@@ -223,10 +223,10 @@ static void passed_on(void) /* FN-12, FN-17: an input is an argument of another 
     } cases[] = {
         {NONE, TN_MAY_OVERWRITE, {TN_COPIED, TN_WHY_READONLY}, 0},
         {TN_MAY_OVERWRITE, TN_MAY_OVERWRITE, {TN_ALIASED, 0}, 1},
-        {TN_TAKE, TN_MAY_OVERWRITE, {TN_ALIASED, 0}, 0},
-        {TN_TAKE, TN_TAKE, {TN_ALIASED, 0}, 0},
-        {TN_MAY_OVERWRITE, TN_TAKE, {TN_ALIASED, 0}, 1},
-        {NONE, TN_TAKE, {TN_COPIED, TN_WHY_READONLY}, 0},
+        {TN_TAKE_OWNERSHIP, TN_MAY_OVERWRITE, {TN_ALIASED, 0}, 0},
+        {TN_TAKE_OWNERSHIP, TN_TAKE_OWNERSHIP, {TN_ALIASED, 0}, 0},
+        {TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, {TN_ALIASED, 0}, 1},
+        {NONE, TN_TAKE_OWNERSHIP, {TN_COPIED, TN_WHY_READONLY}, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int failures = check_failures;
@@ -241,10 +241,10 @@ static void passed_on(void) /* FN-12, FN-17: an input is an argument of another 
         tn_status status = tn_function_call(f, 1, &x, 1, &out, NULL, NULL);
         CHECK(status == TN_OK && c.status == TN_OK);
         /* A reader's argument has a second holder, the caller; TN_READONLY comes before it. A lent one may be copied for a taker. */
-        CHECK(c.how.how == cases[i].how.how || (cases[i].inner == TN_TAKE && c.how.how == TN_COPIED));
+        CHECK(c.how.how == cases[i].how.how || (cases[i].inner == TN_TAKE_OWNERSHIP && c.how.how == TN_COPIED));
         if (c.how.how == TN_COPIED && cases[i].how.how == TN_COPIED)
             CHECK(c.how.why & TN_WHY_READONLY);
-        if (cases[i].outer != TN_TAKE) {
+        if (cases[i].outer != TN_TAKE_OWNERSHIP) {
             int64_t found[4];
             OK(tn_array_copy_to_host(x, found, NULL, NULL));
             int changed = found[0] == 1 && found[3] == 4;
@@ -308,7 +308,7 @@ static void many_places(void) /* FN-16, FN-31: more than a call keeps without an
                     memcpy(view.data, &number, sizeof number);
                 end(guard);
                 bytes = info_of(value).bytes;
-                w[i] = shared_of(value, TN_TAKE, ALIAS);
+                w[i] = shared_of(value, TN_TAKE_OWNERSHIP, ALIAS);
                 drop(value);
                 takes_value_of(&p, w[i], i % 2 ? TN_BORROW : NONE);
                 gives(&p, "y", reuse ? TN_REUSE : NONE);
@@ -349,7 +349,7 @@ static tn_status identity(void *context, tn_array *const *in, tn_array **out, tn
 
 static void every_shape(void) /* FN-22: identity, and the lists of arguments and outputs are one */
 {
-    static const uint32_t flags[][2] = {{NONE, NONE}, {TN_BORROW, TN_BORROW}, {TN_TAKE, NONE}, {TN_MAY_OVERWRITE, TN_REUSE}};
+    static const uint32_t flags[][2] = {{NONE, NONE}, {TN_BORROW, TN_BORROW}, {TN_TAKE_OWNERSHIP, NONE}, {TN_MAY_OVERWRITE, TN_REUSE}};
     for (int kind = 0; kind < 5; kind++)
         for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
             plan p = planned(identity, NULL);
@@ -365,7 +365,7 @@ static void every_shape(void) /* FN-22: identity, and the lists of arguments and
                 CHECK(list[0] != x && info_of(list[0]).ndim == (kind == 0 ? 6 : kind == 1 ? 0 : kind == 4 ? 1 : 2));
                 OK(tn_array_copy_to_host(list[0], after, NULL, NULL));
                 CHECK(memcmp(before, after, sizeof after) == 0);
-                if (flags[i][0] == TN_TAKE || flags[i][1] == TN_BORROW)
+                if (flags[i][0] == TN_TAKE_OWNERSHIP || flags[i][1] == TN_BORROW)
                     CHECK((info_of(list[0]).flags & (TN_C_CONTIGUOUS | TN_F_CONTIGUOUS)) == orders);
                 drop(list[0]);
                 drop(x);
@@ -486,7 +486,7 @@ static void checked_values(void) /* SV-5: what a function writes is no change fr
         tn_array *value = zeros(NULL, TN_I64, SHAPE(4));
         OK(tn_shared_set(n.variable, value, NONE, NULL));
         OK(run(f));
-        OK(tn_shared_set(n.variable, value, TN_TAKE, NULL));
+        OK(tn_shared_set(n.variable, value, TN_TAKE_OWNERSHIP, NULL));
         OK(run(f));
         drop(value);
         end_function(f);

@@ -42,7 +42,7 @@ static int value_is(tn_shared *w, double first, double step)
 static tn_shared *variable(tn_pool *pool, double first, double step)
 {
     tn_array *value = doubles(pool, first, step);
-    tn_shared *w = shared_of(value, TN_TAKE, ALIAS);
+    tn_shared *w = shared_of(value, TN_TAKE_OWNERSHIP, ALIAS);
     drop(value);
     return w;
 }
@@ -83,10 +83,10 @@ static void gradient_descent(void) /* FN-12, FN-14, FN-35: in place, without an 
         enum ends ends;
     } cases[] = {
         {TN_MAY_OVERWRITE, KEEPS_PLACES}, {TN_MAY_OVERWRITE, RELEASES_FOUND}, {TN_MAY_OVERWRITE, RELEASES_INPUTS},
-        {TN_TAKE, KEEPS_PLACES},          {NONE, KEEPS_PLACES},               {TN_BORROW, RELEASES_FOUND},
+        {TN_TAKE_OWNERSHIP, KEEPS_PLACES},          {NONE, KEEPS_PLACES},               {TN_BORROW, RELEASES_FOUND},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int failures = check_failures, writes = (cases[i].flags & (TN_MAY_OVERWRITE | TN_TAKE)) != 0;
+        int failures = check_failures, writes = (cases[i].flags & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP)) != 0;
         tn_pool *pool = own_pool("descent");
         OK(tn_pool_set_current(pool));
         step s = {.ends = cases[i].ends};
@@ -109,7 +109,7 @@ static void gradient_descent(void) /* FN-12, FN-14, FN-35: in place, without an 
                 CHECK(allocations(pool) - before <= 1); /* that of the check above */
             if (!writes)
                 CHECK(are(g, 5, 2) && unique(g));
-            CHECK(state_of(g) == (cases[i].flags == TN_TAKE ? TN_ERR_DESTRUCTED : TN_OK));
+            CHECK(state_of(g) == (cases[i].flags == TN_TAKE_OWNERSHIP ? TN_ERR_DESTRUCTED : TN_OK));
             CHECK(facts(w).version == (uint64_t)k + 2);
             drop(g);
         }
@@ -194,7 +194,7 @@ static void outputs_of_expressions(void) /* FN-13, FN-15, FN-16, FN-22 */
         {SUM, NONE, NONE, TN_OK, {TN_ALIASED, 0}},
         {SUM, NONE, REQUIRE, TN_OK, {TN_ALIASED, 0}},
         {SUM, TN_MAY_OVERWRITE, NONE, TN_OK, {77, 77}}, /* the sum may be in the caller's bytes: then it is copied */
-        {SUM, TN_TAKE, NONE, TN_OK, {TN_ALIASED, 0}},
+        {SUM, TN_TAKE_OWNERSHIP, NONE, TN_OK, {TN_ALIASED, 0}},
         {INPUT_ITSELF, NONE, NONE, TN_OK, {TN_COPIED, TN_WHY_SHARED}},
         {INPUT_ITSELF, TN_BORROW, TN_BORROW, TN_OK, {TN_ALIASED, 0}},
         {INPUT_ITSELF, NONE, REQUIRE, TN_ERR_WOULD_COPY, {77, 77}},
@@ -222,13 +222,13 @@ static void outputs_of_expressions(void) /* FN-13, FN-15, FN-16, FN-22 */
                 CHECK(cases[i].built == SUM ? are(out, 6, 3) : are(out, 5, 2));
                 if (cases[i].out == NONE)
                     CHECK(unique(out) && try_write(out, TN_WRITE_UNIQUE) == TN_OK);
-                if (cases[i].out == NONE && cases[i].in != TN_TAKE)
+                if (cases[i].out == NONE && cases[i].in != TN_TAKE_OWNERSHIP)
                     CHECK(!overlap(out, argument));
                 drop(out);
             } else {
                 CHECK(out == UNTOUCHED && says("out[0]") && says("\"y\""));
             }
-            if (!(cases[i].in & (TN_MAY_OVERWRITE | TN_TAKE)))
+            if (!(cases[i].in & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP)))
                 CHECK(are(argument, 5, 2) && unique(argument));
             drop(argument);
         }
@@ -325,7 +325,7 @@ static void turned(void) /* FN-34 */
     tn_pool *pool = own_pool("turned");
     OK(tn_pool_set_current(pool));
     tn_array *value = zeros(pool, TN_F64, SHAPE(3, 2));
-    tn_shared *a = shared_of(value, TN_TAKE, ALIAS);
+    tn_shared *a = shared_of(value, TN_TAKE_OWNERSHIP, ALIAS);
     drop(value);
     plan p = planned_expr(turns, NULL);
     takes_value_of(&p, a, NONE);

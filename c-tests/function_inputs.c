@@ -24,7 +24,7 @@ static state mapped_readonly(void)
         memory[i] = i;
     CHECK(mprotect(memory, BYTES, PROT_READ) == 0);
     tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = shape};
-    OK(tn_array_import_host(memory, &layout, TN_TAKE | TN_IMPORT_READONLY, unmap, memory, &s.value, NULL));
+    OK(tn_array_import_host(memory, &layout, TN_TAKE_OWNERSHIP | TN_IMPORT_READONLY, unmap, memory, &s.value, NULL));
     return s;
 }
 
@@ -121,8 +121,8 @@ typedef struct {
 #define E(name) {TN_ERR_##name, {0, 0}}
 
 static const uint32_t columns[] = {
-    NONE, TN_BORROW, TN_MAY_OVERWRITE, TN_MAY_OVERWRITE | REQUIRE, TN_TAKE, /* those of the specification */
-    REQUIRE, TN_BORROW | TN_RAW, TN_TAKE | REQUIRE, TN_TAKE | TN_MAY_OVERWRITE | TN_BORROW,
+    NONE, TN_BORROW, TN_MAY_OVERWRITE, TN_MAY_OVERWRITE | REQUIRE, TN_TAKE_OWNERSHIP, /* those of the specification */
+    REQUIRE, TN_BORROW | TN_RAW, TN_TAKE_OWNERSHIP | REQUIRE, TN_TAKE_OWNERSHIP | TN_MAY_OVERWRITE | TN_BORROW,
 };
 
 #define COLUMNS (sizeof columns / sizeof *columns)
@@ -211,9 +211,9 @@ static void table_of_inputs(void)
             size_t column = at / 2;
             int fails = at % 2, failures = check_failures;
             uint32_t flags = columns[column];
-            int writes = (flags & (TN_MAY_OVERWRITE | TN_TAKE)) != 0, takes_it = (flags & TN_TAKE) != 0;
+            int writes = (flags & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP)) != 0, takes_it = (flags & TN_TAKE_OWNERSHIP) != 0;
             outcome expected = table[row].expected[equal_column[column]];
-            if (flags == (TN_TAKE | REQUIRE) && table[row].make == read_by_itself)
+            if (flags == (TN_TAKE_OWNERSHIP | REQUIRE) && table[row].make == read_by_itself)
                 expected = (outcome)E(BORROWED);
             state s = table[row].make();
             int64_t before[6] = {0}, after[6] = {0};
@@ -307,7 +307,7 @@ static tn_status only_runs(void *context, tn_array *const *in, tn_array **out, t
 
 static void strict_inputs(void) /* SV-6 of inputs: neither packed nor moved */
 {
-    static const uint32_t flags[] = {NONE, TN_BORROW, REQUIRE, TN_MAY_OVERWRITE, TN_TAKE};
+    static const uint32_t flags[] = {NONE, TN_BORROW, REQUIRE, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP};
     state (*const not_contiguous[])(void) = {strided, turned, stretched};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         int runs = 0;
@@ -377,7 +377,7 @@ static tn_status tries_to_wear(void *context, tn_array *const *in, tn_array **ou
 
 static void never_worn_out(void) /* FN-13 */
 {
-    static const uint32_t flags[] = {NONE, TN_BORROW, TN_MAY_OVERWRITE, TN_TAKE, TN_MAY_OVERWRITE | REQUIRE};
+    static const uint32_t flags[] = {NONE, TN_BORROW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_MAY_OVERWRITE | REQUIRE};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         int failures = check_failures;
         worn w = {0};
@@ -385,7 +385,7 @@ static void never_worn_out(void) /* FN-13 */
         tn_shared *variable = counting("v", SHAPE(4));
         plan p = planned(tries_to_wear, &w);
         takes_default(&p, "default", flags[i], value);
-        takes_value_of(&p, variable, flags[i] & ~TN_TAKE);
+        takes_value_of(&p, variable, flags[i] & ~TN_TAKE_OWNERSHIP);
         tn_function *f = made(&p);
         drop(value);
         void *bytes = address_in(variable);
@@ -426,9 +426,9 @@ static tn_status writes_update(void *context, tn_array *const *in, tn_array **ou
 /* SV-4 and the last row of the table: the caller's array of a variable's value never changes. */
 static void buffer_updated_by_the_call(void)
 {
-    static const uint32_t flags[] = {NONE, TN_BORROW, REQUIRE, TN_MAY_OVERWRITE, TN_TAKE, TN_MAY_OVERWRITE | REQUIRE};
+    static const uint32_t flags[] = {NONE, TN_BORROW, REQUIRE, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_MAY_OVERWRITE | REQUIRE};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
-        int failures = check_failures, writes = (flags[i] & (TN_MAY_OVERWRITE | TN_TAKE)) != 0;
+        int failures = check_failures, writes = (flags[i] & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP)) != 0;
         state s = from_variable();
         overlapping o = {0};
         plan p = planned(writes_update, &o);
@@ -447,8 +447,8 @@ static void buffer_updated_by_the_call(void)
             CHECK(HOLDS(now, 9, 9, 9, 9, 9, 9) && facts(s.owner).version == 2);
             drop(now);
         }
-        CHECK(state_of(s.value) == (flags[i] == TN_TAKE ? TN_ERR_DESTRUCTED : TN_OK));
-        if (flags[i] != TN_TAKE)
+        CHECK(state_of(s.value) == (flags[i] == TN_TAKE_OWNERSHIP ? TN_ERR_DESTRUCTED : TN_OK));
+        if (flags[i] != TN_TAKE_OWNERSHIP)
             CHECK(HOLDS(s.value, 0, 1, 2, 3, 4, 5));
         end_state(&s);
         end_function(f);
@@ -522,11 +522,11 @@ static void overlapping_views(void) /* FN-20 */
         {"a-b and b-c overlap, nothing written", 3, {{0, 6, 1}, {4, 10, 1}, {8, 12, 1}}, {NONE, TN_BORROW, NONE}, {0, 0, 0}},
         {"interleaved", 2, {{0, 12, 2}, {1, 12, 2}}, {MAY, MAY}, {0, 0}},
         {"interleaved, one read", 2, {{0, 12, 2}, {1, 12, 2}}, {NONE, MAY}, {0, 0}},
-        {"interleaved, one taken", 2, {{0, 12, 2}, {1, 12, 2}}, {TN_TAKE, MAY}, {0, 0}},
+        {"interleaved, one taken", 2, {{0, 12, 2}, {1, 12, 2}}, {TN_TAKE_OWNERSHIP, MAY}, {0, 0}},
         {"strides of 2 and 3 meet", 2, {{0, 12, 2}, {1, 12, 3}}, {MAY, NONE}, {0, S}},
         {"strides of 4 do not meet", 2, {{0, 12, 4}, {2, 12, 4}}, {MAY, NONE}, {0, 0}},
-        {"one is taken", 2, {{0, 6, 1}, {5, 12, 1}}, {TN_TAKE, NONE}, {0, S}},
-        {"the later one is taken", 2, {{0, 6, 1}, {5, 12, 1}}, {NONE, TN_TAKE}, {0, S}},
+        {"one is taken", 2, {{0, 6, 1}, {5, 12, 1}}, {TN_TAKE_OWNERSHIP, NONE}, {0, S}},
+        {"the later one is taken", 2, {{0, 6, 1}, {5, 12, 1}}, {NONE, TN_TAKE_OWNERSHIP}, {0, S}},
         {"backwards", 2, {{5, TN_NONE, -1}, {5, 12, 1}}, {MAY, NONE}, {0, S}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -545,8 +545,8 @@ static void overlapping_views(void) /* FN-20 */
         CHECK(a.runs == 1);
         for (size_t k = 0; k < a.n; k++) {
             CHECK(crossed(how[k], cases[i].reasons[k] ? COPY(S) : ALIAS));
-            CHECK(a.written[k] == ((cases[i].flags[k] & (MAY | TN_TAKE)) != 0));
-            CHECK(state_of(in[k]) == (cases[i].flags[k] & TN_TAKE ? TN_ERR_DESTRUCTED : TN_OK));
+            CHECK(a.written[k] == ((cases[i].flags[k] & (MAY | TN_TAKE_OWNERSHIP)) != 0));
+            CHECK(state_of(in[k]) == (cases[i].flags[k] & TN_TAKE_OWNERSHIP ? TN_ERR_DESTRUCTED : TN_OK));
             if (state_of(in[k]) == TN_OK && a.written[k] && how[k].how == TN_ALIASED) {
                 int64_t now[16];
                 OK(tn_array_copy_to_host(in[k], now, NULL, NULL));
@@ -573,9 +573,9 @@ static void one_handle_twice(void) /* FN-20, FN-21 */
         {{MAY, NONE}, TN_OK, {0, S}},
         {{NONE, MAY}, TN_OK, {0, S}},
         {{MAY, MAY}, TN_OK, {0, S}},
-        {{TN_TAKE, TN_TAKE}, TN_ERR_DUPLICATE, {0, 0}},
-        {{TN_TAKE, NONE}, TN_ERR_DUPLICATE, {0, 0}},
-        {{MAY, TN_TAKE}, TN_ERR_DUPLICATE, {0, 0}},
+        {{TN_TAKE_OWNERSHIP, TN_TAKE_OWNERSHIP}, TN_ERR_DUPLICATE, {0, 0}},
+        {{TN_TAKE_OWNERSHIP, NONE}, TN_ERR_DUPLICATE, {0, 0}},
+        {{MAY, TN_TAKE_OWNERSHIP}, TN_ERR_DUPLICATE, {0, 0}},
         {{MAY, REQUIRE}, TN_ERR_SHARED, {0, 0}},
         {{MAY, MAY | REQUIRE}, TN_ERR_SHARED, {0, 0}},
     };
@@ -589,7 +589,7 @@ static void one_handle_twice(void) /* FN-20, FN-21 */
         tn_function *f = made(&p);
         tn_crossing how[2] = {{77, 77}, {77, 77}};
         tn_status status = tn_function_call(f, 2, ((tn_array *[]){x, x}), 0, NULL, how, NULL);
-        int one_takes = (cases[i].flags[0] ^ cases[i].flags[1]) & TN_TAKE;
+        int one_takes = (cases[i].flags[0] ^ cases[i].flags[1]) & TN_TAKE_OWNERSHIP;
         if (one_takes && status == TN_OK) { /* also sensible: the taken one and a copy */
             CHECK(state_of(x) == TN_ERR_DESTRUCTED);
         } else {
@@ -612,8 +612,8 @@ static void clones_taken(void) /* FN-20: two handles on one store are two argume
     adder a = {.n = 2};
     tn_array *x = numbers(NULL, SHAPE(4)), *y = clone(x);
     plan p = planned(adds, &a);
-    takes(&p, "x", TN_TAKE);
-    takes(&p, "y", TN_TAKE);
+    takes(&p, "x", TN_TAKE_OWNERSHIP);
+    takes(&p, "y", TN_TAKE_OWNERSHIP);
     tn_function *f = made(&p);
     tn_crossing how[2];
     OK(tn_function_call(f, 2, ((tn_array *[]){x, y}), 0, NULL, how, NULL));
@@ -634,7 +634,7 @@ static void taken_as_a_copy_and_passed_again(void) /* FN-20: an earlier argument
         adder a = {.n = 2};
         state s = stretched();
         plan p = planned(adds, &a);
-        takes(&p, "left", TN_TAKE);
+        takes(&p, "left", TN_TAKE_OWNERSHIP);
         takes(&p, "right", cases[i].flags);
         tn_function *f = made(&p);
         tn_crossing how[2];
@@ -672,7 +672,7 @@ static void taken_as_a_copy_holds_its_bytes(void)
     state s = from_variable();
     plan p = planned(updates_and_fails, s.owner);
     tn_crossing how = {0};
-    takes(&p, "x", TN_TAKE);
+    takes(&p, "x", TN_TAKE_OWNERSHIP);
     tn_function *f = made(&p);
     CHECK(tn_function_call(f, 1, &s.value, 0, NULL, &how, NULL) == TN_ERR_IO);
     CHECK(state_of(s.value) == TN_OK && holds(s.value, 6, (int64_t[]){0, 1, 2, 3, 4, 5}));
@@ -703,11 +703,11 @@ static void taken_memory_goes_back(void) /* SV-7 of arguments: the release callb
         int64_t *memory = calloc(4, sizeof *memory), shape[1] = {4};
         tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = shape};
         tn_array *x = NULL;
-        OK(tn_array_import_host(memory, &layout, TN_TAKE | (copied ? TN_IMPORT_READONLY : 0), note_return, memory, &x, NULL));
+        OK(tn_array_import_host(memory, &layout, TN_TAKE_OWNERSHIP | (copied ? TN_IMPORT_READONLY : 0), note_return, memory, &x, NULL));
         int seen = -1;
         returned = 0;
         plan p = planned(sees_memory, &seen);
-        takes(&p, "x", TN_TAKE);
+        takes(&p, "x", TN_TAKE_OWNERSHIP);
         tn_function *f = made(&p);
         tn_crossing how;
         OK(tn_function_call(f, 1, &x, 0, NULL, &how, NULL));

@@ -50,7 +50,7 @@ static tn_status passes_the_spare(void *context, tn_array *const *in, tn_array *
             p->kept = NULL;
         }
         break;
-    case MOVED_INTO_A_VARIABLE: p->variable = shared_of(spare, TN_TAKE, ALIAS); break;
+    case MOVED_INTO_A_VARIABLE: p->variable = shared_of(spare, TN_TAKE_OWNERSHIP, ALIAS); break;
     case ENTERED: OK(tn_enter(1, (void *const[]){spare}, &p->kept, &p->scope)); break;
     case CLONED: p->kept = clone(spare); break;
     case EXPORTED: p->guard = exporting(spare, XS); break;
@@ -420,7 +420,7 @@ static void default_becomes_a_value(void) /* FN-13: the variable gets a copy, wh
     tn_array *nines = zeros(NULL, TN_I64, SHAPE(4)), *none = NULL, *fresh = numbers(NULL, SHAPE(4));
     fill_i64(nines, 9);
     plan p = planned(updates_with_its_input, NULL);
-    takes_default(&p, "x", TN_TAKE, nines);
+    takes_default(&p, "x", TN_TAKE_OWNERSHIP, nines);
     assigns(&p, v, NONE);
     tn_function *f = made(&p);
     for (int round = 0; round < 3; round++) {
@@ -562,7 +562,7 @@ static void clone_of_a_lent_value_passed(void) /* FN-17: the body can still writ
 {
     int runs = 0;
     plan inner = planned(nothing, &runs);
-    takes(&inner, "x", TN_TAKE);
+    takes(&inner, "x", TN_TAKE_OWNERSHIP);
     nested n = {.taker = made(&inner)};
     tn_shared *v = counting("v", SHAPE(4));
     plan p = planned(passes_a_clone, &n);
@@ -599,7 +599,7 @@ static void taken_input_left(void) /* FN-22: it is handed out only if nobody els
         leaver l = {.updates = kind == 1, .keeps = kind == 2};
         tn_shared *v = counting("v", SHAPE(4));
         plan p = planned(leaves_its_input, &l);
-        takes(&p, "x", TN_TAKE);
+        takes(&p, "x", TN_TAKE_OWNERSHIP);
         gives(&p, "y", NONE);
         assigns(&p, v, NONE);
         tn_function *f = made(&p);

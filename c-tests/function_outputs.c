@@ -71,11 +71,11 @@ static const struct {
     {"input, borrowed, with a clone", INPUT, TN_BORROW, 1, "caa"},
     {"input, written", INPUT, TN_MAY_OVERWRITE, 0, "caa"},
     {"input itself, written", INPUT_ITSELF, TN_MAY_OVERWRITE, 0, "caa"},
-    {"input, taken", INPUT, TN_TAKE, 0, "haa"},
-    {"input itself, taken", INPUT_ITSELF, TN_TAKE, 0, "haa"},
-    {"view of an input, taken", INPUT_VIEW, TN_TAKE, 0, "haa"},
+    {"input, taken", INPUT, TN_TAKE_OWNERSHIP, 0, "haa"},
+    {"input itself, taken", INPUT_ITSELF, TN_TAKE_OWNERSHIP, 0, "haa"},
+    {"view of an input, taken", INPUT_VIEW, TN_TAKE_OWNERSHIP, 0, "haa"},
     {"input, copied to be written", INPUT, TN_MAY_OVERWRITE, 1, "haa"},
-    {"input, copied instead of taken", INPUT_ITSELF, TN_TAKE, 1, "haa"},
+    {"input, copied instead of taken", INPUT_ITSELF, TN_TAKE_OWNERSHIP, 1, "haa"},
     {"default", DEFAULT, NONE, 0, "ccw"},
     {"default, borrowed", DEFAULT, TN_BORROW, 0, "ccw"},
     {"default, to be written", DEFAULT, TN_MAY_OVERWRITE, 0, "ccw"},
@@ -163,7 +163,7 @@ static void table_of_outputs(void)
                 CHECK(memcmp(before, after, sizeof after) == 0);
                 drop(out);
             }
-            CHECK(state_of(x) == (status == TN_OK && table[row].in == TN_TAKE ? TN_ERR_DESTRUCTED : TN_OK));
+            CHECK(state_of(x) == (status == TN_OK && table[row].in == TN_TAKE_OWNERSHIP ? TN_ERR_DESTRUCTED : TN_OK));
             drop(x);
             if (twin)
                 drop(twin);

@@ -40,7 +40,7 @@ static tn_shared *numbered(int64_t number)
     int64_t shape[1] = {ELEMENTS};
     tn_array *value = NULL;
     OK(tn_array_full(NULL, TN_I64, 1, shape, &number, NULL, &value));
-    tn_shared *shared = shared_of(value, TN_TAKE, ALIAS);
+    tn_shared *shared = shared_of(value, TN_TAKE_OWNERSHIP, ALIAS);
     drop(value);
     return shared;
 }

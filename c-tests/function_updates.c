@@ -36,7 +36,7 @@ static void permuted(const int *from, uint32_t flags)
     void *bytes[4];
     for (int i = 0; i < 4; i++) { /* of different shapes and orders */
         tn_array *value = numbers_in(pool, i % 2 ? TN_ORDER_F : TN_ORDER_C, SHAPE(i + 2, 3));
-        variables[i] = shared_of(value, TN_TAKE, ALIAS);
+        variables[i] = shared_of(value, TN_TAKE_OWNERSHIP, ALIAS);
         drop(value);
         bytes[i] = address_in(variables[i]);
         takes_value_of(&p, variables[i], flags);
@@ -334,7 +334,7 @@ static void no_permutations(void) /* FN-31, FN-32, SV-2: a value that two variab
             int64_t first = i, shape[1] = {4};
             tn_array *value = NULL;
             OK(tn_array_full(NULL, TN_I64, 1, shape, &first, NULL, &value));
-            w[i] = shared_of(value, TN_TAKE, ALIAS);
+            w[i] = shared_of(value, TN_TAKE_OWNERSHIP, ALIAS);
             drop(value);
             bytes[i] = address_in(w[i]);
             takes_value_of(&p, w[i], NONE);
@@ -387,8 +387,8 @@ static void inputs_as_values(void) /* FN-33 */
         int has_clone;
         char expected; /* 'm' moved, 'p' the body's private copy, 'c' copied */
     } cases[] = {
-        {NONE, 0, 'c'},    {TN_BORROW, 0, 'c'}, {TN_MAY_OVERWRITE, 0, 'c'}, {TN_TAKE, 0, 'm'},
-        {TN_TAKE, 1, 'p'}, {TN_BORROW, 1, 'c'}, {REQUIRE, 0, 'c'},          {TN_TAKE | REQUIRE, 0, 'm'},
+        {NONE, 0, 'c'},    {TN_BORROW, 0, 'c'}, {TN_MAY_OVERWRITE, 0, 'c'}, {TN_TAKE_OWNERSHIP, 0, 'm'},
+        {TN_TAKE_OWNERSHIP, 1, 'p'}, {TN_BORROW, 1, 'c'}, {REQUIRE, 0, 'c'},          {TN_TAKE_OWNERSHIP | REQUIRE, 0, 'm'},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int failures = check_failures;
@@ -1094,7 +1094,7 @@ static int fails_at(uint64_t limit, int by_bytes)
         tn_array *value = NULL;
         tn_shared_options of = {.size = sizeof of, .pool = pool};
         OK(tn_array_full(pool, TN_I64, 1, shape, &number, NULL, &value));
-        OK(tn_shared_create(value, TN_TAKE, &of, &w[i], NULL));
+        OK(tn_shared_create(value, TN_TAKE_OWNERSHIP, &of, &w[i], NULL));
         drop(value);
         if (i == VARIABLES)
             takes_value_of(&p, w[i], NONE);

@@ -115,7 +115,7 @@ static void taken(void) /* AR-16, XI-14 */
     int runs = 0;
     int64_t n = 4;
     tn_layout layout = line(&n);
-    tn_array *a = lend(0, 4, TN_TAKE, &runs);
+    tn_array *a = lend(0, 4, TN_TAKE_OWNERSHIP, &runs);
     CHECK(why(a) == 0 && (info_of(a).flags & TN_FOREIGN) == 0 && try_write(a, TN_WRITE_UNIQUE) == TN_OK);
     tn_promise *p = give(a);
     tn_array *x = take(p);
@@ -127,7 +127,7 @@ static void taken(void) /* AR-16, XI-14 */
     CHECK(runs == 1);
 
     a = UNTOUCHED;
-    FAILS(tn_array_import_host(memory, &layout, TN_TAKE, NULL, NULL, &a, NULL), TN_ERR_NULL);
+    FAILS(tn_array_import_host(memory, &layout, TN_TAKE_OWNERSHIP, NULL, NULL, &a, NULL), TN_ERR_NULL);
     CHECK(a == UNTOUCHED);
 
     runs = 0;
@@ -144,7 +144,7 @@ static void unaligned(void) /* AR-17, XI-12, XI-14 */
     int64_t n = 2;
     tn_layout layout = line(&n), gaps = line(&n);
     gaps.strides = (int64_t[]){12};
-    const uint32_t copies[3] = {0, TN_BORROW, TN_TAKE};
+    const uint32_t copies[3] = {0, TN_BORROW, TN_TAKE_OWNERSHIP};
     for (int i = 0; i < 3; i++) {
         int runs = 0;
         tn_array *a = NULL;
@@ -159,7 +159,7 @@ static void unaligned(void) /* AR-17, XI-12, XI-14 */
         CHECK(runs == 2);
     }
     CHECK(try_import(odd, &layout, TN_REQUIRE_BORROW) == TN_ERR_WOULD_COPY);
-    CHECK(try_import(odd, &layout, TN_TAKE | TN_REQUIRE_BORROW) == TN_ERR_WOULD_COPY);
+    CHECK(try_import(odd, &layout, TN_TAKE_OWNERSHIP | TN_REQUIRE_BORROW) == TN_ERR_WOULD_COPY);
     CHECK(try_import(memory, &gaps, TN_REQUIRE_BORROW) == TN_ERR_WOULD_COPY);
     /* by an unaligned offset as well; complex numbers need only the alignment of a component */
     layout.offset = 1;
@@ -184,7 +184,7 @@ static void readonly(void) /* AR-18, XI-15 */
         CHECK((info_of(hands[i]).flags & TN_READONLY) && (why(hands[i]) & TN_WHY_READONLY));
         CHECK(try_write(hands[i], 0) == TN_ERR_READONLY && try_write(hands[i], TN_WRITE_UNIQUE) == TN_ERR_READONLY);
         FAILS(tn_array_fill(hands[i], &value, 0, NULL), TN_ERR_READONLY);
-        FAILS(tn_array_zero(hands[i], 0, NULL), TN_ERR_READONLY);
+        FAILS(tn_array_clear(hands[i], 0, NULL), TN_ERR_READONLY);
         CHECK(try_read(hands[i], 0) == TN_OK);
     }
     FAILS(tn_array_copy_into(source, a, 0, NULL), TN_ERR_READONLY);
@@ -217,7 +217,7 @@ static void elements_that_share_bytes(void) /* AR-19 */
     for (int i = 0; i < 2; i++) {
         tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = shapes[i],
                             .strides = strides[i]};
-        const uint32_t flags[3] = {TN_BORROW, TN_MAY_OVERWRITE, TN_TAKE};
+        const uint32_t flags[3] = {TN_BORROW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP};
         for (int k = 0; k < 3; k++) {
             int runs = 0;
             tn_array *a = NULL;
@@ -415,7 +415,7 @@ static void more_than_one_store(void) /* AR-24, XI-20, I16 */
 {
     reset();
     int runs = 0;
-    tn_array *left = lend(0, 4, TN_TAKE, &runs), *right = lend(4, 4, TN_BORROW, NULL);
+    tn_array *left = lend(0, 4, TN_TAKE_OWNERSHIP, &runs), *right = lend(4, 4, TN_BORROW, NULL);
     int64_t n = 4;
     tn_layout layout = line(&n);
     int copied = 0;
@@ -423,11 +423,11 @@ static void more_than_one_store(void) /* AR-24, XI-20, I16 */
     CHECK(copied == 1 && HOLDS(across, 2, 3, 4, 5) && claims(left) == 1 && claims(right) == 1 && claims(across) == 1);
     drop(across);
     CHECK(try_import(memory + 2, &layout, TN_REQUIRE_BORROW) == TN_ERR_ALIASED);
-    CHECK(try_import(memory + 2, &layout, TN_TAKE) == TN_ERR_ALIASED);
-    CHECK(try_import(memory + 4, &layout, TN_TAKE) == TN_ERR_ALIASED);
+    CHECK(try_import(memory + 2, &layout, TN_TAKE_OWNERSHIP) == TN_ERR_ALIASED);
+    CHECK(try_import(memory + 4, &layout, TN_TAKE_OWNERSHIP) == TN_ERR_ALIASED);
     CHECK(try_import(memory + 4, &layout, TN_MAY_OVERWRITE) == TN_ERR_ALIASED);
     CHECK(try_import(memory + 7, &layout, TN_MAY_OVERWRITE) == TN_ERR_ALIASED); /* any byte of it */
-    CHECK(try_import((char *)memory + 36, &layout, TN_TAKE) == TN_ERR_ALIASED);  /* unaligned as well (ER-12) */
+    CHECK(try_import((char *)memory + 36, &layout, TN_TAKE_OWNERSHIP) == TN_ERR_ALIASED);  /* unaligned as well (ER-12) */
     CHECK(claims(left) == 1 && claims(right) == 1);
     drop(right);
     /* a taken store is not extended */
@@ -442,12 +442,12 @@ static void more_than_one_store(void) /* AR-24, XI-20, I16 */
     tn_array *a = numbers(NULL, SHAPE(4));
     int64_t *bytes = address(a);
     CHECK(try_import(bytes + 2, &layout, TN_REQUIRE_BORROW) == TN_ERR_ALIASED);
-    CHECK(try_import(bytes, &layout, TN_TAKE) == TN_ERR_ALIASED &&
+    CHECK(try_import(bytes, &layout, TN_TAKE_OWNERSHIP) == TN_ERR_ALIASED &&
           try_import(bytes, &layout, TN_MAY_OVERWRITE) == TN_ERR_ALIASED);
     CHECK(claims(a) == 1 && why(a) == 0);
     drop(a);
     /* all of it is unknown again */
-    a = lend(2, 4, TN_TAKE, &runs);
+    a = lend(2, 4, TN_TAKE_OWNERSHIP, &runs);
     drop(a);
     CHECK(runs == 2);
 }

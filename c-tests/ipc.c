@@ -6,6 +6,7 @@
 #include "processes.h"
 #include "signals.h"
 #include <pthread.h>
+#include <stdbool.h>
 
 /* ---- the other process ---- */
 /* What the other process does, by name. It imports one array, and tells what it finds. */

@@ -85,7 +85,7 @@ static void arguments(void) /* MI-1 */
     BAD(TN_ERR_INVALID, .object = object, .where = 3);
     BAD(TN_ERR_INVALID, .object = object, .order = 17);
     BAD(TN_ERR_INVALID, .object = object, .reserved = 1);
-    BAD(TN_ERR_INVALID, .object = object, .borrow_flags = TN_TAKE);
+    BAD(TN_ERR_INVALID, .object = object, .borrow_flags = TN_TAKE_OWNERSHIP);
     BAD(TN_ERR_INVALID, .object = object, .name = "\xff");
     BAD(TN_ERR_DEVICE, .object = object, .device = {TN_CUDA_HOST, 0});
     tn_array *whole = numbers(NULL, SHAPE(4)), *stretched = broadcast(whole, SHAPE(3, 4));

@@ -103,7 +103,7 @@ static void always_destructed(void) /* OO-2 */
     FAILS(tn_array_overlap(b, a, &relation), TN_ERR_DESTRUCTED);
     FAILS(tn_array_borrow_read(a, 0, NULL, NULL, NULL, &guard), TN_ERR_DESTRUCTED);
     FAILS(tn_array_borrow_write(a, 0, NULL, NULL, NULL, &guard), TN_ERR_DESTRUCTED);
-    FAILS(tn_array_chunks_write(a, 0, 1, 0, NULL, &chunk), TN_ERR_DESTRUCTED);
+    FAILS(tn_array_split_write(a, 0, 1, 0, NULL, &chunk), TN_ERR_DESTRUCTED);
     tn_borrow_spec specs[2] = {{.array = b, .access = TN_READ}, {.array = a, .access = TN_READ}};
     FAILS(tn_borrow_all(2, specs, NULL, &guard), TN_ERR_DESTRUCTED);
     FAILS(tn_array_wait(a, TN_READ), TN_ERR_DESTRUCTED);
@@ -117,9 +117,9 @@ static void always_destructed(void) /* OO-2 */
     FAILS(tn_array_copy_to_host(a, raw, NULL, NULL), TN_ERR_DESTRUCTED);
     FAILS(tn_array_copy_from_host(a, raw, NULL, 0, NULL), TN_ERR_DESTRUCTED);
     FAILS(tn_array_fill(a, &value, 0, NULL), TN_ERR_DESTRUCTED);
-    FAILS(tn_array_zero(a, 0, NULL), TN_ERR_DESTRUCTED);
+    FAILS(tn_array_clear(a, 0, NULL), TN_ERR_DESTRUCTED);
     FAILS(tn_array_pool(a, &pool), TN_ERR_DESTRUCTED);
-    FAILS(tn_array_like(NULL, a, NULL, &out), TN_ERR_DESTRUCTED);
+    FAILS(tn_array_like(a, NULL, NULL, &out), TN_ERR_DESTRUCTED);
     FAILS(tn_array_set_name(a, "late"), TN_ERR_DESTRUCTED);
     CHECK(out == UNTOUCHED && weak == UNTOUCHED && guard == UNTOUCHED && pool == UNTOUCHED && promise == UNTOUCHED);
     CHECK(answer == 77 && relation == 77 && bits == 77 && n == 77 && raw[0] == 9 && info.ndim == 0 && why(b) == 0);
@@ -482,7 +482,7 @@ static void uses_of_a_given_handle(void) /* OO-28 */
     FAILS(tn_array_wait(a, TN_READ), TN_ERR_GIVEN);
     FAILS(tn_array_borrow_read(a, 0, NULL, NULL, NULL, &guard), TN_ERR_GIVEN);
     FAILS(tn_array_borrow_write(a, 0, NULL, NULL, NULL, &guard), TN_ERR_GIVEN);
-    FAILS(tn_array_chunks_write(a, 0, 1, 0, NULL, &chunk), TN_ERR_GIVEN);
+    FAILS(tn_array_split_write(a, 0, 1, 0, NULL, &chunk), TN_ERR_GIVEN);
     FAILS(tn_array_export_host(a, XR, 0, NULL, &view, &guard, NULL), TN_ERR_GIVEN);
     FAILS(tn_array_weaken(a, &weak), TN_ERR_GIVEN);
     FAILS(tn_array_copy_to_host(a, raw, NULL, NULL), TN_ERR_GIVEN);
@@ -548,7 +548,7 @@ static void why_not_bits(void) /* WN-1, WN-2, WN-3, WN-4 */
     CHECK(unique(a));
     poison(a);
     CHECK(why(a) == TN_WHY_POISONED && unique(a)); /* the other bits do not affect is_unique */
-    OK(tn_array_zero(a, 0, NULL));
+    OK(tn_array_clear(a, 0, NULL));
 
     /* claims and exports count for the whole store, guards by region */
     tn_array *head = part(a, 0, 3, 1), *tail = part(a, 3, 6, 1);

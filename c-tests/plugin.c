@@ -1,6 +1,7 @@
 /* Allocators for other libraries: NumPy's handler and the pair of C++, over pools, with their counts per client. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
+#include "tenure_bindings.h"
 
 #include <pthread.h>
 #include <signal.h>

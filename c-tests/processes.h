@@ -65,7 +65,7 @@ static inline int receive_message(int socket, message *m)
 }
 
 /* Exports an array, and closes nothing. */
-static inline message exported(tn_array *array, tn_crossing_flags flags, tn_how expected, tn_borrow **hold)
+static inline message exported(tn_array *array, tn_borrow_flags flags, tn_how expected, tn_borrow **hold)
 {
     message m = {.fd = -1};
     tn_how how = 99;
@@ -74,7 +74,7 @@ static inline message exported(tn_array *array, tn_crossing_flags flags, tn_how 
     return m;
 }
 
-static inline tn_array *imported(const message *m, tn_crossing_flags flags)
+static inline tn_array *imported(const message *m, tn_borrow_flags flags)
 {
     tn_array *array = NULL;
     tn_how how = 99;

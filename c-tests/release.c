@@ -98,7 +98,7 @@ static void callbacks_run_once(void) /* RL-3, XC-8 */
     drop(other);
 
     memset(&called, 0, sizeof called);
-    a = import(TN_TAKE, 0, 4, on_release, NULL);
+    a = import(TN_TAKE_OWNERSHIP, 0, 4, on_release, NULL);
     tn_array *twin = clone(a);
     drop(a);
     CHECK(called.runs == 0);
@@ -236,7 +236,7 @@ static void queued_callbacks(void) /* RL-8, AR-25 */
     OK(tn_run_releases(&count));
     CHECK(count == 0);
     tn_array *first = import(TN_BORROW | TN_RELEASE_QUEUED, 0, 2, note, (void *)(intptr_t)1);
-    tn_array *second = import(TN_TAKE | TN_RELEASE_QUEUED, 2, 2, note, (void *)(intptr_t)2);
+    tn_array *second = import(TN_TAKE_OWNERSHIP | TN_RELEASE_QUEUED, 2, 2, note, (void *)(intptr_t)2);
     tn_array *third = import(TN_BORROW | TN_RELEASE_QUEUED, 4, 2, imports_again, (void *)(intptr_t)3);
     uint64_t before = queued_now();
     drop(second);
@@ -244,7 +244,7 @@ static void queued_callbacks(void) /* RL-8, AR-25 */
     drop(third);
     CHECK(sequence_length == 0 && queued_now() == before + 3 && leaks_of_kind(TN_HOLDER_QUEUED_RELEASE) == 3);
     /* the bytes were given up when they were queued: they can be imported again, without a join */
-    tn_array *again = import(TN_TAKE, 2, 2, note, (void *)(intptr_t)4);
+    tn_array *again = import(TN_TAKE_OWNERSHIP, 2, 2, note, (void *)(intptr_t)4);
     CHECK(why(again) == 0);
     drop(again);
     CHECK(sequence_length == 1 && sequence[0] == 4);
@@ -303,7 +303,7 @@ static void holders_of_an_address(void) /* WN-10, I16 */
     CHECK(n == 77 && memcmp(holders, &canary, sizeof canary) == 0);
 
     /* borrowed bytes; a range over two stores */
-    tn_array *left = import(TN_TAKE, 0, 4, note, NULL), *right = import(TN_BORROW, 4, 4, NULL, NULL);
+    tn_array *left = import(TN_TAKE_OWNERSHIP, 0, 4, note, NULL), *right = import(TN_BORROW, 4, 4, NULL, NULL);
     OK(tn_holders_of(memory + 5, 8, sizeof(tn_holder), 8, &store, holders, &n));
     CHECK(n == 1 && (store.flags & TN_FOREIGN) && store.pool_name[0] == 0 && store.bytes == 32);
     n = 77;

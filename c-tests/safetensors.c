@@ -28,7 +28,7 @@ static void write_file(const char *header, size_t pad, size_t bytes)
 }
 
 /* Tensors of a file, with pool and flags. */
-static tn_status open_tensors(const char *file, tn_pool *pool, size_t n, const char *const *names, tn_crossing_flags flags,
+static tn_status open_tensors(const char *file, tn_pool *pool, size_t n, const char *const *names, tn_borrow_flags flags,
                               tn_array **out, tn_how *how)
 {
     tn_safetensors_options options = {.size = sizeof options, .pool = pool, .flags = flags};
@@ -206,7 +206,7 @@ static void all_or_none(void) /* NP-12 */
     FAILS(open_tensors(path, NULL, 2, NULL, 0, out, NULL), TN_ERR_NULL);
     FAILS(open_tensors(NULL, NULL, 1, names, 0, out, NULL), TN_ERR_NULL);
     FAILS(open_tensors(path, NULL, 1, names, 0, NULL, NULL), TN_ERR_NULL);
-    FAILS(open_tensors(path, NULL, 1, names, TN_TAKE, out, NULL), TN_ERR_INVALID);
+    FAILS(open_tensors(path, NULL, 1, names, TN_TAKE_OWNERSHIP, out, NULL), TN_ERR_INVALID);
     tn_pool *small = limited_pool("small", 8);
     const char *both[2] = {"first", "later"};
     FAILS(open_tensors(path, small, 2, both, 0, out, NULL), TN_ERR_POOL_LIMIT);

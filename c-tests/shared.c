@@ -34,7 +34,7 @@ static void copies_by_default(void) /* SV-1, SV-6, SV-10, SV-20 */
     FAILS(tn_shared_create(value, TN_MAY_OVERWRITE, NULL, &none, NULL), TN_ERR_INVALID);
     FAILS(tn_shared_set(shared, value, TN_RAW, NULL), TN_ERR_INVALID);
     tn_array *no_value = UNTOUCHED;
-    FAILS(tn_shared_get(shared, TN_TAKE, &no_value, NULL), TN_ERR_INVALID);
+    FAILS(tn_shared_get(shared, TN_TAKE_OWNERSHIP, &no_value, NULL), TN_ERR_INVALID);
     FAILS(tn_shared_get(shared, TN_STRICT, &no_value, NULL), TN_ERR_INVALID);
     FAILS(tn_shared_update(shared, TN_BORROW, unused, NULL, NULL), TN_ERR_INVALID);
     CHECK(none == UNTOUCHED && no_value == UNTOUCHED);
@@ -83,13 +83,13 @@ typedef struct {
 #define C(bits) {TN_OK, {TN_COPIED, bits}}
 #define E(name) {TN_ERR_##name, {0, 0}}
 
-static const uint32_t columns[5] = {NONE, TN_BORROW, REQUIRE, TN_TAKE, TN_TAKE | REQUIRE};
+static const uint32_t columns[5] = {NONE, TN_BORROW, REQUIRE, TN_TAKE_OWNERSHIP, TN_TAKE_OWNERSHIP | REQUIRE};
 
 static const struct {
     const char *name;
     state (*make)(void);
     outcome expected[5];
-    int is_unique; /* with TN_TAKE the variable becomes the only holder */
+    int is_unique; /* with TN_TAKE_OWNERSHIP the variable becomes the only holder */
 } table[] = {
     {"written", written, {E(BORROWED_WRITE), E(BORROWED_WRITE), E(BORROWED_WRITE), E(BORROWED_WRITE), E(BORROWED_WRITE)}, 0},
     {"poisoned", poisoned, {E(POISONED), E(POISONED), E(POISONED), E(POISONED), E(POISONED)}, 0},
@@ -140,7 +140,7 @@ static void table_of_storing(int by_set)
                 CHECK(memcmp(before, after, sizeof after) == 0);
                 CHECK((address(value) == bytes) == (how.how == TN_ALIASED));
                 CHECK(facts(shared).version == (by_set ? 2u : 1u) && facts(shared).shape[1] == 3);
-                int taken = (columns[column] & TN_TAKE) != 0;
+                int taken = (columns[column] & TN_TAKE_OWNERSHIP) != 0;
                 CHECK(state_of(s.value) == (taken ? TN_ERR_DESTRUCTED : TN_OK));
                 if (table[row].is_unique && taken)
                     CHECK(count_holders(value, TN_HOLDER_HANDLE) == 0);
@@ -212,7 +212,7 @@ static void bad_values(void) /* SV-8, SV-17, SV-30, SV-37 */
     FAILS(tn_shared_create(fine, TN_RAW, &wrong, &none, NULL), TN_ERR_STALE);
     FAILS(tn_shared_set((tn_shared *)fine, old, 0, NULL), TN_ERR_STALE);
     FAILS(tn_shared_create(gone, 0, NULL, &none, NULL), TN_ERR_DESTRUCTED);
-    FAILS(tn_shared_create(given, TN_TAKE, NULL, &none, NULL), TN_ERR_GIVEN);
+    FAILS(tn_shared_create(given, TN_TAKE_OWNERSHIP, NULL, &none, NULL), TN_ERR_GIVEN);
     FAILS(tn_shared_set(shared, NULL, 0, NULL), TN_ERR_NULL);
     FAILS(tn_shared_set(NULL, fine, 0, NULL), TN_ERR_NULL);
     FAILS(tn_shared_set(shared, flat, TN_BORROW, NULL), TN_ERR_SHAPE);
@@ -304,7 +304,7 @@ static void set_in_place(void) /* SV-4, SV-31, SV-32, SV-35 */
     FAILS(tn_shared_set(shared, large, NONE, NULL), TN_ERR_POOL_LIMIT);
     FAILS(tn_shared_create(large, NONE, &options, &(tn_shared *){NULL}, NULL), TN_ERR_POOL_LIMIT);
     CHECK(counts_from(shared, 0, 12) && facts(shared).version == 1);
-    CHECK(tn_shared_set(shared, large, TN_TAKE, NULL) == TN_OK && state_of(large) == TN_ERR_DESTRUCTED);
+    CHECK(tn_shared_set(shared, large, TN_TAKE_OWNERSHIP, NULL) == TN_OK && state_of(large) == TN_ERR_DESTRUCTED);
     drop(large);
     drop(more);
     end_shared(shared);
@@ -345,8 +345,8 @@ static void foreign(void) /* SV-7, SV-39: lent memory is a value, and is never w
     end_shared(shared);
 
     released = 0;
-    lent = lend_memory(memory, TN_TAKE);
-    shared = shared_of(lent, TN_TAKE, ALIAS); /* the release callback comes along */
+    lent = lend_memory(memory, TN_TAKE_OWNERSHIP);
+    shared = shared_of(lent, TN_TAKE_OWNERSHIP, ALIAS); /* the release callback comes along */
     drop(lent);
     OK(tn_shared_update(shared, TN_MAY_OVERWRITE, adds_one, NULL, &how));
     CHECK(crossed(how, ALIAS) && memory[2] == 3 && released == 0);
@@ -354,10 +354,10 @@ static void foreign(void) /* SV-7, SV-39: lent memory is a value, and is never w
     CHECK(released == 1);
 
     released = 0;
-    lent = lend_memory(memory, TN_TAKE);
+    lent = lend_memory(memory, TN_TAKE_OWNERSHIP);
     tn_array *wide = broadcast(lent, SHAPE(2, 3));
     drop(lent);
-    shared = shared_of(wide, TN_TAKE, COPY(TN_WHY_LAYOUT)); /* copied, so the memory goes back at once */
+    shared = shared_of(wide, TN_TAKE_OWNERSHIP, COPY(TN_WHY_LAYOUT)); /* copied, so the memory goes back at once */
     CHECK(released == 1 && state_of(wide) == TN_ERR_DESTRUCTED);
     drop(wide);
     end_shared(shared);
@@ -579,7 +579,7 @@ static tn_status uses(void *context, tn_array *value)
         CHECK(counts_from(u->second, 0, 4));
         break;
     case STORE_TAKE:
-        u->second = shared_of(value, TN_TAKE, u->in_place ? COPY(TN_WHY_SHARED) : ALIAS);
+        u->second = shared_of(value, TN_TAKE_OWNERSHIP, u->in_place ? COPY(TN_WHY_SHARED) : ALIAS);
         CHECK(state_of(value) == TN_ERR_DESTRUCTED);
         break;
     case GIVE: u->promise = give(value); break;
@@ -654,8 +654,8 @@ static tn_status releases(void *context, tn_array *value)
 static void lent_memory_stays(void) /* SV-7: the callback's handle is not the last one on lent memory */
 {
     int64_t memory[3] = {0, 1, 2};
-    tn_array *lent = lend_memory(memory, TN_TAKE);
-    tn_shared *shared = shared_of(lent, TN_TAKE, ALIAS);
+    tn_array *lent = lend_memory(memory, TN_TAKE_OWNERSHIP);
+    tn_shared *shared = shared_of(lent, TN_TAKE_OWNERSHIP, ALIAS);
     drop(lent);
     OK(tn_shared_update(shared, TN_MAY_OVERWRITE, releases, NULL, NULL));
     CHECK(released == 0 && counts_from(shared, 0, 3));
@@ -671,20 +671,20 @@ static void guarded_and_empty(void) /* SV-7: the rule of give counts a guard on 
     tn_array *nothing = numbers(NULL, SHAPE(0));
     tn_borrow *guard = writing(nothing, 0);
     tn_shared *none = UNTOUCHED;
-    FAILS(tn_shared_create(nothing, TN_TAKE, NULL, &none, NULL), TN_ERR_BORROWED_WRITE);
+    FAILS(tn_shared_create(nothing, TN_TAKE_OWNERSHIP, NULL, &none, NULL), TN_ERR_BORROWED_WRITE);
     CHECK(none == UNTOUCHED && state_of(nothing) == TN_OK);
     end(guard);
     /* Also where only a copy is possible, and the thread forbids it: the order of checks. */
     guard = writing(nothing, 0);
     tn_shared *first = shared_of(nothing, TN_BORROW, ALIAS);
     OK(tn_copies_forbid(1));
-    FAILS(tn_shared_create(nothing, TN_TAKE, NULL, &none, NULL), TN_ERR_BORROWED_WRITE);
+    FAILS(tn_shared_create(nothing, TN_TAKE_OWNERSHIP, NULL, &none, NULL), TN_ERR_BORROWED_WRITE);
     end(guard);
-    FAILS(tn_shared_create(nothing, TN_TAKE, NULL, &none, NULL), TN_ERR_WOULD_COPY);
+    FAILS(tn_shared_create(nothing, TN_TAKE_OWNERSHIP, NULL, &none, NULL), TN_ERR_WOULD_COPY);
     OK(tn_copies_forbid(0));
     CHECK(none == UNTOUCHED && state_of(nothing) == TN_OK);
     end_shared(first);
-    end_shared(shared_of(nothing, TN_TAKE, ALIAS));
+    end_shared(shared_of(nothing, TN_TAKE_OWNERSHIP, ALIAS));
     drop(nothing);
 }
 
@@ -731,7 +731,7 @@ static void taken_by_a_copy(int releases) /* SV-7: while it is copied, an array 
     OK(tn_pool_import(HOST, &upstream, &direct, &pool));
     tn_shared_options options = {.size = sizeof options, .pool = pool};
     m.value = s.value;
-    OK(tn_shared_create(s.value, TN_TAKE, &options, &shared, &how));
+    OK(tn_shared_create(s.value, TN_TAKE_OWNERSHIP, &options, &shared, &how));
     CHECK(m.requests == 1 && crossed(how, COPY(TN_WHY_BORROWED)) && counts_from(shared, 0, 6));
     m.value = NULL;
     CHECK(state_of(s.value) == (releases ? TN_ERR_STALE : TN_ERR_DESTRUCTED));
@@ -792,7 +792,7 @@ static void forbidden_copies(void) /* SV-9 */
     tn_shared *shared = counting("f", SHAPE(2, 4)), *other = UNTOUCHED;
     OK(tn_copies_forbid(1));
     FAILS(tn_shared_create(wide, TN_BORROW, NULL, &other, NULL), TN_ERR_WOULD_COPY);
-    FAILS(tn_shared_create(wide, TN_TAKE, NULL, &other, NULL), TN_ERR_WOULD_COPY);
+    FAILS(tn_shared_create(wide, TN_TAKE_OWNERSHIP, NULL, &other, NULL), TN_ERR_WOULD_COPY);
     FAILS(tn_shared_set(shared, wide, TN_BORROW, NULL), TN_ERR_WOULD_COPY);
     OK(tn_shared_set(shared, wide, NONE, NULL)); /* the caller asks for a copy */
     none = got(shared, NONE, COPY(0));

@@ -391,7 +391,7 @@ static void parallel_chunks(void) /* TH-19 */
     for (int round = 0; round < 20; round++) {
         tn_array *a = zeros(pool, TN_I64, SHAPE(1001));
         pthread_t threads[WORKERS];
-        OK(tn_array_chunks_write(a, 0, WORKERS, TN_WRITE_UNIQUE | TN_WRITE_DISCARD, NULL, chunks));
+        OK(tn_array_split_write(a, 0, WORKERS, TN_WRITE_UNIQUE | TN_WRITE_DISCARD, NULL, chunks));
         for (intptr_t k = 0; k < WORKERS; k++)
             CHECK(pthread_create(&threads[k], NULL, write_a_chunk, (void *)k) == 0);
         for (int k = 0; k < WORKERS; k++)
@@ -564,7 +564,7 @@ static void last_two_of_a_lease(void) /* TH-24 */
 {
     for (int i = 0; i < times; i++) {
         int runs = 0;
-        tn_array *x = lend(i % 2 ? TN_BORROW : TN_TAKE, &runs), *y = clone(x);
+        tn_array *x = lend(i % 2 ? TN_BORROW : TN_TAKE_OWNERSHIP, &runs), *y = clone(x);
         outcome o = race(i, do_release, x, do_release, y);
         CHECK(o.first == TN_OK && o.second == TN_OK && runs == 1);
     }
@@ -582,7 +582,7 @@ static void two_runs_of_releases(void) /* TH-25 */
     for (int i = 0; i < times; i++) {
         int runs[4] = {0};
         for (int k = 0; k < 4; k++)
-            drop(lend(TN_TAKE | TN_RELEASE_QUEUED, &runs[k]));
+            drop(lend(TN_TAKE_OWNERSHIP | TN_RELEASE_QUEUED, &runs[k]));
         size_t first = 77, second = 77;
         outcome o = race(i, do_run, &first, do_run, &second);
         CHECK(o.first == TN_OK && o.second == TN_OK && first + second == 4);

@@ -156,7 +156,7 @@ static void conflicts(void) /* copies and fills take guards as any call does: BR
     guard = reading(b);
     FAILS(tn_array_copy_into(a, b, 0, NULL), TN_ERR_BORROWED);
     FAILS(tn_array_fill(b, &value, 0, NULL), TN_ERR_BORROWED);
-    FAILS(tn_array_zero(b, 0, NULL), TN_ERR_BORROWED);
+    FAILS(tn_array_clear(b, 0, NULL), TN_ERR_BORROWED);
     end(guard);
     guard = exporting(b, XR);
     FAILS(tn_array_copy_from_host(b, raw, NULL, 0, NULL), TN_ERR_EXPORTED);
@@ -256,7 +256,7 @@ static void raw_memory(void) /* TR-9, TR-3 */
         int64_t expected = place >= 1 && place <= 3 ? row * 3 + (3 - place) : canary[i];
         CHECK(raw[i] == expected);
     }
-    OK(tn_array_zero(a, 0, NULL));
+    OK(tn_array_clear(a, 0, NULL));
     OK(tn_array_copy_from_host(a, raw, &layout, 0, NULL));
     CHECK(HOLDS(a, 0, 1, 2, 3, 4, 5));
     /* into a view: the gaps of the store are unchanged */
@@ -313,7 +313,7 @@ static void fill_and_zero(void) /* TR-16, TR-3 */
         OK(tn_array_fill(a, value, 0, NULL));
         memcpy(value, (uint8_t[16]){0}, 16);
         OK(tn_array_copy_to_host(a, before, NULL, NULL));
-        OK(tn_array_zero(t, 0, NULL));
+        OK(tn_array_clear(t, 0, NULL));
         OK(tn_array_copy_to_host(a, bytes, NULL, NULL));
         for (size_t i = 0; i < 30; i++) {
             int inside = (i / 6) % 2 == 1 && (i % 6) % 2 == 1;
@@ -340,7 +340,7 @@ static void modes_of_fill(void) /* TR-17 */
     CHECK(HOLDS(twin, 4, 4, 4));
     value = 5;
     FAILS(tn_array_fill(a, &value, TN_WRITE_UNIQUE, NULL), TN_ERR_SHARED);
-    FAILS(tn_array_zero(a, TN_WRITE_UNIQUE, NULL), TN_ERR_SHARED);
+    FAILS(tn_array_clear(a, TN_WRITE_UNIQUE, NULL), TN_ERR_SHARED);
     CHECK(HOLDS(twin, 4, 4, 4) && claims(a) == 2);
     OK(tn_array_fill(a, &value, TN_WRITE_COW, NULL));
     CHECK(HOLDS(a, 5, 5, 5) && HOLDS(twin, 4, 4, 4) && why(a) == 0 && why(twin) == 0 && allocations(pool) == 2);
@@ -375,7 +375,7 @@ static void host_streams(void) /* TR-21, TR-22 */
     tn_stream *constants[3] = {TN_STREAM_LEGACY, TN_STREAM_PER_THREAD, TN_STREAM_CURRENT};
     int64_t value = 6, raw[3];
     for (int i = 0; i < 3; i++) {
-        OK(tn_array_zero(b, 0, constants[i]));
+        OK(tn_array_clear(b, 0, constants[i]));
         OK(tn_array_copy_into(a, b, TN_REQUIRE_ASYNC | TN_WAIT, constants[i]));
         CHECK(HOLDS(b, 0, 1, 2));
         OK(tn_array_fill(b, &value, TN_WAIT, constants[i]));
@@ -389,7 +389,7 @@ static void host_streams(void) /* TR-21, TR-22 */
     FAILS(tn_array_copy_into(a, b, 0, wrong), TN_ERR_KIND);
     FAILS(tn_array_copy(a, NULL, wrong, &out), TN_ERR_KIND);
     FAILS(tn_array_fill(b, &value, 0, wrong), TN_ERR_KIND);
-    FAILS(tn_array_zero(b, 0, wrong), TN_ERR_KIND);
+    FAILS(tn_array_clear(b, 0, wrong), TN_ERR_KIND);
     FAILS(tn_array_copy_to_host(b, raw, NULL, wrong), TN_ERR_KIND);
     FAILS(tn_array_copy_from_host(b, raw, NULL, 0, wrong), TN_ERR_KIND);
     FAILS(tn_array_to_device(b, HOST, NULL, wrong, &out), TN_ERR_KIND);

@@ -30,10 +30,10 @@ int main(void)
     const int64_t shape[] = {3, 3}, strides[] = {4 * sizeof *buffer, sizeof *buffer};
     tn_layout layout = {.size = sizeof layout, .dtype = TN_F32, .ndim = 2, .shape = shape, .strides = strides};
 
-    /* TN_TAKE: the library owns the buffer until it calls give_back. TN_REQUIRE_BORROW: fail instead of copying. */
+    /* TN_TAKE_OWNERSHIP: the library owns the buffer until it calls give_back. TN_REQUIRE_BORROW: fail instead of copying. */
     tn_array *x = NULL, *transposed = NULL;
     tn_how how = 0;
-    must(tn_array_import_host(buffer, &layout, TN_TAKE | TN_REQUIRE_BORROW, give_back, buffer, &x, &how));
+    must(tn_array_import_host(buffer, &layout, TN_TAKE_OWNERSHIP | TN_REQUIRE_BORROW, give_back, buffer, &x, &how));
     printf("%s\n", how == TN_ALIASED ? "aliased" : "copied");
 
     const float one = 1.0f;

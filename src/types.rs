@@ -209,9 +209,6 @@ pub const TN_C64: tn_dtype = 0x1_4005;
 /// Complex of two f64.
 pub const TN_C128: tn_dtype = 0x1_8005;
 
-/// An absent bound or step of a tn_slice_spec, like None in a Python slice. INT64_MIN means the same.
-pub const TN_NONE: i64 = -0x7fff_ffff_ffff_ffff;
-
 /// The largest number of axes of an array.
 pub const TN_MAX_NDIM: usize = 64;
 /// No descriptor of `tn_array_export_ipc` has more bytes.
@@ -225,56 +222,56 @@ pub const TN_ALIASED: tn_how = 1;
 pub const TN_COPIED: tn_how = 2;
 
 /// Flags of imports and exports: how bytes may enter and leave the library.
-pub type tn_crossing_flags = u32;
-/// Crossing flag: alias the bytes where possible.
-pub const TN_BORROW: tn_crossing_flags = 1 << 0;
-/// Crossing flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores. Implies TN_BORROW.
-pub const TN_REQUIRE_BORROW: tn_crossing_flags = 1 << 1;
-/// Crossing flag of shared variables and functions: on the device where the bytes are, with their layout; no transfer.
-pub const TN_RAW: tn_crossing_flags = 1 << 2;
-/// Crossing flag: the importer, or the body of a function, may overwrite the contents. Implies TN_BORROW.
-pub const TN_MAY_OVERWRITE: tn_crossing_flags = 1 << 3;
-/// Crossing flag: the library takes ownership of the memory, with a release callback, and copies only where it cannot alias.
-pub const TN_TAKE: tn_crossing_flags = 1 << 4;
+pub type tn_borrow_flags = u32;
+/// Borrow flag: alias the bytes where possible.
+pub const TN_BORROW: tn_borrow_flags = 1 << 0;
+/// Borrow flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores. Implies TN_BORROW.
+pub const TN_REQUIRE_BORROW: tn_borrow_flags = 1 << 1;
+/// Borrow flag of shared variables and functions: on the device where the bytes are, with their layout; no transfer.
+pub const TN_RAW: tn_borrow_flags = 1 << 2;
+/// Borrow flag: the importer, or the body of a function, may overwrite the contents. Implies TN_BORROW.
+pub const TN_MAY_OVERWRITE: tn_borrow_flags = 1 << 3;
+/// Borrow flag: the library takes ownership of the memory, with a release callback, and copies only where it cannot alias.
+pub const TN_TAKE_OWNERSHIP: tn_borrow_flags = 1 << 4;
 /// Import: the release callback runs only in `tn_run_releases`.
-pub const TN_RELEASE_QUEUED: tn_crossing_flags = 1 << 5;
-/// Crossing flag of shared variables and inputs: neither a transfer nor packing; TN_ERR_DEVICE or TN_ERR_LAYOUT instead.
-pub const TN_STRICT: tn_crossing_flags = 1 << 6;
-/// Crossing flag of outputs and updates: the body finds a spare buffer of an earlier call, if there is one.
-pub const TN_REUSE: tn_crossing_flags = 1 << 7;
+pub const TN_RELEASE_QUEUED: tn_borrow_flags = 1 << 5;
+/// Borrow flag of shared variables and inputs: neither a transfer nor packing; TN_ERR_DEVICE or TN_ERR_LAYOUT instead.
+pub const TN_STRICT: tn_borrow_flags = 1 << 6;
+/// Borrow flag of outputs and updates: the body finds a spare buffer of an earlier call, if there is one.
+pub const TN_REUSE: tn_borrow_flags = 1 << 7;
 /// Import: the new handle is READONLY.
-pub const TN_IMPORT_READONLY: tn_crossing_flags = 1 << 8;
+pub const TN_IMPORT_READONLY: tn_borrow_flags = 1 << 8;
 /// Import of a DLPack struct without a version: the producer permits writing.
-pub const TN_IMPORT_WRITABLE: tn_crossing_flags = 1 << 9;
-/// Export: a shared view (XS), which both the consumer and the library may read and write.
-pub const TN_EXPORT_WRITABLE: tn_crossing_flags = 1 << 10;
-/// Export, with TN_EXPORT_WRITABLE: exclusive (XW), only the consumer reads or writes these bytes.
-pub const TN_EXPORT_EXCLUSIVE: tn_crossing_flags = 1 << 11;
-/// Export: the caller guarantees that the consumer only reads, so the export is read-only (XR) in every format.
-pub const TN_EXPORT_CONSUMER_READS: tn_crossing_flags = 1 << 12;
+pub const TN_IMPORT_WRITABLE: tn_borrow_flags = 1 << 9;
+/// Export: a shared view, which both the consumer and the library may read and write.
+pub const TN_EXPORT_WRITABLE: tn_borrow_flags = 1 << 10;
+/// Export, with TN_EXPORT_WRITABLE: exclusive. Only the consumer reads or writes these bytes.
+pub const TN_EXPORT_EXCLUSIVE: tn_borrow_flags = 1 << 11;
+/// Export: the caller guarantees that the consumer only reads, so the export is read-only in every format.
+pub const TN_EXPORT_CONSUMER_READS: tn_borrow_flags = 1 << 12;
 /// Export: an array with negative strides is copied.
-pub const TN_EXPORT_NONNEGATIVE: tn_crossing_flags = 1 << 13;
-/// Crossing flag: the library adds no stream ordering; the caller has ordered the work.
-pub const TN_UNORDERED: tn_crossing_flags = 1 << 14;
+pub const TN_EXPORT_NONNEGATIVE: tn_borrow_flags = 1 << 13;
+/// Borrow flag: the library adds no stream ordering; the caller has ordered the work.
+pub const TN_UNORDERED: tn_borrow_flags = 1 << 14;
 /// Export to CUDAMat: a C-contiguous array crosses as its transpose.
-pub const TN_CUDAMAT_TRANSPOSED: tn_crossing_flags = 1 << 15;
+pub const TN_CUDAMAT_TRANSPOSED: tn_borrow_flags = 1 << 15;
 /// Export to another process: the array gets memory that has nothing else. Today that is so in any case.
-pub const TN_IPC_PRIVATE: tn_crossing_flags = 1 << 16;
+pub const TN_IPC_PRIVATE: tn_borrow_flags = 1 << 16;
 /// Export to another process, and import there: the importer may write. Who writes when is up to the programs.
-pub const TN_IPC_WRITABLE: tn_crossing_flags = 1 << 17;
+pub const TN_IPC_WRITABLE: tn_borrow_flags = 1 << 17;
 /// Import from another process that is trusted: memory without a seal is accepted. If that process shrinks it, the next access ends this one.
-pub const TN_IPC_TRUSTED: tn_crossing_flags = 1 << 18;
+pub const TN_IPC_TRUSTED: tn_borrow_flags = 1 << 18;
+/// Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_borrow_flags, tn_write_mode, tn_guard_flags
+/// and tn_access.
+pub const TN_WAIT: tn_borrow_flags = 1 << 19;
 /// Export to another process: the array is offered, and nobody uses it until it was taken, or the offer ended. Import: takes an array that is
 /// offered so.
-pub const TN_IPC_GIVE: tn_crossing_flags = 1 << 20;
-/// Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_crossing_flags, tn_write_mode, tn_borrow_flags
-/// and tn_access.
-pub const TN_WAIT: tn_crossing_flags = 1 << 19;
+pub const TN_IPC_GIVE: tn_borrow_flags = 1 << 20;
 
 /// How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and TN_WRITE_COW, with
 /// modifier bits.
 ///
-/// The bits of tn_write_mode, tn_borrow_flags and tn_access do not overlap, except TN_WAIT, which has one value in all three.
+/// The bits of tn_write_mode, tn_guard_flags and tn_access do not overlap, except TN_WAIT, which has one value in all three.
 pub type tn_write_mode = u32;
 /// Write mode, the default: other handles on the store see the change.
 pub const TN_WRITE_ALIASED: tn_write_mode = 0;
@@ -288,14 +285,14 @@ pub const TN_WRITE_DISCARD: tn_write_mode = 1 << 2;
 pub const TN_REQUIRE_ASYNC: tn_write_mode = 1 << 4;
 
 /// Flags of a read borrow: TN_FROZEN, TN_INTERPROCESS, TN_WAIT.
-pub type tn_borrow_flags = u32;
-/// Borrow flag: the bytes must not change while they are read, so shared views are excluded.
-pub const TN_FROZEN: tn_borrow_flags = 1 << 3;
+pub type tn_guard_flags = u32;
+/// Guard flag: the bytes must not change while they are read, so shared views are excluded.
+pub const TN_FROZEN: tn_guard_flags = 1 << 3;
 /// Flag of a read or write borrow of an array in shareable memory: guards of other processes with this flag are excluded too, as those of this
 /// process are.
-pub const TN_INTERPROCESS: tn_borrow_flags = 1 << 8;
+pub const TN_INTERPROCESS: tn_guard_flags = 1 << 8;
 
-/// The kind of an access: TN_READ with flags of tn_borrow_flags, or TN_WRITE or TN_READ_WRITE with a tn_write_mode.
+/// The kind of an access: TN_READ with flags of tn_guard_flags, or TN_WRITE or TN_READ_WRITE with a tn_write_mode.
 pub type tn_access = u32;
 /// Access: reading.
 pub const TN_READ: tn_access = 1 << 5;
@@ -467,7 +464,7 @@ pub const TN_HOST_PORTABLE: tn_host_flags = 1 << 0;
 /// Page-locked memory mapped into the device's address space.
 pub const TN_HOST_MAPPED: tn_host_flags = 1 << 1;
 /// Page-locked memory that is slow to read on the host.
-pub const TN_HOST_WRITE_COMBINED: tn_host_flags = 1 << 2;
+pub const TN_HOST_WRITECOMBINED: tn_host_flags = 1 << 2;
 /// Page-locking of memory that the host must not write.
 pub const TN_HOST_READ_ONLY: tn_host_flags = 1 << 3;
 /// Without a driver: ordinary memory labelled TN_CPU instead of TN_ERR_UNSUPPORTED.
@@ -864,7 +861,7 @@ pub const TN_PINNED: tn_array_flags = 1 << 6;
 /// Array flag: page-locked and mapped into the device's address space.
 pub const TN_MAPPED: tn_array_flags = 1 << 7;
 /// Array flag: page-locked and slow to read on the host.
-pub const TN_WRITE_COMBINED: tn_array_flags = 1 << 8;
+pub const TN_WRITECOMBINED: tn_array_flags = 1 << 8;
 
 /// The form of a matrix: what expressions take an array for. It changes no byte and no shape.
 pub type tn_form = u32;
@@ -891,7 +888,7 @@ pub struct tn_array_info {
     pub ndim: i32,
     /// Where the bytes live.
     pub device: tn_device,
-    /// Flags, TN_C_CONTIGUOUS .. TN_WRITE_COMBINED.
+    /// Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED.
     pub flags: tn_array_flags,
     /// The form of the handle, TN_FORM_FULL .. TN_FORM_UPPER.
     pub form: tn_form,
@@ -954,8 +951,8 @@ pub struct tn_in {
     pub size: usize,
     /// At most 63 bytes of UTF-8, copied; NULL: no name.
     pub name: *const core::ffi::c_char,
-    /// TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE, TN_STRICT.
-    pub flags: tn_crossing_flags,
+    /// TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_STRICT.
+    pub flags: tn_borrow_flags,
     /// Element type; 0: any.
     pub dtype: tn_dtype,
     /// The device on which the body gets the input; all zero: where the argument is.
@@ -979,7 +976,7 @@ pub struct tn_out {
     /// At most 63 bytes of UTF-8, copied; NULL: no name.
     pub name: *const core::ffi::c_char,
     /// TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_REUSE.
-    pub flags: tn_crossing_flags,
+    pub flags: tn_borrow_flags,
     /// Element type; 0: any.
     pub dtype: tn_dtype,
     /// The device on which the caller gets the output; all zero: where the body left it.
@@ -999,7 +996,7 @@ pub struct tn_update {
     /// The variable. The function keeps it alive.
     pub target: *mut tn_shared,
     /// 0, TN_MAY_OVERWRITE or TN_REUSE.
-    pub flags: tn_crossing_flags,
+    pub flags: tn_borrow_flags,
     /// 0.
     pub reserved: u32,
 }
@@ -1062,7 +1059,7 @@ pub struct tn_shared_info {
     pub dtype: tn_dtype,
     /// Number of axes.
     pub ndim: i32,
-    /// Flags of the value, TN_C_CONTIGUOUS .. TN_WRITE_COMBINED.
+    /// Flags of the value, TN_C_CONTIGUOUS .. TN_WRITECOMBINED.
     pub flags: tn_array_flags,
     /// 1: an update in place failed, and the value is undefined until a set succeeds. Else 0.
     pub is_poisoned: i32,
@@ -1094,7 +1091,7 @@ pub struct tn_mirror_options {
     /// The array with the contents; NULL: they are undefined, and `shape` is required.
     pub object: *mut tn_array,
     /// 0: the object is copied. TN_BORROW: it becomes a side if it can, else it is copied. TN_REQUIRE_BORROW: it becomes a side, else an error.
-    pub borrow_flags: tn_crossing_flags,
+    pub borrow_flags: tn_borrow_flags,
     /// Element type. With an object: 0, or its element type.
     pub dtype: tn_dtype,
     /// Number of axes of `shape`.
@@ -1197,7 +1194,7 @@ pub struct tn_safetensors_options {
     /// The pool that tensors are read into; NULL: the thread's current host pool.
     pub pool: *mut tn_pool,
     /// 0, TN_BORROW or TN_REQUIRE_BORROW.
-    pub flags: tn_crossing_flags,
+    pub flags: tn_borrow_flags,
     /// Zero.
     pub reserved: u32,
 }
@@ -1221,6 +1218,9 @@ pub struct tn_safetensors_info {
     /// Zero.
     pub reserved: [u64; 2],
 }
+
+/// An absent bound or step of a tn_slice_spec, like None in a Python slice. INT64_MIN means the same.
+pub const TN_NONE: i64 = -0x7fff_ffff_ffff_ffff;
 
 /// A slice of one axis, as in Python. TN_NONE is an absent bound.
 #[repr(C)]
@@ -1252,7 +1252,7 @@ pub type tn_end_flags = u32;
 /// `tn_borrow_end`: the writer failed. Its region is poisoned until it is rewritten.
 pub const TN_END_FAILED: tn_end_flags = 1 << 0;
 
-/// One part of `tn_array_chunks_write`.
+/// One part of `tn_array_split_write`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct tn_chunk {
@@ -1382,11 +1382,11 @@ pub const TN_HOLDER_PROMISE: tn_holder_kind = 2;
 pub const TN_HOLDER_EXPRESSION: tn_holder_kind = 3;
 /// Holder: a shared variable.
 pub const TN_HOLDER_SHARED_VARIABLE: tn_holder_kind = 4;
-/// Holder: a read-only export (XR).
+/// Holder: a read-only export.
 pub const TN_HOLDER_EXPORT_READ: tn_holder_kind = 5;
-/// Holder: a shared view (XS).
+/// Holder: a shared view, see TN_EXPORT_WRITABLE.
 pub const TN_HOLDER_EXPORT_SHARED: tn_holder_kind = 6;
-/// Holder: an exclusive export (XW).
+/// Holder: an exclusive export, see TN_EXPORT_EXCLUSIVE.
 pub const TN_HOLDER_EXPORT_EXCLUSIVE: tn_holder_kind = 7;
 /// Holder: a read guard.
 pub const TN_HOLDER_GUARD_READ: tn_holder_kind = 8;
@@ -1449,7 +1449,7 @@ pub struct tn_store_info {
     pub bytes: u64,
     /// Where the bytes live.
     pub device: tn_device,
-    /// TN_READONLY, TN_FOREIGN, TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED.
+    /// TN_READONLY, TN_FOREIGN, TN_PINNED, TN_MAPPED, TN_WRITECOMBINED.
     pub flags: tn_array_flags,
     /// Zero.
     pub reserved: u32,
@@ -1521,7 +1521,7 @@ pub struct tn_dlpack_options {
     /// sizeof this struct, set by the caller.
     pub size: usize,
     /// Any of TN_BORROW, TN_REQUIRE_BORROW, TN_EXPORT_*, TN_UNORDERED, TN_WAIT.
-    pub flags: tn_crossing_flags,
+    pub flags: tn_borrow_flags,
     /// With TN_EXPORT_WRITABLE: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
     pub mode: tn_write_mode,
     /// Device type to write into the struct for page-locked and managed memory: TN_CPU, TN_CUDA, or their own; 0: the array's own. TN_CUDA
@@ -1590,41 +1590,41 @@ pub struct tn_cudamat {
 /// Flags of `tn_report_json` and `tn_report_html`: none is defined yet.
 pub type tn_report_flags = u32;
 
-/// Kinds of events: bits of `tn_events_options.kinds`.
-pub type tn_event_kinds = u32;
+/// Kinds of events: bits of `tn_log_options.kinds`.
+pub type tn_log_kinds = u32;
 /// A pool allocated a block: raw memory, or the bytes of an array.
-pub const TN_REPORT_ALLOCATE: tn_event_kinds = 1 << 0;
+pub const TN_LOG_ALLOCATE: tn_log_kinds = 1 << 0;
 /// A block was freed.
-pub const TN_REPORT_FREE: tn_event_kinds = 1 << 1;
+pub const TN_LOG_FREE: tn_log_kinds = 1 << 1;
 /// An import, an export or a write copied; the copy book has the same copies.
-pub const TN_REPORT_COPY: tn_event_kinds = 1 << 2;
+pub const TN_LOG_COPY: tn_log_kinds = 1 << 2;
 /// Bytes were copied between arrays, or between memory and an array.
-pub const TN_REPORT_TRANSFER: tn_event_kinds = 1 << 3;
+pub const TN_LOG_TRANSFER: tn_log_kinds = 1 << 3;
 /// An export began or ended.
-pub const TN_REPORT_EXPORT: tn_event_kinds = 1 << 5;
+pub const TN_LOG_EXPORT: tn_log_kinds = 1 << 5;
 /// An array was given.
-pub const TN_REPORT_GIVE: tn_event_kinds = 1 << 8;
+pub const TN_LOG_GIVE: tn_log_kinds = 1 << 8;
 /// A given array was taken.
-pub const TN_REPORT_TAKE: tn_event_kinds = 1 << 9;
+pub const TN_LOG_TAKE: tn_log_kinds = 1 << 9;
 /// A guard began or ended.
-pub const TN_REPORT_BORROW: tn_event_kinds = 1 << 10;
+pub const TN_LOG_BORROW: tn_log_kinds = 1 << 10;
 /// A raw block changed its size.
-pub const TN_REPORT_REALLOCATE: tn_event_kinds = 1 << 11;
+pub const TN_LOG_REALLOCATE: tn_log_kinds = 1 << 11;
 /// An import of bytes began or ended.
-pub const TN_REPORT_IMPORT: tn_event_kinds = 1 << 12;
+pub const TN_LOG_IMPORT: tn_log_kinds = 1 << 12;
 /// An array got a name.
-pub const TN_REPORT_NAME: tn_event_kinds = 1 << 13;
+pub const TN_LOG_NAME: tn_log_kinds = 1 << 13;
 /// All of them.
-pub const TN_REPORT_ALL: tn_event_kinds = 0x3f2f;
+pub const TN_LOG_ALL: tn_log_kinds = 0x3f2f;
 
-/// How `tn_events_start` records. All fields but `size` may be 0.
+/// How `tn_log_start` records. All fields but `size` may be 0.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct tn_events_options {
+pub struct tn_log_options {
     /// sizeof this struct, set by the caller.
     pub size: usize,
-    /// TN_REPORT_ bits: what is recorded; 0: everything.
-    pub kinds: tn_event_kinds,
+    /// TN_LOG_ bits: what is recorded; 0: everything.
+    pub kinds: tn_log_kinds,
     /// 0.
     pub reserved: u32,
     /// The file that the events go to; a regular file of that name is replaced. NULL: memory, which keeps the newest events.
@@ -1634,16 +1634,16 @@ pub struct tn_events_options {
     pub capacity: u64,
 }
 
-/// What `tn_events_query` reports.
+/// What `tn_log_query` reports.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct tn_events_stats {
+pub struct tn_log_stats {
     /// sizeof this struct, set by the caller.
     pub size: usize,
-    /// TN_REPORT_ bits that are recorded; 0: no log runs.
-    pub kinds: tn_event_kinds,
+    /// TN_LOG_ bits that are recorded; 0: no log runs.
+    pub kinds: tn_log_kinds,
     /// 1: the events go to a file.
-    pub is_file: u32,
+    pub is_file: i32,
     /// Events in the log; a name counts as two.
     pub events: u64,
     /// Events that newer ones have overwritten.

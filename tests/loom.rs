@@ -32,7 +32,7 @@ fn drop_all(handles: impl IntoIterator<Item = Id>) {
 fn loom_two_releases_free_once() {
     explore(&["ok stale", "stale ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let (x, y) = both(|| code(array::release(a)), move || code(array::release(a)));
         assert_eq!(bytes.released(), 1);
         words(x, y)
@@ -44,7 +44,7 @@ fn loom_two_releases_free_once() {
 fn loom_a_clone_beside_the_release_lives_on_or_is_stale() {
     explore(&["ok ok", "ok stale"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let (released, cloned) = both(|| code(array::release(a)), move || array::clone(a));
         if let Ok(b) = cloned {
             assert_eq!(bytes.released(), 0);
@@ -61,11 +61,11 @@ fn loom_a_clone_beside_the_release_lives_on_or_is_stale() {
 fn loom_an_id_that_was_released_never_finds_the_next_user_of_its_slot() {
     explore(&["old", "stale"], || {
         let (old, new) = (Bytes::new(), Bytes::new());
-        let a = old.import(TN_TAKE);
+        let a = old.import(TN_TAKE_OWNERSHIP);
         let (next, cloned) = both(
             move || {
                 array::release(a).unwrap();
-                new.import(TN_TAKE)
+                new.import(TN_TAKE_OWNERSHIP)
             },
             move || array::clone(a),
         );
@@ -89,7 +89,7 @@ fn loom_an_id_that_was_released_never_finds_the_next_user_of_its_slot() {
 fn loom_two_takes_of_one_promise() {
     explore(&["ok destructed", "destructed ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let p = promise::give(a, 1).unwrap();
         let (x, y) = both(|| take(&[p]), move || take(&[p]));
         let outcome = words(code(x.as_ref().map_err(|s| *s)), code(y.as_ref().map_err(|s| *s)));
@@ -108,7 +108,7 @@ fn loom_two_takes_of_one_promise() {
 fn loom_take_and_cancel() {
     explore(&["ok destructed", "destructed ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let p = promise::give(a, 1).unwrap();
         let (taken, cancelled) = both(|| take(&[p]), move || code(promise::cancel(p)));
         let after = code(array::clone(a).and_then(array::release));
@@ -126,7 +126,7 @@ fn loom_take_and_cancel() {
 fn loom_two_takes_of_two_promises_in_opposite_orders() {
     explore(&["ok destructed", "destructed ok"], || {
         let (left, right) = (Bytes::new(), Bytes::new());
-        let (a, b) = (left.import(TN_TAKE), right.import(TN_TAKE));
+        let (a, b) = (left.import(TN_TAKE_OWNERSHIP), right.import(TN_TAKE_OWNERSHIP));
         let (p, q) = (promise::give(a, 1).unwrap(), promise::give(b, 1).unwrap());
         let (x, y) = both(|| take(&[p, q]), move || take(&[q, p]));
         let outcome = words(code(x.as_ref().map_err(|s| *s)), code(y.as_ref().map_err(|s| *s)));
@@ -143,7 +143,7 @@ fn loom_two_takes_of_two_promises_in_opposite_orders() {
 fn loom_take_and_release_of_the_givers_handle() {
     explore(&["ok ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let p = promise::give(a, 1).unwrap();
         let (taken, released) = both(|| take(&[p]), move || code(array::release(a)));
         let taken = taken.unwrap();
@@ -161,7 +161,7 @@ fn loom_take_and_release_of_the_givers_handle() {
 fn loom_a_promise_that_was_released_never_cancels_the_next() {
     explore(&["ok", "stale"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let p = promise::give(a, 1).unwrap();
         let (q, cancelled) = both(
             move || {
@@ -183,7 +183,7 @@ fn loom_a_promise_that_was_released_never_cancels_the_next() {
 fn loom_two_gives() {
     explore(&["ok given", "given ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let (x, y) = both(|| promise::give(a, 1), move || promise::give(a, 1));
         for p in [x, y].into_iter().flatten() {
             promise::release(p).unwrap();
@@ -198,7 +198,7 @@ fn loom_two_gives() {
 fn loom_give_and_borrow() {
     explore(&["ok given", "borrowed ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let (given, guard) = both(|| promise::give(a, 1), move || read(a));
         if let Ok(p) = given {
             promise::release(p).unwrap();
@@ -216,7 +216,7 @@ fn loom_give_and_borrow() {
 fn loom_two_writers_one_wins() {
     explore(&["ok borrowed_write", "borrowed_write ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let (x, y) = both(|| write(a, 0), move || write(a, 0));
         for guard in [x, y].into_iter().flatten() {
             end(guard).unwrap();
@@ -231,7 +231,7 @@ fn loom_two_writers_one_wins() {
 fn loom_two_writers_that_end_exclude_each_other() {
     explore(&["ok ok", "ok borrowed_write", "borrowed_write ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let write_and_end = move || {
             let guard = write(a, 0)?;
             end(guard)
@@ -253,8 +253,8 @@ fn loom_writers_and_readers_in_the_short_way() {
         };
         explore(&["ok ok", refused[0], refused[1]], move || {
             let (bytes, others) = (Bytes::new(), [Bytes::new(), Bytes::new()]);
-            let a = bytes.import(TN_TAKE);
-            let private = others.map(|bytes| bytes.import(TN_TAKE));
+            let a = bytes.import(TN_TAKE_OWNERSHIP);
+            let private = others.map(|bytes| bytes.import(TN_TAKE_OWNERSHIP));
             let use_it = move |other: Id, mode: Option<u32>| {
                 end(read(other).unwrap()).unwrap();
                 let guard = match mode {
@@ -277,7 +277,7 @@ fn loom_writers_and_readers_in_the_short_way() {
 fn loom_two_ends_and_the_release_in_the_short_way() {
     explore_with(3, Some(&["ok stale", "stale ok"]), || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let guard = read(a).unwrap();
         let other = loom::thread::spawn(move || code(end(guard)));
         let third = loom::thread::spawn(move || array::release(a).unwrap());
@@ -293,7 +293,7 @@ fn loom_two_ends_and_the_release_in_the_short_way() {
 fn loom_a_reader_and_a_writer() {
     explore(&["ok borrowed", "borrowed_write ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let (x, y) = both(|| read(a), move || write(a, 0));
         for guard in [x, y].into_iter().flatten() {
             end(guard).unwrap();
@@ -308,7 +308,7 @@ fn loom_a_reader_and_a_writer() {
 fn loom_a_unique_writer_and_a_clone() {
     explore(&["ok ok", "shared ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let (guard, clone) = both(|| write(a, TN_WRITE_UNIQUE), move || array::clone(a));
         if let Ok(guard) = guard {
             end(guard).unwrap();
@@ -323,7 +323,7 @@ fn loom_a_unique_writer_and_a_clone() {
 fn loom_a_unique_writer_and_an_upgrade() {
     explore(&["ok ok", "shared ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let weak = array::weaken(a).unwrap();
         let (guard, upgraded) = both(|| write(a, TN_WRITE_UNIQUE), move || array::upgrade(weak));
         if let Ok(guard) = guard {
@@ -340,7 +340,7 @@ fn loom_a_unique_writer_and_an_upgrade() {
 fn loom_cow_and_the_release_of_the_clone() {
     explore(&["in place", "copied"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let b = array::clone(a).unwrap();
         let (guard, released) = both(|| write(a, TN_WRITE_COW), move || code(array::release(b)));
         end(guard.unwrap()).unwrap();
@@ -360,7 +360,7 @@ fn loom_cow_and_the_release_of_the_clone() {
 fn loom_two_ends_of_one_guard() {
     explore(&["ok stale", "stale ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let guard = write(a, 0).unwrap();
         let (x, y) = both(|| code(end(guard)), move || code(end(guard)));
         drop_all([a]);
@@ -373,7 +373,7 @@ fn loom_two_ends_of_one_guard() {
 fn loom_two_ends_of_a_borrow_all() {
     explore(&["ok stale", "stale ok"], || {
         let (left, right) = (Bytes::new(), Bytes::new());
-        let (a, b) = (left.import(TN_TAKE), right.import(TN_TAKE));
+        let (a, b) = (left.import(TN_TAKE_OWNERSHIP), right.import(TN_TAKE_OWNERSHIP));
         let guard = write_all(&[a, b]).unwrap();
         let (x, y) = both(|| code(end(guard)), move || code(end(guard)));
         end(write_all(&[a, b]).unwrap()).unwrap();
@@ -387,7 +387,7 @@ fn loom_two_ends_of_a_borrow_all() {
 fn loom_the_end_of_a_guard_and_the_release() {
     explore(&["ok ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let guard = read(a).unwrap();
         let (x, y) = both(|| code(end(guard)), move || code(array::release(a)));
         assert_eq!(bytes.released(), 1);
@@ -400,7 +400,7 @@ fn loom_the_end_of_a_guard_and_the_release() {
 fn loom_an_upgrade_and_the_last_release() {
     explore(&["ok ok", "destructed ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let weak = array::weaken(a).unwrap();
         let (upgraded, released) = both(|| array::upgrade(weak), move || code(array::release(a)));
         if let Ok(b) = upgraded {
@@ -420,12 +420,12 @@ fn loom_an_upgrade_and_the_last_release() {
 fn loom_an_upgrade_never_reaches_the_next_store() {
     explore(&["old", "destructed"], || {
         let (old, new) = (Bytes::new(), Bytes::new());
-        let a = old.import(TN_TAKE);
+        let a = old.import(TN_TAKE_OWNERSHIP);
         let weak = array::weaken(a).unwrap();
         let (next, upgraded) = both(
             move || {
                 array::release(a).unwrap();
-                new.import(TN_TAKE)
+                new.import(TN_TAKE_OWNERSHIP)
             },
             move || array::upgrade(weak),
         );
@@ -450,7 +450,7 @@ fn loom_an_upgrade_never_reaches_the_next_store() {
 fn loom_a_clone_that_comes_and_goes_beside_is_unique() {
     explore(&["false", "true"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let (unique, ()) = both(
             || borrow::is_unique(a).unwrap(),
             move || {
@@ -552,7 +552,7 @@ fn write_all(ids: &[Id]) -> tenure::error::Result<Id> {
 fn loom_borrow_all_in_opposite_orders() {
     explore(&["ok ok", "ok borrowed_write", "borrowed_write ok"], || {
         let (left, right) = (Bytes::new(), Bytes::new());
-        let (a, b) = (left.import(TN_TAKE), right.import(TN_TAKE));
+        let (a, b) = (left.import(TN_TAKE_OWNERSHIP), right.import(TN_TAKE_OWNERSHIP));
         let (x, y) = both(|| write_all(&[a, b]).and_then(end), move || write_all(&[b, a]).and_then(end));
         drop_all([a, b]);
         assert_eq!((left.released(), right.released()), (1, 1));
@@ -565,7 +565,7 @@ fn loom_borrow_all_in_opposite_orders() {
 fn loom_borrow_all_and_the_release_of_one_array() {
     explore(&["ok ok", "stale ok"], || {
         let (left, right) = (Bytes::new(), Bytes::new());
-        let (a, b) = (left.import(TN_TAKE), right.import(TN_TAKE));
+        let (a, b) = (left.import(TN_TAKE_OWNERSHIP), right.import(TN_TAKE_OWNERSHIP));
         let (guard, released) = both(|| write_all(&[a, b]), move || code(array::release(b)));
         assert_eq!(right.released(), usize::from(guard.is_err()));
         if let Ok(guard) = guard {
@@ -583,7 +583,7 @@ fn loom_borrow_all_and_the_release_of_one_array() {
 fn loom_three_borrow_alls_in_a_ring() {
     explore_with(2, None, || {
         let all = [Bytes::new(), Bytes::new(), Bytes::new()];
-        let ids = all.map(|bytes| bytes.import(TN_TAKE));
+        let ids = all.map(|bytes| bytes.import(TN_TAKE_OWNERSHIP));
         let pair = move |first: usize| write_all(&[ids[first], ids[(first + 1) % 3]]).and_then(end);
         let second = loom::thread::spawn(move || code(pair(1)));
         let third = loom::thread::spawn(move || code(pair(2)));
@@ -600,7 +600,7 @@ fn loom_three_borrow_alls_in_a_ring() {
 fn loom_two_clones_beside_the_release() {
     explore_with(2, Some(&["ok ok", "ok stale", "stale ok", "stale stale"]), || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let clone_and_release = move || array::clone(a).and_then(array::release);
         let other = loom::thread::spawn(clone_and_release);
         let third = loom::thread::spawn(move || array::release(a).unwrap());
@@ -616,7 +616,7 @@ fn loom_two_clones_beside_the_release() {
 fn loom_two_views_and_the_release() {
     explore(&["ok", "stale"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let half = move |start: i64| {
             array::view(a, tenure::array::Axes::NoMore, Cut::Within, |from, to| from.part_to(0, start, 2, to))
         };
@@ -639,7 +639,7 @@ fn loom_two_views_and_the_release() {
 fn loom_an_upgrade_and_the_release_of_the_weak_handle() {
     explore(&["ok", "stale"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let weak = array::weaken(a).unwrap();
         let (upgraded, ()) = both(|| array::upgrade(weak), move || array::release_weak(weak).unwrap());
         drop_all(upgraded.into_iter().chain([a]));
@@ -653,7 +653,7 @@ fn loom_an_upgrade_and_the_release_of_the_weak_handle() {
 fn loom_two_chunks_end() {
     explore(&["ok ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let mut parts = Vec::new();
         let wanted = borrow::mode(TN_WRITE_DISCARD, 0);
         borrow::chunks(
@@ -680,7 +680,7 @@ fn loom_two_chunks_end() {
 fn loom_a_writer_and_a_shared_export() {
     explore(&["ok ok", "ok borrowed_write"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let (written, exported) = both(|| write(a, 0), move || code(share(a)));
         end(*written.as_ref().unwrap()).unwrap();
         drop_all([a]);
@@ -694,7 +694,7 @@ fn loom_a_writer_and_a_shared_export() {
 fn loom_a_shared_export_and_the_release() {
     explore(&["ok ok", "ok stale"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let (released, exported) = both(|| code(array::release(a)), move || code(share(a)));
         assert_eq!(bytes.released(), 1);
         words(released, exported)
@@ -708,8 +708,8 @@ fn loom_shared_exports_in_the_short_way() {
     for writes in [false, true] {
         explore(if writes { &["ok ok", "ok borrowed_write"] } else { &["ok ok"] }, move || {
             let (bytes, others) = (Bytes::new(), [Bytes::new(), Bytes::new()]);
-            let a = bytes.import(TN_TAKE);
-            let private = others.map(|bytes| bytes.import(TN_TAKE));
+            let a = bytes.import(TN_TAKE_OWNERSHIP);
+            let private = others.map(|bytes| bytes.import(TN_TAKE_OWNERSHIP));
             let (x, y) = both(
                 move || {
                     end(read(private[0]).unwrap()).unwrap();
@@ -733,7 +733,7 @@ fn loom_shared_exports_in_the_short_way() {
 fn loom_the_end_of_a_shared_export_and_the_release_in_the_short_way() {
     explore(&["ok ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         end(read(a).unwrap()).unwrap();
         let view = open_view(a).unwrap();
         let (released, ()) = both(|| code(array::release(a)), move || end_view(view));
@@ -747,7 +747,7 @@ fn loom_the_end_of_a_shared_export_and_the_release_in_the_short_way() {
 fn loom_the_end_of_a_shared_export_and_a_cow_write_in_the_short_way() {
     explore(&["in place", "copied"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         end(read(a).unwrap()).unwrap();
         let view = open_view(a).unwrap();
         let (guard, ()) = both(|| write(a, TN_WRITE_COW), move || end_view(view));
@@ -809,9 +809,9 @@ fn loom_the_last_two_of_a_lease() {
 fn loom_queued_releases_run_once() {
     explore(&["0 2", "1 1", "2 0"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE | TN_RELEASE_QUEUED);
+        let a = bytes.import(TN_TAKE_OWNERSHIP | TN_RELEASE_QUEUED);
         let (other, b) = (Bytes::new(), Bytes::new());
-        array::release(other.import(TN_TAKE | TN_RELEASE_QUEUED)).unwrap();
+        array::release(other.import(TN_TAKE_OWNERSHIP | TN_RELEASE_QUEUED)).unwrap();
         let (x, y) = both(
             || {
                 array::release(a).unwrap();
@@ -857,7 +857,7 @@ fn loom_an_import_joins_a_store_that_ends() {
 fn loom_leave_beside_a_release() {
     explore(&["ok ok", "ok stale"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let (handles, scope) = enter(&[a]).unwrap();
         let x = handles[0];
         let (left, released) = both(|| code(promise::leave(scope, &[])), move || code(array::release(x)));
@@ -874,7 +874,7 @@ fn loom_leave_beside_a_release() {
 fn loom_two_leaves_of_one_scope() {
     explore(&["ok stale", "stale ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let (handles, scope) = enter(&[a]).unwrap();
         let x = handles[0];
         let (left, kept) = both(|| code(promise::leave(scope, &[])), move || code(promise::leave(scope, &[x])));
@@ -893,7 +893,7 @@ fn loom_two_leaves_of_one_scope() {
 fn loom_enter_beside_take() {
     explore(&["ok destructed", "destructed ok"], || {
         let (left, right) = (Bytes::new(), Bytes::new());
-        let (a, b) = (left.import(TN_TAKE), right.import(TN_TAKE));
+        let (a, b) = (left.import(TN_TAKE_OWNERSHIP), right.import(TN_TAKE_OWNERSHIP));
         let p = promise::give(a, 1).unwrap();
         let (entered, taken) = both(|| enter(&[b, p]), move || take(&[p]));
         assert_eq!(address_and_claims(b).1, if entered.is_ok() { 2 } else { 1 });
@@ -914,7 +914,7 @@ fn loom_enter_beside_take() {
 fn loom_two_enters_in_opposite_orders_in_the_short_way() {
     explore(&["ok destructed", "destructed ok"], || {
         let bytes = [Bytes::new(), Bytes::new(), Bytes::new()];
-        let [a, b, private] = [&bytes[0], &bytes[1], &bytes[2]].map(|bytes| bytes.import(TN_TAKE));
+        let [a, b, private] = [&bytes[0], &bytes[1], &bytes[2]].map(|bytes| bytes.import(TN_TAKE_OWNERSHIP));
         let warm = move || drop_all([array::clone(private).unwrap()]);
         let p = promise::give(b, 1).unwrap();
         warm();
@@ -945,7 +945,7 @@ fn loom_two_enters_in_opposite_orders_in_the_short_way() {
 fn loom_enter_during_the_release_of_a_lent_array() {
     explore(&["ok ok", "stale ok"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let (entered, released) = both(|| enter(&[a]), move || code(array::release(a)));
         let outcome = words(code(entered.as_ref().map_err(|s| *s)), released);
         if let Ok((handles, scope)) = entered {
@@ -962,7 +962,7 @@ fn loom_enter_during_the_release_of_a_lent_array() {
 fn loom_leaks_beside_leave() {
     explore(&["1", "0"], || {
         let bytes = Bytes::new();
-        let a = bytes.import(TN_TAKE);
+        let a = bytes.import(TN_TAKE_OWNERSHIP);
         let (_, scope) = enter(&[a]).unwrap();
         let (seen, left) = both(
             || {
@@ -984,8 +984,8 @@ fn loom_leaks_beside_leave() {
 /// A variable whose value has these bytes.
 fn variable_of(bytes: Bytes) -> Id {
     let options = Options { device: None, pool: None, name: Name::NONE };
-    let value = bytes.import(TN_TAKE);
-    let (created, _) = variable::create(c"model", value, TN_TAKE | TN_REQUIRE_BORROW, Ok(options)).unwrap();
+    let value = bytes.import(TN_TAKE_OWNERSHIP);
+    let (created, _) = variable::create(c"model", value, TN_TAKE_OWNERSHIP | TN_REQUIRE_BORROW, Ok(options)).unwrap();
     array::release(value).unwrap();
     created
 }
@@ -998,7 +998,7 @@ fn loom_values_that_are_exchanged_together_are_seen_together() {
         let variables = old.map(variable_of);
         let references = variables.map(|variable| VariableRef::find(variable).unwrap());
         let mut exchanges = [0, 1].map(|k| {
-            let array = new[k].import(TN_TAKE);
+            let array = new[k].import(TN_TAKE_OWNERSHIP);
             variable::mark(&references[k], array).unwrap();
             let array = Some((array, variable::tag_of(array)));
             Exchange { array, ..Exchange::default() }

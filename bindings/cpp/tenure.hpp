@@ -95,6 +95,9 @@ private:
 
 namespace detail {
 
+/// Ignores a status where no exception may leave and nothing can be done, as in a destructor.
+inline void ignore(tn_status) noexcept {}
+
 /// Sets the site of this thread's next calls.
 inline void record([[maybe_unused]] site place) noexcept {
 #if !defined TENURE_NO_SITES
@@ -299,7 +302,7 @@ template <>
 inline constexpr bool is_flags<mode> = true;
 
 /// How bytes are read.
-enum class reading : tn_borrow_flags {
+enum class reading : tn_guard_flags {
     plain = 0,          ///< no writes through the library meanwhile
     frozen = TN_FROZEN, ///< no changes at all: excludes shared views
     wait = TN_WAIT,     ///< wait for the array's device work
@@ -308,13 +311,13 @@ template <>
 inline constexpr bool is_flags<reading> = true;
 
 /// How bytes are imported and exported.
-enum class flag : tn_crossing_flags {
+enum class flag : tn_borrow_flags {
     copy = 0,                                         ///< nothing aliases after the call
     borrow = TN_BORROW,                               ///< an alias where possible
     require_borrow = TN_REQUIRE_BORROW,               ///< an alias, or an exception
     raw = TN_RAW,                                     ///< shared variable, function: on its own device, without a transfer
     may_overwrite = TN_MAY_OVERWRITE,                 ///< import, input: an alias whose contents may be destroyed
-    take = TN_TAKE,                                   ///< import, input: the library owns the memory afterwards
+    take = TN_TAKE_OWNERSHIP,                                   ///< import, input: the library owns the memory afterwards
     strict = TN_STRICT,                               ///< shared variable, input: neither a transfer nor packing
     reuse = TN_REUSE,                                 ///< output, update: the body finds a buffer of an earlier call
     release_queued = TN_RELEASE_QUEUED,               ///< import: the release callback runs in `run_releases` only
@@ -836,7 +839,7 @@ public:
     }
     ~stream_scope() {
         if (handle_ != nullptr)
-            static_cast<void>(tn_stream_leave(handle_));
+            detail::ignore(tn_stream_leave(handle_));
     }
     stream_scope(const stream_scope &) = delete;
     stream_scope &operator=(const stream_scope &) = delete;
@@ -1004,19 +1007,19 @@ inline std::vector<holder> holders_of(const void *address, std::size_t bytes = 1
 }
 
 /// What a log of events records.
-enum class event_kind : tn_event_kinds {
-    allocate = TN_REPORT_ALLOCATE,     ///< a pool allocated a block
-    free = TN_REPORT_FREE,             ///< a block was freed
-    copy = TN_REPORT_COPY,             ///< an import, an export or a write copied
-    transfer = TN_REPORT_TRANSFER,     ///< bytes were copied between arrays, or between memory and an array
-    exported = TN_REPORT_EXPORT,       ///< an export began or ended
-    give = TN_REPORT_GIVE,             ///< an array was given
-    take = TN_REPORT_TAKE,             ///< a given array was taken
-    borrow = TN_REPORT_BORROW,         ///< a guard began or ended
-    reallocate = TN_REPORT_REALLOCATE, ///< a raw block changed its size
-    imported = TN_REPORT_IMPORT,       ///< an import of bytes began or ended
-    name = TN_REPORT_NAME,             ///< an array got a name
-    everything = TN_REPORT_ALL,        ///< all of them
+enum class event_kind : tn_log_kinds {
+    allocate = TN_LOG_ALLOCATE,     ///< a pool allocated a block
+    free = TN_LOG_FREE,             ///< a block was freed
+    copy = TN_LOG_COPY,             ///< an import, an export or a write copied
+    transfer = TN_LOG_TRANSFER,     ///< bytes were copied between arrays, or between memory and an array
+    exported = TN_LOG_EXPORT,       ///< an export began or ended
+    give = TN_LOG_GIVE,             ///< an array was given
+    take = TN_LOG_TAKE,             ///< a given array was taken
+    borrow = TN_LOG_BORROW,         ///< a guard began or ended
+    reallocate = TN_LOG_REALLOCATE, ///< a raw block changed its size
+    imported = TN_LOG_IMPORT,       ///< an import of bytes began or ended
+    name = TN_LOG_NAME,             ///< an array got a name
+    everything = TN_LOG_ALL,        ///< all of them
 };
 template <>
 inline constexpr bool is_flags<event_kind> = true;
@@ -1046,33 +1049,33 @@ public:
     /// Ends it now. A second call, and one of a log that was moved from, does nothing.
     void stop() {
         if (std::exchange(runs_, false))
-            detail::check(tn_events_stop());
+            detail::check(tn_log_stop());
     }
     /// Whether it was not stopped.
     explicit operator bool() const noexcept { return runs_; }
     /// Saves a log in memory, until the next one begins. It goes on. An old file is replaced in one step.
-    void save(const std::string &path) const { detail::check(tn_events_save(path.c_str())); }
+    void save(const std::string &path) const { detail::check(tn_log_save(path.c_str())); }
     /// How many events it has.
-    tn_events_stats stats() const {
-        tn_events_stats out;
+    tn_log_stats stats() const {
+        tn_log_stats out;
         out.size = sizeof out;
-        detail::check(tn_events_query(&out));
+        detail::check(tn_log_query(&out));
         return out;
     }
 
 private:
     static bool begin(const char *path, event_kind kinds, std::uint64_t capacity) {
-        tn_events_options options{};
+        tn_log_options options{};
         options.size = sizeof options;
-        options.kinds = static_cast<tn_event_kinds>(kinds);
+        options.kinds = static_cast<tn_log_kinds>(kinds);
         options.path = path;
         options.capacity = capacity;
-        detail::check(tn_events_start(&options));
+        detail::check(tn_log_start(&options));
         return true;
     }
     void drop() noexcept {
         if (std::exchange(runs_, false))
-            static_cast<void>(tn_events_stop());
+            detail::ignore(tn_log_stop());
     }
 
     bool runs_;
@@ -1083,7 +1086,7 @@ class [[nodiscard]] no_copies {
 public:
     /// Starts now.
     [[nodiscard]] no_copies() { detail::check(tn_copies_forbid(1)); }
-    ~no_copies() { static_cast<void>(tn_copies_forbid(0)); }
+    ~no_copies() { detail::ignore(tn_copies_forbid(0)); }
     no_copies(const no_copies &) = delete;
     no_copies &operator=(const no_copies &) = delete;
 };
@@ -1307,7 +1310,7 @@ public:
     }
     ~private_pool_scope() {
         if (pool_ != nullptr)
-            static_cast<void>(tn_pool_private_end(pool_->handle(), stream_->handle()));
+            detail::ignore(tn_pool_private_end(pool_->handle(), stream_->handle()));
     }
     private_pool_scope(const private_pool_scope &) = delete;
     private_pool_scope &operator=(const private_pool_scope &) = delete;
@@ -1344,7 +1347,7 @@ public:
         callback_ = &call::run;
         context_ = made;
     }
-    ~pressure_callback() { static_cast<void>(tn_pool_off_pressure(pool_, callback_, context_)); }
+    ~pressure_callback() { detail::ignore(tn_pool_off_pressure(pool_, callback_, context_)); }
     pressure_callback(const pressure_callback &) = delete;
     pressure_callback &operator=(const pressure_callback &) = delete;
 
@@ -1380,7 +1383,7 @@ public:
         : before_(pool::current(device_of(wanted), place)) {
         detail::check(tn_pool_set_current(wanted.handle()));
     }
-    ~use_pool() { static_cast<void>(tn_pool_set_current(before_.handle())); }
+    ~use_pool() { detail::ignore(tn_pool_set_current(before_.handle())); }
     use_pool(const use_pool &) = delete;
     use_pool &operator=(const use_pool &) = delete;
 
@@ -2209,7 +2212,7 @@ public:
         std::vector<chunk<T>> out;
         out.reserve(parts);
         detail::check(
-            tn_array_chunks_write(handle_, axis, parts, static_cast<std::uint32_t>(how), nullptr, opened.data()));
+            tn_array_split_write(handle_, axis, parts, static_cast<std::uint32_t>(how), nullptr, opened.data()));
         // Read only now: copy-on-write may have changed the strides.
         tn_array_info is;
         is.size = sizeof is;
@@ -2218,7 +2221,7 @@ public:
             if (status == TN_OK)
                 out.push_back(chunk<T>(part, is, static_cast<std::size_t>(axis < 0 ? axis + is.ndim : axis)));
             else
-                static_cast<void>(tn_borrow_end(part.guard, 0, nullptr));
+                detail::ignore(tn_borrow_end(part.guard, 0, nullptr));
         }
         detail::check(status);
         return out;
@@ -2234,7 +2237,7 @@ public:
     }
     /// Sets every byte to 0.
     void zero(mode how = mode::aliased, const stream &on = {}) {
-        detail::check(tn_array_zero(handle_, static_cast<std::uint32_t>(how), on.handle()));
+        detail::check(tn_array_clear(handle_, static_cast<std::uint32_t>(how), on.handle()));
     }
     /// Copies the elements into another array of equal type and shape; the two may overlap.
     void copy_into(array &destination, mode how = mode::aliased, const stream &on = {}) const {
@@ -2591,7 +2594,7 @@ template <class T>
 [[nodiscard]] inline array like(const array &prototype, const options &how = {}, site place = site::here()) {
     detail::record(place);
     const tn_array_options c = how.get();
-    return detail::make([&](tn_array **out) { return tn_array_like(how.from(), prototype.handle(), &c, out); });
+    return detail::make([&](tn_array **out) { return tn_array_like(prototype.handle(), how.from(), &c, out); });
 }
 
 /* ===================================================== import ===================================================== */
@@ -2702,7 +2705,7 @@ template <class C>
     array out;
     const tn_status status = [&] {
         tn_array *made = nullptr;
-        const tn_status got = tn_array_import_host(std::data(*owner), &c, TN_TAKE | TN_REQUIRE_BORROW, release,
+        const tn_status got = tn_array_import_host(std::data(*owner), &c, TN_TAKE_OWNERSHIP | TN_REQUIRE_BORROW, release,
                                                    owner.get(), &made, nullptr);
         out = array::adopt(made);
         return got;
@@ -2901,7 +2904,7 @@ inline std::vector<tn_safetensors_info> safetensors(const std::string &path) {
     tn_safetensors_options options{};
     options.size = sizeof options;
     options.pool = from.handle();
-    options.flags = static_cast<tn_crossing_flags>(flags);
+    options.flags = static_cast<tn_borrow_flags>(flags);
     detail::check(
         tn_array_open_safetensors(path.c_str(), texts.size(), texts.data(), &options, made.data(), nullptr));
     for (tn_array *one : made)
@@ -2987,7 +2990,7 @@ public:
         mine.least_bytes = least_bytes;
         detail::check(tn_runner_set_current(&mine));
     }
-    ~use_runner() { static_cast<void>(tn_runner_set_current(&before_)); }
+    ~use_runner() { detail::ignore(tn_runner_set_current(&before_)); }
     use_runner(const use_runner &) = delete;
     use_runner &operator=(const use_runner &) = delete;
 
@@ -3426,7 +3429,7 @@ public:
         detail::record(place);
         tn_crossing became{};
         array out = detail::make([&](tn_array **made) {
-            return tn_shared_get(handle_, static_cast<tn_crossing_flags>(flags), made, &became);
+            return tn_shared_get(handle_, static_cast<tn_borrow_flags>(flags), made, &became);
         });
         report(became, what);
         return out;
@@ -3450,7 +3453,7 @@ public:
         detail::record(place);
         call<std::remove_reference_t<F>> task{&body, {}};
         tn_crossing became{};
-        const tn_status status = tn_shared_update(handle_, static_cast<tn_crossing_flags>(flags),
+        const tn_status status = tn_shared_update(handle_, static_cast<tn_borrow_flags>(flags),
                                                   &call<std::remove_reference_t<F>>::run, &task, &became);
 #if defined(__cpp_exceptions)
         if (task.thrown)
@@ -3519,12 +3522,12 @@ private:
     void create(tn_array *value, flag flags, const shared_options &how, crossing *what) {
         const tn_shared_options c = how.get();
         tn_crossing became{};
-        detail::check(tn_shared_create(value, static_cast<tn_crossing_flags>(flags), &c, &handle_, &became));
+        detail::check(tn_shared_create(value, static_cast<tn_borrow_flags>(flags), &c, &handle_, &became));
         report(became, what);
     }
     void store(tn_array *value, flag flags, crossing *what) {
         tn_crossing became{};
-        detail::check(tn_shared_set(handle_, value, static_cast<tn_crossing_flags>(flags), &became));
+        detail::check(tn_shared_set(handle_, value, static_cast<tn_borrow_flags>(flags), &became));
         report(became, what);
     }
     void drop() noexcept {
@@ -3597,7 +3600,7 @@ public:
         detail::record(place);
         tn_mirror_options c = how.get();
         c.object = object.handle();
-        c.borrow_flags = static_cast<tn_crossing_flags>(flags);
+        c.borrow_flags = static_cast<tn_borrow_flags>(flags);
         tn_crossing became{};
         detail::check(tn_mirror_create(&c, &handle_, &became));
         if (what != nullptr)
@@ -4310,7 +4313,7 @@ private:
     in(const char *name, tn_shared *variable, flag flags) noexcept {
         c_.size = sizeof c_;
         c_.name = name;
-        c_.flags = static_cast<tn_crossing_flags>(flags);
+        c_.flags = static_cast<tn_borrow_flags>(flags);
         c_.ndim = -1;
         c_.shared = variable;
     }
@@ -4329,7 +4332,7 @@ public:
     out(const char *name, flag flags = flag::copy) noexcept {
         c_.size = sizeof c_;
         c_.name = name;
-        c_.flags = static_cast<tn_crossing_flags>(flags);
+        c_.flags = static_cast<tn_borrow_flags>(flags);
         c_.ndim = -1;
     }
     /// The body must return this element type; default: any.
@@ -4364,7 +4367,7 @@ public:
     update(const shared &target, flag flags = flag::copy) noexcept {
         c_.size = sizeof c_;
         c_.target = target.handle();
-        c_.flags = static_cast<tn_crossing_flags>(flags);
+        c_.flags = static_cast<tn_borrow_flags>(flags);
     }
     /// The struct of C, valid as long as the variable.
     tn_update get() const noexcept { return c_; }

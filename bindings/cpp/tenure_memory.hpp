@@ -71,7 +71,7 @@ struct pool_reference {
             tn_pool_stats stats{};
             stats.size = sizeof stats;
             if (tn_pool_default(device{}, &pool) == TN_OK) {
-                static_cast<void>(tn_pool_query(pool, &stats));
+                detail::ignore(tn_pool_query(pool, &stats));
                 static_cast<void>(tn_pool_release(pool));
             }
             return stats.serial;

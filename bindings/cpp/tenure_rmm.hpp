@@ -13,7 +13,7 @@
 #ifndef TENURE_RMM_HPP
 #define TENURE_RMM_HPP
 
-#include "tenure.h"
+#include "tenure_bindings.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -138,39 +138,38 @@ module tenure_c
   !> `how`: the bytes were copied.
   integer(c_int32_t), parameter :: TN_COPIED = 2_c_int32_t
 
-  ! tn_crossing_flags: Flags of imports and exports: how bytes may enter and leave the library.
-  !> Crossing flag: alias the bytes where possible.
+  ! tn_borrow_flags: Flags of imports and exports: how bytes may enter and leave the library.
+  !> Borrow flag: alias the bytes where possible.
   integer(c_int32_t), parameter :: TN_BORROW = 1_c_int32_t
-  !> Crossing flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores.
+  !> Borrow flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores.
   !> Implies TN_BORROW.
   integer(c_int32_t), parameter :: TN_REQUIRE_BORROW = 2_c_int32_t
-  !> Crossing flag of shared variables and functions: on the device where the bytes are, with their layout; no transfer.
+  !> Borrow flag of shared variables and functions: on the device where the bytes are, with their layout; no transfer.
   integer(c_int32_t), parameter :: TN_RAW = 4_c_int32_t
-  !> Crossing flag: the importer, or the body of a function, may overwrite the contents. Implies TN_BORROW.
+  !> Borrow flag: the importer, or the body of a function, may overwrite the contents. Implies TN_BORROW.
   integer(c_int32_t), parameter :: TN_MAY_OVERWRITE = 8_c_int32_t
-  !> Crossing flag: the library takes ownership of the memory, with a release callback, and copies only where it cannot
+  !> Borrow flag: the library takes ownership of the memory, with a release callback, and copies only where it cannot
   !> alias.
-  integer(c_int32_t), parameter :: TN_TAKE_ = 16_c_int32_t
+  integer(c_int32_t), parameter :: TN_TAKE_OWNERSHIP = 16_c_int32_t
   !> Import: the release callback runs only in `tn_run_releases`.
   integer(c_int32_t), parameter :: TN_RELEASE_QUEUED = 32_c_int32_t
-  !> Crossing flag of shared variables and inputs: neither a transfer nor packing; TN_ERR_DEVICE or TN_ERR_LAYOUT
-  !> instead.
+  !> Borrow flag of shared variables and inputs: neither a transfer nor packing; TN_ERR_DEVICE or TN_ERR_LAYOUT instead.
   integer(c_int32_t), parameter :: TN_STRICT = 64_c_int32_t
-  !> Crossing flag of outputs and updates: the body finds a spare buffer of an earlier call, if there is one.
+  !> Borrow flag of outputs and updates: the body finds a spare buffer of an earlier call, if there is one.
   integer(c_int32_t), parameter :: TN_REUSE = 128_c_int32_t
   !> Import: the new handle is READONLY.
   integer(c_int32_t), parameter :: TN_IMPORT_READONLY = 256_c_int32_t
   !> Import of a DLPack struct without a version: the producer permits writing.
   integer(c_int32_t), parameter :: TN_IMPORT_WRITABLE = 512_c_int32_t
-  !> Export: a shared view (XS), which both the consumer and the library may read and write.
+  !> Export: a shared view, which both the consumer and the library may read and write.
   integer(c_int32_t), parameter :: TN_EXPORT_WRITABLE = 1024_c_int32_t
-  !> Export, with TN_EXPORT_WRITABLE: exclusive (XW), only the consumer reads or writes these bytes.
+  !> Export, with TN_EXPORT_WRITABLE: exclusive. Only the consumer reads or writes these bytes.
   integer(c_int32_t), parameter :: TN_EXPORT_EXCLUSIVE = 2048_c_int32_t
-  !> Export: the caller guarantees that the consumer only reads, so the export is read-only (XR) in every format.
+  !> Export: the caller guarantees that the consumer only reads, so the export is read-only in every format.
   integer(c_int32_t), parameter :: TN_EXPORT_CONSUMER_READS = 4096_c_int32_t
   !> Export: an array with negative strides is copied.
   integer(c_int32_t), parameter :: TN_EXPORT_NONNEGATIVE = 8192_c_int32_t
-  !> Crossing flag: the library adds no stream ordering; the caller has ordered the work.
+  !> Borrow flag: the library adds no stream ordering; the caller has ordered the work.
   integer(c_int32_t), parameter :: TN_UNORDERED = 16384_c_int32_t
   !> Export to CUDAMat: a C-contiguous array crosses as its transpose.
   integer(c_int32_t), parameter :: TN_CUDAMAT_TRANSPOSED = 32768_c_int32_t
@@ -181,12 +180,12 @@ module tenure_c
   !> Import from another process that is trusted: memory without a seal is accepted. If that process shrinks it, the
   !> next access ends this one.
   integer(c_int32_t), parameter :: TN_IPC_TRUSTED = 262144_c_int32_t
+  !> Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_borrow_flags, tn_write_mode,
+  !> tn_guard_flags and tn_access.
+  integer(c_int32_t), parameter :: TN_WAIT = 524288_c_int32_t
   !> Export to another process: the array is offered, and nobody uses it until it was taken, or the offer ended. Import:
   !> takes an array that is offered so.
   integer(c_int32_t), parameter :: TN_IPC_GIVE = 1048576_c_int32_t
-  !> Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_crossing_flags,
-  !> tn_write_mode, tn_borrow_flags and tn_access.
-  integer(c_int32_t), parameter :: TN_WAIT = 524288_c_int32_t
 
   ! tn_write_mode: How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and
   ! TN_WRITE_COW, with modifier bits.
@@ -201,14 +200,14 @@ module tenure_c
   !> Modifier of a write mode in copies: fail with TN_ERR_WOULD_COPY where the bytes would be staged.
   integer(c_int32_t), parameter :: TN_REQUIRE_ASYNC = 16_c_int32_t
 
-  ! tn_borrow_flags: Flags of a read borrow: TN_FROZEN, TN_INTERPROCESS, TN_WAIT.
-  !> Borrow flag: the bytes must not change while they are read, so shared views are excluded.
+  ! tn_guard_flags: Flags of a read borrow: TN_FROZEN, TN_INTERPROCESS, TN_WAIT.
+  !> Guard flag: the bytes must not change while they are read, so shared views are excluded.
   integer(c_int32_t), parameter :: TN_FROZEN = 8_c_int32_t
   !> Flag of a read or write borrow of an array in shareable memory: guards of other processes with this flag are
   !> excluded too, as those of this process are.
   integer(c_int32_t), parameter :: TN_INTERPROCESS = 256_c_int32_t
 
-  ! tn_access: The kind of an access: TN_READ with flags of tn_borrow_flags, or TN_WRITE or TN_READ_WRITE with a
+  ! tn_access: The kind of an access: TN_READ with flags of tn_guard_flags, or TN_WRITE or TN_READ_WRITE with a
   ! tn_write_mode.
   !> Access: reading.
   integer(c_int32_t), parameter :: TN_READ = 32_c_int32_t
@@ -308,7 +307,7 @@ module tenure_c
   !> Page-locked memory mapped into the device's address space.
   integer(c_int32_t), parameter :: TN_HOST_MAPPED = 2_c_int32_t
   !> Page-locked memory that is slow to read on the host.
-  integer(c_int32_t), parameter :: TN_HOST_WRITE_COMBINED = 4_c_int32_t
+  integer(c_int32_t), parameter :: TN_HOST_WRITECOMBINED = 4_c_int32_t
   !> Page-locking of memory that the host must not write.
   integer(c_int32_t), parameter :: TN_HOST_READ_ONLY = 8_c_int32_t
   !> Without a driver: ordinary memory labelled TN_CPU instead of TN_ERR_UNSUPPORTED.
@@ -419,7 +418,7 @@ module tenure_c
   !> Array flag: page-locked and mapped into the device's address space.
   integer(c_int32_t), parameter :: TN_MAPPED = 128_c_int32_t
   !> Array flag: page-locked and slow to read on the host.
-  integer(c_int32_t), parameter :: TN_WRITE_COMBINED = 256_c_int32_t
+  integer(c_int32_t), parameter :: TN_WRITECOMBINED = 256_c_int32_t
 
   ! tn_form: The form of a matrix: what expressions take an array for.
   !> Form: all elements.
@@ -506,11 +505,11 @@ module tenure_c
   integer(c_int32_t), parameter :: TN_HOLDER_EXPRESSION = 3_c_int32_t
   !> Holder: a shared variable.
   integer(c_int32_t), parameter :: TN_HOLDER_SHARED_VARIABLE = 4_c_int32_t
-  !> Holder: a read-only export (XR).
+  !> Holder: a read-only export.
   integer(c_int32_t), parameter :: TN_HOLDER_EXPORT_READ = 5_c_int32_t
-  !> Holder: a shared view (XS).
+  !> Holder: a shared view, see TN_EXPORT_WRITABLE.
   integer(c_int32_t), parameter :: TN_HOLDER_EXPORT_SHARED = 6_c_int32_t
-  !> Holder: an exclusive export (XW).
+  !> Holder: an exclusive export, see TN_EXPORT_EXCLUSIVE.
   integer(c_int32_t), parameter :: TN_HOLDER_EXPORT_EXCLUSIVE = 7_c_int32_t
   !> Holder: a read guard.
   integer(c_int32_t), parameter :: TN_HOLDER_GUARD_READ = 8_c_int32_t
@@ -539,31 +538,31 @@ module tenure_c
 
   ! tn_report_flags: Flags of `tn_report_json` and `tn_report_html`: none is defined yet.
 
-  ! tn_event_kinds: Kinds of events: bits of `tn_events_options.kinds`.
+  ! tn_log_kinds: Kinds of events: bits of `tn_log_options.kinds`.
   !> A pool allocated a block: raw memory, or the bytes of an array.
-  integer(c_int32_t), parameter :: TN_REPORT_ALLOCATE = 1_c_int32_t
+  integer(c_int32_t), parameter :: TN_LOG_ALLOCATE = 1_c_int32_t
   !> A block was freed.
-  integer(c_int32_t), parameter :: TN_REPORT_FREE = 2_c_int32_t
+  integer(c_int32_t), parameter :: TN_LOG_FREE = 2_c_int32_t
   !> An import, an export or a write copied; the copy book has the same copies.
-  integer(c_int32_t), parameter :: TN_REPORT_COPY = 4_c_int32_t
+  integer(c_int32_t), parameter :: TN_LOG_COPY = 4_c_int32_t
   !> Bytes were copied between arrays, or between memory and an array.
-  integer(c_int32_t), parameter :: TN_REPORT_TRANSFER = 8_c_int32_t
+  integer(c_int32_t), parameter :: TN_LOG_TRANSFER = 8_c_int32_t
   !> An export began or ended.
-  integer(c_int32_t), parameter :: TN_REPORT_EXPORT = 32_c_int32_t
+  integer(c_int32_t), parameter :: TN_LOG_EXPORT = 32_c_int32_t
   !> An array was given.
-  integer(c_int32_t), parameter :: TN_REPORT_GIVE = 256_c_int32_t
+  integer(c_int32_t), parameter :: TN_LOG_GIVE = 256_c_int32_t
   !> A given array was taken.
-  integer(c_int32_t), parameter :: TN_REPORT_TAKE = 512_c_int32_t
+  integer(c_int32_t), parameter :: TN_LOG_TAKE = 512_c_int32_t
   !> A guard began or ended.
-  integer(c_int32_t), parameter :: TN_REPORT_BORROW = 1024_c_int32_t
+  integer(c_int32_t), parameter :: TN_LOG_BORROW = 1024_c_int32_t
   !> A raw block changed its size.
-  integer(c_int32_t), parameter :: TN_REPORT_REALLOCATE = 2048_c_int32_t
+  integer(c_int32_t), parameter :: TN_LOG_REALLOCATE = 2048_c_int32_t
   !> An import of bytes began or ended.
-  integer(c_int32_t), parameter :: TN_REPORT_IMPORT = 4096_c_int32_t
+  integer(c_int32_t), parameter :: TN_LOG_IMPORT = 4096_c_int32_t
   !> An array got a name.
-  integer(c_int32_t), parameter :: TN_REPORT_NAME = 8192_c_int32_t
+  integer(c_int32_t), parameter :: TN_LOG_NAME = 8192_c_int32_t
   !> All of them.
-  integer(c_int32_t), parameter :: TN_REPORT_ALL = 16175_c_int32_t
+  integer(c_int32_t), parameter :: TN_LOG_ALL = 16175_c_int32_t
 
   ! tn_arg_kind: What an argument of a launch is.
   !> Argument: an array, which the kernel gets as `tn_view<T, N>`: `void *data; int64_t shape[N]; int64_t strides[N]`,
@@ -579,14 +578,14 @@ module tenure_c
   ! Constants outside of families.
   !> Version of this header: major << 16 | minor << 8 | patch.
   integer(c_int32_t), parameter :: TN_VERSION_ = 256_c_int32_t
-  !> An absent bound or step of a tn_slice_spec, like None in a Python slice. INT64_MIN means the same.
-  integer(c_int64_t), parameter :: TN_NONE = -9223372036854775807_c_int64_t
   !> The largest number of axes of an array.
   integer(c_size_t), parameter :: TN_MAX_NDIM = 64_c_size_t
   !> No descriptor of `tn_array_export_ipc` has more bytes.
   integer(c_size_t), parameter :: TN_IPC_DESCRIPTOR_BYTES = 4096_c_size_t
   !> "None" or "never" in the fields of `tn_pool_options` marked (n). Every larger number means the same.
   integer(c_int64_t), parameter :: TN_POOL_NONE = 9223372036854775807_c_int64_t
+  !> An absent bound or step of a tn_slice_spec, like None in a Python slice. INT64_MIN means the same.
+  integer(c_int64_t), parameter :: TN_NONE = -9223372036854775807_c_int64_t
   !> `tn_expr_sum`: over all axes.
   integer(c_int32_t), parameter :: TN_ALL_AXES = -2147483647_c_int32_t
 
@@ -883,7 +882,7 @@ module tenure_c
     integer(c_int32_t) :: ndim = 0
     !> Where the bytes live.
     type(tn_device) :: device
-    !> Flags, TN_C_CONTIGUOUS .. TN_WRITE_COMBINED.
+    !> Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED.
     integer(c_int32_t) :: flags = 0
     !> The form of the handle, TN_FORM_FULL .. TN_FORM_UPPER.
     integer(c_int32_t) :: form = 0
@@ -917,7 +916,7 @@ module tenure_c
     integer(c_size_t) :: size = 56
     !> At most 63 bytes of UTF-8, copied; NULL: no name.
     type(c_ptr) :: name = c_null_ptr
-    !> TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE, TN_STRICT.
+    !> TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_STRICT.
     integer(c_int32_t) :: flags = 0
     !> Element type; 0: any.
     integer(c_int32_t) :: dtype = 0
@@ -1016,7 +1015,7 @@ module tenure_c
     integer(c_int32_t) :: dtype = 0
     !> Number of axes.
     integer(c_int32_t) :: ndim = 0
-    !> Flags of the value, TN_C_CONTIGUOUS .. TN_WRITE_COMBINED.
+    !> Flags of the value, TN_C_CONTIGUOUS .. TN_WRITECOMBINED.
     integer(c_int32_t) :: flags = 0
     !> 1: an update in place failed, and the value is undefined until a set succeeds. Else 0.
     integer(c_int32_t) :: is_poisoned = 0
@@ -1156,7 +1155,7 @@ module tenure_c
     integer(c_int64_t) :: reserved(4) = 0
   end type
 
-  !> One part of `tn_array_chunks_write`.
+  !> One part of `tn_array_split_write`.
   type, bind(C) :: tn_chunk
     !> The guard of this part, ended by its own `tn_borrow_end`.
     type(c_ptr) :: guard = c_null_ptr
@@ -1264,7 +1263,7 @@ module tenure_c
     integer(c_int64_t) :: bytes = 0
     !> Where the bytes live.
     type(tn_device) :: device
-    !> TN_READONLY, TN_FOREIGN, TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED.
+    !> TN_READONLY, TN_FOREIGN, TN_PINNED, TN_MAPPED, TN_WRITECOMBINED.
     integer(c_int32_t) :: flags = 0
     !> Zero.
     integer(c_int32_t) :: reserved = 0
@@ -1357,11 +1356,11 @@ module tenure_c
     integer(c_int32_t) :: owns_data = 0
   end type
 
-  !> How `tn_events_start` records.
-  type, bind(C) :: tn_events_options
+  !> How `tn_log_start` records.
+  type, bind(C) :: tn_log_options
     !> sizeof this struct, set by the caller.
     integer(c_size_t) :: size = 32
-    !> TN_REPORT_ bits: what is recorded; 0: everything.
+    !> TN_LOG_ bits: what is recorded; 0: everything.
     integer(c_int32_t) :: kinds = 0
     !> 0.
     integer(c_int32_t) :: reserved = 0
@@ -1373,11 +1372,11 @@ module tenure_c
     integer(c_int64_t) :: capacity = 0
   end type
 
-  !> What `tn_events_query` reports.
-  type, bind(C) :: tn_events_stats
+  !> What `tn_log_query` reports.
+  type, bind(C) :: tn_log_stats
     !> sizeof this struct, set by the caller.
     integer(c_size_t) :: size = 48
-    !> TN_REPORT_ bits that are recorded; 0: no log runs.
+    !> TN_LOG_ bits that are recorded; 0: no log runs.
     integer(c_int32_t) :: kinds = 0
     !> 1: the events go to a file.
     integer(c_int32_t) :: is_file = 0
@@ -1571,176 +1570,508 @@ module tenure_c
       integer(c_int32_t) :: returned
     end function
 
-    !> Counts the devices of a type.
-    function tn_device_count(type, out) bind(C,name="tn_device_count") result(returned)
+    !> Makes an array of new bytes with undefined contents.
+    function tn_array_empty(pool, dtype, ndim, shape, options, out) bind(C,name="tn_array_empty") result(returned)
       import
-      integer(c_int32_t), value :: type
-      integer(c_size_t), intent(inout) :: out
+      type(c_ptr), value :: pool
+      integer(c_int32_t), value :: dtype
+      integer(c_int32_t), value :: ndim
+      integer(c_int64_t), intent(in), optional :: shape(*)
+      type(tn_array_options), intent(in), optional :: options
+      type(c_ptr), intent(inout) :: out
       integer(c_int32_t) :: returned
     end function
 
-    !> Describes a device.
-    function tn_device_query(device, flags, info) bind(C,name="tn_device_query") result(returned)
+    !> Makes an array of new bytes that are all 0.
+    function tn_array_zeros(pool, dtype, ndim, shape, options, out) bind(C,name="tn_array_zeros") result(returned)
       import
-      type(tn_device), value :: device
+      type(c_ptr), value :: pool
+      integer(c_int32_t), value :: dtype
+      integer(c_int32_t), value :: ndim
+      integer(c_int64_t), intent(in), optional :: shape(*)
+      type(tn_array_options), intent(in), optional :: options
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes an array whose elements all have one value.
+    function tn_array_full(pool, dtype, ndim, shape, value, options, &
+        out) bind(C,name="tn_array_full") result(returned)
+      import
+      type(c_ptr), value :: pool
+      integer(c_int32_t), value :: dtype
+      integer(c_int32_t), value :: ndim
+      integer(c_int64_t), intent(in), optional :: shape(*)
+      type(c_ptr), value :: value
+      type(tn_array_options), intent(in), optional :: options
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes an array with the type and shape of another one, of new bytes with undefined contents.
+    function tn_array_like(prototype, pool, options, out) bind(C,name="tn_array_like") result(returned)
+      import
+      type(c_ptr), value :: prototype
+      type(c_ptr), value :: pool
+      type(tn_array_options), intent(in), optional :: options
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes an array from the caller's host memory: an alias or a copy, as the flags say.
+    function tn_array_import_host(ptr, layout, flags, release, context, out, &
+        how) bind(C,name="tn_array_import_host") result(returned)
+      import
+      type(c_ptr), value :: ptr
+      type(tn_layout), intent(in) :: layout
       integer(c_int32_t), value :: flags
-      type(tn_device_info), intent(inout) :: info
+      type(c_funptr), value :: release
+      type(c_ptr), value :: context
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t), intent(inout), optional :: how
       integer(c_int32_t) :: returned
     end function
 
-    !> Waits for all work on a device, whoever issued it.
-    function tn_device_synchronize(device) bind(C,name="tn_device_synchronize") result(returned)
+    !> Describes an array: type, shape, strides, device, flags, form, bytes, name.
+    function tn_array_query(array, info) bind(C,name="tn_array_query") result(returned)
       import
-      type(tn_device), value :: device
+      type(c_ptr), value :: array
+      type(tn_array_info), intent(inout) :: info
       integer(c_int32_t) :: returned
     end function
 
-    !> Creates a stream: a queue of work on a GPU that is executed in order, concurrently with other streams.
-    function tn_stream_create(device, flags, priority, out) bind(C,name="tn_stream_create") result(returned)
+    !> Sets the name of the array in messages and reports.
+    function tn_array_set_name(array, name) bind(C,name="tn_array_set_name") result(returned)
       import
-      type(tn_device), value :: device
+      type(c_ptr), value :: array
+      character(kind=c_char), intent(in), optional :: name(*)
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Sets the form of a matrix: what expressions take the array for.
+    function tn_array_set_form(array, form) bind(C,name="tn_array_set_form") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: form
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes a new handle on the pool of an array's bytes.
+    function tn_array_pool(array, out) bind(C,name="tn_array_pool") result(returned)
+      import
+      type(c_ptr), value :: array
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Waits until the device work on an array is done, so that the host may access the bytes.
+    function tn_array_wait(array, access) bind(C,name="tn_array_wait") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: access
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes another handle with its own claim on the same bytes, and with the same layout, form and name.
+    function tn_array_clone(array, out) bind(C,name="tn_array_clone") result(returned)
+      import
+      type(c_ptr), value :: array
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Copies an array to new bytes.
+    function tn_array_copy(array, pool, stream, out) bind(C,name="tn_array_copy") result(returned)
+      import
+      type(c_ptr), value :: array
+      type(c_ptr), value :: pool
+      type(c_ptr), value :: stream
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Releases an array handle and its claim.
+    function tn_array_release(array) bind(C,name="tn_array_release") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes a weak handle, which keeps the layout but has no claim on the bytes.
+    function tn_array_weaken(array, out) bind(C,name="tn_array_weaken") result(returned)
+      import
+      type(c_ptr), value :: array
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes an array handle, with a claim, from a weak handle.
+    function tn_weak_upgrade(weak, out) bind(C,name="tn_weak_upgrade") result(returned)
+      import
+      type(c_ptr), value :: weak
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Releases a weak handle.
+    function tn_weak_release(weak) bind(C,name="tn_weak_release") result(returned)
+      import
+      type(c_ptr), value :: weak
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Opens a `.npy` file as an array: maps it, or reads it into a pool's memory.
+    function tn_array_open_npy(path, options, out) bind(C,name="tn_array_open_npy") result(returned)
+      import
+      character(kind=c_char), intent(in), optional :: path(*)
+      type(tn_npy_options), intent(in), optional :: options
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Opens an array in `.npy` format that begins at any byte of an open file, as `tn_array_open_npy` does.
+    function tn_array_open_npy_fd(fd, offset, options, end, out) bind(C,name="tn_array_open_npy_fd") result(returned)
+      import
+      integer(c_int32_t), value :: fd
+      integer(c_int64_t), value :: offset
+      type(tn_npy_options), intent(in), optional :: options
+      integer(c_int64_t), intent(inout), optional :: end(*)
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Saves an array as a `.npy` file for NumPy, in C order, or in F order if the array is only F-contiguous.
+    function tn_array_save_npy(array, path, flags) bind(C,name="tn_array_save_npy") result(returned)
+      import
+      type(c_ptr), value :: array
+      character(kind=c_char), intent(in) :: path(*)
       integer(c_int32_t), value :: flags
-      integer(c_int32_t), value :: priority
-      type(c_ptr), intent(inout) :: out
       integer(c_int32_t) :: returned
     end function
 
-    !> Makes a handle on another library's stream.
-    function tn_stream_import(device, native, out) bind(C,name="tn_stream_import") result(returned)
+    !> Writes an array in `.npy` format to an open file, pipe or socket, at the descriptor's position, which is behind
+    !> the data afterwards.
+    function tn_array_save_npy_fd(array, fd, flags) bind(C,name="tn_array_save_npy_fd") result(returned)
       import
-      type(tn_device), value :: device
-      integer(c_int64_t), value :: native
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Writes the CUstream of a stream, for other libraries.
-    function tn_stream_native(stream, out) bind(C,name="tn_stream_native") result(returned)
-      import
-      type(c_ptr), value :: stream
-      integer(c_int64_t), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Waits until all work issued on a stream so far is done.
-    function tn_stream_synchronize(stream) bind(C,name="tn_stream_synchronize") result(returned)
-      import
-      type(c_ptr), value :: stream
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Sets the calling thread's current stream of a device: the meaning of TN_STREAM_CURRENT there, and of NULL as the
-    !> stream of a pool call.
-    function tn_stream_set_current(device, stream) bind(C,name="tn_stream_set_current") result(returned)
-      import
-      type(tn_device), value :: device
-      type(c_ptr), value :: stream
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes a handle on the calling thread's current stream of a device.
-    function tn_stream_current(device, out) bind(C,name="tn_stream_current") result(returned)
-      import
-      type(tn_device), value :: device
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes a stream the thread's current one until `tn_stream_leave`.
-    function tn_stream_enter(device, stream, flags, out) bind(C,name="tn_stream_enter") result(returned)
-      import
-      type(tn_device), value :: device
-      type(c_ptr), value :: stream
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: fd
       integer(c_int32_t), value :: flags
-      type(c_ptr), intent(inout) :: out
       integer(c_int32_t) :: returned
     end function
 
-    !> Leaves a scope: restores the current stream from before the scope, whatever was set inside it.
-    function tn_stream_leave(scope) bind(C,name="tn_stream_leave") result(returned)
+    !> Opens a read guard: until it ends, no other guard of this library may write the bytes.
+    function tn_array_borrow_read(array, flags, stream, data, view, &
+        out) bind(C,name="tn_array_borrow_read") result(returned)
       import
-      type(c_ptr), value :: scope
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes the work that is issued on a stream from now on wait for an event.
-    function tn_stream_wait_event(stream, event) bind(C,name="tn_stream_wait_event") result(returned)
-      import
-      type(c_ptr), value :: stream
-      type(c_ptr), value :: event
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Returns TN_STREAM_LEGACY, for languages that cannot use pointer constants of a C header.
-    function tn_stream_legacy() bind(C,name="tn_stream_legacy") result(returned)
-      import
-      type(c_ptr) :: returned
-    end function
-
-    !> Returns TN_STREAM_PER_THREAD, for languages that cannot use pointer constants of a C header.
-    function tn_stream_per_thread() bind(C,name="tn_stream_per_thread") result(returned)
-      import
-      type(c_ptr) :: returned
-    end function
-
-    !> Returns TN_STREAM_CURRENT, for languages that cannot use pointer constants of a C header.
-    function tn_stream_of_thread() bind(C,name="tn_stream_of_thread") result(returned)
-      import
-      type(c_ptr) :: returned
-    end function
-
-    !> Releases a handle on a stream.
-    function tn_stream_release(stream) bind(C,name="tn_stream_release") result(returned)
-      import
-      type(c_ptr), value :: stream
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Creates an event.
-    function tn_event_create(device, flags, out) bind(C,name="tn_event_create") result(returned)
-      import
-      type(tn_device), value :: device
+      type(c_ptr), value :: array
       integer(c_int32_t), value :: flags
+      type(c_ptr), value :: stream
+      type(c_ptr), intent(inout), optional :: data
+      type(tn_view_info), intent(inout), optional :: view
       type(c_ptr), intent(inout) :: out
       integer(c_int32_t) :: returned
     end function
 
-    !> Records an event after all work issued on a stream so far.
-    function tn_event_record(event, stream) bind(C,name="tn_event_record") result(returned)
+    !> Opens a write guard: until it ends, no other guard of this library may read or write the bytes.
+    function tn_array_borrow_write(array, mode, stream, data, view, &
+        out) bind(C,name="tn_array_borrow_write") result(returned)
       import
-      type(c_ptr), value :: event
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: mode
+      type(c_ptr), value :: stream
+      type(c_ptr), intent(inout), optional :: data
+      type(tn_view_info), intent(inout), optional :: view
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Opens one guard on several arrays, all or none.
+    function tn_borrow_all(n_specs, specs, views, out) bind(C,name="tn_borrow_all") result(returned)
+      import
+      integer(c_size_t), value :: n_specs
+      type(tn_borrow_spec), intent(in), optional :: specs(*)
+      type(tn_view_info), intent(inout), optional :: views(*)
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Opens write guards on consecutive parts of an axis, so that each part can be written by its own thread.
+    function tn_array_split_write(array, axis, n_chunks, mode, stream, &
+        chunks) bind(C,name="tn_array_split_write") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: axis
+      integer(c_size_t), value :: n_chunks
+      integer(c_int32_t), value :: mode
+      type(c_ptr), value :: stream
+      type(tn_chunk), intent(inout) :: chunks(*)
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Describes the memory that an open guard gives access to.
+    function tn_borrow_query(borrow, info) bind(C,name="tn_borrow_query") result(returned)
+      import
+      type(c_ptr), value :: borrow
+      type(tn_borrow_info), intent(inout) :: info
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Writes what a kernel gets of the memory of an open guard, for callers that launch their kernels themselves.
+    function tn_borrow_kernel_view(borrow, ndim, bytes, out) bind(C,name="tn_borrow_kernel_view") result(returned)
+      import
+      type(c_ptr), value :: borrow
+      integer(c_int32_t), value :: ndim
+      integer(c_size_t), value :: bytes
+      type(c_ptr), value :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Ends a guard of any kind.
+    function tn_borrow_end(borrow, flags, stream) bind(C,name="tn_borrow_end") result(returned)
+      import
+      type(c_ptr), value :: borrow
+      integer(c_int32_t), value :: flags
       type(c_ptr), value :: stream
       integer(c_int32_t) :: returned
     end function
 
-    !> Waits until the work before an event is done.
-    function tn_event_synchronize(event) bind(C,name="tn_event_synchronize") result(returned)
+    !> Accepts the bytes of an array as they are, after a writer that failed: they count as written.
+    function tn_array_heal(array) bind(C,name="tn_array_heal") result(returned)
       import
-      type(c_ptr), value :: event
+      type(c_ptr), value :: array
       integer(c_int32_t) :: returned
     end function
 
-    !> Tests whether the work before an event is done.
-    function tn_event_query(event, out) bind(C,name="tn_event_query") result(returned)
+    !> Makes a view with another shape and the same elements in the same order.
+    function tn_array_reshape(array, ndim, shape, order, out) bind(C,name="tn_array_reshape") result(returned)
       import
-      type(c_ptr), value :: event
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: ndim
+      integer(c_int64_t), intent(in), optional :: shape(*)
+      integer(c_int32_t), value :: order
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes a one-dimensional view of all elements.
+    function tn_array_ravel(array, order, out) bind(C,name="tn_array_ravel") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: order
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes a view with all axes reversed.
+    function tn_array_transpose(array, out) bind(C,name="tn_array_transpose") result(returned)
+      import
+      type(c_ptr), value :: array
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes a view with the axes in another order.
+    function tn_array_permute(array, ndim, axes, out) bind(C,name="tn_array_permute") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: ndim
+      integer(c_int32_t), intent(in), optional :: axes(*)
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes a view of a part of an array.
+    function tn_array_slice(array, n_specs, specs, out) bind(C,name="tn_array_slice") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_size_t), value :: n_specs
+      type(tn_slice_spec), intent(in), optional :: specs(*)
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes a view of the elements at one index of an axis.
+    function tn_array_index(array, axis, index, out) bind(C,name="tn_array_index") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: axis
+      integer(c_int64_t), value :: index
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes a view without axes of length 1.
+    function tn_array_squeeze(array, n_axes, axes, out) bind(C,name="tn_array_squeeze") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_size_t), value :: n_axes
+      integer(c_int32_t), intent(in), optional :: axes(*)
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes a view with a new axis of length 1.
+    function tn_array_expand(array, axis, out) bind(C,name="tn_array_expand") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: axis
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Broadcasts an array to a larger shape, with NumPy's rules: shapes are aligned at the last axis, and lengths of 1
+    !> are stretched.
+    function tn_array_broadcast(array, ndim, shape, out) bind(C,name="tn_array_broadcast") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: ndim
+      integer(c_int64_t), intent(in), optional :: shape(*)
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Splits an axis into a given number of consecutive views, whose lengths differ by at most 1, the longer ones
+    !> first.
+    function tn_array_split(array, axis, n_parts, capacity, outs, &
+        n_outs) bind(C,name="tn_array_split") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: axis
+      integer(c_size_t), value :: n_parts
+      integer(c_size_t), value :: capacity
+      type(c_ptr), intent(inout), optional :: outs(*)
+      integer(c_size_t), intent(inout) :: n_outs
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Splits an axis into consecutive views of a given length, of which the last may be shorter.
+    function tn_array_chunks(array, axis, length, capacity, outs, &
+        n_outs) bind(C,name="tn_array_chunks") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: axis
+      integer(c_int64_t), value :: length
+      integer(c_size_t), value :: capacity
+      type(c_ptr), intent(inout), optional :: outs(*)
+      integer(c_size_t), intent(inout) :: n_outs
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes a view of the same bytes as another element type.
+    function tn_array_view_dtype(array, dtype, out) bind(C,name="tn_array_view_dtype") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: dtype
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Tests whether two arrays overlap in memory.
+    function tn_array_overlap(a, b, out) bind(C,name="tn_array_overlap") result(returned)
+      import
+      type(c_ptr), value :: a
+      type(c_ptr), value :: b
       integer(c_int32_t), intent(inout) :: out
       integer(c_int32_t) :: returned
     end function
 
-    !> Computes the time between two events, by the device's clock.
-    function tn_event_elapsed(start, end, elapsed_ns) bind(C,name="tn_event_elapsed") result(returned)
+    !> Gives an array away: makes a promise not to use the handle again, which `tn_take` or `tn_enter` opens.
+    function tn_array_give(array, n_required, out) bind(C,name="tn_array_give") result(returned)
       import
-      type(c_ptr), value :: start
-      type(c_ptr), value :: end
-      integer(c_int64_t), intent(inout) :: elapsed_ns
+      type(c_ptr), value :: array
+      integer(c_size_t), value :: n_required
+      type(c_ptr), intent(inout) :: out
       integer(c_int32_t) :: returned
     end function
 
-    !> Releases an event.
-    function tn_event_release(event) bind(C,name="tn_event_release") result(returned)
+    !> Cancels a promise, so that the giver can use its array again.
+    function tn_promise_cancel(promise) bind(C,name="tn_promise_cancel") result(returned)
       import
-      type(c_ptr), value :: event
+      type(c_ptr), value :: promise
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Releases a promise.
+    function tn_promise_release(promise) bind(C,name="tn_promise_release") result(returned)
+      import
+      type(c_ptr), value :: promise
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Takes arrays: opens promises, all or none, and makes a new handle for each.
+    function tn_take(n_promises, promises, out) bind(C,name="tn_take") result(returned)
+      import
+      integer(c_size_t), value :: n_promises
+      type(c_ptr), intent(in), optional :: promises(*)
+      type(c_ptr), intent(inout), optional :: out(*)
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Enters a scope: the callee gets its own handle for every parameter, all or none.
+    function tn_enter(n_params, params, out, scope) bind(C,name="tn_enter") result(returned)
+      import
+      integer(c_size_t), value :: n_params
+      type(c_ptr), intent(in), optional :: params(*)
+      type(c_ptr), intent(inout), optional :: out(*)
+      type(c_ptr), intent(inout) :: scope
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Leaves a scope: releases its remaining handles, in the order of its parameters.
+    function tn_leave(scope, n_keep, keep) bind(C,name="tn_leave") result(returned)
+      import
+      type(c_ptr), value :: scope
+      integer(c_size_t), value :: n_keep
+      type(c_ptr), intent(in), optional :: keep(*)
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Tests whether this handle is the only holder of its store: no other claims, guards or exports.
+    function tn_array_is_unique(array, out) bind(C,name="tn_array_is_unique") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_int32_t), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Lists the reasons why the array's bytes cannot be overwritten in place, and the holders of the store.
+    function tn_array_why_not(array, target, item_size, capacity, bits, holders, &
+        n_holders) bind(C,name="tn_array_why_not") result(returned)
+      import
+      type(c_ptr), value :: array
+      type(tn_target), intent(in), optional :: target
+      integer(c_size_t), value :: item_size
+      integer(c_size_t), value :: capacity
+      integer(c_int32_t), intent(inout) :: bits
+      type(tn_holder), intent(inout), optional :: holders(*)
+      integer(c_size_t), intent(inout) :: n_holders
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Finds the store or raw block of some bytes, and its holders.
+    function tn_holders_of(ptr, bytes, item_size, capacity, store, holders, &
+        n_holders) bind(C,name="tn_holders_of") result(returned)
+      import
+      type(c_ptr), value :: ptr
+      integer(c_size_t), value :: bytes
+      integer(c_size_t), value :: item_size
+      integer(c_size_t), value :: capacity
+      type(tn_store_info), intent(inout), optional :: store
+      type(tn_holder), intent(inout), optional :: holders(*)
+      integer(c_size_t), intent(inout) :: n_holders
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Finds the store of an array, and its holders.
+    function tn_array_holders(array, item_size, capacity, store, holders, &
+        n_holders) bind(C,name="tn_array_holders") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_size_t), value :: item_size
+      integer(c_size_t), value :: capacity
+      type(tn_store_info), intent(inout), optional :: store
+      type(tn_holder), intent(inout), optional :: holders(*)
+      integer(c_size_t), intent(inout) :: n_holders
       integer(c_int32_t) :: returned
     end function
 
@@ -1957,511 +2288,6 @@ module tenure_c
       integer(c_int32_t) :: returned
     end function
 
-    !> Makes an array of new bytes with undefined contents.
-    function tn_array_empty(pool, dtype, ndim, shape, options, out) bind(C,name="tn_array_empty") result(returned)
-      import
-      type(c_ptr), value :: pool
-      integer(c_int32_t), value :: dtype
-      integer(c_int32_t), value :: ndim
-      integer(c_int64_t), intent(in), optional :: shape(*)
-      type(tn_array_options), intent(in), optional :: options
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes an array of new bytes that are all 0.
-    function tn_array_zeros(pool, dtype, ndim, shape, options, out) bind(C,name="tn_array_zeros") result(returned)
-      import
-      type(c_ptr), value :: pool
-      integer(c_int32_t), value :: dtype
-      integer(c_int32_t), value :: ndim
-      integer(c_int64_t), intent(in), optional :: shape(*)
-      type(tn_array_options), intent(in), optional :: options
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes an array whose elements all have one value.
-    function tn_array_full(pool, dtype, ndim, shape, value, options, &
-        out) bind(C,name="tn_array_full") result(returned)
-      import
-      type(c_ptr), value :: pool
-      integer(c_int32_t), value :: dtype
-      integer(c_int32_t), value :: ndim
-      integer(c_int64_t), intent(in), optional :: shape(*)
-      type(c_ptr), value :: value
-      type(tn_array_options), intent(in), optional :: options
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes an array with the type and shape of another one, of new bytes with undefined contents.
-    function tn_array_like(pool, prototype, options, out) bind(C,name="tn_array_like") result(returned)
-      import
-      type(c_ptr), value :: pool
-      type(c_ptr), value :: prototype
-      type(tn_array_options), intent(in), optional :: options
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes an array from the caller's host memory: an alias or a copy, as the flags say.
-    function tn_array_import_host(ptr, layout, flags, release, context, out, &
-        how) bind(C,name="tn_array_import_host") result(returned)
-      import
-      type(c_ptr), value :: ptr
-      type(tn_layout), intent(in) :: layout
-      integer(c_int32_t), value :: flags
-      type(c_funptr), value :: release
-      type(c_ptr), value :: context
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t), intent(inout), optional :: how
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Describes an array: type, shape, strides, device, flags, form, bytes, name.
-    function tn_array_query(array, info) bind(C,name="tn_array_query") result(returned)
-      import
-      type(c_ptr), value :: array
-      type(tn_array_info), intent(inout) :: info
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Sets the name of the array in messages and reports.
-    function tn_array_set_name(array, name) bind(C,name="tn_array_set_name") result(returned)
-      import
-      type(c_ptr), value :: array
-      character(kind=c_char), intent(in), optional :: name(*)
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Sets the form of a matrix: what expressions take the array for.
-    function tn_array_set_form(array, form) bind(C,name="tn_array_set_form") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: form
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes a new handle on the pool of an array's bytes.
-    function tn_array_pool(array, out) bind(C,name="tn_array_pool") result(returned)
-      import
-      type(c_ptr), value :: array
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Waits until the device work on an array is done, so that the host may access the bytes.
-    function tn_array_wait(array, access) bind(C,name="tn_array_wait") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: access
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes another handle with its own claim on the same bytes, and with the same layout, form and name.
-    function tn_array_clone(array, out) bind(C,name="tn_array_clone") result(returned)
-      import
-      type(c_ptr), value :: array
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Copies an array to new bytes.
-    function tn_array_copy(array, pool, stream, out) bind(C,name="tn_array_copy") result(returned)
-      import
-      type(c_ptr), value :: array
-      type(c_ptr), value :: pool
-      type(c_ptr), value :: stream
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Releases an array handle and its claim.
-    function tn_array_release(array) bind(C,name="tn_array_release") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes a weak handle, which keeps the layout but has no claim on the bytes.
-    function tn_array_weaken(array, out) bind(C,name="tn_array_weaken") result(returned)
-      import
-      type(c_ptr), value :: array
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes an array handle, with a claim, from a weak handle.
-    function tn_weak_upgrade(weak, out) bind(C,name="tn_weak_upgrade") result(returned)
-      import
-      type(c_ptr), value :: weak
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Releases a weak handle.
-    function tn_weak_release(weak) bind(C,name="tn_weak_release") result(returned)
-      import
-      type(c_ptr), value :: weak
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Opens a `.npy` file as an array: maps it, or reads it into a pool's memory.
-    function tn_array_open_npy(path, options, out) bind(C,name="tn_array_open_npy") result(returned)
-      import
-      character(kind=c_char), intent(in), optional :: path(*)
-      type(tn_npy_options), intent(in), optional :: options
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Opens an array in `.npy` format that begins at any byte of an open file, as `tn_array_open_npy` does.
-    function tn_array_open_npy_fd(fd, offset, options, end, out) bind(C,name="tn_array_open_npy_fd") result(returned)
-      import
-      integer(c_int32_t), value :: fd
-      integer(c_int64_t), value :: offset
-      type(tn_npy_options), intent(in), optional :: options
-      integer(c_int64_t), intent(inout), optional :: end(*)
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Saves an array as a `.npy` file for NumPy, in C order, or in F order if the array is only F-contiguous.
-    function tn_array_save_npy(array, path, flags) bind(C,name="tn_array_save_npy") result(returned)
-      import
-      type(c_ptr), value :: array
-      character(kind=c_char), intent(in) :: path(*)
-      integer(c_int32_t), value :: flags
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Writes an array in `.npy` format to an open file, pipe or socket, at the descriptor's position, which is behind
-    !> the data afterwards.
-    function tn_array_save_npy_fd(array, fd, flags) bind(C,name="tn_array_save_npy_fd") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: fd
-      integer(c_int32_t), value :: flags
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes a view with another shape and the same elements in the same order.
-    function tn_array_reshape(array, ndim, shape, order, out) bind(C,name="tn_array_reshape") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: ndim
-      integer(c_int64_t), intent(in), optional :: shape(*)
-      integer(c_int32_t), value :: order
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes a one-dimensional view of all elements.
-    function tn_array_ravel(array, order, out) bind(C,name="tn_array_ravel") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: order
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes a view with all axes reversed.
-    function tn_array_transpose(array, out) bind(C,name="tn_array_transpose") result(returned)
-      import
-      type(c_ptr), value :: array
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes a view with the axes in another order.
-    function tn_array_permute(array, ndim, axes, out) bind(C,name="tn_array_permute") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: ndim
-      integer(c_int32_t), intent(in), optional :: axes(*)
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes a view of a part of an array.
-    function tn_array_slice(array, n_specs, specs, out) bind(C,name="tn_array_slice") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_size_t), value :: n_specs
-      type(tn_slice_spec), intent(in), optional :: specs(*)
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes a view of the elements at one index of an axis.
-    function tn_array_index(array, axis, index, out) bind(C,name="tn_array_index") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: axis
-      integer(c_int64_t), value :: index
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes a view without axes of length 1.
-    function tn_array_squeeze(array, n_axes, axes, out) bind(C,name="tn_array_squeeze") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_size_t), value :: n_axes
-      integer(c_int32_t), intent(in), optional :: axes(*)
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes a view with a new axis of length 1.
-    function tn_array_expand(array, axis, out) bind(C,name="tn_array_expand") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: axis
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Broadcasts an array to a larger shape, with NumPy's rules: shapes are aligned at the last axis, and lengths of 1
-    !> are stretched.
-    function tn_array_broadcast(array, ndim, shape, out) bind(C,name="tn_array_broadcast") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: ndim
-      integer(c_int64_t), intent(in), optional :: shape(*)
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Splits an axis into a given number of consecutive views, whose lengths differ by at most 1, the longer ones
-    !> first.
-    function tn_array_split(array, axis, n_parts, capacity, outs, &
-        n_outs) bind(C,name="tn_array_split") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: axis
-      integer(c_size_t), value :: n_parts
-      integer(c_size_t), value :: capacity
-      type(c_ptr), intent(inout), optional :: outs(*)
-      integer(c_size_t), intent(inout) :: n_outs
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Splits an axis into consecutive views of a given length, of which the last may be shorter.
-    function tn_array_chunks(array, axis, length, capacity, outs, &
-        n_outs) bind(C,name="tn_array_chunks") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: axis
-      integer(c_int64_t), value :: length
-      integer(c_size_t), value :: capacity
-      type(c_ptr), intent(inout), optional :: outs(*)
-      integer(c_size_t), intent(inout) :: n_outs
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes a view of the same bytes as another element type.
-    function tn_array_view_dtype(array, dtype, out) bind(C,name="tn_array_view_dtype") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: dtype
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Tests whether two arrays overlap in memory.
-    function tn_array_overlap(a, b, out) bind(C,name="tn_array_overlap") result(returned)
-      import
-      type(c_ptr), value :: a
-      type(c_ptr), value :: b
-      integer(c_int32_t), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Opens a read guard: until it ends, no other guard of this library may write the bytes.
-    function tn_array_borrow_read(array, flags, stream, data, view, &
-        out) bind(C,name="tn_array_borrow_read") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: flags
-      type(c_ptr), value :: stream
-      type(c_ptr), intent(inout), optional :: data
-      type(tn_view_info), intent(inout), optional :: view
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Opens a write guard: until it ends, no other guard of this library may read or write the bytes.
-    function tn_array_borrow_write(array, mode, stream, data, view, &
-        out) bind(C,name="tn_array_borrow_write") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: mode
-      type(c_ptr), value :: stream
-      type(c_ptr), intent(inout), optional :: data
-      type(tn_view_info), intent(inout), optional :: view
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Opens one guard on several arrays, all or none.
-    function tn_borrow_all(n_specs, specs, views, out) bind(C,name="tn_borrow_all") result(returned)
-      import
-      integer(c_size_t), value :: n_specs
-      type(tn_borrow_spec), intent(in), optional :: specs(*)
-      type(tn_view_info), intent(inout), optional :: views(*)
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Opens write guards on consecutive parts of an axis, so that each part can be written by its own thread.
-    function tn_array_chunks_write(array, axis, n_chunks, mode, stream, &
-        chunks) bind(C,name="tn_array_chunks_write") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), value :: axis
-      integer(c_size_t), value :: n_chunks
-      integer(c_int32_t), value :: mode
-      type(c_ptr), value :: stream
-      type(tn_chunk), intent(inout) :: chunks(*)
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Describes the memory that an open guard gives access to.
-    function tn_borrow_query(borrow, info) bind(C,name="tn_borrow_query") result(returned)
-      import
-      type(c_ptr), value :: borrow
-      type(tn_borrow_info), intent(inout) :: info
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Writes what a kernel gets of the memory of an open guard, for callers that launch their kernels themselves.
-    function tn_borrow_kernel_view(borrow, ndim, bytes, out) bind(C,name="tn_borrow_kernel_view") result(returned)
-      import
-      type(c_ptr), value :: borrow
-      integer(c_int32_t), value :: ndim
-      integer(c_size_t), value :: bytes
-      type(c_ptr), value :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Ends a guard of any kind.
-    function tn_borrow_end(borrow, flags, stream) bind(C,name="tn_borrow_end") result(returned)
-      import
-      type(c_ptr), value :: borrow
-      integer(c_int32_t), value :: flags
-      type(c_ptr), value :: stream
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Accepts the bytes of an array as they are, after a writer that failed: they count as written.
-    function tn_array_heal(array) bind(C,name="tn_array_heal") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Gives an array away: makes a promise not to use the handle again, which `tn_take` or `tn_enter` opens.
-    function tn_array_give(array, n_required, out) bind(C,name="tn_array_give") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_size_t), value :: n_required
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Cancels a promise, so that the giver can use its array again.
-    function tn_promise_cancel(promise) bind(C,name="tn_promise_cancel") result(returned)
-      import
-      type(c_ptr), value :: promise
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Releases a promise.
-    function tn_promise_release(promise) bind(C,name="tn_promise_release") result(returned)
-      import
-      type(c_ptr), value :: promise
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Takes arrays: opens promises, all or none, and makes a new handle for each.
-    function tn_take(n_promises, promises, out) bind(C,name="tn_take") result(returned)
-      import
-      integer(c_size_t), value :: n_promises
-      type(c_ptr), intent(in), optional :: promises(*)
-      type(c_ptr), intent(inout), optional :: out(*)
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Enters a scope: the callee gets its own handle for every parameter, all or none.
-    function tn_enter(n_params, params, out, scope) bind(C,name="tn_enter") result(returned)
-      import
-      integer(c_size_t), value :: n_params
-      type(c_ptr), intent(in), optional :: params(*)
-      type(c_ptr), intent(inout), optional :: out(*)
-      type(c_ptr), intent(inout) :: scope
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Leaves a scope: releases its remaining handles, in the order of its parameters.
-    function tn_leave(scope, n_keep, keep) bind(C,name="tn_leave") result(returned)
-      import
-      type(c_ptr), value :: scope
-      integer(c_size_t), value :: n_keep
-      type(c_ptr), intent(in), optional :: keep(*)
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Tests whether this handle is the only holder of its store: no other claims, guards or exports.
-    function tn_array_is_unique(array, out) bind(C,name="tn_array_is_unique") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_int32_t), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Lists the reasons why the array's bytes cannot be overwritten in place, and the holders of the store.
-    function tn_array_why_not(array, target, item_size, capacity, bits, holders, &
-        n_holders) bind(C,name="tn_array_why_not") result(returned)
-      import
-      type(c_ptr), value :: array
-      type(tn_target), intent(in), optional :: target
-      integer(c_size_t), value :: item_size
-      integer(c_size_t), value :: capacity
-      integer(c_int32_t), intent(inout) :: bits
-      type(tn_holder), intent(inout), optional :: holders(*)
-      integer(c_size_t), intent(inout) :: n_holders
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Finds the store or raw block of some bytes, and its holders.
-    function tn_holders_of(ptr, bytes, item_size, capacity, store, holders, &
-        n_holders) bind(C,name="tn_holders_of") result(returned)
-      import
-      type(c_ptr), value :: ptr
-      integer(c_size_t), value :: bytes
-      integer(c_size_t), value :: item_size
-      integer(c_size_t), value :: capacity
-      type(tn_store_info), intent(inout), optional :: store
-      type(tn_holder), intent(inout), optional :: holders(*)
-      integer(c_size_t), intent(inout) :: n_holders
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Finds the store of an array, and its holders.
-    function tn_array_holders(array, item_size, capacity, store, holders, &
-        n_holders) bind(C,name="tn_array_holders") result(returned)
-      import
-      type(c_ptr), value :: array
-      integer(c_size_t), value :: item_size
-      integer(c_size_t), value :: capacity
-      type(tn_store_info), intent(inout), optional :: store
-      type(tn_holder), intent(inout), optional :: holders(*)
-      integer(c_size_t), intent(inout) :: n_holders
-      integer(c_int32_t) :: returned
-    end function
-
     !> Copies the elements of one array into another.
     function tn_array_copy_into(source, destination, mode, stream) bind(C,name="tn_array_copy_into") result(returned)
       import
@@ -2529,7 +2355,7 @@ module tenure_c
     end function
 
     !> Overwrites every byte of an array's elements with 0.
-    function tn_array_zero(array, mode, stream) bind(C,name="tn_array_zero") result(returned)
+    function tn_array_clear(array, mode, stream) bind(C,name="tn_array_clear") result(returned)
       import
       type(c_ptr), value :: array
       integer(c_int32_t), value :: mode
@@ -2566,6 +2392,179 @@ module tenure_c
       integer(c_int32_t) :: returned
     end function
 
+    !> Counts the devices of a type.
+    function tn_device_count(type, out) bind(C,name="tn_device_count") result(returned)
+      import
+      integer(c_int32_t), value :: type
+      integer(c_size_t), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Describes a device.
+    function tn_device_query(device, flags, info) bind(C,name="tn_device_query") result(returned)
+      import
+      type(tn_device), value :: device
+      integer(c_int32_t), value :: flags
+      type(tn_device_info), intent(inout) :: info
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Waits for all work on a device, whoever issued it.
+    function tn_device_synchronize(device) bind(C,name="tn_device_synchronize") result(returned)
+      import
+      type(tn_device), value :: device
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Creates a stream: a queue of work on a GPU that is executed in order, concurrently with other streams.
+    function tn_stream_create(device, flags, priority, out) bind(C,name="tn_stream_create") result(returned)
+      import
+      type(tn_device), value :: device
+      integer(c_int32_t), value :: flags
+      integer(c_int32_t), value :: priority
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes a handle on another library's stream.
+    function tn_stream_import(device, native, out) bind(C,name="tn_stream_import") result(returned)
+      import
+      type(tn_device), value :: device
+      integer(c_int64_t), value :: native
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Writes the CUstream of a stream, for other libraries.
+    function tn_stream_native(stream, out) bind(C,name="tn_stream_native") result(returned)
+      import
+      type(c_ptr), value :: stream
+      integer(c_int64_t), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Waits until all work issued on a stream so far is done.
+    function tn_stream_synchronize(stream) bind(C,name="tn_stream_synchronize") result(returned)
+      import
+      type(c_ptr), value :: stream
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Sets the calling thread's current stream of a device: the meaning of TN_STREAM_CURRENT there, and of NULL as the
+    !> stream of a pool call.
+    function tn_stream_set_current(device, stream) bind(C,name="tn_stream_set_current") result(returned)
+      import
+      type(tn_device), value :: device
+      type(c_ptr), value :: stream
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes a handle on the calling thread's current stream of a device.
+    function tn_stream_current(device, out) bind(C,name="tn_stream_current") result(returned)
+      import
+      type(tn_device), value :: device
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes a stream the thread's current one until `tn_stream_leave`.
+    function tn_stream_enter(device, stream, flags, out) bind(C,name="tn_stream_enter") result(returned)
+      import
+      type(tn_device), value :: device
+      type(c_ptr), value :: stream
+      integer(c_int32_t), value :: flags
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Leaves a scope: restores the current stream from before the scope, whatever was set inside it.
+    function tn_stream_leave(scope) bind(C,name="tn_stream_leave") result(returned)
+      import
+      type(c_ptr), value :: scope
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes the work that is issued on a stream from now on wait for an event.
+    function tn_stream_wait_event(stream, event) bind(C,name="tn_stream_wait_event") result(returned)
+      import
+      type(c_ptr), value :: stream
+      type(c_ptr), value :: event
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Returns TN_STREAM_LEGACY, for languages that cannot use pointer constants of a C header.
+    function tn_stream_legacy() bind(C,name="tn_stream_legacy") result(returned)
+      import
+      type(c_ptr) :: returned
+    end function
+
+    !> Returns TN_STREAM_PER_THREAD, for languages that cannot use pointer constants of a C header.
+    function tn_stream_per_thread() bind(C,name="tn_stream_per_thread") result(returned)
+      import
+      type(c_ptr) :: returned
+    end function
+
+    !> Returns TN_STREAM_CURRENT, for languages that cannot use pointer constants of a C header.
+    function tn_stream_of_thread() bind(C,name="tn_stream_of_thread") result(returned)
+      import
+      type(c_ptr) :: returned
+    end function
+
+    !> Releases a handle on a stream.
+    function tn_stream_release(stream) bind(C,name="tn_stream_release") result(returned)
+      import
+      type(c_ptr), value :: stream
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Creates an event.
+    function tn_event_create(device, flags, out) bind(C,name="tn_event_create") result(returned)
+      import
+      type(tn_device), value :: device
+      integer(c_int32_t), value :: flags
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Records an event after all work issued on a stream so far.
+    function tn_event_record(event, stream) bind(C,name="tn_event_record") result(returned)
+      import
+      type(c_ptr), value :: event
+      type(c_ptr), value :: stream
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Waits until the work before an event is done.
+    function tn_event_synchronize(event) bind(C,name="tn_event_synchronize") result(returned)
+      import
+      type(c_ptr), value :: event
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Tests whether the work before an event is done.
+    function tn_event_query(event, out) bind(C,name="tn_event_query") result(returned)
+      import
+      type(c_ptr), value :: event
+      integer(c_int32_t), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Computes the time between two events, by the device's clock.
+    function tn_event_elapsed(start, end, elapsed_ns) bind(C,name="tn_event_elapsed") result(returned)
+      import
+      type(c_ptr), value :: start
+      type(c_ptr), value :: end
+      integer(c_int64_t), intent(inout) :: elapsed_ns
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Releases an event.
+    function tn_event_release(event) bind(C,name="tn_event_release") result(returned)
+      import
+      type(c_ptr), value :: event
+      integer(c_int32_t) :: returned
+    end function
+
     !> Sets the runner of this thread: a function that spreads its large copies, and the blocks of kernels of the host
     !> that it launches, over threads of the caller.
     function tn_runner_set_current(runner) bind(C,name="tn_runner_set_current") result(returned)
@@ -2578,17 +2577,6 @@ module tenure_c
     function tn_runner_current(out) bind(C,name="tn_runner_current") result(returned)
       import
       type(tn_runner), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Computes where several arrays lie in the memory of a thread block (CUDA's shared memory), and how many bytes they
-    !> need.
-    function tn_block_layout(n_items, items, offsets, total) bind(C,name="tn_block_layout") result(returned)
-      import
-      integer(c_size_t), value :: n_items
-      type(tn_block_item), intent(in), optional :: items(*)
-      integer(c_int64_t), intent(inout), optional :: offsets(*)
-      integer(c_int64_t), intent(inout) :: total
       integer(c_int32_t) :: returned
     end function
 
@@ -2709,38 +2697,6 @@ module tenure_c
       integer(c_int32_t) :: returned
     end function
 
-    !> Completes the table of `tn_dlpack_exchange_api` with the Python package's functions that take Python objects.
-    function tn_dlpack_register_python(slots) bind(C,name="tn_dlpack_register_python") result(returned)
-      import
-      type(c_ptr), value :: slots
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Allocates a block of a GPU for another library whose plug-in is written in the binding's language.
-    function tn_plugin_allocate(client, pool, bytes, device, stream, &
-        out) bind(C,name="tn_plugin_allocate") result(returned)
-      import
-      integer(c_int32_t), value :: client
-      type(c_ptr), value :: pool
-      integer(c_size_t), value :: bytes
-      integer(c_int), value :: device
-      type(c_ptr), value :: stream
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Frees a block from `tn_plugin_allocate`, in the order of a stream.
-    function tn_plugin_deallocate(client, pool, ptr, device, &
-        stream) bind(C,name="tn_plugin_deallocate") result(returned)
-      import
-      integer(c_int32_t), value :: client
-      type(c_ptr), value :: pool
-      type(c_ptr), value :: ptr
-      integer(c_int), value :: device
-      type(c_ptr), value :: stream
-      integer(c_int32_t) :: returned
-    end function
-
     !> Exports an array through Arrow's C data interface.
     function tn_array_export_arrow(array, flags, schema, out, &
         how) bind(C,name="tn_array_export_arrow") result(returned)
@@ -2790,7 +2746,7 @@ module tenure_c
     end function
 
     !> Exports an array to other processes.
-    function tn_array_export_ipc(array, flags, capacity, descriptor, descriptor_bytes, fd, hold, &
+    function tn_array_export_ipc(array, flags, capacity, descriptor, descriptor_bytes, fd, guard, &
         how) bind(C,name="tn_array_export_ipc") result(returned)
       import
       type(c_ptr), value :: array
@@ -2798,8 +2754,8 @@ module tenure_c
       integer(c_size_t), value :: capacity
       type(c_ptr), value :: descriptor
       integer(c_size_t), intent(inout) :: descriptor_bytes
-      integer(c_int), intent(inout) :: fd
-      type(c_ptr), intent(inout) :: hold
+      integer(c_int32_t), intent(inout) :: fd
+      type(c_ptr), intent(inout) :: guard
       integer(c_int32_t), intent(inout), optional :: how
       integer(c_int32_t) :: returned
     end function
@@ -2810,7 +2766,7 @@ module tenure_c
       import
       type(c_ptr), value :: descriptor
       integer(c_size_t), value :: descriptor_bytes
-      integer(c_int), value :: fd
+      integer(c_int32_t), value :: fd
       integer(c_int32_t), value :: flags
       type(c_ptr), intent(inout) :: out
       integer(c_int32_t), intent(inout), optional :: how
@@ -3003,54 +2959,56 @@ module tenure_c
     end function
 
     !> Creates a shared variable from an array.
-    function tn_shared_create(value, flags, options, out, how) bind(C,name="tn_shared_create") result(returned)
+    function tn_shared_create(value, flags, options, out, crossing) bind(C,name="tn_shared_create") result(returned)
       import
       type(c_ptr), value :: value
       integer(c_int32_t), value :: flags
       type(tn_shared_options), intent(in), optional :: options
       type(c_ptr), intent(inout) :: out
-      type(tn_crossing), intent(inout), optional :: how
+      type(tn_crossing), intent(inout), optional :: crossing
       integer(c_int32_t) :: returned
     end function
 
     !> Reads a shared variable.
-    function tn_shared_get(shared, flags, out, how) bind(C,name="tn_shared_get") result(returned)
+    function tn_shared_get(shared, flags, out, crossing) bind(C,name="tn_shared_get") result(returned)
       import
       type(c_ptr), value :: shared
       integer(c_int32_t), value :: flags
       type(c_ptr), intent(inout) :: out
-      type(tn_crossing), intent(inout), optional :: how
+      type(tn_crossing), intent(inout), optional :: crossing
       integer(c_int32_t) :: returned
     end function
 
     !> Replaces the value of a shared variable.
-    function tn_shared_set(shared, value, flags, how) bind(C,name="tn_shared_set") result(returned)
+    function tn_shared_set(shared, value, flags, crossing) bind(C,name="tn_shared_set") result(returned)
       import
       type(c_ptr), value :: shared
       type(c_ptr), value :: value
       integer(c_int32_t), value :: flags
-      type(tn_crossing), intent(inout), optional :: how
+      type(tn_crossing), intent(inout), optional :: crossing
       integer(c_int32_t) :: returned
     end function
 
     !> Changes the value of a shared variable by a callback.
-    function tn_shared_update(shared, flags, callback, context, how) bind(C,name="tn_shared_update") result(returned)
+    function tn_shared_update(shared, flags, callback, context, &
+        crossing) bind(C,name="tn_shared_update") result(returned)
       import
       type(c_ptr), value :: shared
       integer(c_int32_t), value :: flags
       type(c_funptr), value :: callback
       type(c_ptr), value :: context
-      type(tn_crossing), intent(inout), optional :: how
+      type(tn_crossing), intent(inout), optional :: crossing
       integer(c_int32_t) :: returned
     end function
 
     !> Begins to change the value of a shared variable.
-    function tn_shared_update_begin(shared, flags, value, how) bind(C,name="tn_shared_update_begin") result(returned)
+    function tn_shared_update_begin(shared, flags, value, &
+        crossing) bind(C,name="tn_shared_update_begin") result(returned)
       import
       type(c_ptr), value :: shared
       integer(c_int32_t), value :: flags
       type(c_ptr), intent(inout) :: value
-      type(tn_crossing), intent(inout), optional :: how
+      type(tn_crossing), intent(inout), optional :: crossing
       integer(c_int32_t) :: returned
     end function
 
@@ -3086,16 +3044,16 @@ module tenure_c
     end function
 
     !> Calls a function.
-    function tn_function_call(function, n_in, in, n_out, out, in_how, &
-        out_how) bind(C,name="tn_function_call") result(returned)
+    function tn_function_call(function, n_in, in, n_out, out, in_crossings, &
+        out_crossings) bind(C,name="tn_function_call") result(returned)
       import
       type(c_ptr), value :: function
       integer(c_size_t), value :: n_in
       type(c_ptr), intent(in), optional :: in(*)
       integer(c_size_t), value :: n_out
       type(c_ptr), intent(inout), optional :: out(*)
-      type(tn_crossing), intent(inout), optional :: in_how(*)
-      type(tn_crossing), intent(inout), optional :: out_how(*)
+      type(tn_crossing), intent(inout), optional :: in_crossings(*)
+      type(tn_crossing), intent(inout), optional :: out_crossings(*)
       integer(c_int32_t) :: returned
     end function
 
@@ -3107,11 +3065,11 @@ module tenure_c
     end function
 
     !> Creates a mirror: one array with a side on the host and a side on a GPU, of which one or both are valid.
-    function tn_mirror_create(options, out, how) bind(C,name="tn_mirror_create") result(returned)
+    function tn_mirror_create(options, out, crossing) bind(C,name="tn_mirror_create") result(returned)
       import
       type(tn_mirror_options), intent(in) :: options
       type(c_ptr), intent(inout) :: out
-      type(tn_crossing), intent(inout), optional :: how
+      type(tn_crossing), intent(inout), optional :: crossing
       integer(c_int32_t) :: returned
     end function
 
@@ -3207,6 +3165,17 @@ module tenure_c
       integer(c_int32_t) :: returned
     end function
 
+    !> Computes where several arrays lie in the memory of a thread block (CUDA's shared memory), and how many bytes they
+    !> need.
+    function tn_block_layout(n_items, items, offsets, total) bind(C,name="tn_block_layout") result(returned)
+      import
+      integer(c_size_t), value :: n_items
+      type(tn_block_item), intent(in), optional :: items(*)
+      integer(c_int64_t), intent(inout), optional :: offsets(*)
+      integer(c_int64_t), intent(inout) :: total
+      integer(c_int32_t) :: returned
+    end function
+
     !> Writes a report as JSON: every pool with its statistics and clients, every store with its holders, their call
     !> sites and ages, raw blocks by call site, other open objects, the copy book, and the copies of this library in the
     !> process.
@@ -3268,38 +3237,29 @@ module tenure_c
 
     !> Begins to record events: what happens to the memory of all pools and arrays of the process, with times, threads
     !> and call sites.
-    function tn_events_start(options) bind(C,name="tn_events_start") result(returned)
+    function tn_log_start(options) bind(C,name="tn_log_start") result(returned)
       import
-      type(tn_events_options), intent(in), optional :: options
+      type(tn_log_options), intent(in), optional :: options
       integer(c_int32_t) :: returned
     end function
 
     !> Ends the log.
-    function tn_events_stop() bind(C,name="tn_events_stop") result(returned)
+    function tn_log_stop() bind(C,name="tn_log_stop") result(returned)
       import
       integer(c_int32_t) :: returned
     end function
 
     !> Saves the log that is in memory, as a file of the format that a log in a file has.
-    function tn_events_save(path) bind(C,name="tn_events_save") result(returned)
+    function tn_log_save(path) bind(C,name="tn_log_save") result(returned)
       import
       character(kind=c_char), intent(in) :: path(*)
       integer(c_int32_t) :: returned
     end function
 
     !> Reports how many events the log has: the one that runs, or the last one, if it was in memory.
-    function tn_events_query(stats) bind(C,name="tn_events_query") result(returned)
+    function tn_log_query(stats) bind(C,name="tn_log_query") result(returned)
       import
-      type(tn_events_stats), intent(inout) :: stats
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Makes the struct with which NumPy allocates from a pool: a PyDataMem_Handler of version 1 (NEP 49), to be put
-    !> into a capsule named "mem_handler" for PyDataMem_SetHandler.
-    function tn_numpy_handler(pool, out) bind(C,name="tn_numpy_handler") result(returned)
-      import
-      type(c_ptr), value :: pool
-      type(c_ptr), intent(inout) :: out
+      type(tn_log_stats), intent(inout) :: stats
       integer(c_int32_t) :: returned
     end function
 
@@ -3334,6 +3294,15 @@ module tenure_c
       import
       type(c_ptr), value :: pool
       type(c_ptr), value :: ptr
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes the struct with which NumPy allocates from a pool: a PyDataMem_Handler of version 1 (NEP 49), to be put
+    !> into a capsule named "mem_handler" for PyDataMem_SetHandler.
+    function tn_numpy_handler(pool, out) bind(C,name="tn_numpy_handler") result(returned)
+      import
+      type(c_ptr), value :: pool
+      type(c_ptr), intent(inout) :: out
       integer(c_int32_t) :: returned
     end function
 
@@ -3396,5 +3365,37 @@ module tenure_c
       type(c_ptr), value :: stream
       type(c_ptr), value :: pool
     end subroutine
+
+    !> Completes the table of `tn_dlpack_exchange_api` with the Python package's functions that take Python objects.
+    function tn_dlpack_register_python(slots) bind(C,name="tn_dlpack_register_python") result(returned)
+      import
+      type(c_ptr), value :: slots
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Allocates a block of a GPU for another library whose plug-in is written in the binding's language.
+    function tn_plugin_allocate(client, pool, bytes, device, stream, &
+        out) bind(C,name="tn_plugin_allocate") result(returned)
+      import
+      integer(c_int32_t), value :: client
+      type(c_ptr), value :: pool
+      integer(c_size_t), value :: bytes
+      integer(c_int), value :: device
+      type(c_ptr), value :: stream
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Frees a block from `tn_plugin_allocate`, in the order of a stream.
+    function tn_plugin_deallocate(client, pool, ptr, device, &
+        stream) bind(C,name="tn_plugin_deallocate") result(returned)
+      import
+      integer(c_int32_t), value :: client
+      type(c_ptr), value :: pool
+      type(c_ptr), value :: ptr
+      integer(c_int), value :: device
+      type(c_ptr), value :: stream
+      integer(c_int32_t) :: returned
+    end function
   end interface
 end module

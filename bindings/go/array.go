@@ -4,7 +4,7 @@ package tenure
 // #include <tenure.h>
 //
 // // C reads the shape through a pointer in a struct, where Go memory must not stand.
-// static tn_status import_host(void *data, tn_dtype dtype, int32_t ndim, const int64_t *shape, tn_crossing_flags flags,
+// static tn_status import_host(void *data, tn_dtype dtype, int32_t ndim, const int64_t *shape, tn_borrow_flags flags,
 //                              tn_release_callback release, uintptr_t context, tn_array **out) {
 //     const tn_layout layout = {sizeof layout, dtype, ndim, shape, NULL, 0};
 //     return tn_array_import_host(data, &layout, flags, release, (void *)context, out, NULL);
@@ -13,7 +13,7 @@ package tenure
 // void tenure_go_release(uintptr_t context);
 // static void release(void *context) { tenure_go_release((uintptr_t)context); }
 // static tn_status wrap(void *data, tn_dtype dtype, int32_t ndim, const int64_t *shape, uintptr_t context, tn_array **out) {
-//     return import_host(data, dtype, ndim, shape, TN_TAKE, release, context, out);
+//     return import_host(data, dtype, ndim, shape, TN_TAKE_OWNERSHIP, release, context, out);
 // }
 import "C"
 

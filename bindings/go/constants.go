@@ -130,7 +130,7 @@ const (
 
 // WriteMode: How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and TN_WRITE_COW, with modifier bits.
 //
-// The bits of tn_write_mode, tn_borrow_flags and tn_access do not overlap, except TN_WAIT, which has one value in all three.
+// The bits of tn_write_mode, tn_guard_flags and tn_access do not overlap, except TN_WAIT, which has one value in all three.
 type WriteMode uint32
 
 const (
@@ -172,11 +172,11 @@ const (
 	HolderExpression HolderKind = 3
 	// Holder: a shared variable.
 	HolderSharedVariable HolderKind = 4
-	// Holder: a read-only export (XR).
+	// Holder: a read-only export.
 	HolderExportRead HolderKind = 5
-	// Holder: a shared view (XS).
+	// Holder: a shared view, see TN_EXPORT_WRITABLE.
 	HolderExportShared HolderKind = 6
-	// Holder: an exclusive export (XW).
+	// Holder: an exclusive export, see TN_EXPORT_EXCLUSIVE.
 	HolderExportExclusive HolderKind = 7
 	// Holder: a read guard.
 	HolderGuardRead HolderKind = 8

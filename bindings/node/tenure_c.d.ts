@@ -130,35 +130,35 @@ export const TN_C128: 98309;
 export const TN_ALIASED: 1;
 /** `how`: the bytes were copied. */
 export const TN_COPIED: 2;
-/** Crossing flag: alias the bytes where possible. */
+/** Borrow flag: alias the bytes where possible. */
 export const TN_BORROW: 1;
-/** Crossing flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores. Implies TN_BORROW. */
+/** Borrow flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores. Implies TN_BORROW. */
 export const TN_REQUIRE_BORROW: 2;
-/** Crossing flag of shared variables and functions: on the device where the bytes are, with their layout; no transfer. */
+/** Borrow flag of shared variables and functions: on the device where the bytes are, with their layout; no transfer. */
 export const TN_RAW: 4;
-/** Crossing flag: the importer, or the body of a function, may overwrite the contents. Implies TN_BORROW. */
+/** Borrow flag: the importer, or the body of a function, may overwrite the contents. Implies TN_BORROW. */
 export const TN_MAY_OVERWRITE: 8;
-/** Crossing flag: the library takes ownership of the memory, with a release callback, and copies only where it cannot alias. */
-export const TN_TAKE: 16;
+/** Borrow flag: the library takes ownership of the memory, with a release callback, and copies only where it cannot alias. */
+export const TN_TAKE_OWNERSHIP: 16;
 /** Import: the release callback runs only in `tn_run_releases`. */
 export const TN_RELEASE_QUEUED: 32;
-/** Crossing flag of shared variables and inputs: neither a transfer nor packing; TN_ERR_DEVICE or TN_ERR_LAYOUT instead. */
+/** Borrow flag of shared variables and inputs: neither a transfer nor packing; TN_ERR_DEVICE or TN_ERR_LAYOUT instead. */
 export const TN_STRICT: 64;
-/** Crossing flag of outputs and updates: the body finds a spare buffer of an earlier call, if there is one. */
+/** Borrow flag of outputs and updates: the body finds a spare buffer of an earlier call, if there is one. */
 export const TN_REUSE: 128;
 /** Import: the new handle is READONLY. */
 export const TN_IMPORT_READONLY: 256;
 /** Import of a DLPack struct without a version: the producer permits writing. */
 export const TN_IMPORT_WRITABLE: 512;
-/** Export: a shared view (XS), which both the consumer and the library may read and write. */
+/** Export: a shared view, which both the consumer and the library may read and write. */
 export const TN_EXPORT_WRITABLE: 1024;
-/** Export, with TN_EXPORT_WRITABLE: exclusive (XW), only the consumer reads or writes these bytes. */
+/** Export, with TN_EXPORT_WRITABLE: exclusive. Only the consumer reads or writes these bytes. */
 export const TN_EXPORT_EXCLUSIVE: 2048;
-/** Export: the caller guarantees that the consumer only reads, so the export is read-only (XR) in every format. */
+/** Export: the caller guarantees that the consumer only reads, so the export is read-only in every format. */
 export const TN_EXPORT_CONSUMER_READS: 4096;
 /** Export: an array with negative strides is copied. */
 export const TN_EXPORT_NONNEGATIVE: 8192;
-/** Crossing flag: the library adds no stream ordering; the caller has ordered the work. */
+/** Borrow flag: the library adds no stream ordering; the caller has ordered the work. */
 export const TN_UNORDERED: 16384;
 /** Export to CUDAMat: a C-contiguous array crosses as its transpose. */
 export const TN_CUDAMAT_TRANSPOSED: 32768;
@@ -168,10 +168,10 @@ export const TN_IPC_PRIVATE: 65536;
 export const TN_IPC_WRITABLE: 131072;
 /** Import from another process that is trusted: memory without a seal is accepted. If that process shrinks it, the next access ends this one. */
 export const TN_IPC_TRUSTED: 262144;
+/** Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_borrow_flags, tn_write_mode, tn_guard_flags and tn_access. */
+export const TN_WAIT: 524288;
 /** Export to another process: the array is offered, and nobody uses it until it was taken, or the offer ended. Import: takes an array that is offered so. */
 export const TN_IPC_GIVE: 1048576;
-/** Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_crossing_flags, tn_write_mode, tn_borrow_flags and tn_access. */
-export const TN_WAIT: 524288;
 /** Write mode, the default: other handles on the store see the change. */
 export const TN_WRITE_ALIASED: 0;
 /** Write mode: fail if anything else holds the store, that is unless `tn_array_why_not` reports 0. */
@@ -182,7 +182,7 @@ export const TN_WRITE_COW: 2;
 export const TN_WRITE_DISCARD: 4;
 /** Modifier of a write mode in copies: fail with TN_ERR_WOULD_COPY where the bytes would be staged. */
 export const TN_REQUIRE_ASYNC: 16;
-/** Borrow flag: the bytes must not change while they are read, so shared views are excluded. */
+/** Guard flag: the bytes must not change while they are read, so shared views are excluded. */
 export const TN_FROZEN: 8;
 /** Flag of a read or write borrow of an array in shareable memory: guards of other processes with this flag are excluded too, as those of this process are. */
 export const TN_INTERPROCESS: 256;
@@ -261,7 +261,7 @@ export const TN_HOST_PORTABLE: 1;
 /** Page-locked memory mapped into the device's address space. */
 export const TN_HOST_MAPPED: 2;
 /** Page-locked memory that is slow to read on the host. */
-export const TN_HOST_WRITE_COMBINED: 4;
+export const TN_HOST_WRITECOMBINED: 4;
 /** Page-locking of memory that the host must not write. */
 export const TN_HOST_READ_ONLY: 8;
 /** Without a driver: ordinary memory labelled TN_CPU instead of TN_ERR_UNSUPPORTED. */
@@ -353,7 +353,7 @@ export const TN_PINNED: 64;
 /** Array flag: page-locked and mapped into the device's address space. */
 export const TN_MAPPED: 128;
 /** Array flag: page-locked and slow to read on the host. */
-export const TN_WRITE_COMBINED: 256;
+export const TN_WRITECOMBINED: 256;
 /** Form: all elements. */
 export const TN_FORM_FULL: 0;
 /** Form: the vector is the diagonal of a matrix that is 0 elsewhere. */
@@ -420,11 +420,11 @@ export const TN_HOLDER_PROMISE: 2;
 export const TN_HOLDER_EXPRESSION: 3;
 /** Holder: a shared variable. */
 export const TN_HOLDER_SHARED_VARIABLE: 4;
-/** Holder: a read-only export (XR). */
+/** Holder: a read-only export. */
 export const TN_HOLDER_EXPORT_READ: 5;
-/** Holder: a shared view (XS). */
+/** Holder: a shared view, see TN_EXPORT_WRITABLE. */
 export const TN_HOLDER_EXPORT_SHARED: 6;
-/** Holder: an exclusive export (XW). */
+/** Holder: an exclusive export, see TN_EXPORT_EXCLUSIVE. */
 export const TN_HOLDER_EXPORT_EXCLUSIVE: 7;
 /** Holder: a read guard. */
 export const TN_HOLDER_GUARD_READ: 8;
@@ -451,29 +451,29 @@ export const TN_HOLDER_QUEUED_RELEASE: 18;
 /** A module; its bytes are those of its image. */
 export const TN_HOLDER_MODULE: 19;
 /** A pool allocated a block: raw memory, or the bytes of an array. */
-export const TN_REPORT_ALLOCATE: 1;
+export const TN_LOG_ALLOCATE: 1;
 /** A block was freed. */
-export const TN_REPORT_FREE: 2;
+export const TN_LOG_FREE: 2;
 /** An import, an export or a write copied; the copy book has the same copies. */
-export const TN_REPORT_COPY: 4;
+export const TN_LOG_COPY: 4;
 /** Bytes were copied between arrays, or between memory and an array. */
-export const TN_REPORT_TRANSFER: 8;
+export const TN_LOG_TRANSFER: 8;
 /** An export began or ended. */
-export const TN_REPORT_EXPORT: 32;
+export const TN_LOG_EXPORT: 32;
 /** An array was given. */
-export const TN_REPORT_GIVE: 256;
+export const TN_LOG_GIVE: 256;
 /** A given array was taken. */
-export const TN_REPORT_TAKE: 512;
+export const TN_LOG_TAKE: 512;
 /** A guard began or ended. */
-export const TN_REPORT_BORROW: 1024;
+export const TN_LOG_BORROW: 1024;
 /** A raw block changed its size. */
-export const TN_REPORT_REALLOCATE: 2048;
+export const TN_LOG_REALLOCATE: 2048;
 /** An import of bytes began or ended. */
-export const TN_REPORT_IMPORT: 4096;
+export const TN_LOG_IMPORT: 4096;
 /** An array got a name. */
-export const TN_REPORT_NAME: 8192;
+export const TN_LOG_NAME: 8192;
 /** All of them. */
-export const TN_REPORT_ALL: 16175;
+export const TN_LOG_ALL: 16175;
 /** Argument: an array, which the kernel gets as `tn_view<T, N>`: `void *data; int64_t shape[N]; int64_t strides[N]`, strides in bytes. */
 export const TN_ARG_ARRAY: 1;
 /** Argument: a C-contiguous array, of which the kernel gets the address. */
@@ -484,14 +484,14 @@ export const TN_ARG_MIRROR: 3;
 export const TN_ARG_VALUE: 4;
 /** Version of this header: major << 16 | minor << 8 | patch. */
 export const TN_VERSION: 256;
-/** An absent bound or step of a tn_slice_spec, like None in a Python slice. INT64_MIN means the same. */
-export const TN_NONE: -9223372036854775807n;
 /** The largest number of axes of an array. */
 export const TN_MAX_NDIM: 64;
 /** No descriptor of `tn_array_export_ipc` has more bytes. */
 export const TN_IPC_DESCRIPTOR_BYTES: 4096;
 /** "None" or "never" in the fields of `tn_pool_options` marked (n). Every larger number means the same. */
 export const TN_POOL_NONE: 9223372036854775807n;
+/** An absent bound or step of a tn_slice_spec, like None in a Python slice. INT64_MIN means the same. */
+export const TN_NONE: -9223372036854775807n;
 /** `tn_expr_sum`: over all axes. */
 export const TN_ALL_AXES: -2147483647;
 /** A device, as in DLPack's DLDevice; passed by value. */
@@ -773,7 +773,7 @@ export interface tn_array_info {
   ndim: number;
   /** Where the bytes live. */
   device: tn_device;
-  /** Flags, TN_C_CONTIGUOUS .. TN_WRITE_COMBINED. */
+  /** Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
   flags: number;
   /** The form of the handle, TN_FORM_FULL .. TN_FORM_UPPER. */
   form: number;
@@ -805,7 +805,7 @@ export interface tn_in {
   size: Integer;
   /** At most 63 bytes of UTF-8, copied; NULL: no name. */
   name: string | null;
-  /** TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE, TN_STRICT. */
+  /** TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_STRICT. */
   flags: number;
   /** Element type; 0: any. */
   dtype: number;
@@ -898,7 +898,7 @@ export interface tn_shared_info {
   dtype: number;
   /** Number of axes. */
   ndim: number;
-  /** Flags of the value, TN_C_CONTIGUOUS .. TN_WRITE_COMBINED. */
+  /** Flags of the value, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
   flags: number;
   /** 1: an update in place failed, and the value is undefined until a set succeeds. Else 0. */
   is_poisoned: number;
@@ -1027,7 +1027,7 @@ export interface tn_slice_spec {
   /** Zero. */
   reserved: BigUint64Array;
 }
-/** One part of `tn_array_chunks_write`. */
+/** One part of `tn_array_split_write`. */
 export interface tn_chunk {
   /** The guard of this part, ended by its own `tn_borrow_end`. */
   guard: Handle | null;
@@ -1129,7 +1129,7 @@ export interface tn_store_info {
   bytes: Integer;
   /** Where the bytes live. */
   device: tn_device;
-  /** TN_READONLY, TN_FOREIGN, TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED. */
+  /** TN_READONLY, TN_FOREIGN, TN_PINNED, TN_MAPPED, TN_WRITECOMBINED. */
   flags: number;
   /** Zero. */
   reserved: number;
@@ -1212,11 +1212,11 @@ export interface tn_cudamat {
   /** 1: CUDAMat frees the elements; 0 in an export. */
   owns_data: number;
 }
-/** How `tn_events_start` records. */
-export interface tn_events_options {
+/** How `tn_log_start` records. */
+export interface tn_log_options {
   /** sizeof this struct, set by the caller. */
   size: Integer;
-  /** TN_REPORT_ bits: what is recorded; 0: everything. */
+  /** TN_LOG_ bits: what is recorded; 0: everything. */
   kinds: number;
   /** 0. */
   reserved: number;
@@ -1225,11 +1225,11 @@ export interface tn_events_options {
   /** The most bytes that the log may have: at least 1 MiB, rounded down to a multiple of 64 KiB. An event has 64 bytes. 0: 16 MiB in memory, 1 GiB in a file. */
   capacity: Integer;
 }
-/** What `tn_events_query` reports. */
-export interface tn_events_stats {
+/** What `tn_log_query` reports. */
+export interface tn_log_stats {
   /** sizeof this struct, set by the caller. */
   size: Integer;
-  /** TN_REPORT_ bits that are recorded; 0: no log runs. */
+  /** TN_LOG_ bits that are recorded; 0: no log runs. */
   kinds: number;
   /** 1: the events go to a file. */
   is_file: number;
@@ -1368,50 +1368,108 @@ export interface Functions {
   tn_here(file: string | null, line: number): void;
   /** Runs the release callbacks that TN_RELEASE_QUEUED delayed, in the order in which they were queued. */
   tn_run_releases(n_run: Memory | null): void;
-  /** Counts the devices of a type. */
-  tn_device_count(type: number): Integer;
-  /** Describes a device. */
-  tn_device_query(device: tn_device, flags: number): tn_device_info;
-  /** Waits for all work on a device, whoever issued it. */
-  tn_device_synchronize(device: tn_device): void;
-  /** Creates a stream: a queue of work on a GPU that is executed in order, concurrently with other streams. */
-  tn_stream_create(device: tn_device, flags: number, priority: number): Handle;
-  /** Makes a handle on another library's stream. */
-  tn_stream_import(device: tn_device, native: Integer): Handle;
-  /** Writes the CUstream of a stream, for other libraries. */
-  tn_stream_native(stream: Handle): Integer;
-  /** Waits until all work issued on a stream so far is done. */
-  tn_stream_synchronize(stream: Handle): void;
-  /** Sets the calling thread's current stream of a device: the meaning of TN_STREAM_CURRENT there, and of NULL as the stream of a pool call. */
-  tn_stream_set_current(device: tn_device, stream: Handle | null): void;
-  /** Makes a handle on the calling thread's current stream of a device. */
-  tn_stream_current(device: tn_device): Handle;
-  /** Makes a stream the thread's current one until `tn_stream_leave`. */
-  tn_stream_enter(device: tn_device, stream: Handle, flags: number): Handle;
-  /** Leaves a scope: restores the current stream from before the scope, whatever was set inside it. */
-  tn_stream_leave(scope: Handle): void;
-  /** Makes the work that is issued on a stream from now on wait for an event. */
-  tn_stream_wait_event(stream: Handle, event: Handle): void;
-  /** Returns TN_STREAM_LEGACY, for languages that cannot use pointer constants of a C header. */
-  tn_stream_legacy(): Handle | null;
-  /** Returns TN_STREAM_PER_THREAD, for languages that cannot use pointer constants of a C header. */
-  tn_stream_per_thread(): Handle | null;
-  /** Returns TN_STREAM_CURRENT, for languages that cannot use pointer constants of a C header. */
-  tn_stream_of_thread(): Handle | null;
-  /** Releases a handle on a stream. */
-  tn_stream_release(stream: Handle): void;
-  /** Creates an event. */
-  tn_event_create(device: tn_device, flags: number): Handle;
-  /** Records an event after all work issued on a stream so far. */
-  tn_event_record(event: Handle, stream: Handle): void;
-  /** Waits until the work before an event is done. */
-  tn_event_synchronize(event: Handle): void;
-  /** Tests whether the work before an event is done. */
-  tn_event_query(event: Handle): number;
-  /** Computes the time between two events, by the device's clock. */
-  tn_event_elapsed(start: Handle, end: Handle): Integer;
-  /** Releases an event. */
-  tn_event_release(event: Handle): void;
+  /** Makes an array of new bytes with undefined contents. */
+  tn_array_empty(pool: Handle | null, dtype: number, ndim: number, shape: Memory | null, options: Partial<tn_array_options> | null): Handle;
+  /** Makes an array of new bytes that are all 0. */
+  tn_array_zeros(pool: Handle | null, dtype: number, ndim: number, shape: Memory | null, options: Partial<tn_array_options> | null): Handle;
+  /** Makes an array whose elements all have one value. */
+  tn_array_full(pool: Handle | null, dtype: number, ndim: number, shape: Memory | null, value: Memory, options: Partial<tn_array_options> | null): Handle;
+  /** Makes an array with the type and shape of another one, of new bytes with undefined contents. */
+  tn_array_like(prototype: Handle, pool: Handle | null, options: Partial<tn_array_options> | null): Handle;
+  /** Makes an array from the caller's host memory: an alias or a copy, as the flags say. */
+  tn_array_import_host(ptr: Memory | null, layout: Partial<tn_layout>, flags: number, release: bigint | null, context: Memory | null, how: Memory | null): Handle;
+  /** Describes an array: type, shape, strides, device, flags, form, bytes, name. */
+  tn_array_query(array: Handle): tn_array_info;
+  /** Sets the name of the array in messages and reports. */
+  tn_array_set_name(array: Handle, name: string | null): void;
+  /** Sets the form of a matrix: what expressions take the array for. */
+  tn_array_set_form(array: Handle, form: number): void;
+  /** Makes a new handle on the pool of an array's bytes. */
+  tn_array_pool(array: Handle): Handle;
+  /** Waits until the device work on an array is done, so that the host may access the bytes. */
+  tn_array_wait(array: Handle, access: number): void;
+  /** Makes another handle with its own claim on the same bytes, and with the same layout, form and name. */
+  tn_array_clone(array: Handle): Handle;
+  /** Copies an array to new bytes. */
+  tn_array_copy(array: Handle, pool: Handle | null, stream: Handle | null): Handle;
+  /** Releases an array handle and its claim. */
+  tn_array_release(array: Handle): void;
+  /** Makes a weak handle, which keeps the layout but has no claim on the bytes. */
+  tn_array_weaken(array: Handle): Handle;
+  /** Makes an array handle, with a claim, from a weak handle. */
+  tn_weak_upgrade(weak: Handle): Handle;
+  /** Releases a weak handle. */
+  tn_weak_release(weak: Handle): void;
+  /** Opens a `.npy` file as an array: maps it, or reads it into a pool's memory. */
+  tn_array_open_npy(path: string | null, options: Partial<tn_npy_options> | null): Handle;
+  /** Opens an array in `.npy` format that begins at any byte of an open file, as `tn_array_open_npy` does. */
+  tn_array_open_npy_fd(fd: number, offset: Integer, options: Partial<tn_npy_options> | null, end: Memory | null): Handle;
+  /** Saves an array as a `.npy` file for NumPy, in C order, or in F order if the array is only F-contiguous. */
+  tn_array_save_npy(array: Handle, path: string, flags: number): void;
+  /** Writes an array in `.npy` format to an open file, pipe or socket, at the descriptor's position, which is behind the data afterwards. */
+  tn_array_save_npy_fd(array: Handle, fd: number, flags: number): void;
+  /** Opens a read guard: until it ends, no other guard of this library may write the bytes. */
+  tn_array_borrow_read(array: Handle, flags: number, stream: Handle | null, data: Memory | null, view: Memory | null): Handle;
+  /** Opens a write guard: until it ends, no other guard of this library may read or write the bytes. */
+  tn_array_borrow_write(array: Handle, mode: number, stream: Handle | null, data: Memory | null, view: Memory | null): Handle;
+  /** Opens one guard on several arrays, all or none. */
+  tn_borrow_all(n_specs: Integer, specs: Partial<tn_borrow_spec>[] | null, views: Memory | null): Handle;
+  /** Opens write guards on consecutive parts of an axis, so that each part can be written by its own thread. */
+  tn_array_split_write(array: Handle, axis: number, n_chunks: Integer, mode: number, stream: Handle | null, chunks: Memory): void;
+  /** Describes the memory that an open guard gives access to. */
+  tn_borrow_query(borrow: Handle): tn_borrow_info;
+  /** Writes what a kernel gets of the memory of an open guard, for callers that launch their kernels themselves. */
+  tn_borrow_kernel_view(borrow: Handle, ndim: number, bytes: Integer, out: Memory): void;
+  /** Ends a guard of any kind. */
+  tn_borrow_end(borrow: Handle, flags: number, stream: Handle | null): void;
+  /** Accepts the bytes of an array as they are, after a writer that failed: they count as written. */
+  tn_array_heal(array: Handle): void;
+  /** Makes a view with another shape and the same elements in the same order. */
+  tn_array_reshape(array: Handle, ndim: number, shape: Memory | null, order: number): Handle;
+  /** Makes a one-dimensional view of all elements. */
+  tn_array_ravel(array: Handle, order: number): Handle;
+  /** Makes a view with all axes reversed. */
+  tn_array_transpose(array: Handle): Handle;
+  /** Makes a view with the axes in another order. */
+  tn_array_permute(array: Handle, ndim: number, axes: Memory | null): Handle;
+  /** Makes a view of a part of an array. */
+  tn_array_slice(array: Handle, n_specs: Integer, specs: Partial<tn_slice_spec>[] | null): Handle;
+  /** Makes a view of the elements at one index of an axis. */
+  tn_array_index(array: Handle, axis: number, index: Integer): Handle;
+  /** Makes a view without axes of length 1. */
+  tn_array_squeeze(array: Handle, n_axes: Integer, axes: Memory | null): Handle;
+  /** Makes a view with a new axis of length 1. */
+  tn_array_expand(array: Handle, axis: number): Handle;
+  /** Broadcasts an array to a larger shape, with NumPy's rules: shapes are aligned at the last axis, and lengths of 1 are stretched. */
+  tn_array_broadcast(array: Handle, ndim: number, shape: Memory | null): Handle;
+  /** Splits an axis into a given number of consecutive views, whose lengths differ by at most 1, the longer ones first. */
+  tn_array_split(array: Handle, axis: number, n_parts: Integer, capacity: Integer, outs: Memory | null): Integer;
+  /** Splits an axis into consecutive views of a given length, of which the last may be shorter. */
+  tn_array_chunks(array: Handle, axis: number, length: Integer, capacity: Integer, outs: Memory | null): Integer;
+  /** Makes a view of the same bytes as another element type. */
+  tn_array_view_dtype(array: Handle, dtype: number): Handle;
+  /** Tests whether two arrays overlap in memory. */
+  tn_array_overlap(a: Handle, b: Handle): number;
+  /** Gives an array away: makes a promise not to use the handle again, which `tn_take` or `tn_enter` opens. */
+  tn_array_give(array: Handle, n_required: Integer): Handle;
+  /** Cancels a promise, so that the giver can use its array again. */
+  tn_promise_cancel(promise: Handle): void;
+  /** Releases a promise. */
+  tn_promise_release(promise: Handle): void;
+  /** Takes arrays: opens promises, all or none, and makes a new handle for each. */
+  tn_take(n_promises: Integer, promises: Memory | null, out: Memory | null): void;
+  /** Enters a scope: the callee gets its own handle for every parameter, all or none. */
+  tn_enter(n_params: Integer, params: Memory | null, out: Memory | null): Handle;
+  /** Leaves a scope: releases its remaining handles, in the order of its parameters. */
+  tn_leave(scope: Handle, n_keep: Integer, keep: Memory | null): void;
+  /** Tests whether this handle is the only holder of its store: no other claims, guards or exports. */
+  tn_array_is_unique(array: Handle): number;
+  /** Lists the reasons why the array's bytes cannot be overwritten in place, and the holders of the store. */
+  tn_array_why_not(array: Handle, target: Partial<tn_target> | null, item_size: Integer, capacity: Integer, holders: Memory | null): { bits: number; n_holders: Integer };
+  /** Finds the store or raw block of some bytes, and its holders. */
+  tn_holders_of(ptr: Memory, bytes: Integer, item_size: Integer, capacity: Integer, store: Memory | null, holders: Memory | null): Integer;
+  /** Finds the store of an array, and its holders. */
+  tn_array_holders(array: Handle, item_size: Integer, capacity: Integer, store: Memory | null, holders: Memory | null): Integer;
   /** Creates a pool on a device. */
   tn_pool_create(device: tn_device, options: Partial<tn_pool_options> | null): Handle;
   /** Creates a pool that allocates and deallocates its memory through the caller's callbacks. */
@@ -1458,108 +1516,6 @@ export interface Functions {
   tn_pool_on_pressure(pool: Handle | null, callback: bigint, context: Memory | null, release: bigint | null): void;
   /** Ends a registration. */
   tn_pool_off_pressure(pool: Handle | null, callback: bigint, context: Memory | null): void;
-  /** Makes an array of new bytes with undefined contents. */
-  tn_array_empty(pool: Handle | null, dtype: number, ndim: number, shape: Memory | null, options: Partial<tn_array_options> | null): Handle;
-  /** Makes an array of new bytes that are all 0. */
-  tn_array_zeros(pool: Handle | null, dtype: number, ndim: number, shape: Memory | null, options: Partial<tn_array_options> | null): Handle;
-  /** Makes an array whose elements all have one value. */
-  tn_array_full(pool: Handle | null, dtype: number, ndim: number, shape: Memory | null, value: Memory, options: Partial<tn_array_options> | null): Handle;
-  /** Makes an array with the type and shape of another one, of new bytes with undefined contents. */
-  tn_array_like(pool: Handle | null, prototype: Handle, options: Partial<tn_array_options> | null): Handle;
-  /** Makes an array from the caller's host memory: an alias or a copy, as the flags say. */
-  tn_array_import_host(ptr: Memory | null, layout: Partial<tn_layout>, flags: number, release: bigint | null, context: Memory | null, how: Memory | null): Handle;
-  /** Describes an array: type, shape, strides, device, flags, form, bytes, name. */
-  tn_array_query(array: Handle): tn_array_info;
-  /** Sets the name of the array in messages and reports. */
-  tn_array_set_name(array: Handle, name: string | null): void;
-  /** Sets the form of a matrix: what expressions take the array for. */
-  tn_array_set_form(array: Handle, form: number): void;
-  /** Makes a new handle on the pool of an array's bytes. */
-  tn_array_pool(array: Handle): Handle;
-  /** Waits until the device work on an array is done, so that the host may access the bytes. */
-  tn_array_wait(array: Handle, access: number): void;
-  /** Makes another handle with its own claim on the same bytes, and with the same layout, form and name. */
-  tn_array_clone(array: Handle): Handle;
-  /** Copies an array to new bytes. */
-  tn_array_copy(array: Handle, pool: Handle | null, stream: Handle | null): Handle;
-  /** Releases an array handle and its claim. */
-  tn_array_release(array: Handle): void;
-  /** Makes a weak handle, which keeps the layout but has no claim on the bytes. */
-  tn_array_weaken(array: Handle): Handle;
-  /** Makes an array handle, with a claim, from a weak handle. */
-  tn_weak_upgrade(weak: Handle): Handle;
-  /** Releases a weak handle. */
-  tn_weak_release(weak: Handle): void;
-  /** Opens a `.npy` file as an array: maps it, or reads it into a pool's memory. */
-  tn_array_open_npy(path: string | null, options: Partial<tn_npy_options> | null): Handle;
-  /** Opens an array in `.npy` format that begins at any byte of an open file, as `tn_array_open_npy` does. */
-  tn_array_open_npy_fd(fd: number, offset: Integer, options: Partial<tn_npy_options> | null, end: Memory | null): Handle;
-  /** Saves an array as a `.npy` file for NumPy, in C order, or in F order if the array is only F-contiguous. */
-  tn_array_save_npy(array: Handle, path: string, flags: number): void;
-  /** Writes an array in `.npy` format to an open file, pipe or socket, at the descriptor's position, which is behind the data afterwards. */
-  tn_array_save_npy_fd(array: Handle, fd: number, flags: number): void;
-  /** Makes a view with another shape and the same elements in the same order. */
-  tn_array_reshape(array: Handle, ndim: number, shape: Memory | null, order: number): Handle;
-  /** Makes a one-dimensional view of all elements. */
-  tn_array_ravel(array: Handle, order: number): Handle;
-  /** Makes a view with all axes reversed. */
-  tn_array_transpose(array: Handle): Handle;
-  /** Makes a view with the axes in another order. */
-  tn_array_permute(array: Handle, ndim: number, axes: Memory | null): Handle;
-  /** Makes a view of a part of an array. */
-  tn_array_slice(array: Handle, n_specs: Integer, specs: Partial<tn_slice_spec>[] | null): Handle;
-  /** Makes a view of the elements at one index of an axis. */
-  tn_array_index(array: Handle, axis: number, index: Integer): Handle;
-  /** Makes a view without axes of length 1. */
-  tn_array_squeeze(array: Handle, n_axes: Integer, axes: Memory | null): Handle;
-  /** Makes a view with a new axis of length 1. */
-  tn_array_expand(array: Handle, axis: number): Handle;
-  /** Broadcasts an array to a larger shape, with NumPy's rules: shapes are aligned at the last axis, and lengths of 1 are stretched. */
-  tn_array_broadcast(array: Handle, ndim: number, shape: Memory | null): Handle;
-  /** Splits an axis into a given number of consecutive views, whose lengths differ by at most 1, the longer ones first. */
-  tn_array_split(array: Handle, axis: number, n_parts: Integer, capacity: Integer, outs: Memory | null): Integer;
-  /** Splits an axis into consecutive views of a given length, of which the last may be shorter. */
-  tn_array_chunks(array: Handle, axis: number, length: Integer, capacity: Integer, outs: Memory | null): Integer;
-  /** Makes a view of the same bytes as another element type. */
-  tn_array_view_dtype(array: Handle, dtype: number): Handle;
-  /** Tests whether two arrays overlap in memory. */
-  tn_array_overlap(a: Handle, b: Handle): number;
-  /** Opens a read guard: until it ends, no other guard of this library may write the bytes. */
-  tn_array_borrow_read(array: Handle, flags: number, stream: Handle | null, data: Memory | null, view: Memory | null): Handle;
-  /** Opens a write guard: until it ends, no other guard of this library may read or write the bytes. */
-  tn_array_borrow_write(array: Handle, mode: number, stream: Handle | null, data: Memory | null, view: Memory | null): Handle;
-  /** Opens one guard on several arrays, all or none. */
-  tn_borrow_all(n_specs: Integer, specs: Partial<tn_borrow_spec>[] | null, views: Memory | null): Handle;
-  /** Opens write guards on consecutive parts of an axis, so that each part can be written by its own thread. */
-  tn_array_chunks_write(array: Handle, axis: number, n_chunks: Integer, mode: number, stream: Handle | null, chunks: Memory): void;
-  /** Describes the memory that an open guard gives access to. */
-  tn_borrow_query(borrow: Handle): tn_borrow_info;
-  /** Writes what a kernel gets of the memory of an open guard, for callers that launch their kernels themselves. */
-  tn_borrow_kernel_view(borrow: Handle, ndim: number, bytes: Integer, out: Memory): void;
-  /** Ends a guard of any kind. */
-  tn_borrow_end(borrow: Handle, flags: number, stream: Handle | null): void;
-  /** Accepts the bytes of an array as they are, after a writer that failed: they count as written. */
-  tn_array_heal(array: Handle): void;
-  /** Gives an array away: makes a promise not to use the handle again, which `tn_take` or `tn_enter` opens. */
-  tn_array_give(array: Handle, n_required: Integer): Handle;
-  /** Cancels a promise, so that the giver can use its array again. */
-  tn_promise_cancel(promise: Handle): void;
-  /** Releases a promise. */
-  tn_promise_release(promise: Handle): void;
-  /** Takes arrays: opens promises, all or none, and makes a new handle for each. */
-  tn_take(n_promises: Integer, promises: Memory | null, out: Memory | null): void;
-  /** Enters a scope: the callee gets its own handle for every parameter, all or none. */
-  tn_enter(n_params: Integer, params: Memory | null, out: Memory | null): Handle;
-  /** Leaves a scope: releases its remaining handles, in the order of its parameters. */
-  tn_leave(scope: Handle, n_keep: Integer, keep: Memory | null): void;
-  /** Tests whether this handle is the only holder of its store: no other claims, guards or exports. */
-  tn_array_is_unique(array: Handle): number;
-  /** Lists the reasons why the array's bytes cannot be overwritten in place, and the holders of the store. */
-  tn_array_why_not(array: Handle, target: Partial<tn_target> | null, item_size: Integer, capacity: Integer, holders: Memory | null): { bits: number; n_holders: Integer };
-  /** Finds the store or raw block of some bytes, and its holders. */
-  tn_holders_of(ptr: Memory, bytes: Integer, item_size: Integer, capacity: Integer, store: Memory | null, holders: Memory | null): Integer;
-  /** Finds the store of an array, and its holders. */
-  tn_array_holders(array: Handle, item_size: Integer, capacity: Integer, store: Memory | null, holders: Memory | null): Integer;
   /** Copies the elements of one array into another. */
   tn_array_copy_into(source: Handle, destination: Handle, mode: number, stream: Handle | null): void;
   /** Copies an array to a new array on a device, even if the array is on that device already. */
@@ -1573,19 +1529,61 @@ export interface Functions {
   /** Overwrites every element of an array with one value. */
   tn_array_fill(array: Handle, value: Memory, mode: number, stream: Handle | null): void;
   /** Overwrites every byte of an array's elements with 0. */
-  tn_array_zero(array: Handle, mode: number, stream: Handle | null): void;
+  tn_array_clear(array: Handle, mode: number, stream: Handle | null): void;
   /** Page-locks the caller's memory, so that devices can copy it directly, and makes a one-dimensional array of u8 on TN_CUDA_HOST from it. */
   tn_host_register(ptr: Memory, bytes: Integer, flags: number): Handle;
   /** Advises the driver how managed memory will be used. */
   tn_array_advise(array: Handle, advice: number, device: tn_device): void;
   /** Moves managed memory to the device where it will be used next. */
   tn_array_prefetch(array: Handle, device: tn_device, stream: Handle | null): void;
+  /** Counts the devices of a type. */
+  tn_device_count(type: number): Integer;
+  /** Describes a device. */
+  tn_device_query(device: tn_device, flags: number): tn_device_info;
+  /** Waits for all work on a device, whoever issued it. */
+  tn_device_synchronize(device: tn_device): void;
+  /** Creates a stream: a queue of work on a GPU that is executed in order, concurrently with other streams. */
+  tn_stream_create(device: tn_device, flags: number, priority: number): Handle;
+  /** Makes a handle on another library's stream. */
+  tn_stream_import(device: tn_device, native: Integer): Handle;
+  /** Writes the CUstream of a stream, for other libraries. */
+  tn_stream_native(stream: Handle): Integer;
+  /** Waits until all work issued on a stream so far is done. */
+  tn_stream_synchronize(stream: Handle): void;
+  /** Sets the calling thread's current stream of a device: the meaning of TN_STREAM_CURRENT there, and of NULL as the stream of a pool call. */
+  tn_stream_set_current(device: tn_device, stream: Handle | null): void;
+  /** Makes a handle on the calling thread's current stream of a device. */
+  tn_stream_current(device: tn_device): Handle;
+  /** Makes a stream the thread's current one until `tn_stream_leave`. */
+  tn_stream_enter(device: tn_device, stream: Handle, flags: number): Handle;
+  /** Leaves a scope: restores the current stream from before the scope, whatever was set inside it. */
+  tn_stream_leave(scope: Handle): void;
+  /** Makes the work that is issued on a stream from now on wait for an event. */
+  tn_stream_wait_event(stream: Handle, event: Handle): void;
+  /** Returns TN_STREAM_LEGACY, for languages that cannot use pointer constants of a C header. */
+  tn_stream_legacy(): Handle | null;
+  /** Returns TN_STREAM_PER_THREAD, for languages that cannot use pointer constants of a C header. */
+  tn_stream_per_thread(): Handle | null;
+  /** Returns TN_STREAM_CURRENT, for languages that cannot use pointer constants of a C header. */
+  tn_stream_of_thread(): Handle | null;
+  /** Releases a handle on a stream. */
+  tn_stream_release(stream: Handle): void;
+  /** Creates an event. */
+  tn_event_create(device: tn_device, flags: number): Handle;
+  /** Records an event after all work issued on a stream so far. */
+  tn_event_record(event: Handle, stream: Handle): void;
+  /** Waits until the work before an event is done. */
+  tn_event_synchronize(event: Handle): void;
+  /** Tests whether the work before an event is done. */
+  tn_event_query(event: Handle): number;
+  /** Computes the time between two events, by the device's clock. */
+  tn_event_elapsed(start: Handle, end: Handle): Integer;
+  /** Releases an event. */
+  tn_event_release(event: Handle): void;
   /** Sets the runner of this thread: a function that spreads its large copies, and the blocks of kernels of the host that it launches, over threads of the caller. */
   tn_runner_set_current(runner: Partial<tn_runner> | null): void;
   /** Writes the runner of this thread, for a later `tn_runner_set_current`. */
   tn_runner_current(): tn_runner;
-  /** Computes where several arrays lie in the memory of a thread block (CUDA's shared memory), and how many bytes they need. */
-  tn_block_layout(n_items: Integer, items: Partial<tn_block_item>[] | null, offsets: Memory | null): Integer;
   /** Exports an array as raw host bytes with a layout, for consumers without an exchange format. */
   tn_array_export_host(array: Handle, flags: number, mode: number, stream: Handle | null, how: Memory | null): { view: tn_view_info; guard: Handle };
   /** Exports an array as a DLManagedTensor: the DLPack struct without a version, which cannot express "read-only". */
@@ -1606,12 +1604,6 @@ export interface Functions {
   tn_array_export_cudamat(array: Handle, flags: number, mode: number, how: Memory | null): { out: tn_cudamat; guard: Handle };
   /** Makes an array of the elements of CUDAMat's matrix. */
   tn_array_import_cudamat(source: Partial<tn_cudamat>, flags: number, release: bigint | null, context: Memory | null, how: Memory | null): Handle;
-  /** Completes the table of `tn_dlpack_exchange_api` with the Python package's functions that take Python objects. */
-  tn_dlpack_register_python(slots: Memory): void;
-  /** Allocates a block of a GPU for another library whose plug-in is written in the binding's language. */
-  tn_plugin_allocate(client: number, pool: Handle | null, bytes: Integer, device: number, stream: Memory | null): bigint;
-  /** Frees a block from `tn_plugin_allocate`, in the order of a stream. */
-  tn_plugin_deallocate(client: number, pool: Handle | null, ptr: Memory | null, device: number, stream: Memory | null): void;
   /** Exports an array through Arrow's C data interface. */
   tn_array_export_arrow(array: Handle, flags: number, schema: Memory, out: Memory, how: Memory | null): void;
   /** Exports an array through Arrow's C device interface: as `tn_array_export_arrow`, from any memory. */
@@ -1621,7 +1613,7 @@ export interface Functions {
   /** Makes an array from an Arrow device array in memory of the host or of a GPU. */
   tn_array_import_arrow_device(schema: Memory, source: Memory, flags: number, how: Memory | null): Handle;
   /** Exports an array to other processes. */
-  tn_array_export_ipc(array: Handle, flags: number, capacity: Integer, descriptor: Memory, how: Memory | null): { descriptor_bytes: Integer; fd: number; hold: Handle };
+  tn_array_export_ipc(array: Handle, flags: number, capacity: Integer, descriptor: Memory, how: Memory | null): { descriptor_bytes: Integer; fd: number; guard: Handle };
   /** Makes an array of the bytes that another process exported, or this one. */
   tn_array_import_ipc(descriptor: Memory, descriptor_bytes: Integer, fd: number, flags: number, how: Memory | null): Handle;
   /** Lists the tensors of a safetensors file, in the order of their bytes. */
@@ -1663,15 +1655,15 @@ export interface Functions {
   /** Explains what computing an expression would do now: for each operation, which operand its result overwrites, or why none. */
   tn_expr_explain(expr: Handle, format: number, capacity: Integer, text: Memory | null): Integer;
   /** Creates a shared variable from an array. */
-  tn_shared_create(value: Handle, flags: number, options: Partial<tn_shared_options> | null, how: Memory | null): Handle;
+  tn_shared_create(value: Handle, flags: number, options: Partial<tn_shared_options> | null, crossing: Memory | null): Handle;
   /** Reads a shared variable. */
-  tn_shared_get(shared: Handle, flags: number, how: Memory | null): Handle;
+  tn_shared_get(shared: Handle, flags: number, crossing: Memory | null): Handle;
   /** Replaces the value of a shared variable. */
-  tn_shared_set(shared: Handle, value: Handle, flags: number, how: Memory | null): void;
+  tn_shared_set(shared: Handle, value: Handle, flags: number, crossing: Memory | null): void;
   /** Changes the value of a shared variable by a callback. */
-  tn_shared_update(shared: Handle, flags: number, callback: bigint, context: Memory | null, how: Memory | null): void;
+  tn_shared_update(shared: Handle, flags: number, callback: bigint, context: Memory | null, crossing: Memory | null): void;
   /** Begins to change the value of a shared variable. */
-  tn_shared_update_begin(shared: Handle, flags: number, how: Memory | null): Handle;
+  tn_shared_update_begin(shared: Handle, flags: number, crossing: Memory | null): Handle;
   /** Ends an update of a shared variable. */
   tn_shared_update_end(shared: Handle, flags: number): void;
   /** Queries a shared variable. */
@@ -1681,11 +1673,11 @@ export interface Functions {
   /** Creates a function: code of the program, which the library calls with declared inputs, outputs and updates. */
   tn_function_create(options: Partial<tn_function_options>): Handle;
   /** Calls a function. */
-  tn_function_call(function_: Handle, n_in: Integer, in_: Memory | null, n_out: Integer, out: Memory | null, in_how: Memory | null, out_how: Memory | null): void;
+  tn_function_call(function_: Handle, n_in: Integer, in_: Memory | null, n_out: Integer, out: Memory | null, in_crossings: Memory | null, out_crossings: Memory | null): void;
   /** Releases a function. */
   tn_function_release(function_: Handle): void;
   /** Creates a mirror: one array with a side on the host and a side on a GPU, of which one or both are valid. */
-  tn_mirror_create(options: Partial<tn_mirror_options>, how: Memory | null): Handle;
+  tn_mirror_create(options: Partial<tn_mirror_options>, crossing: Memory | null): Handle;
   /** Makes a side valid and borrows it. */
   tn_mirror_acquire(mirror: Handle, side: number, access: number, stream: Handle | null, data: Memory | null, view: Memory | null): Handle;
   /** Makes a side valid, and returns an array handle on it. */
@@ -1706,6 +1698,8 @@ export interface Functions {
   tn_module_release(module: Handle): void;
   /** Launches a kernel, which borrows the arrays among its arguments as their access says. */
   tn_launch(config: Partial<tn_launch_config>, n_args: Integer, args: Partial<tn_arg>[] | null): void;
+  /** Computes where several arrays lie in the memory of a thread block (CUDA's shared memory), and how many bytes they need. */
+  tn_block_layout(n_items: Integer, items: Partial<tn_block_item>[] | null, offsets: Memory | null): Integer;
   /** Writes a report as JSON: every pool with its statistics and clients, every store with its holders, their call sites and ages, raw blocks by call site, other open objects, the copy book, and the copies of this library in the process. */
   tn_report_json(flags: number, capacity: Integer, text: Memory | null): Integer;
   /** Saves a page for a browser: a map of the memory, the arrays with their holders, the copy book, pools and limits. */
@@ -1719,15 +1713,13 @@ export interface Functions {
   /** Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes, expressions, shared variables, functions, pools, raw blocks of pools, queued release callbacks. */
   tn_leaks(item_size: Integer, capacity: Integer, leaks: Memory | null): Integer;
   /** Begins to record events: what happens to the memory of all pools and arrays of the process, with times, threads and call sites. */
-  tn_events_start(options: Partial<tn_events_options> | null): void;
+  tn_log_start(options: Partial<tn_log_options> | null): void;
   /** Ends the log. */
-  tn_events_stop(): void;
+  tn_log_stop(): void;
   /** Saves the log that is in memory, as a file of the format that a log in a file has. */
-  tn_events_save(path: string): void;
+  tn_log_save(path: string): void;
   /** Reports how many events the log has: the one that runs, or the last one, if it was in memory. */
-  tn_events_query(): tn_events_stats;
-  /** Makes the struct with which NumPy allocates from a pool: a PyDataMem_Handler of version 1 (NEP 49), to be put into a capsule named "mem_handler" for PyDataMem_SetHandler. */
-  tn_numpy_handler(pool: Handle | null): bigint;
+  tn_log_query(): tn_log_stats;
   /** Gets the table of operations with which UMF makes Tenure pools over its providers (umfPoolCreate). */
   tn_umf_pool_ops(version: number): bigint;
   /** Gets the table of operations with which UMF makes providers over Tenure pools (umfMemoryProviderCreate). */
@@ -1736,6 +1728,8 @@ export interface Functions {
   tn_cpp_allocate(pool: Handle | null, bytes: Integer, alignment: Integer): bigint;
   /** Frees a block from `tn_cpp_allocate`. */
   tn_cpp_deallocate(pool: Handle | null, ptr: Memory | null): void;
+  /** Makes the struct with which NumPy allocates from a pool: a PyDataMem_Handler of version 1 (NEP 49), to be put into a capsule named "mem_handler" for PyDataMem_SetHandler. */
+  tn_numpy_handler(pool: Handle | null): bigint;
   /** Allocates a block of a GPU for PyTorch, with the signature that its CUDAPluggableAllocator loads. */
   tn_torch_alloc(bytes: Integer, device: number, stream: Memory | null): bigint | null;
   /** Frees a block from `tn_torch_alloc`, in the order of a stream. */
@@ -1750,6 +1744,12 @@ export interface Functions {
   tn_rmm_allocate(bytes: Integer, stream: Memory | null, pool: Memory | null): bigint | null;
   /** Frees a block from `tn_rmm_allocate`, in the order of a stream. */
   tn_rmm_deallocate(ptr: Memory | null, bytes: Integer, stream: Memory | null, pool: Memory | null): void;
+  /** Completes the table of `tn_dlpack_exchange_api` with the Python package's functions that take Python objects. */
+  tn_dlpack_register_python(slots: Memory): void;
+  /** Allocates a block of a GPU for another library whose plug-in is written in the binding's language. */
+  tn_plugin_allocate(client: number, pool: Handle | null, bytes: Integer, device: number, stream: Memory | null): bigint;
+  /** Frees a block from `tn_plugin_allocate`, in the order of a stream. */
+  tn_plugin_deallocate(client: number, pool: Handle | null, ptr: Memory | null, device: number, stream: Memory | null): void;
 }
 
 export const structs: Record<string, unknown>;

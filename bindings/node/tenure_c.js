@@ -72,12 +72,12 @@ export const TN_C128 = 98309;
 export const TN_ALIASED = 1;
 export const TN_COPIED = 2;
 
-// tn_crossing_flags: Flags of imports and exports: how bytes may enter and leave the library.
+// tn_borrow_flags: Flags of imports and exports: how bytes may enter and leave the library.
 export const TN_BORROW = 1;
 export const TN_REQUIRE_BORROW = 2;
 export const TN_RAW = 4;
 export const TN_MAY_OVERWRITE = 8;
-export const TN_TAKE = 16;
+export const TN_TAKE_OWNERSHIP = 16;
 export const TN_RELEASE_QUEUED = 32;
 export const TN_STRICT = 64;
 export const TN_REUSE = 128;
@@ -92,8 +92,8 @@ export const TN_CUDAMAT_TRANSPOSED = 32768;
 export const TN_IPC_PRIVATE = 65536;
 export const TN_IPC_WRITABLE = 131072;
 export const TN_IPC_TRUSTED = 262144;
-export const TN_IPC_GIVE = 1048576;
 export const TN_WAIT = 524288;
+export const TN_IPC_GIVE = 1048576;
 
 // tn_write_mode: How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and TN_WRITE_COW, with modifier bits.
 export const TN_WRITE_ALIASED = 0;
@@ -102,11 +102,11 @@ export const TN_WRITE_COW = 2;
 export const TN_WRITE_DISCARD = 4;
 export const TN_REQUIRE_ASYNC = 16;
 
-// tn_borrow_flags: Flags of a read borrow: TN_FROZEN, TN_INTERPROCESS, TN_WAIT.
+// tn_guard_flags: Flags of a read borrow: TN_FROZEN, TN_INTERPROCESS, TN_WAIT.
 export const TN_FROZEN = 8;
 export const TN_INTERPROCESS = 256;
 
-// tn_access: The kind of an access: TN_READ with flags of tn_borrow_flags, or TN_WRITE or TN_READ_WRITE with a tn_write_mode.
+// tn_access: The kind of an access: TN_READ with flags of tn_guard_flags, or TN_WRITE or TN_READ_WRITE with a tn_write_mode.
 export const TN_READ = 32;
 export const TN_WRITE = 64;
 export const TN_READ_WRITE = 96;
@@ -160,7 +160,7 @@ export const TN_POOL_IPC = 32;
 // tn_host_flags: Flags of page-locked memory (TN_HOST_*) and of managed memory (TN_MANAGED_*).
 export const TN_HOST_PORTABLE = 1;
 export const TN_HOST_MAPPED = 2;
-export const TN_HOST_WRITE_COMBINED = 4;
+export const TN_HOST_WRITECOMBINED = 4;
 export const TN_HOST_READ_ONLY = 8;
 export const TN_HOST_BEST_EFFORT = 16;
 export const TN_MANAGED_GLOBAL = 0;
@@ -224,7 +224,7 @@ export const TN_SELF_OVERLAP = 16;
 export const TN_FOREIGN = 32;
 export const TN_PINNED = 64;
 export const TN_MAPPED = 128;
-export const TN_WRITE_COMBINED = 256;
+export const TN_WRITECOMBINED = 256;
 
 // tn_form: The form of a matrix: what expressions take an array for.
 export const TN_FORM_FULL = 0;
@@ -296,19 +296,19 @@ export const TN_HOLDER_MODULE = 19;
 
 // tn_report_flags: Flags of `tn_report_json` and `tn_report_html`: none is defined yet.
 
-// tn_event_kinds: Kinds of events: bits of `tn_events_options.kinds`.
-export const TN_REPORT_ALLOCATE = 1;
-export const TN_REPORT_FREE = 2;
-export const TN_REPORT_COPY = 4;
-export const TN_REPORT_TRANSFER = 8;
-export const TN_REPORT_EXPORT = 32;
-export const TN_REPORT_GIVE = 256;
-export const TN_REPORT_TAKE = 512;
-export const TN_REPORT_BORROW = 1024;
-export const TN_REPORT_REALLOCATE = 2048;
-export const TN_REPORT_IMPORT = 4096;
-export const TN_REPORT_NAME = 8192;
-export const TN_REPORT_ALL = 16175;
+// tn_log_kinds: Kinds of events: bits of `tn_log_options.kinds`.
+export const TN_LOG_ALLOCATE = 1;
+export const TN_LOG_FREE = 2;
+export const TN_LOG_COPY = 4;
+export const TN_LOG_TRANSFER = 8;
+export const TN_LOG_EXPORT = 32;
+export const TN_LOG_GIVE = 256;
+export const TN_LOG_TAKE = 512;
+export const TN_LOG_BORROW = 1024;
+export const TN_LOG_REALLOCATE = 2048;
+export const TN_LOG_IMPORT = 4096;
+export const TN_LOG_NAME = 8192;
+export const TN_LOG_ALL = 16175;
 
 // tn_arg_kind: What an argument of a launch is.
 export const TN_ARG_ARRAY = 1;
@@ -318,10 +318,10 @@ export const TN_ARG_VALUE = 4;
 
 // Constants outside of families.
 export const TN_VERSION = 256;
-export const TN_NONE = -9223372036854775807n;
 export const TN_MAX_NDIM = 64;
 export const TN_IPC_DESCRIPTOR_BYTES = 4096;
 export const TN_POOL_NONE = 9223372036854775807n;
+export const TN_NONE = -9223372036854775807n;
 export const TN_ALL_AXES = -2147483647;
 
 /** Size of each struct, and type, offset and length of its fields. */
@@ -838,7 +838,7 @@ export const structs = {
       owns_data: ["int32_t", 36, 0],
     },
   },
-  tn_events_options: {
+  tn_log_options: {
     size: 32,
     isSized: true,
     fields: {
@@ -849,13 +849,13 @@ export const structs = {
       capacity: ["uint64_t", 24, 0],
     },
   },
-  tn_events_stats: {
+  tn_log_stats: {
     size: 48,
     isSized: true,
     fields: {
       size: ["size_t", 0, 0],
       kinds: ["uint32_t", 8, 0],
-      is_file: ["uint32_t", 12, 0],
+      is_file: ["int32_t", 12, 0],
       events: ["uint64_t", 16, 0],
       overwritten: ["uint64_t", 24, 0],
       dropped: ["uint64_t", 32, 0],
@@ -976,89 +976,293 @@ export const functions = {
   tn_run_releases: ["status", {
     n_run: "memory",
   }],
-  tn_device_count: ["status", {
-    type: "uint32_t",
-    out: "out size_t",
+  tn_array_empty: ["status", {
+    pool: "handle",
+    dtype: "uint32_t",
+    ndim: "int32_t",
+    shape: "memory",
+    options: "in tn_array_options",
+    out: "out handle",
   }],
-  tn_device_query: ["status", {
-    device: "tn_device",
+  tn_array_zeros: ["status", {
+    pool: "handle",
+    dtype: "uint32_t",
+    ndim: "int32_t",
+    shape: "memory",
+    options: "in tn_array_options",
+    out: "out handle",
+  }],
+  tn_array_full: ["status", {
+    pool: "handle",
+    dtype: "uint32_t",
+    ndim: "int32_t",
+    shape: "memory",
+    value: "memory",
+    options: "in tn_array_options",
+    out: "out handle",
+  }],
+  tn_array_like: ["status", {
+    prototype: "handle",
+    pool: "handle",
+    options: "in tn_array_options",
+    out: "out handle",
+  }],
+  tn_array_import_host: ["status", {
+    ptr: "memory",
+    layout: "in tn_layout",
     flags: "uint32_t",
-    info: "out tn_device_info",
+    release: "pointer",
+    context: "memory",
+    out: "out handle",
+    how: "memory",
   }],
-  tn_device_synchronize: ["status", {
-    device: "tn_device",
+  tn_array_query: ["status", {
+    array: "handle",
+    info: "out tn_array_info",
   }],
-  tn_stream_create: ["status", {
-    device: "tn_device",
+  tn_array_set_name: ["status", {
+    array: "handle",
+    name: "text",
+  }],
+  tn_array_set_form: ["status", {
+    array: "handle",
+    form: "uint32_t",
+  }],
+  tn_array_pool: ["status", {
+    array: "handle",
+    out: "out handle",
+  }],
+  tn_array_wait: ["status", {
+    array: "handle",
+    access: "uint32_t",
+  }],
+  tn_array_clone: ["status", {
+    array: "handle",
+    out: "out handle",
+  }],
+  tn_array_copy: ["status", {
+    array: "handle",
+    pool: "handle",
+    stream: "handle",
+    out: "out handle",
+  }],
+  tn_array_release: ["status", {
+    array: "handle",
+  }],
+  tn_array_weaken: ["status", {
+    array: "handle",
+    out: "out handle",
+  }],
+  tn_weak_upgrade: ["status", {
+    weak: "handle",
+    out: "out handle",
+  }],
+  tn_weak_release: ["status", {
+    weak: "handle",
+  }],
+  tn_array_open_npy: ["status", {
+    path: "text",
+    options: "in tn_npy_options",
+    out: "out handle",
+  }],
+  tn_array_open_npy_fd: ["status", {
+    fd: "int32_t",
+    offset: "uint64_t",
+    options: "in tn_npy_options",
+    end: "memory",
+    out: "out handle",
+  }],
+  tn_array_save_npy: ["status", {
+    array: "handle",
+    path: "text",
     flags: "uint32_t",
-    priority: "int32_t",
-    out: "out handle",
   }],
-  tn_stream_import: ["status", {
-    device: "tn_device",
-    native: "uint64_t",
-    out: "out handle",
-  }],
-  tn_stream_native: ["status", {
-    stream: "handle",
-    out: "out uint64_t",
-  }],
-  tn_stream_synchronize: ["status", {
-    stream: "handle",
-  }],
-  tn_stream_set_current: ["status", {
-    device: "tn_device",
-    stream: "handle",
-  }],
-  tn_stream_current: ["status", {
-    device: "tn_device",
-    out: "out handle",
-  }],
-  tn_stream_enter: ["status", {
-    device: "tn_device",
-    stream: "handle",
+  tn_array_save_npy_fd: ["status", {
+    array: "handle",
+    fd: "int32_t",
     flags: "uint32_t",
+  }],
+  tn_array_borrow_read: ["status", {
+    array: "handle",
+    flags: "uint32_t",
+    stream: "handle",
+    data: "memory",
+    view: "memory",
     out: "out handle",
   }],
-  tn_stream_leave: ["status", {
+  tn_array_borrow_write: ["status", {
+    array: "handle",
+    mode: "uint32_t",
+    stream: "handle",
+    data: "memory",
+    view: "memory",
+    out: "out handle",
+  }],
+  tn_borrow_all: ["status", {
+    n_specs: "size_t",
+    specs: "in tn_borrow_spec",
+    views: "memory",
+    out: "out handle",
+  }],
+  tn_array_split_write: ["status", {
+    array: "handle",
+    axis: "int32_t",
+    n_chunks: "size_t",
+    mode: "uint32_t",
+    stream: "handle",
+    chunks: "memory",
+  }],
+  tn_borrow_query: ["status", {
+    borrow: "handle",
+    info: "out tn_borrow_info",
+  }],
+  tn_borrow_kernel_view: ["status", {
+    borrow: "handle",
+    ndim: "int32_t",
+    bytes: "size_t",
+    out: "memory",
+  }],
+  tn_borrow_end: ["status", {
+    borrow: "handle",
+    flags: "uint32_t",
+    stream: "handle",
+  }],
+  tn_array_heal: ["status", {
+    array: "handle",
+  }],
+  tn_array_reshape: ["status", {
+    array: "handle",
+    ndim: "int32_t",
+    shape: "memory",
+    order: "uint32_t",
+    out: "out handle",
+  }],
+  tn_array_ravel: ["status", {
+    array: "handle",
+    order: "uint32_t",
+    out: "out handle",
+  }],
+  tn_array_transpose: ["status", {
+    array: "handle",
+    out: "out handle",
+  }],
+  tn_array_permute: ["status", {
+    array: "handle",
+    ndim: "int32_t",
+    axes: "memory",
+    out: "out handle",
+  }],
+  tn_array_slice: ["status", {
+    array: "handle",
+    n_specs: "size_t",
+    specs: "in tn_slice_spec",
+    out: "out handle",
+  }],
+  tn_array_index: ["status", {
+    array: "handle",
+    axis: "int32_t",
+    index: "int64_t",
+    out: "out handle",
+  }],
+  tn_array_squeeze: ["status", {
+    array: "handle",
+    n_axes: "size_t",
+    axes: "memory",
+    out: "out handle",
+  }],
+  tn_array_expand: ["status", {
+    array: "handle",
+    axis: "int32_t",
+    out: "out handle",
+  }],
+  tn_array_broadcast: ["status", {
+    array: "handle",
+    ndim: "int32_t",
+    shape: "memory",
+    out: "out handle",
+  }],
+  tn_array_split: ["status", {
+    array: "handle",
+    axis: "int32_t",
+    n_parts: "size_t",
+    capacity: "size_t",
+    outs: "memory",
+    n_outs: "out size_t",
+  }],
+  tn_array_chunks: ["status", {
+    array: "handle",
+    axis: "int32_t",
+    length: "int64_t",
+    capacity: "size_t",
+    outs: "memory",
+    n_outs: "out size_t",
+  }],
+  tn_array_view_dtype: ["status", {
+    array: "handle",
+    dtype: "uint32_t",
+    out: "out handle",
+  }],
+  tn_array_overlap: ["status", {
+    a: "handle",
+    b: "handle",
+    out: "out uint32_t",
+  }],
+  tn_array_give: ["status", {
+    array: "handle",
+    n_required: "size_t",
+    out: "out handle",
+  }],
+  tn_promise_cancel: ["status", {
+    promise: "handle",
+  }],
+  tn_promise_release: ["status", {
+    promise: "handle",
+  }],
+  tn_take: ["status", {
+    n_promises: "size_t",
+    promises: "memory",
+    out: "memory",
+  }],
+  tn_enter: ["status", {
+    n_params: "size_t",
+    params: "memory",
+    out: "memory",
+    scope: "out handle",
+  }],
+  tn_leave: ["status", {
     scope: "handle",
+    n_keep: "size_t",
+    keep: "memory",
   }],
-  tn_stream_wait_event: ["status", {
-    stream: "handle",
-    event: "handle",
-  }],
-  tn_stream_legacy: ["handle", {
-  }],
-  tn_stream_per_thread: ["handle", {
-  }],
-  tn_stream_of_thread: ["handle", {
-  }],
-  tn_stream_release: ["status", {
-    stream: "handle",
-  }],
-  tn_event_create: ["status", {
-    device: "tn_device",
-    flags: "uint32_t",
-    out: "out handle",
-  }],
-  tn_event_record: ["status", {
-    event: "handle",
-    stream: "handle",
-  }],
-  tn_event_synchronize: ["status", {
-    event: "handle",
-  }],
-  tn_event_query: ["status", {
-    event: "handle",
+  tn_array_is_unique: ["status", {
+    array: "handle",
     out: "out int32_t",
   }],
-  tn_event_elapsed: ["status", {
-    start: "handle",
-    end: "handle",
-    elapsed_ns: "out int64_t",
+  tn_array_why_not: ["status", {
+    array: "handle",
+    target: "in tn_target",
+    item_size: "size_t",
+    capacity: "size_t",
+    bits: "out uint32_t",
+    holders: "memory",
+    n_holders: "out size_t",
   }],
-  tn_event_release: ["status", {
-    event: "handle",
+  tn_holders_of: ["status", {
+    ptr: "memory",
+    bytes: "size_t",
+    item_size: "size_t",
+    capacity: "size_t",
+    store: "memory",
+    holders: "memory",
+    n_holders: "out size_t",
+  }],
+  tn_array_holders: ["status", {
+    array: "handle",
+    item_size: "size_t",
+    capacity: "size_t",
+    store: "memory",
+    holders: "memory",
+    n_holders: "out size_t",
   }],
   tn_pool_create: ["status", {
     device: "tn_device",
@@ -1173,294 +1377,6 @@ export const functions = {
     callback: "pointer",
     context: "memory",
   }],
-  tn_array_empty: ["status", {
-    pool: "handle",
-    dtype: "uint32_t",
-    ndim: "int32_t",
-    shape: "memory",
-    options: "in tn_array_options",
-    out: "out handle",
-  }],
-  tn_array_zeros: ["status", {
-    pool: "handle",
-    dtype: "uint32_t",
-    ndim: "int32_t",
-    shape: "memory",
-    options: "in tn_array_options",
-    out: "out handle",
-  }],
-  tn_array_full: ["status", {
-    pool: "handle",
-    dtype: "uint32_t",
-    ndim: "int32_t",
-    shape: "memory",
-    value: "memory",
-    options: "in tn_array_options",
-    out: "out handle",
-  }],
-  tn_array_like: ["status", {
-    pool: "handle",
-    prototype: "handle",
-    options: "in tn_array_options",
-    out: "out handle",
-  }],
-  tn_array_import_host: ["status", {
-    ptr: "memory",
-    layout: "in tn_layout",
-    flags: "uint32_t",
-    release: "pointer",
-    context: "memory",
-    out: "out handle",
-    how: "memory",
-  }],
-  tn_array_query: ["status", {
-    array: "handle",
-    info: "out tn_array_info",
-  }],
-  tn_array_set_name: ["status", {
-    array: "handle",
-    name: "text",
-  }],
-  tn_array_set_form: ["status", {
-    array: "handle",
-    form: "uint32_t",
-  }],
-  tn_array_pool: ["status", {
-    array: "handle",
-    out: "out handle",
-  }],
-  tn_array_wait: ["status", {
-    array: "handle",
-    access: "uint32_t",
-  }],
-  tn_array_clone: ["status", {
-    array: "handle",
-    out: "out handle",
-  }],
-  tn_array_copy: ["status", {
-    array: "handle",
-    pool: "handle",
-    stream: "handle",
-    out: "out handle",
-  }],
-  tn_array_release: ["status", {
-    array: "handle",
-  }],
-  tn_array_weaken: ["status", {
-    array: "handle",
-    out: "out handle",
-  }],
-  tn_weak_upgrade: ["status", {
-    weak: "handle",
-    out: "out handle",
-  }],
-  tn_weak_release: ["status", {
-    weak: "handle",
-  }],
-  tn_array_open_npy: ["status", {
-    path: "text",
-    options: "in tn_npy_options",
-    out: "out handle",
-  }],
-  tn_array_open_npy_fd: ["status", {
-    fd: "int32_t",
-    offset: "uint64_t",
-    options: "in tn_npy_options",
-    end: "memory",
-    out: "out handle",
-  }],
-  tn_array_save_npy: ["status", {
-    array: "handle",
-    path: "text",
-    flags: "uint32_t",
-  }],
-  tn_array_save_npy_fd: ["status", {
-    array: "handle",
-    fd: "int32_t",
-    flags: "uint32_t",
-  }],
-  tn_array_reshape: ["status", {
-    array: "handle",
-    ndim: "int32_t",
-    shape: "memory",
-    order: "uint32_t",
-    out: "out handle",
-  }],
-  tn_array_ravel: ["status", {
-    array: "handle",
-    order: "uint32_t",
-    out: "out handle",
-  }],
-  tn_array_transpose: ["status", {
-    array: "handle",
-    out: "out handle",
-  }],
-  tn_array_permute: ["status", {
-    array: "handle",
-    ndim: "int32_t",
-    axes: "memory",
-    out: "out handle",
-  }],
-  tn_array_slice: ["status", {
-    array: "handle",
-    n_specs: "size_t",
-    specs: "in tn_slice_spec",
-    out: "out handle",
-  }],
-  tn_array_index: ["status", {
-    array: "handle",
-    axis: "int32_t",
-    index: "int64_t",
-    out: "out handle",
-  }],
-  tn_array_squeeze: ["status", {
-    array: "handle",
-    n_axes: "size_t",
-    axes: "memory",
-    out: "out handle",
-  }],
-  tn_array_expand: ["status", {
-    array: "handle",
-    axis: "int32_t",
-    out: "out handle",
-  }],
-  tn_array_broadcast: ["status", {
-    array: "handle",
-    ndim: "int32_t",
-    shape: "memory",
-    out: "out handle",
-  }],
-  tn_array_split: ["status", {
-    array: "handle",
-    axis: "int32_t",
-    n_parts: "size_t",
-    capacity: "size_t",
-    outs: "memory",
-    n_outs: "out size_t",
-  }],
-  tn_array_chunks: ["status", {
-    array: "handle",
-    axis: "int32_t",
-    length: "int64_t",
-    capacity: "size_t",
-    outs: "memory",
-    n_outs: "out size_t",
-  }],
-  tn_array_view_dtype: ["status", {
-    array: "handle",
-    dtype: "uint32_t",
-    out: "out handle",
-  }],
-  tn_array_overlap: ["status", {
-    a: "handle",
-    b: "handle",
-    out: "out uint32_t",
-  }],
-  tn_array_borrow_read: ["status", {
-    array: "handle",
-    flags: "uint32_t",
-    stream: "handle",
-    data: "memory",
-    view: "memory",
-    out: "out handle",
-  }],
-  tn_array_borrow_write: ["status", {
-    array: "handle",
-    mode: "uint32_t",
-    stream: "handle",
-    data: "memory",
-    view: "memory",
-    out: "out handle",
-  }],
-  tn_borrow_all: ["status", {
-    n_specs: "size_t",
-    specs: "in tn_borrow_spec",
-    views: "memory",
-    out: "out handle",
-  }],
-  tn_array_chunks_write: ["status", {
-    array: "handle",
-    axis: "int32_t",
-    n_chunks: "size_t",
-    mode: "uint32_t",
-    stream: "handle",
-    chunks: "memory",
-  }],
-  tn_borrow_query: ["status", {
-    borrow: "handle",
-    info: "out tn_borrow_info",
-  }],
-  tn_borrow_kernel_view: ["status", {
-    borrow: "handle",
-    ndim: "int32_t",
-    bytes: "size_t",
-    out: "memory",
-  }],
-  tn_borrow_end: ["status", {
-    borrow: "handle",
-    flags: "uint32_t",
-    stream: "handle",
-  }],
-  tn_array_heal: ["status", {
-    array: "handle",
-  }],
-  tn_array_give: ["status", {
-    array: "handle",
-    n_required: "size_t",
-    out: "out handle",
-  }],
-  tn_promise_cancel: ["status", {
-    promise: "handle",
-  }],
-  tn_promise_release: ["status", {
-    promise: "handle",
-  }],
-  tn_take: ["status", {
-    n_promises: "size_t",
-    promises: "memory",
-    out: "memory",
-  }],
-  tn_enter: ["status", {
-    n_params: "size_t",
-    params: "memory",
-    out: "memory",
-    scope: "out handle",
-  }],
-  tn_leave: ["status", {
-    scope: "handle",
-    n_keep: "size_t",
-    keep: "memory",
-  }],
-  tn_array_is_unique: ["status", {
-    array: "handle",
-    out: "out int32_t",
-  }],
-  tn_array_why_not: ["status", {
-    array: "handle",
-    target: "in tn_target",
-    item_size: "size_t",
-    capacity: "size_t",
-    bits: "out uint32_t",
-    holders: "memory",
-    n_holders: "out size_t",
-  }],
-  tn_holders_of: ["status", {
-    ptr: "memory",
-    bytes: "size_t",
-    item_size: "size_t",
-    capacity: "size_t",
-    store: "memory",
-    holders: "memory",
-    n_holders: "out size_t",
-  }],
-  tn_array_holders: ["status", {
-    array: "handle",
-    item_size: "size_t",
-    capacity: "size_t",
-    store: "memory",
-    holders: "memory",
-    n_holders: "out size_t",
-  }],
   tn_array_copy_into: ["status", {
     source: "handle",
     destination: "handle",
@@ -1500,7 +1416,7 @@ export const functions = {
     mode: "uint32_t",
     stream: "handle",
   }],
-  tn_array_zero: ["status", {
+  tn_array_clear: ["status", {
     array: "handle",
     mode: "uint32_t",
     stream: "handle",
@@ -1521,17 +1437,95 @@ export const functions = {
     device: "tn_device",
     stream: "handle",
   }],
+  tn_device_count: ["status", {
+    type: "uint32_t",
+    out: "out size_t",
+  }],
+  tn_device_query: ["status", {
+    device: "tn_device",
+    flags: "uint32_t",
+    info: "out tn_device_info",
+  }],
+  tn_device_synchronize: ["status", {
+    device: "tn_device",
+  }],
+  tn_stream_create: ["status", {
+    device: "tn_device",
+    flags: "uint32_t",
+    priority: "int32_t",
+    out: "out handle",
+  }],
+  tn_stream_import: ["status", {
+    device: "tn_device",
+    native: "uint64_t",
+    out: "out handle",
+  }],
+  tn_stream_native: ["status", {
+    stream: "handle",
+    out: "out uint64_t",
+  }],
+  tn_stream_synchronize: ["status", {
+    stream: "handle",
+  }],
+  tn_stream_set_current: ["status", {
+    device: "tn_device",
+    stream: "handle",
+  }],
+  tn_stream_current: ["status", {
+    device: "tn_device",
+    out: "out handle",
+  }],
+  tn_stream_enter: ["status", {
+    device: "tn_device",
+    stream: "handle",
+    flags: "uint32_t",
+    out: "out handle",
+  }],
+  tn_stream_leave: ["status", {
+    scope: "handle",
+  }],
+  tn_stream_wait_event: ["status", {
+    stream: "handle",
+    event: "handle",
+  }],
+  tn_stream_legacy: ["handle", {
+  }],
+  tn_stream_per_thread: ["handle", {
+  }],
+  tn_stream_of_thread: ["handle", {
+  }],
+  tn_stream_release: ["status", {
+    stream: "handle",
+  }],
+  tn_event_create: ["status", {
+    device: "tn_device",
+    flags: "uint32_t",
+    out: "out handle",
+  }],
+  tn_event_record: ["status", {
+    event: "handle",
+    stream: "handle",
+  }],
+  tn_event_synchronize: ["status", {
+    event: "handle",
+  }],
+  tn_event_query: ["status", {
+    event: "handle",
+    out: "out int32_t",
+  }],
+  tn_event_elapsed: ["status", {
+    start: "handle",
+    end: "handle",
+    elapsed_ns: "out int64_t",
+  }],
+  tn_event_release: ["status", {
+    event: "handle",
+  }],
   tn_runner_set_current: ["status", {
     runner: "in tn_runner",
   }],
   tn_runner_current: ["status", {
     out: "out tn_runner",
-  }],
-  tn_block_layout: ["status", {
-    n_items: "size_t",
-    items: "in tn_block_item",
-    offsets: "memory",
-    total: "out int64_t",
   }],
   tn_array_export_host: ["status", {
     array: "handle",
@@ -1602,24 +1596,6 @@ export const functions = {
     out: "out handle",
     how: "memory",
   }],
-  tn_dlpack_register_python: ["status", {
-    slots: "memory",
-  }],
-  tn_plugin_allocate: ["status", {
-    client: "uint32_t",
-    pool: "handle",
-    bytes: "size_t",
-    device: "int",
-    stream: "memory",
-    out: "out pointer",
-  }],
-  tn_plugin_deallocate: ["status", {
-    client: "uint32_t",
-    pool: "handle",
-    ptr: "memory",
-    device: "int",
-    stream: "memory",
-  }],
   tn_array_export_arrow: ["status", {
     array: "handle",
     flags: "uint32_t",
@@ -1654,14 +1630,14 @@ export const functions = {
     capacity: "size_t",
     descriptor: "memory",
     descriptor_bytes: "out size_t",
-    fd: "out int",
-    hold: "out handle",
+    fd: "out int32_t",
+    guard: "out handle",
     how: "memory",
   }],
   tn_array_import_ipc: ["status", {
     descriptor: "memory",
     descriptor_bytes: "size_t",
-    fd: "int",
+    fd: "int32_t",
     flags: "uint32_t",
     out: "out handle",
     how: "memory",
@@ -1775,32 +1751,32 @@ export const functions = {
     flags: "uint32_t",
     options: "in tn_shared_options",
     out: "out handle",
-    how: "memory",
+    crossing: "memory",
   }],
   tn_shared_get: ["status", {
     shared: "handle",
     flags: "uint32_t",
     out: "out handle",
-    how: "memory",
+    crossing: "memory",
   }],
   tn_shared_set: ["status", {
     shared: "handle",
     value: "handle",
     flags: "uint32_t",
-    how: "memory",
+    crossing: "memory",
   }],
   tn_shared_update: ["status", {
     shared: "handle",
     flags: "uint32_t",
     callback: "pointer",
     context: "memory",
-    how: "memory",
+    crossing: "memory",
   }],
   tn_shared_update_begin: ["status", {
     shared: "handle",
     flags: "uint32_t",
     value: "out handle",
-    how: "memory",
+    crossing: "memory",
   }],
   tn_shared_update_end: ["status", {
     shared: "handle",
@@ -1823,8 +1799,8 @@ export const functions = {
     in: "memory",
     n_out: "size_t",
     out: "memory",
-    in_how: "memory",
-    out_how: "memory",
+    in_crossings: "memory",
+    out_crossings: "memory",
   }],
   tn_function_release: ["status", {
     function: "handle",
@@ -1832,7 +1808,7 @@ export const functions = {
   tn_mirror_create: ["status", {
     options: "in tn_mirror_options",
     out: "out handle",
-    how: "memory",
+    crossing: "memory",
   }],
   tn_mirror_acquire: ["status", {
     mirror: "handle",
@@ -1884,6 +1860,12 @@ export const functions = {
     n_args: "size_t",
     args: "in tn_arg",
   }],
+  tn_block_layout: ["status", {
+    n_items: "size_t",
+    items: "in tn_block_item",
+    offsets: "memory",
+    total: "out int64_t",
+  }],
   tn_report_json: ["status", {
     flags: "uint32_t",
     capacity: "size_t",
@@ -1915,20 +1897,16 @@ export const functions = {
     leaks: "memory",
     n_leaks: "out size_t",
   }],
-  tn_events_start: ["status", {
-    options: "in tn_events_options",
+  tn_log_start: ["status", {
+    options: "in tn_log_options",
   }],
-  tn_events_stop: ["status", {
+  tn_log_stop: ["status", {
   }],
-  tn_events_save: ["status", {
+  tn_log_save: ["status", {
     path: "text",
   }],
-  tn_events_query: ["status", {
-    stats: "out tn_events_stats",
-  }],
-  tn_numpy_handler: ["status", {
-    pool: "handle",
-    out: "out pointer",
+  tn_log_query: ["status", {
+    stats: "out tn_log_stats",
   }],
   tn_umf_pool_ops: ["status", {
     version: "uint32_t",
@@ -1947,6 +1925,10 @@ export const functions = {
   tn_cpp_deallocate: ["status", {
     pool: "handle",
     ptr: "memory",
+  }],
+  tn_numpy_handler: ["status", {
+    pool: "handle",
+    out: "out pointer",
   }],
   tn_torch_alloc: ["pointer", {
     bytes: "ptrdiff_t",
@@ -1983,5 +1965,23 @@ export const functions = {
     bytes: "size_t",
     stream: "memory",
     pool: "memory",
+  }],
+  tn_dlpack_register_python: ["status", {
+    slots: "memory",
+  }],
+  tn_plugin_allocate: ["status", {
+    client: "uint32_t",
+    pool: "handle",
+    bytes: "size_t",
+    device: "int",
+    stream: "memory",
+    out: "out pointer",
+  }],
+  tn_plugin_deallocate: ["status", {
+    client: "uint32_t",
+    pool: "handle",
+    ptr: "memory",
+    device: "int",
+    stream: "memory",
   }],
 };

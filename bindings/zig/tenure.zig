@@ -110,7 +110,7 @@ pub const Array = extern struct {
         release_callback: c.tn_release_callback,
         context: ?*anyopaque,
     ) Error!Array {
-        return import(T, memory, shape, c.TN_TAKE, release_callback, context);
+        return import(T, memory, shape, c.TN_TAKE_OWNERSHIP, release_callback, context);
     }
 
     /// Opens a `.npy` file, in one of the modes TN_NPY_.
@@ -258,7 +258,7 @@ pub const Array = extern struct {
         comptime T: type,
         memory: []T,
         shape: []const i64,
-        flags: c.tn_crossing_flags,
+        flags: c.tn_borrow_flags,
         callback: c.tn_release_callback,
         context: ?*anyopaque,
     ) Error!Array {

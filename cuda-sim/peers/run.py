@@ -129,22 +129,6 @@ def suites(pycuda: str) -> list[Suite]:
     ]
 
 
-@dataclass
-class Case:
-    """The results of one test, with all its parameters."""
-
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-    needs: int = 0
-    why: list[str] = field(default_factory=list)
-
-    def add(self, outcome: str, why: str = ""):
-        setattr(self, outcome, getattr(self, outcome) + 1)
-        if why and why not in self.why:
-            self.why.append(why)
-
-
 def one_line(text: str) -> str:
     """The first line of an exception's text, without addresses and paths, for the table."""
     line = next((line for line in text.strip().splitlines() if line.strip()), "")
@@ -214,20 +198,12 @@ def run_file(file: str, suite: Suite, log: pathlib.Path) -> dict[str, list[dict]
     return found
 
 
-def table(cases: dict[str, Case]) -> list[str]:
-    lines = ["| test | result | why |", "|---|---|---|"]
-    for test, case in cases.items():
-        words = []
-        for count, word in (
-            (case.passed, "passed"),
-            (case.failed, "**failed**"),
-            (case.needs, "needs a compiler and a GPU"),
-            (case.skipped, "skipped by the test"),
-        ):
-            if count:
-                words.append(word if count == 1 and not words else f"{word} ({count})" if count > 1 else word)
-        lines.append(f"| {test} | {', '.join(words)} | {'; '.join(case.why)} |")
-    return lines
+def row(file: str, results: collections.Counter) -> str:
+    """The line of a test file in the table: how many tests passed, and why the others did not."""
+    passed = sum(count for (outcome, _), count in results.items() if outcome == "passed")
+    failed = [f"**{count} failed**: {why}" for (outcome, why), count in results.items() if outcome == "failed"]
+    others = [f"{count} {why}" for (outcome, why), count in sorted(results.items()) if outcome in ("needs", "skipped")]
+    return f"| `{name_of(file)}` | {passed} | {'; '.join(failed + others)} |"
 
 
 def device() -> str:
@@ -263,9 +239,8 @@ def main() -> int:
         "The packages come unchanged from the package index. They use their own allocators, except in the table that says so. PyCUDA is built with CUDA's headers and",
         "linked with the simulator, which must therefore have every function that PyCUDA uses.",
         "",
-        "*passed*, *failed*: the test's own result. *needs a compiler and a GPU*: the test compiles device code, and stops with its",
-        "package's exception for a missing compiler. *skipped by the test*: the reason is in the last column. A number in",
-        "parentheses counts the parameters of a test.",
+        "The last column counts the tests that did not run by reason. A test that *compiles* or *links* something needs a compiler and a GPU, and",
+        "stops with its package's exception for that. The other reasons are those of the tests themselves.",
         "",
     ]
     document += [f"The device: {device()}.", ""]
@@ -276,37 +251,25 @@ def main() -> int:
         for suite in suites(options.pycuda):
             version = importlib.metadata.version(suite.package)
             document += [f"## {suite.title} ({suite.package} {version})", "", suite.words, ""]
+            notes = [f"`{name_of(file)}` runs with `TENURE_SIM_PACE=eager`: {EAGER[name_of(file)]}" for file in suite.files if name_of(file) in EAGER]
+            document += [line for note in notes for line in (note, "")]
+            document += ["| tests | passed | did not run, and why |", "|---|---|---|"]
             for file in suite.files:
                 if options.names and not any(name in name_of(file) for name in options.names):
                     continue
                 start = time.monotonic()
-                found = run_file(file, suite, log)
-                cases: dict[str, Case] = collections.defaultdict(Case)
-                counts = collections.Counter()
-                for test, events in found.items():
+                results: collections.Counter = collections.Counter()
+                for test, events in run_file(file, suite, log).items():
                     outcome, why = outcome_of(test, events)
-                    counts[outcome] += 1
-                    short = re.sub(r"\[.*", "", test.split("::", 1)[-1]).replace("::", ".")
-                    cases[f"`{short}`"].add(outcome, why)
+                    results[outcome, why] += 1
+                    every[outcome] += 1
                     if outcome == "failed" and why not in dict(KNOWN).values():
-                        unexplained.append(f"{name_of(file)} {short}: {why}")
+                        unexplained.append(f"{name_of(file)} {test.split('::', 1)[-1]}: {why}")
                         print(next((event["whole"] for event in events if "whole" in event), why))
-                every += counts
-                words = ", ".join(
-                    f"{counts[key]} {word}"
-                    for key, word in (
-                        ("passed", "passed"),
-                        ("failed", "failed"),
-                        ("needs", "need a compiler and a GPU"),
-                        ("skipped", "skipped by the tests"),
-                    )
-                    if counts[key]
-                )
-                print(f"{name_of(file)}: {words} ({time.monotonic() - start:.1f} s)", flush=True)
-                document += [f"### {name_of(file)}: {words}", ""]
-                if name_of(file) in EAGER:
-                    document += [f"With `TENURE_SIM_PACE=eager`: {EAGER[name_of(file)]}", ""]
-                document += [*table(cases), ""]
+                line = row(file, results)
+                print(f"{line} {time.monotonic() - start:.1f} s", flush=True)
+                document.append(line)
+            document.append("")
     text = "\n".join(document).rstrip() + "\n"
     bad = bool(unexplained)
     for line in unexplained:

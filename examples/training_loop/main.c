@@ -82,7 +82,7 @@ int main(int argc, char **argv)
     tn_function *step = NULL;
     const tn_shared_options named = {.size = sizeof named, .name = "weights"};
     must(tn_array_zeros(NULL, TN_F64, 2, (int64_t[]){WEIGHT_ROWS, CLASSES}, NULL, &zeros));
-    must(tn_shared_create(zeros, TN_TAKE | TN_REQUIRE_BORROW, &named, &weights, NULL)); /* moved in */
+    must(tn_shared_create(zeros, TN_TAKE_OWNERSHIP | TN_REQUIRE_BORROW, &named, &weights, NULL)); /* moved in */
     must(training_create(weights, &step));
 
     uint64_t allocated = 0, copied = copies();

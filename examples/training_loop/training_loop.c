@@ -57,7 +57,7 @@ static tn_status body(void *context, tn_array *const *in, tn_array **out, tn_arr
     if (out[0] == NULL)
         status = tn_array_empty(NULL, TN_F64, 0, NULL, NULL, &out[0]);
     if (status == TN_OK && update[0] == NULL)
-        status = tn_array_like(NULL, in[WEIGHTS], NULL, &update[0]);
+        status = tn_array_like(in[WEIGHTS], NULL, NULL, &update[0]);
     if (status != TN_OK)
         return status;
     /* Five borrows, all or none. What a place has on failure is released by the library. */

@@ -13,7 +13,7 @@ union control {
     char room[CMSG_SPACE(sizeof(int))];
 };
 
-tn_status send_array(int socket, tn_array *array, tn_crossing_flags flags)
+tn_status send_array(int socket, tn_array *array, tn_borrow_flags flags)
 {
     char descriptor[TN_IPC_DESCRIPTOR_BYTES];
     size_t bytes = 0;
@@ -36,7 +36,7 @@ tn_status send_array(int socket, tn_array *array, tn_crossing_flags flags)
     return sent == (ssize_t)bytes ? status : TN_ERR_IO;
 }
 
-tn_status receive_array(int socket, tn_crossing_flags flags, tn_array **out)
+tn_status receive_array(int socket, tn_borrow_flags flags, tn_array **out)
 {
     char descriptor[TN_IPC_DESCRIPTOR_BYTES];
     int fd = -1;

@@ -24,7 +24,7 @@ pub enum Adopted {
 /// How a value enters a shared variable.
 #[derive(Clone, Copy)]
 pub struct Wanted {
-    /// TN_BORROW, TN_REQUIRE_BORROW, TN_TAKE.
+    /// TN_BORROW, TN_REQUIRE_BORROW, TN_TAKE_OWNERSHIP.
     pub flags: u32,
     /// The device of the variable.
     pub device: tn_device,
@@ -51,7 +51,7 @@ pub fn is_free_value(body: &ClaimBody, state: &LedgerState, device: tn_device) -
 pub fn adopt(locked: &Locked, claim: &'static Claim, wanted: Wanted, points: &mut Points) -> Checked<Adopted> {
     let (body, state) = (locked.get(claim), locked.state(locked.ledger_of(claim)));
     let layout = &body.layout;
-    let (required, takes) = (wanted.flags & TN_REQUIRE_BORROW != 0, wanted.flags & TN_TAKE != 0);
+    let (required, takes) = (wanted.flags & TN_REQUIRE_BORROW != 0, wanted.flags & TN_TAKE_OWNERSHIP != 0);
     let may_alias = required || takes || wanted.flags & TN_BORROW != 0;
     let facts = Facts::of(locked, claim);
     let refuse = |status, open| Err(by_guard(locked, claim, status, open));

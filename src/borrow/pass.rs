@@ -25,7 +25,7 @@ pub enum Passed {
 /// An argument, and what else the call has on its store.
 #[derive(Clone, Copy)]
 pub struct Argument {
-    /// TN_REQUIRE_BORROW, TN_MAY_OVERWRITE, TN_TAKE, TN_RAW.
+    /// TN_REQUIRE_BORROW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_RAW.
     pub flags: u32,
     /// The device on which the body wants the bytes; None: where they are.
     pub device: Option<tn_device>,
@@ -40,7 +40,7 @@ pub struct Argument {
 /// Decides about one argument, which is live.
 pub fn pass(locked: &Locked, claim: &'static Claim, argument: Argument) -> Checked<Passed> {
     let (body, state) = (locked.get(claim), locked.state(locked.ledger_of(claim)));
-    let (required, takes) = (argument.flags & TN_REQUIRE_BORROW != 0, argument.flags & TN_TAKE != 0);
+    let (required, takes) = (argument.flags & TN_REQUIRE_BORROW != 0, argument.flags & TN_TAKE_OWNERSHIP != 0);
     let writes = takes || argument.flags & TN_MAY_OVERWRITE != 0;
     let facts = Facts::of(locked, claim);
     let refuse = |status, open| Err(by_guard(locked, claim, status, open));

@@ -296,7 +296,7 @@ pub struct Store {
     pub(crate) address: u64,
     pub(crate) bytes: u64,
     pub(crate) device: tn_device,
-    /// TN_READONLY, TN_FOREIGN, TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED.
+    /// TN_READONLY, TN_FOREIGN, TN_PINNED, TN_MAPPED, TN_WRITECOMBINED.
     pub(crate) flags: u32,
     /// A mapped file.
     pub(crate) file: bool,

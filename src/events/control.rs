@@ -54,7 +54,7 @@ pub fn start(destination: Destination<'_>, kinds: u32, capacity: usize) -> Resul
 
 #[cold]
 fn runs_already() -> Status {
-    fail(TN_ERR_DUPLICATE, format_args!("a log of events runs already; end it with tn_events_stop first"))
+    fail(TN_ERR_DUPLICATE, format_args!("a log of events runs already; end it with tn_log_stop first"))
 }
 
 /// A new file for a log. It takes the place of a regular file with that name. A process that still writes to the old one keeps it.
@@ -89,7 +89,7 @@ fn create(path: &CStr) -> Result<File> {
 pub fn stop() -> Result<()> {
     thread::stop_the_world(|| {
         if LOG.load(Ordering::Relaxed) == 0 {
-            return Err(fail(TN_ERR_INVALID, format_args!("no log of events runs; begin one with tn_events_start")));
+            return Err(fail(TN_ERR_INVALID, format_args!("no log of events runs; begin one with tn_log_start")));
         }
         close();
         STORE.finish();
@@ -112,7 +112,7 @@ fn after_fork() {
 /// What a log has.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stats {
-    /// TN_REPORT_ bits; 0: no log runs.
+    /// TN_LOG_ bits; 0: no log runs.
     pub kinds: u32,
     /// Slots that are in the log: events, and texts.
     pub slots: u64,

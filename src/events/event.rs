@@ -40,12 +40,12 @@ pub enum Kind {
 }
 
 const _: () = {
-    assert!(TN_REPORT_ALLOCATE == 1 << Kind::Allocate as u32 && TN_REPORT_FREE == 1 << Kind::Free as u32);
-    assert!(TN_REPORT_COPY == 1 << Kind::Copy as u32 && TN_REPORT_TRANSFER == 1 << Kind::Transfer as u32);
-    assert!(TN_REPORT_EXPORT == 1 << Kind::Export as u32 && TN_REPORT_GIVE == 1 << Kind::Give as u32);
-    assert!(TN_REPORT_TAKE == 1 << Kind::Take as u32 && TN_REPORT_BORROW == 1 << Kind::Borrow as u32);
-    assert!(TN_REPORT_REALLOCATE == 1 << Kind::Reallocate as u32 && TN_REPORT_IMPORT == 1 << Kind::Import as u32);
-    assert!(TN_REPORT_NAME == 1 << Kind::Name as u32);
+    assert!(TN_LOG_ALLOCATE == 1 << Kind::Allocate as u32 && TN_LOG_FREE == 1 << Kind::Free as u32);
+    assert!(TN_LOG_COPY == 1 << Kind::Copy as u32 && TN_LOG_TRANSFER == 1 << Kind::Transfer as u32);
+    assert!(TN_LOG_EXPORT == 1 << Kind::Export as u32 && TN_LOG_GIVE == 1 << Kind::Give as u32);
+    assert!(TN_LOG_TAKE == 1 << Kind::Take as u32 && TN_LOG_BORROW == 1 << Kind::Borrow as u32);
+    assert!(TN_LOG_REALLOCATE == 1 << Kind::Reallocate as u32 && TN_LOG_IMPORT == 1 << Kind::Import as u32);
+    assert!(TN_LOG_NAME == 1 << Kind::Name as u32);
 };
 
 /// Detail of a block: the bytes of an array.

@@ -98,7 +98,7 @@ fn copy_memory() -> Result<Copied> {
 fn no_memory_log() -> Status {
     let text = match STORE.is_file() {
         true => "the events are in their file already; it can be read at any time",
-        false => "there is no log of events; begin one with tn_events_start",
+        false => "there is no log of events; begin one with tn_log_start",
     };
     fail(TN_ERR_INVALID, format_args!("{text}"))
 }

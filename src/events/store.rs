@@ -65,7 +65,7 @@ const TAKEN: u32 = 2;
 
 /// The number of the log that runs; 0: none. Changes while the world is stopped.
 pub static LOG: AtomicU64 = AtomicU64::new(0);
-/// What it records: TN_REPORT_ bits; 0: no log runs.
+/// What it records: TN_LOG_ bits; 0: no log runs.
 pub static KINDS: AtomicU32 = AtomicU32::new(0);
 
 /// The log's memory. All zero: there is none.

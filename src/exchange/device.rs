@@ -222,7 +222,7 @@ pub struct DeviceImport<'a> {
     pub layout: &'a mut Layout,
     /// The address of element (0,..,0) for devices. Not read without elements.
     pub data: u64,
-    /// Crossing flags, checked.
+    /// Borrow flags, checked.
     pub flags: u32,
     /// The device that the producer states. None: it states none.
     pub stated: Option<tn_device>,

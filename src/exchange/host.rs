@@ -29,7 +29,7 @@ use core::ffi::CStr;
 
 /// The flags that [`import`] accepts.
 pub const IMPORT_FLAGS: u32 =
-    TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE | TN_RELEASE_QUEUED | TN_IMPORT_READONLY;
+    TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP | TN_RELEASE_QUEUED | TN_IMPORT_READONLY;
 
 /// The flags that an export accepts. A format may accept fewer.
 pub const EXPORT_FLAGS: u32 = TN_BORROW
@@ -54,7 +54,7 @@ pub struct Import<'a> {
     pub device: tn_device,
     /// The layout of the elements. Its offset is an absolute address.
     pub layout: &'a Layout,
-    /// Crossing flags, checked.
+    /// Borrow flags, checked.
     pub flags: u32,
     /// The release of the bytes. It runs when all that descends from the import has ended, or at once after a copy.
     pub release: Release,
@@ -84,14 +84,14 @@ enum ImportPlan {
 pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
     let thread = thread::current();
     let Import { function, device, layout, flags, release, after } = import;
-    let wants_alias = flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0;
+    let wants_alias = flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP) != 0;
     let range = layout.extent().unwrap_or((0, 0));
     if range.1 > 0 && device == HOST {
         check_is_of_the_host(range)?;
     }
     let queued = flags & TN_RELEASE_QUEUED != 0;
     let lease = SpareLease::take(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
-    if !wants_alias || flags & TN_TAKE != 0 || after.is_some() {
+    if !wants_alias || flags & TN_TAKE_OWNERSHIP != 0 || after.is_some() {
         // SAFETY: the caller's obligation.
         return unsafe { import_slow(thread, function, device, layout, flags, range, (lease, after)) };
     }
@@ -163,7 +163,7 @@ unsafe fn import_slow(
     range: (i64, i64),
     (lease, after): (SpareLease, Option<Point>),
 ) -> Result<Imported> {
-    let wants_alias = flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0;
+    let wants_alias = flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP) != 0;
     let mut why = 0;
     let lease = if wants_alias {
         match alias_slow(thread, device, layout, flags, range, (lease, after))? {
@@ -214,7 +214,7 @@ fn alias_slow(
     (lease, after): (SpareLease, Option<Point>),
 ) -> Result<(ImportPlan, Option<SpareLease>)> {
     let requires = flags & TN_REQUIRE_BORROW != 0;
-    let owns = flags & (TN_TAKE | TN_MAY_OVERWRITE) != 0;
+    let owns = flags & (TN_TAKE_OWNERSHIP | TN_MAY_OVERWRITE) != 0;
     let mut claim = SpareClaim::take(thread)?;
     *claim.layout() = layout.try_clone()?;
     claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
@@ -230,7 +230,7 @@ fn alias_slow(
             let inside = state.start <= start && end <= state.start + state.bytes;
             if owns {
                 return Err(overlaps_others(
-                    "TN_TAKE and TN_MAY_OVERWRITE need bytes that no other store has; use TN_BORROW",
+                    "TN_TAKE_OWNERSHIP and TN_MAY_OVERWRITE need bytes that no other store has; use TN_BORROW",
                 ));
             }
             if !inside && !matches!(state.backing, Backing::Lent) {
@@ -272,7 +272,7 @@ fn alias_slow(
         }
         return Ok((ImportPlan::Alias(id), None));
     }
-    let from = if flags & TN_TAKE != 0 { StoreSource::Taken(lease) } else { StoreSource::Lent(lease) };
+    let from = if flags & TN_TAKE_OWNERSHIP != 0 { StoreSource::Taken(lease) } else { StoreSource::Lent(lease) };
     let params = StoreParams { device, start, bytes: end - start, readonly: false, mapped: false, from };
     let (mut locked, ledger, id) = ledger::create(store, params, claim);
     locked.begin_after(id, work);
@@ -330,7 +330,7 @@ pub fn make_store_writable(id: Id) -> Result<()> {
 pub struct Export {
     /// The C function, for the copy book.
     pub function: &'static CStr,
-    /// Crossing flags, checked by [`check_flags`] and [`class`].
+    /// Borrow flags, checked by [`check_flags`] and [`class`].
     pub flags: u32,
     /// The class of an aliasing export: read, shared or exclusive.
     pub class: Class,

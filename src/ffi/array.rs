@@ -179,8 +179,8 @@ pub unsafe extern "C" fn tn_array_full(
 
 /// Makes an array with the type and shape of another one, of new bytes with undefined contents.
 ///
-/// @param pool         The pool to allocate from; NULL: the thread's current pool of the prototype's device.
 /// @param prototype    An array, which is neither read nor changed.
+/// @param pool         The pool to allocate from; NULL: the thread's current pool of the prototype's device.
 /// @param options      The order and name; TN_ORDER_K keeps the order of the prototype's strides. NULL: C order, no name.
 /// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW;
@@ -190,8 +190,8 @@ pub unsafe extern "C" fn tn_array_full(
 /// @ingroup array
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_like(
-    pool: *mut tn_pool,
     prototype: *mut tn_array,
+    pool: *mut tn_pool,
     options: *const tn_array_options,
     out: *mut *mut tn_array,
 ) -> tn_status {
@@ -247,17 +247,17 @@ pub unsafe fn raw_layout(ptr: *const c_void, layout: *const tn_layout) -> Result
 /// @param ptr          The address that `layout.offset` counts from. NULL only for a layout without elements.
 /// @param layout       The element type, shape in elements, strides in bytes (NULL: C order) and offset in bytes.
 /// @param flags        No flag: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias, else an error. TN_MAY_OVERWRITE:
-///                     an alias whose contents may be overwritten. TN_TAKE: an alias; the library takes ownership of the memory.
+///                     an alias whose contents may be overwritten. TN_TAKE_OWNERSHIP: an alias; the library takes ownership of the memory.
 ///                     TN_RELEASE_QUEUED: the callback runs only in `tn_run_releases`. TN_IMPORT_READONLY: the handle is READONLY.
 /// @param release      The callback that ends the import. If the call succeeds, it is called exactly once: at once if the bytes were
-///                     copied, else after the last of this handle and the claims, guards and exports derived from it ended (with TN_TAKE:
-///                     after the store ended). The memory must stay valid until then. NULL only without TN_TAKE. If the call fails, the
+///                     copied, else after the last of this handle and the claims, guards and exports derived from it ended (with TN_TAKE_OWNERSHIP:
+///                     after the store ended). The memory must stay valid until then. NULL only without TN_TAKE_OWNERSHIP. If the call fails, the
 ///                     callback is never called, and the caller keeps the memory.
 /// @param context      The argument of release.
 /// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID; TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_SHAPE; TN_ERR_RANGE for addresses that wrap around;
-///         TN_ERR_ALIASED if TN_REQUIRE_BORROW, TN_TAKE or TN_MAY_OVERWRITE is not possible because live stores own some of the bytes;
+///         TN_ERR_ALIASED if TN_REQUIRE_BORROW, TN_TAKE_OWNERSHIP or TN_MAY_OVERWRITE is not possible because live stores own some of the bytes;
 ///         TN_ERR_WOULD_COPY for memory that is not aligned for the type, or under `tn_copies_forbid`; TN_ERR_NO_HOST_MEMORY,
 ///         TN_ERR_POOL_LIMIT.
 /// @note Threads: any; release runs on the thread that ended the last holder, under no lock, and may call the library. Blocks: never.
@@ -267,7 +267,7 @@ pub unsafe fn raw_layout(ptr: *const c_void, layout: *const tn_layout) -> Result
 pub unsafe extern "C" fn tn_array_import_host(
     ptr: *mut c_void,
     layout: *const tn_layout,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     release: tn_release_callback,
     context: *mut c_void,
     out: *mut *mut tn_array,

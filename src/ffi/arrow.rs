@@ -29,7 +29,7 @@ use crate::types::*;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_export_arrow(
     array: *mut tn_array,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     schema: *mut ArrowSchema,
     out: *mut ArrowArray,
     how: *mut tn_how,
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn tn_array_export_arrow(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_export_arrow_device(
     array: *mut tn_array,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     schema: *mut ArrowSchema,
     out: *mut ArrowDeviceArray,
     how: *mut tn_how,
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn tn_array_export_arrow_device(
 pub unsafe extern "C" fn tn_array_import_arrow(
     schema: *const ArrowSchema,
     source: *mut ArrowArray,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     out: *mut *mut tn_array,
     how: *mut tn_how,
 ) -> tn_status {
@@ -144,7 +144,7 @@ pub unsafe extern "C" fn tn_array_import_arrow(
 pub unsafe extern "C" fn tn_array_import_arrow_device(
     schema: *const ArrowSchema,
     source: *mut ArrowDeviceArray,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     out: *mut *mut tn_array,
     how: *mut tn_how,
 ) -> tn_status {

@@ -41,7 +41,7 @@ use core::ffi::c_void;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_borrow_read(
     array: *mut tn_array,
-    flags: tn_borrow_flags,
+    flags: tn_guard_flags,
     stream: *mut tn_stream,
     data: *mut *const c_void,
     view: *mut tn_view_info,
@@ -234,7 +234,7 @@ pub unsafe extern "C" fn tn_borrow_all(
 /// @since 0.1
 /// @ingroup borrow
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_array_chunks_write(
+pub unsafe extern "C" fn tn_array_split_write(
     array: *mut tn_array,
     axis: i32,
     n_chunks: usize,
@@ -242,11 +242,11 @@ pub unsafe extern "C" fn tn_array_chunks_write(
     stream: *mut tn_stream,
     chunks: *mut tn_chunk,
 ) -> tn_status {
-    enter("tn_array_chunks_write", || {
+    enter("tn_array_split_write", || {
         let id = convert::id(array, "array")?;
         let chunks = Out::new(chunks, "chunks")?;
         let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
-        let call = BorrowContext::new(c"tn_array_chunks_write");
+        let call = BorrowContext::new(c"tn_array_split_write");
         let wait = mode & TN_WAIT != 0;
         borrow::chunks(call, id, (axis, n_chunks), stream, wanted, wait, |index, guard, layout, start, length| {
             let data = convert::data(layout);

@@ -311,8 +311,8 @@ sized! {
         size: 0, data: 0, shape: core::ptr::null(), strides: core::ptr::null(), ndim: 0, readonly: 0, c_contiguous: 0,
         version: 0, typestr: [0; 8], stream: 0, has_stream: 0, reserved: 0,
     },
-    tn_events_options: tn_events_options { size: 0, kinds: 0, reserved: 0, path: core::ptr::null(), capacity: 0 },
-    tn_events_stats: tn_events_stats {
+    tn_log_options: tn_log_options { size: 0, kinds: 0, reserved: 0, path: core::ptr::null(), capacity: 0 },
+    tn_log_stats: tn_log_stats {
         size: 0, kinds: 0, is_file: 0, events: 0, overwritten: 0, dropped: 0, capacity: 0,
     },
     tn_expr_info: tn_expr_info { size: 0, dtype: 0, ndim: 0, form: 0, reserved: 0, shape: [0; TN_MAX_NDIM] },
@@ -364,15 +364,17 @@ pub fn switch(value: i32, name: &str) -> Result<bool> {
     }
 }
 
-/// The release of an import. TN_TAKE requires a callback.
+/// The release of an import. TN_TAKE_OWNERSHIP requires a callback.
 pub fn release(
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     release: tn_release_callback,
     context: *mut core::ffi::c_void,
 ) -> Result<Release> {
     match release {
         Some(release) => Ok(Release::Call(release, context as usize)),
-        None if flags & TN_TAKE != 0 => Err(fail(TN_ERR_NULL, format_args!("release is NULL, and TN_TAKE needs one"))),
+        None if flags & TN_TAKE_OWNERSHIP != 0 => {
+            Err(fail(TN_ERR_NULL, format_args!("release is NULL, and TN_TAKE_OWNERSHIP needs one")))
+        }
         None => Ok(Release::None),
     }
 }

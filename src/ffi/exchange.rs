@@ -36,7 +36,7 @@ use core::ffi::{CStr, c_void};
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_export_host(
     array: *mut tn_array,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     mode: tn_write_mode,
     stream: *mut tn_stream,
     view: *mut tn_view_info,
@@ -175,7 +175,7 @@ pub unsafe extern "C" fn tn_array_export_dlpack_versioned(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_import_dlpack(
     tensor: *mut DLManagedTensor,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     out: *mut *mut tn_array,
     how: *mut tn_how,
 ) -> tn_status {
@@ -205,7 +205,7 @@ pub unsafe extern "C" fn tn_array_import_dlpack(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_import_dlpack_versioned(
     tensor: *mut DLManagedTensorVersioned,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     out: *mut *mut tn_array,
     how: *mut tn_how,
 ) -> tn_status {
@@ -260,7 +260,7 @@ pub unsafe extern "C" fn tn_dlpack_exchange_api(out: *mut *const DLPackExchangeA
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_export_cuda_array_interface(
     array: *mut tn_array,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     mode: tn_write_mode,
     stream: *mut tn_stream,
     out: *mut tn_cuda_array_interface,
@@ -305,7 +305,7 @@ pub unsafe extern "C" fn tn_array_export_cuda_array_interface(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_import_cuda_array_interface(
     source: *const tn_cuda_array_interface,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     release: tn_release_callback,
     context: *mut c_void,
     out: *mut *mut tn_array,
@@ -346,7 +346,7 @@ pub unsafe extern "C" fn tn_array_import_cuda_array_interface(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_export_cudamat(
     array: *mut tn_array,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     mode: tn_write_mode,
     out: *mut tn_cudamat,
     guard: *mut *mut tn_borrow,
@@ -384,7 +384,7 @@ pub unsafe extern "C" fn tn_array_export_cudamat(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_import_cudamat(
     source: *const tn_cudamat,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     release: tn_release_callback,
     context: *mut c_void,
     out: *mut *mut tn_array,

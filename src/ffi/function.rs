@@ -17,17 +17,17 @@ use core::ffi::c_void;
 /// library decides for every array that crosses whether it is aliased or copied. All updates of a call become visible together, or none.
 ///
 /// The body's places. `in[i]`: the argument, the default, or the variable's value. It cannot be written, except with TN_WRITE_COW, unless
-/// the input has TN_MAY_OVERWRITE or TN_TAKE. `out[i]`, `update[k]`: NULL at first; with TN_REUSE a spare buffer of an earlier call, if
+/// the input has TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP. `out[i]`, `update[k]`: NULL at first; with TN_REUSE a spare buffer of an earlier call, if
 /// there is one, with undefined contents; for an update with TN_MAY_OVERWRITE the value itself, or a copy if another holder needs it. The
 /// body puts arrays there: what it found, a new array, an input, a clone or view of one. They become the library's, also on failure. NULL
 /// in `update[k]` leaves that variable as it is. The body may release `in[i]` and what it found in a place. It leaves no write guard and no
 /// exclusive export open. It returns TN_OK or a failure; it does not throw or longjmp.
 ///
 /// With `expr_body`, the places have expressions, and the library computes them. An operation overwrites an input with TN_MAY_OVERWRITE or
-/// TN_TAKE, and the value of an update with TN_MAY_OVERWRITE, by the rules of `tn_expr_compute`. TN_REUSE offers no spare buffer.
+/// TN_TAKE_OWNERSHIP, and the value of an update with TN_MAY_OVERWRITE, by the rules of `tn_expr_compute`. TN_REUSE offers no spare buffer.
 ///
 /// Inputs: no flag: the body reads the argument, and no output may alias it. TN_BORROW: an output may alias it. TN_MAY_OVERWRITE: the body
-/// may write the argument's own bytes, if nobody else holds them, else it gets a copy; contents are undefined afterwards. TN_TAKE: as
+/// may write the argument's own bytes, if nobody else holds them, else it gets a copy; contents are undefined afterwards. TN_TAKE_OWNERSHIP: as
 /// before, and the argument's handle is destructed. TN_REQUIRE_BORROW: never a copy. TN_RAW: not moved to the declared device. TN_STRICT:
 /// on that device and C-contiguous, else an error. A default value and an implicit input are never written.
 ///
@@ -39,7 +39,7 @@ use core::ffi::c_void;
 ///                 `context`, after the function was released and its last call has returned; if this call fails, it is not called.
 /// @param[out] out The function. Released by `tn_function_release`. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, also for missing bodies, inputs, outputs, updates and targets; TN_ERR_STALE, TN_ERR_KIND for a default or
-///         variable; TN_ERR_INVALID for a wrong size, for flags that do not fit, for two bodies, for an implicit input with TN_TAKE, a
+///         variable; TN_ERR_INVALID for a wrong size, for flags that do not fit, for two bodies, for an implicit input with TN_TAKE_OWNERSHIP, a
 ///         default, or an element type or number of axes that its variable lacks; TN_ERR_DTYPE for an unknown element
 ///         type; TN_ERR_SHAPE, TN_ERR_OVERFLOW for an impossible number of axes; TN_ERR_DTYPE, TN_ERR_SHAPE for a default that is not as
 ///         declared; TN_ERR_DEVICE; TN_ERR_DUPLICATE for two updates of one variable; TN_ERR_DESTRUCTED,
@@ -75,21 +75,21 @@ pub unsafe extern "C" fn tn_function_create(
 /// the call checks the arrays that the body left, and copies where the flags require that. Then it exchanges the values of all updated
 /// variables at once and hands out the outputs.
 ///
-/// On failure, arguments, variables and outputs are as they were. The exceptions: the bytes of an input with TN_MAY_OVERWRITE or TN_TAKE,
+/// On failure, arguments, variables and outputs are as they were. The exceptions: the bytes of an input with TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP,
 /// which the body may have written; a variable that the body wrote in place is undefined, and reading it is TN_ERR_POISONED until a set.
 ///
 /// Arguments that share bytes: an argument is copied if it shares a byte with an earlier one that was not copied, and one of the two has
-/// TN_MAY_OVERWRITE or TN_TAKE. The comparison is exact: interleaved views share no byte.
+/// TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP. The comparison is exact: interleaved views share no byte.
 ///
 /// @param function A function. If it is released meanwhile, it lives until the call returns.
 /// @param n_in     Number of arguments: that of the inputs without the implicit ones.
 /// @param in       The n_in arguments; an entry is NULL where the default of the input is meant. NULL only with n_in 0.
 /// @param n_out    Number of outputs that the caller takes; the others are released.
 /// @param[out] out The n_out outputs. NULL only with n_out 0. Each is released by `tn_array_release`. On failure: untouched.
-/// @param[out] in_how  For each argument whether it was aliased or copied, and why, n_in items; may be NULL. On failure: untouched.
-/// @param[out] out_how The same for each output, n_out items; may be NULL. On failure: untouched.
+/// @param[out] in_crossings  For each argument whether it was aliased or copied, and why, n_in items; may be NULL. On failure: untouched.
+/// @param[out] out_crossings The same for each output, n_out items; may be NULL. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_COUNT for a wrong number of arguments or too many outputs;
-///         TN_ERR_DUPLICATE for one handle twice with TN_TAKE; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE for an argument
+///         TN_ERR_DUPLICATE for one handle twice with TN_TAKE_OWNERSHIP; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE for an argument
 ///         of another type or number of axes; TN_ERR_LAYOUT, TN_ERR_DEVICE with TN_STRICT; TN_ERR_POISONED; TN_ERR_READONLY;
 ///         TN_ERR_BORROWED_WRITE, also for a variable that another call changes; TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED,
 ///         TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN; TN_ERR_PENDING for a host argument with unfinished device work; TN_ERR_WOULD_COPY; what the
@@ -107,8 +107,8 @@ pub unsafe extern "C" fn tn_function_call(
     r#in: *const *mut tn_array,
     n_out: usize,
     out: *mut *mut tn_array,
-    in_how: *mut tn_crossing,
-    out_how: *mut tn_crossing,
+    in_crossings: *mut tn_crossing,
+    out_crossings: *mut tn_crossing,
 ) -> tn_status {
     enter("tn_function_call", || {
         let id = convert::id(function, "function")?;
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn tn_function_call(
         }
         function::call(c"tn_function_call", id, arguments, n_out, &mut |item| {
             // SAFETY: `n_in` and `n_out` items by this function's documentation, and the call has checked both numbers.
-            unsafe { hand_out(item, out, in_how, out_how) }
+            unsafe { hand_out(item, out, in_crossings, out_crossings) }
         })
     })
 }
@@ -137,18 +137,23 @@ pub extern "C" fn tn_function_release(function: *mut tn_function) -> tn_status {
 }
 
 /// # Safety
-/// - `out` may be written for as many handles as there are outputs. `in_how` and `out_how` are NULL, or may be written for as many items as
+/// - `out` may be written for as many handles as there are outputs. `in_crossings` and `out_crossings` are NULL, or may be written for as many items as
 ///   there are inputs and outputs.
-unsafe fn hand_out(item: HandedOut, out: *mut *mut tn_array, in_how: *mut tn_crossing, out_how: *mut tn_crossing) {
+unsafe fn hand_out(
+    item: HandedOut,
+    out: *mut *mut tn_array,
+    in_crossings: *mut tn_crossing,
+    out_crossings: *mut tn_crossing,
+) {
     // SAFETY: the caller's obligation.
     unsafe {
         match item {
-            HandedOut::Input(index, how) if !in_how.is_null() => in_how.add(index).write(how),
+            HandedOut::Input(index, how) if !in_crossings.is_null() => in_crossings.add(index).write(how),
             HandedOut::Input(..) => {}
             HandedOut::Output(index, array, how) => {
                 out.add(index).write(convert::handle(array));
-                if !out_how.is_null() {
-                    out_how.add(index).write(how);
+                if !out_crossings.is_null() {
+                    out_crossings.add(index).write(how);
                 }
             }
         }

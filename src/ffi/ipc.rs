@@ -10,7 +10,7 @@ use crate::error::fail;
 use crate::exchange::ipc::{self, MOST_BYTES};
 use crate::ffi::convert::{self, Out};
 use crate::types::*;
-use core::ffi::{c_int, c_void};
+use core::ffi::c_void;
 
 /// Exports an array to other processes. An array in shareable memory (TN_POOL_SHAREABLE, and TN_POOL_IPC on a GPU) is shared, any other is
 /// copied there.
@@ -21,19 +21,19 @@ use core::ffi::{c_int, c_void};
 ///
 /// @param array        An array. It may be released while the export lives.
 /// @param flags        No flag, TN_BORROW: an array elsewhere is copied; its importers see no later changes. TN_REQUIRE_BORROW: shared, else
-///                     an error. No TN_IPC_WRITABLE: read-only for both sides, until `hold` ends for this one, and for ever for others:
+///                     an error. No TN_IPC_WRITABLE: read-only for both sides, until `guard` ends for this one, and for ever for others:
 ///                     the memory is sealed, and later exports with TN_IPC_WRITABLE need a copy. TN_IPC_WRITABLE: a shared view, which all
 ///                     may write; who writes when is up to the programs. TN_IPC_GIVE: the array is offered; it is never copied, has no
-///                     other handle, and was never exported by this function. Nobody uses it until `hold` ends. Then its handle is
+///                     other handle, and was never exported by this function. Nobody uses it until `guard` ends. Then its handle is
 ///                     destructed if a process took it, and usable as before if not. Also TN_IPC_PRIVATE, TN_WAIT.
 /// @param capacity     Bytes at `descriptor`; TN_IPC_DESCRIPTOR_BYTES are always enough.
 /// @param[out] descriptor  Plain data that any process of this machine can import, any number of times; an offered array: once.
 /// @param[out] descriptor_bytes  Its size, about 150 bytes, or 300 for a GPU, and 16 for each axis.
 /// @param[out] fd      A descriptor of the memory, or for a GPU of a file by which the two processes know of each other; the caller's to
 ///                     close. An exec closes it.
-/// @param[out] hold    The guard. Ended by `tn_borrow_end`. Until then the array cannot be written here, or with TN_IPC_WRITABLE not
+/// @param[out] guard   The guard. Ended by `tn_borrow_end`. Until then the array cannot be written here, or with TN_IPC_WRITABLE not
 ///                     exclusively. The bytes of importers stay in any case. An offer ends so: TN_ERR_SHARED if the array was taken, and
-///                     has other handles, promises or expressions here, which were made meanwhile; `hold` then stays open.
+///                     has other handles, promises or expressions here, which were made meanwhile; `guard` then stays open.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT for too little
 ///         capacity; TN_ERR_UNSUPPORTED before Linux 5.1, for a GPU without IPC, and for TN_IPC_GIVE of an array on a GPU; TN_ERR_DEVICE,
@@ -46,19 +46,19 @@ use core::ffi::{c_int, c_void};
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_array_export_ipc(
     array: *mut tn_array,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     capacity: usize,
     descriptor: *mut c_void,
     descriptor_bytes: *mut usize,
-    fd: *mut c_int,
-    hold: *mut *mut tn_borrow,
+    fd: *mut i32,
+    guard: *mut *mut tn_borrow,
     how: *mut tn_how,
 ) -> tn_status {
     enter("tn_array_export_ipc", || {
         let id = convert::id(array, "array")?;
         let descriptor = Out::new(descriptor.cast::<u8>(), "descriptor")?;
         let bytes = Out::new(descriptor_bytes, "descriptor_bytes")?;
-        let (fd, hold) = (Out::new(fd, "fd")?, Out::new(hold, "hold")?);
+        let (fd, guard) = (Out::new(fd, "fd")?, Out::new(guard, "guard")?);
         let (exported, sent) = ipc::export(c"tn_array_export_ipc", id, flags, capacity)?;
         // SAFETY: writable by this function's documentation; `capacity` bytes are enough, which `export` checked.
         unsafe {
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn tn_array_export_ipc(
             bytes.write(sent.bytes);
             fd.write(sent.file.into_fd());
             convert::write_opt(how, exported.how);
-            hold.write(convert::handle(exported.guard.publish()));
+            guard.write(convert::handle(exported.guard.publish()));
         }
         Ok(())
     })
@@ -99,8 +99,8 @@ pub unsafe extern "C" fn tn_array_export_ipc(
 pub unsafe extern "C" fn tn_array_import_ipc(
     descriptor: *const c_void,
     descriptor_bytes: usize,
-    fd: c_int,
-    flags: tn_crossing_flags,
+    fd: i32,
+    flags: tn_borrow_flags,
     out: *mut *mut tn_array,
     how: *mut tn_how,
 ) -> tn_status {

@@ -49,26 +49,30 @@ pub extern "C" fn tn_last_error() -> *const c_char {
 
 /// Sets an option of the whole process.
 ///
-/// @param name     The option, NUL-terminated. "strict", for tests: the release of an array that is given, borrowed or exported is refused.
-///                 "check", for tests: arrays of the host's pools that are made later are accessible only while a guard or an export has them
-///                 open; the environment variable TENURE_CHECK=1 sets it from the start. "check_managed", for tests: each set and update of a
-///                 shared variable first checks that nobody changed its bytes through a raw pointer. "abort_on_misuse": an invalid free
-///                 aborts the process. "background": a thread of the library gives
-///                 memory back that has decayed, ten times a second; TENURE_BACKGROUND=1 in the environment sets it when the library is
-///                 loaded. "listen": the process answers the `tenure` command of its own user, until it ends; the environment
-///                 variable TENURE_LISTEN=1 sets it when the library is loaded. "expr.blas": the library that computes products of
-///                 two matrices in expressions. auto: of large ones, an OpenBLAS that the process has loaded already, else faer, which is part of
-///                 this library. openblas: OpenBLAS, which is loaded if it is not yet. faer: always that. The product of an operand without
-///                 contiguous rows or columns is always faer's. OpenBLAS uses the number of threads that the program gave it.
-///                 "transfer.chunk": the size in bytes of the chunks in which copies between host and device are staged. "transfer.chunks":
-///                 the most such chunks of a device, 1 to 64.
-///                 "transfer.kernels": whether kernels of the library do copies and fills on a GPU: auto, where they are faster; on, wherever they
-///                 can; off. "stream.default": the stream that is a thread's current one until it sets another, legacy or per-thread.
-///                 "stream.wait": whether a thread that waits for a stream or an event spins or sleeps, spin or block. "torch.on_failure":
-///                 whether a failed `tn_torch_alloc` returns NULL or aborts the process, null or exit. "pool.<device>.<field>": a field of
-///                 tn_pool_options of the default pool of cpu, cuda, cuda_host or cuda_managed, before its first use.
-/// @param value    The value as NUL-terminated text: 0 or 1; auto, on or off; auto, openblas or faer; legacy or per-thread; spin or block; null or
-///                 exit; a number, optionally followed by KiB, MiB or GiB; none.
+/// | option | values | what it sets |
+/// |---|---|---|
+/// | strict | 0, 1 | for tests: the release of an array that is given, borrowed or exported is refused |
+/// | check | 0, 1 | for tests: later arrays of host pools are accessible only while a guard or an export has them open |
+/// | check_managed | 0, 1 | for tests: a set or update of a shared variable checks that nobody wrote by a raw pointer |
+/// | abort_on_misuse | 0, 1 | an invalid free aborts the process |
+/// | background | 0, 1 | a thread of the library gives decayed memory back, ten times a second |
+/// | listen | 0, 1 | the process answers the `tenure` command of its own user, until it ends |
+/// | expr.blas | auto, openblas, faer | the library that multiplies two matrices in expressions |
+/// | transfer.chunk | bytes | the chunks in which copies between host and device are staged |
+/// | transfer.chunks | 1 to 64 | the most such chunks of a device |
+/// | transfer.kernels | auto, on, off | kernels of the library copy and fill on a GPU: where they are faster, where they can, never |
+/// | stream.default | legacy, per-thread | the stream that is a thread's current one until it sets another |
+/// | stream.wait | spin, block | how a thread waits for a stream or an event |
+/// | torch.on_failure | null, exit | whether a failed `tn_torch_alloc` returns NULL or aborts the process |
+/// | pool.DEVICE.FIELD | as the field | a field of tn_pool_options of the default pool of cpu, cuda, cuda_host or cuda_managed, before its first use |
+///
+/// In the environment, TENURE_CHECK=1, TENURE_BACKGROUND=1 and TENURE_LISTEN=1 set those options when the library is loaded. "expr.blas":
+/// auto takes an OpenBLAS that the process has loaded already for large products, else faer, which is part of this library; openblas loads it
+/// if it is not loaded yet. faer always computes the product of an operand without contiguous rows or columns. OpenBLAS uses the number of
+/// threads that the program gave it.
+///
+/// @param name     The option, NUL-terminated.
+/// @param value    The value, NUL-terminated. Bytes: a number, optionally followed by KiB, MiB or GiB.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, an invalid value, a default pool that exists already, or "listen" set to 0
 ///         in a process that listens; TN_ERR_NO_HOST_MEMORY if "background" or "listen" fails, and TN_ERR_IO if "listen" does; TN_ERR_UNSUPPORTED
 ///         for "expr.blas" set to openblas without an OpenBLAS that has threads, or in a build without the Cargo feature `linalg`.

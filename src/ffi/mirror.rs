@@ -24,7 +24,7 @@ use core::ffi::c_void;
 ///
 /// @param options  The options, copied. Either `object` or `shape`, or both if they agree.
 /// @param[out] out The mirror. Released by `tn_mirror_release`. On failure: untouched.
-/// @param[out] how Whether the object was aliased or copied, and why; without an object 0. May be NULL. On failure: untouched.
+/// @param[out] crossing Whether the object was aliased or copied, and why; without an object 0. May be NULL. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL for options without object and shape; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE, TN_ERR_SHAPE, also
 ///         for an object that disagrees with them; TN_ERR_OVERFLOW; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that is no
 ///         GPU, or a pool of another device; TN_ERR_UNSUPPORTED for a device side without a driver; the statuses of a read of the object;
@@ -37,7 +37,7 @@ use core::ffi::c_void;
 pub unsafe extern "C" fn tn_mirror_create(
     options: *const tn_mirror_options,
     out: *mut *mut tn_mirror,
-    how: *mut tn_crossing,
+    crossing: *mut tn_crossing,
 ) -> tn_status {
     enter("tn_mirror_create", || {
         if options.is_null() {
@@ -46,11 +46,11 @@ pub unsafe extern "C" fn tn_mirror_create(
         let out = Out::new(out, "out")?;
         // SAFETY: a struct of its size, by this function's documentation.
         let options = unsafe { options_of(options)? };
-        let (made, crossing) = mirror::create(c"tn_mirror_create", options)?;
+        let (made, became) = mirror::create(c"tn_mirror_create", options)?;
         // SAFETY: writable by this function's documentation.
         unsafe {
             out.write(convert::handle(made));
-            convert::write_opt(how, crossing);
+            convert::write_opt(crossing, became);
         }
         Ok(())
     })

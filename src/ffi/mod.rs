@@ -7,57 +7,34 @@
 #![allow(clippy::missing_safety_doc)]
 
 pub mod convert;
-
 pub mod library;
-
-pub mod device;
-
-pub mod stream;
-
-pub mod pool;
-
 pub mod array;
-
-pub mod view;
-
 pub mod borrow;
-
+pub mod view;
 pub mod promise;
-
+pub mod pool;
 pub mod transfer;
-
+pub mod device;
+pub mod stream;
 pub mod runner;
-
-pub mod kernel;
-
 pub mod exchange;
-
-pub mod bindings;
-
 pub mod arrow;
-
 pub mod ipc;
-
 pub mod safetensors;
-
 #[cfg(not(loom))]
 pub mod expr;
-
 #[cfg(not(loom))]
 pub mod shared;
-
 #[cfg(not(loom))]
 pub mod function;
-
 #[cfg(not(loom))]
 pub mod mirror;
-
 #[cfg(not(loom))]
 pub mod module;
-
 #[cfg(not(loom))]
 pub mod launch;
-
+pub mod kernel;
 pub mod report;
-
 pub mod plugin;
+pub mod allocators;
+pub mod bindings;

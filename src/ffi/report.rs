@@ -187,7 +187,7 @@ pub unsafe extern "C" fn tn_leaks(
 
 /// Begins to record events: what happens to the memory of all pools and arrays of the process, with times, threads and call sites.
 ///
-/// In memory the log keeps the newest events, and `tn_events_save` writes them to a file at any time. In a file each event is written in
+/// In memory the log keeps the newest events, and `tn_log_save` writes them to a file at any time. In a file each event is written in
 /// place as it happens, so the file is good however the process ends. A full file, or a full disk, drops events and counts them. Nobody may
 /// truncate the file meanwhile. docs/event-log.md has the format; `tenure convert` makes traces of it, and `tenure replay` repeats it.
 ///
@@ -203,8 +203,8 @@ pub unsafe extern "C" fn tn_leaks(
 /// @since 0.1
 /// @ingroup report
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_events_start(options: *const tn_events_options) -> tn_status {
-    enter("tn_events_start", || {
+pub unsafe extern "C" fn tn_log_start(options: *const tn_log_options) -> tn_status {
+    enter("tn_log_start", || {
         // SAFETY: NULL or a struct of its size, by this function's documentation.
         let options = unsafe { convert::sized(options)? };
         // SAFETY: NULL or a text, by this function's documentation.
@@ -221,8 +221,8 @@ pub unsafe extern "C" fn tn_events_start(options: *const tn_events_options) -> t
 /// @since 0.1
 /// @ingroup report
 #[unsafe(no_mangle)]
-pub extern "C" fn tn_events_stop() -> tn_status {
-    enter("tn_events_stop", events::stop)
+pub extern "C" fn tn_log_stop() -> tn_status {
+    enter("tn_log_stop", events::stop)
 }
 
 /// Saves the log that is in memory, as a file of the format that a log in a file has. The log goes on.
@@ -235,8 +235,8 @@ pub extern "C" fn tn_events_stop() -> tn_status {
 /// @since 0.1
 /// @ingroup report
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_events_save(path: *const c_char) -> tn_status {
-    enter("tn_events_save", || {
+pub unsafe extern "C" fn tn_log_save(path: *const c_char) -> tn_status {
+    enter("tn_log_save", || {
         // SAFETY: a text by this function's documentation.
         let path = unsafe { convert::text(path, "path")? };
         report::save_events(path)
@@ -251,22 +251,22 @@ pub unsafe extern "C" fn tn_events_save(path: *const c_char) -> tn_status {
 /// @since 0.1
 /// @ingroup report
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tn_events_query(stats: *mut tn_events_stats) -> tn_status {
-    enter("tn_events_query", || {
+pub unsafe extern "C" fn tn_log_query(stats: *mut tn_log_stats) -> tn_status {
+    enter("tn_log_query", || {
         // SAFETY: NULL or a struct of its size, by this function's documentation.
         let out = unsafe { convert::fill(stats, "stats")? }?;
         let found = events::stats();
-        let value = tn_events_stats {
+        let value = tn_log_stats {
             size: 0,
             kinds: found.kinds,
-            is_file: u32::from(found.is_file),
+            is_file: i32::from(found.is_file),
             events: found.slots,
             overwritten: found.overwritten,
             dropped: found.dropped,
             capacity: found.capacity,
         };
         // SAFETY: as above.
-        unsafe { out.write(&value, size_of::<tn_events_stats>()) };
+        unsafe { out.write(&value, size_of::<tn_log_stats>()) };
         Ok(())
     })
 }

@@ -201,7 +201,7 @@ unsafe fn open(
 ///
 /// # Safety
 /// - `options` is NULL or points to a struct of the size it says.
-unsafe fn options(options: *const tn_safetensors_options) -> Result<(Option<&'static Pool>, tn_crossing_flags)> {
+unsafe fn options(options: *const tn_safetensors_options) -> Result<(Option<&'static Pool>, tn_borrow_flags)> {
     // SAFETY: the caller's obligation.
     let options = unsafe { convert::sized(options) };
     let options =

@@ -14,16 +14,16 @@ use core::ffi::c_void;
 /// TN_WRITE_COW, and a writable export is TN_ERR_SHARED. Only `tn_shared_set` and `tn_shared_update` change it. A buffer belongs to one
 /// variable at most.
 ///
-/// @param value    The value. With TN_TAKE its handle is destructed on success, and is still released by the caller.
-/// @param flags    No flag: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias, else an error. TN_TAKE: the claim of
+/// @param value    The value. With TN_TAKE_OWNERSHIP its handle is destructed on success, and is still released by the caller.
+/// @param flags    No flag: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias, else an error. TN_TAKE_OWNERSHIP: the claim of
 ///                 `value` moves to the variable; copied only where an alias is impossible. TN_STRICT: `value` is on the variable's device
 ///                 and C-contiguous, else an error.
 /// @param options  The options, copied; NULL: the device and name of the value, and the current pool.
 /// @param[out] out The variable. Released by `tn_shared_release`. On failure: untouched.
-/// @param[out] how Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
+/// @param[out] crossing Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LAYOUT with TN_STRICT;
 ///         TN_ERR_DEVICE for a device that does not exist, a pool of another device, or with TN_STRICT; TN_ERR_POISONED,
-///         TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED for an exclusive export, TN_ERR_PENDING; TN_ERR_BORROWED with TN_TAKE for an open guard of
+///         TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED for an exclusive export, TN_ERR_PENDING; TN_ERR_BORROWED with TN_TAKE_OWNERSHIP for an open guard of
 ///         the handle. With TN_REQUIRE_BORROW: TN_ERR_READONLY, TN_ERR_BORROWED, TN_ERR_EXPORTED for a shared view, TN_ERR_ALIASED for the
 ///         buffer of another variable, else TN_ERR_WOULD_COPY. On a thread that forbids copies: TN_ERR_WOULD_COPY for a copy in place of an
 ///         alias. TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
@@ -33,21 +33,21 @@ use core::ffi::c_void;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_shared_create(
     value: *mut tn_array,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     options: *const tn_shared_options,
     out: *mut *mut tn_shared,
-    how: *mut tn_crossing,
+    crossing: *mut tn_crossing,
 ) -> tn_status {
     enter("tn_shared_create", || {
         let id = convert::id(value, "value")?;
         let out = Out::new(out, "out")?;
         // SAFETY: NULL or a struct of its size, by this function's documentation.
         let options = unsafe { options_of(options) };
-        let (variable, crossing) = variable::create(c"tn_shared_create", id, flags, options)?;
+        let (variable, became) = variable::create(c"tn_shared_create", id, flags, options)?;
         // SAFETY: writable by this function's documentation.
         unsafe {
             out.write(convert::handle(variable));
-            convert::write_opt(how, crossing);
+            convert::write_opt(crossing, became);
         }
         Ok(())
     })
@@ -75,7 +75,7 @@ unsafe fn options_of(from: *const tn_shared_options) -> Result<variable::Options
 ///                 access, else a copy. TN_REQUIRE_BORROW: an alias, else an error. TN_RAW: on the variable's own device, without a
 ///                 transfer. With TN_BORROW as well: an alias, in constant time.
 /// @param[out] out The array. Released by `tn_array_release`; it outlives the variable. On failure: untouched.
-/// @param[out] how Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
+/// @param[out] crossing Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED after an update in place that failed;
 ///         TN_ERR_BORROWED_WRITE while a call changes the value in place; TN_ERR_WOULD_COPY; TN_ERR_DEVICE in the child of a fork;
 ///         TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
@@ -86,18 +86,18 @@ unsafe fn options_of(from: *const tn_shared_options) -> Result<variable::Options
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_shared_get(
     shared: *mut tn_shared,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     out: *mut *mut tn_array,
-    how: *mut tn_crossing,
+    crossing: *mut tn_crossing,
 ) -> tn_status {
     enter("tn_shared_get", || {
         let id = convert::id(shared, "shared")?;
         let out = Out::new(out, "out")?;
-        let (array, crossing) = variable::get(c"tn_shared_get", id, flags)?;
+        let (array, became) = variable::get(c"tn_shared_get", id, flags)?;
         // SAFETY: writable by this function's documentation.
         unsafe {
             out.write(convert::handle(array));
-            convert::write_opt(how, crossing);
+            convert::write_opt(crossing, became);
         }
         Ok(())
     })
@@ -108,9 +108,9 @@ pub unsafe extern "C" fn tn_shared_get(
 /// A copy goes into the present buffer if nobody else holds it and its size is equal, and allocates nothing then.
 ///
 /// @param shared   A shared variable.
-/// @param value    The new value. With TN_TAKE its handle is destructed on success.
+/// @param value    The new value. With TN_TAKE_OWNERSHIP its handle is destructed on success.
 /// @param flags    As for `tn_shared_create`.
-/// @param[out] how Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
+/// @param[out] crossing Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
 /// @return The statuses of `tn_shared_create`; TN_ERR_DTYPE, TN_ERR_SHAPE if element type or number of axes differ; TN_ERR_BORROWED_WRITE
 ///         while another call changes the variable. On failure the value and its version are unchanged. If the driver fails during a
 ///         transfer into the present buffer, the value is undefined: reading it is TN_ERR_POISONED.
@@ -121,14 +121,14 @@ pub unsafe extern "C" fn tn_shared_get(
 pub unsafe extern "C" fn tn_shared_set(
     shared: *mut tn_shared,
     value: *mut tn_array,
-    flags: tn_crossing_flags,
-    how: *mut tn_crossing,
+    flags: tn_borrow_flags,
+    crossing: *mut tn_crossing,
 ) -> tn_status {
     enter("tn_shared_set", || {
         let (id, value) = (convert::id(shared, "shared")?, convert::id(value, "value")?);
-        let crossing = variable::set(c"tn_shared_set", id, value, flags)?;
+        let became = variable::set(c"tn_shared_set", id, value, flags)?;
         // SAFETY: writable by this function's documentation.
-        unsafe { convert::write_opt(how, crossing) };
+        unsafe { convert::write_opt(crossing, became) };
         Ok(())
     })
 }
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn tn_shared_set(
 ///                 or with the default flags shares the bytes, which the callback then cannot write any more. The callback leaves no write
 ///                 guard and no writable export open. It returns TN_OK or a failure, and runs under no lock.
 /// @param context  Passed to the callback.
-/// @param[out] how TN_ALIASED if the callback worked on the value itself; else TN_COPIED and why; may be NULL. On failure: untouched.
+/// @param[out] crossing TN_ALIASED if the callback worked on the value itself; else TN_COPIED and why; may be NULL. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_BORROWED_WRITE while another call changes the variable,
 ///         also from the callback; TN_ERR_POISONED; what the callback returned, TN_ERR_FAILED if that is no status code; TN_ERR_FAILED if the
 ///         callback left the value open for writing; TN_ERR_WOULD_COPY on a thread that forbids copies, with TN_MAY_OVERWRITE;
@@ -158,19 +158,19 @@ pub unsafe extern "C" fn tn_shared_set(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_shared_update(
     shared: *mut tn_shared,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     callback: tn_update_callback,
     context: *mut c_void,
-    how: *mut tn_crossing,
+    crossing: *mut tn_crossing,
 ) -> tn_status {
     enter("tn_shared_update", || {
         let id = convert::id(shared, "shared")?;
         let callback = callback.ok_or_else(|| convert::null("callback"))?;
         // SAFETY: a callback that may be called with its context, by this function's documentation.
         let mut call = |value: Id| unsafe { callback(context, convert::handle(value)) };
-        let crossing = variable::update(c"tn_shared_update", id, flags, &mut call)?;
+        let became = variable::update(c"tn_shared_update", id, flags, &mut call)?;
         // SAFETY: writable by this function's documentation.
-        unsafe { convert::write_opt(how, crossing) };
+        unsafe { convert::write_opt(crossing, became) };
         Ok(())
     })
 }
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn tn_shared_update(
 /// @param flags    As for `tn_shared_update`.
 /// @param[out] value An array that has the value: a copy, or the value itself. It may be used in every way until the end. Released by
 ///                 `tn_array_release` or `tn_shared_update_end`, whichever comes first. On failure: untouched.
-/// @param[out] how TN_ALIASED for the value itself; else TN_COPIED and why; may be NULL. On failure: untouched.
+/// @param[out] crossing TN_ALIASED for the value itself; else TN_COPIED and why; may be NULL. On failure: untouched.
 /// @return The statuses of `tn_shared_update`.
 /// @note Threads: any. Blocks: never. Allocates: for a copy its bytes, from the variable's pool.
 /// @since 0.1
@@ -190,18 +190,18 @@ pub unsafe extern "C" fn tn_shared_update(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tn_shared_update_begin(
     shared: *mut tn_shared,
-    flags: tn_crossing_flags,
+    flags: tn_borrow_flags,
     value: *mut *mut tn_array,
-    how: *mut tn_crossing,
+    crossing: *mut tn_crossing,
 ) -> tn_status {
     enter("tn_shared_update_begin", || {
         let id = convert::id(shared, "shared")?;
         let out = Out::new(value, "value")?;
-        let (array, crossing) = variable::begin_update(c"tn_shared_update_begin", id, flags)?;
+        let (array, became) = variable::begin_update(c"tn_shared_update_begin", id, flags)?;
         // SAFETY: writable by this function's documentation.
         unsafe {
             out.write(convert::handle(array));
-            convert::write_opt(how, crossing);
+            convert::write_opt(crossing, became);
         }
         Ok(())
     })

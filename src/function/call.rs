@@ -288,11 +288,12 @@ fn check_counts(of: &Function, arguments: &[Id], n_out: usize) -> Result<()> {
 /// TN_ERR_DUPLICATE for an array that is taken twice.
 fn check_taken_once(of: &Function, arguments: &[Id]) -> Result<()> {
     for (position, ((at, input), argument)) in of.arguments().zip(arguments).enumerate() {
-        if *argument == Id::NONE || input.flags & TN_TAKE == 0 {
+        if *argument == Id::NONE || input.flags & TN_TAKE_OWNERSHIP == 0 {
             continue;
         }
         let mut before = of.arguments().zip(&arguments[..position]);
-        let is_taken = |((_, input), other): ((At<'_>, &Input), &Id)| other == argument && input.flags & TN_TAKE != 0;
+        let is_taken =
+            |((_, input), other): ((At<'_>, &Input), &Id)| other == argument && input.flags & TN_TAKE_OWNERSHIP != 0;
         if let Some(other) = before.position(is_taken) {
             return Err(fail(
                 TN_ERR_DUPLICATE,

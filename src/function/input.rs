@@ -134,7 +134,8 @@ fn pass_slow(
     let position = before.iter().position(|passed| passed.argument == argument && passed.resting.is_some());
     let earlier = position.map(|at| &before[at]);
     let source = earlier.map_or(argument, |passed| passed.handle);
-    let (takes, writes) = (input.flags & TN_TAKE != 0, input.flags & (TN_MAY_OVERWRITE | TN_TAKE) != 0);
+    let (takes, writes) =
+        (input.flags & TN_TAKE_OWNERSHIP != 0, input.flags & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP) != 0);
     let mut taken = if takes { Some(SpareClaim::take(thread)?) } else { None };
     if let Some(taken) = &mut taken {
         *taken.layout() = Layout::room(array::snapshot(source)?.ndim())?;
@@ -210,7 +211,7 @@ impl Passed {
     /// The fast path of an argument that is only read, as most are: it is live, and nothing conflicts.
     #[inline]
     fn try_to_read(&mut self, thread: &'static Thread, input: &Input, argument: Id, before: &[Passed]) -> bool {
-        let writes = input.flags & (TN_MAY_OVERWRITE | TN_TAKE | TN_STRICT) != 0;
+        let writes = input.flags & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP | TN_STRICT) != 0;
         if writes || before.iter().any(Passed::is_written) {
             return false;
         }
@@ -249,7 +250,7 @@ impl Passed {
         // The handle that the body has had so far, if it has one, is the source.
         self.end_handle(thread::current());
         (self.handle, self.how, self.bytes) = (copy, Crossing { how: TN_COPIED, why }, Bytes::Copy);
-        let writes = input.flags & (TN_MAY_OVERWRITE | TN_TAKE) != 0 && input.is_argument();
+        let writes = input.flags & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP) != 0 && input.is_argument();
         self.store = array::with(copy, |locked, claim| {
             if !writes {
                 make_readonly(locked, claim, input);
@@ -299,7 +300,7 @@ pub fn beside(
     before: &[Passed],
     (argument, arguments): (Id, &[Id]),
 ) -> (u32, bool) {
-    let writes = flags & (TN_MAY_OVERWRITE | TN_TAKE) != 0;
+    let writes = flags & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP) != 0;
     if !writes && !before.iter().any(Passed::is_written) {
         return (0, false);
     }
@@ -342,7 +343,7 @@ pub fn pass_value(copies: &mut Copies, (at, input): (At<'_>, &Input), value: Id,
     let mut passed = Passed::new(value, input.flags);
     let outcome = array::with(value, |locked, claim| {
         check_declared(locked, claim, &input.declared, input.flags)?;
-        let flags = input.flags & !(TN_MAY_OVERWRITE | TN_TAKE);
+        let flags = input.flags & !(TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP);
         let device = input.declared.device;
         let argument = Argument { flags, device, claims: 0, overlaps: is_written, rests: false };
         let outcome = borrow::pass(locked, claim, argument)?;

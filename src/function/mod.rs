@@ -67,7 +67,7 @@ use slot::{From, Function, Input, Output, Update};
 use spare::Spares;
 
 /// The flags of inputs.
-const IN: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_RAW | TN_MAY_OVERWRITE | TN_TAKE | TN_STRICT;
+const IN: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_RAW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP | TN_STRICT;
 /// The flags of outputs.
 const OUT: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_RAW | TN_REUSE;
 /// The flags of updates.
@@ -116,7 +116,7 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     reclaim::register(|device| _ = drop_spares(|of| of.device() == device));
     let Description { name, code, .. } = description;
     let n_arguments = inputs.iter().filter(|input| input.is_argument()).count();
-    let takes = inputs.iter().any(|input| input.flags & TN_TAKE != 0);
+    let takes = inputs.iter().any(|input| input.flags & TN_TAKE_OWNERSHIP != 0);
     let origin = Origin::by(thread::current());
     let id = slot::publish(Function { name, origin, code, inputs, outputs, updates, n_arguments, takes, spares })?;
     // Only now, because a failure drops the copies.
@@ -150,10 +150,10 @@ fn check_flags(description: &Description) -> Result<()> {
     for (at, input) in description.inputs() {
         flags::check("flags", input.flags, IN, &flags::CROSSING).map_err(|status| about(status, at))?;
         let is_implicit = input.variable != Id::NONE;
-        if is_implicit && (input.flags & TN_TAKE != 0 || input.default != Id::NONE) {
+        if is_implicit && (input.flags & TN_TAKE_OWNERSHIP != 0 || input.default != Id::NONE) {
             return Err(fail(
                 TN_ERR_INVALID,
-                format_args!("{at} is the value of a variable, so it has no TN_TAKE and no default value"),
+                format_args!("{at} is the value of a variable, so it has no TN_TAKE_OWNERSHIP and no default value"),
             ));
         }
     }

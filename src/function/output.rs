@@ -129,7 +129,7 @@ impl Outcome<'_, '_> {
     }
 
     fn fate(&self, place: usize, left: Left) -> Fate {
-        const MAY_ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE;
+        const MAY_ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP;
         let borrows = |output: usize| self.function.outputs[output].flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
         let shared = Fate::Copied(TN_WHY_SHARED);
         let aliased_if = |may: bool| if may { Fate::Aliased } else { shared };
@@ -143,7 +143,7 @@ impl Outcome<'_, '_> {
             if from.clone().any(|input| input.bytes == Bytes::Default || input.flags & MAY_ALIAS == 0) {
                 return shared;
             }
-            let is_taken = from.clone().all(|input| input.flags & TN_TAKE != 0);
+            let is_taken = from.clone().all(|input| input.flags & TN_TAKE_OWNERSHIP != 0);
             if is_taken && left.holders == 0 && is_new {
                 return Fate::HandedOut;
             }

@@ -79,7 +79,7 @@ pub struct Function {
     pub updates: Vec<Update>,
     /// Number of inputs without the implicit ones.
     pub n_arguments: usize,
-    /// An input has TN_TAKE.
+    /// An input has TN_TAKE_OWNERSHIP.
     pub takes: bool,
     /// The buffers kept for the outputs and then for the updates.
     pub spares: Spares,

@@ -85,7 +85,7 @@ impl Outcome<'_, '_> {
 fn keeps_bytes(input: &Passed, store: u64) -> bool {
     let keeps = match input.bytes {
         Bytes::Copy => false,
-        Bytes::Argument => input.flags & TN_TAKE == 0,
+        Bytes::Argument => input.flags & TN_TAKE_OWNERSHIP == 0,
         Bytes::Default | Bytes::Variable => true,
     };
     keeps && input.store == store

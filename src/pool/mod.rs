@@ -233,13 +233,13 @@ impl Pool {
         tn_device { r#type: self.device_type.load(Ordering::Relaxed), id: self.device_id.load(Ordering::Relaxed) }
     }
 
-    /// Properties of its memory: TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED (PN-1, PN-8).
+    /// Properties of its memory: TN_PINNED, TN_MAPPED, TN_WRITECOMBINED (PN-1, PN-8).
     pub fn memory_flags(&self) -> u32 {
         if self.is_imported() || self.device().r#type != TN_CUDA_HOST {
             return 0;
         }
         let asked = self.host_flags.load(Ordering::Relaxed);
-        [(TN_HOST_MAPPED, TN_MAPPED), (TN_HOST_WRITE_COMBINED, TN_WRITE_COMBINED)]
+        [(TN_HOST_MAPPED, TN_MAPPED), (TN_HOST_WRITECOMBINED, TN_WRITECOMBINED)]
             .into_iter()
             .filter(|(flag, _)| asked & flag != 0)
             .fold(TN_PINNED, |all, (_, told)| all | told)

@@ -19,11 +19,11 @@ const DEFAULT_BYTES_IN_FILE: u64 = 1 << 30;
 const VALID_BYTES: core::ops::RangeInclusive<u64> = 1 << 20..=1 << 40;
 
 /// Begins a log. None: everything, in memory.
-pub fn start(options: Option<&tn_events_options>, path: Option<&CStr>) -> Result<()> {
+pub fn start(options: Option<&tn_log_options>, path: Option<&CStr>) -> Result<()> {
     let (kinds, reserved, capacity) = options.map_or((0, 0, 0), |o| (o.kinds, o.reserved, o.capacity));
-    if kinds & !TN_REPORT_ALL != 0 {
-        let unknown = kinds & !TN_REPORT_ALL;
-        return Err(fail(TN_ERR_INVALID, format_args!("kinds has the unknown bits {unknown:#x}; use TN_REPORT_ bits")));
+    if kinds & !TN_LOG_ALL != 0 {
+        let unknown = kinds & !TN_LOG_ALL;
+        return Err(fail(TN_ERR_INVALID, format_args!("kinds has the unknown bits {unknown:#x}; use TN_LOG_ bits")));
     }
     if reserved != 0 {
         return Err(fail(TN_ERR_INVALID, format_args!("reserved is {reserved}; set it to 0")));
@@ -37,7 +37,7 @@ pub fn start(options: Option<&tn_events_options>, path: Option<&CStr>) -> Result
         ));
     }
     let destination = path.map_or(Destination::Memory, Destination::File);
-    events::start(destination, if kinds == 0 { TN_REPORT_ALL } else { kinds }, capacity as usize)?;
+    events::start(destination, if kinds == 0 { TN_LOG_ALL } else { kinds }, capacity as usize)?;
     pool::each_pool(|pool| events::define_pool(pool.serial(), pool.name().as_str()));
     Ok(())
 }

@@ -161,11 +161,11 @@ impl Write for Cells {
 /// The kind of a pool's memory, with warnings.
 fn write_memory(json: &mut Json<'_>, flags: u32) {
     json.open_field("memory", '[');
-    let words = [(TN_PINNED, "pinned"), (TN_MAPPED, "mapped"), (TN_WRITE_COMBINED, "write_combined")];
+    let words = [(TN_PINNED, "pinned"), (TN_MAPPED, "mapped"), (TN_WRITECOMBINED, "write_combined")];
     words.into_iter().filter(|(flag, _)| flags & flag != 0).for_each(|(_, word)| json.item(word));
     json.close(']');
     json.open_field("warnings", '[');
-    if flags & TN_WRITE_COMBINED != 0 {
+    if flags & TN_WRITECOMBINED != 0 {
         json.item("the host reads write-combined memory very slowly; let it only write there");
     }
     json.close(']');

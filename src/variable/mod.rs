@@ -61,7 +61,7 @@ pub struct Options {
 }
 
 /// The flags with which a value enters a variable.
-const ENTERING: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_TAKE | TN_STRICT;
+const ENTERING: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_TAKE_OWNERSHIP | TN_STRICT;
 /// The flags with which a value leaves.
 const LEAVING: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_RAW;
 

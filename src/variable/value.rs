@@ -1,7 +1,7 @@
 //! How an array becomes the value of a variable: by alias, by a copy into the present buffer, or by a copy into a new one.
 //!
 //! Contract: the decision and an alias are one step under the lock of the array's ledger. A copy makes all allocations before it writes the
-//! first byte, so a failure leaves the value as it was. With TN_TAKE the caller's handle is destructed on success, and untouched on failure.
+//! first byte, so a failure leaves the value as it was. With TN_TAKE_OWNERSHIP the caller's handle is destructed on success, and untouched on failure.
 
 use super::lent;
 use super::resting::Resting;
@@ -85,7 +85,7 @@ pub fn store(
         Ok(array) => return Ok(Stored { array: Some(array), crossing: ALIASED, is_detached: false }),
         Err(why) => why,
     };
-    let taken = if flags & TN_TAKE != 0 { Some(Taken::begin(value)?) } else { None };
+    let taken = if flags & TN_TAKE_OWNERSHIP != 0 { Some(Taken::begin(value)?) } else { None };
     check_forbidden(why)?;
     let source = taken.as_ref().map_or(value, |taken| taken.source.id());
     let stored = store_copy(function, variable, source, why, present)?;
@@ -98,7 +98,7 @@ pub fn store(
 /// Makes an array that only the library knows the value-to-be of a variable, by an alias where that is possible. The caller releases the
 /// array unless it became the value, and then commits that. An alias allocates nothing.
 pub fn store_own(function: &'static CStr, variable: &VariableRef, own: Id, present: Value) -> Result<Stored> {
-    let wanted = Wanted { is_own: true, ..wanted(variable, TN_TAKE) };
+    let wanted = Wanted { is_own: true, ..wanted(variable, TN_TAKE_OWNERSHIP) };
     match check_alias(wanted, || ledger::lock::<Claim>(own))? {
         Ok((mut locked, claim)) => {
             locked.begin_variable(claim, variable.id(), variable.fixed().name);
@@ -114,7 +114,7 @@ pub fn store_own(function: &'static CStr, variable: &VariableRef, own: Id, prese
 /// Makes an array that the body of a function left the value-to-be of a variable, by an alias. `from`: another variable that lets its value
 /// go; else none. Returns a new handle, because the body knows the old one. Err: only a copy is possible, with TN_WHY_ bits.
 pub fn adopt_left(variable: &VariableRef, left: Id, from: Id) -> Result<core::result::Result<Id, u32>> {
-    let wanted = Wanted { from, is_own: true, ..wanted(variable, TN_TAKE) };
+    let wanted = Wanted { from, is_own: true, ..wanted(variable, TN_TAKE_OWNERSHIP) };
     Ok(check_alias(wanted, || lock_live(left))?.map(|(mut locked, claim)| {
         locked.begin_variable(claim, variable.id(), variable.fixed().name);
         locked.renew_handle(claim)
@@ -145,7 +145,7 @@ fn lock_live(array: Id) -> Result<(Locked, &'static Claim)> {
     }
 }
 
-/// Makes another claim on the bytes of an array that of the variable, or with TN_TAKE its own. Err: only a copy is possible, with TN_WHY_
+/// Makes another claim on the bytes of an array that of the variable, or with TN_TAKE_OWNERSHIP its own. Err: only a copy is possible, with TN_WHY_
 /// bits.
 fn adopt(variable: &VariableRef, value: Id, flags: u32) -> Result<core::result::Result<Id, u32>> {
     let mut spare = SpareClaim::take(thread::current())?;
@@ -154,7 +154,7 @@ fn adopt(variable: &VariableRef, value: Id, flags: u32) -> Result<core::result::
             Ok(locked) => locked,
             Err(why) => return Ok(Err(why)),
         };
-    let passes = flags & TN_TAKE != 0;
+    let passes = flags & TN_TAKE_OWNERSHIP != 0;
     // A guard on no bytes conflicts with nothing, but its handle stays.
     if passes && let Err(refusal) = array::check_guards(&locked, claim) {
         drop(locked);
@@ -364,7 +364,7 @@ pub fn check_forbidden(why: u32) -> Result<()> {
     if why != 0 && thread::current().forbids() > 0 { Err(borrow::would_copy(why)) } else { Ok(()) }
 }
 
-/// An array that is taken with TN_TAKE, until its copy is made. Its drop gives it back.
+/// An array that is taken with TN_TAKE_OWNERSHIP, until its copy is made. Its drop gives it back.
 struct Taken {
     /// Another handle, through which the bytes are read.
     source: Owned,

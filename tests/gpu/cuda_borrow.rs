@@ -465,7 +465,7 @@ fn br_62_chunks_end_on_streams_of_their_own() {
         let none = tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] };
         let mut chunks = [none; 4];
         // SAFETY: as many places as chunks.
-        assert_eq!(unsafe { tn_array_chunks_write(a, 0, 4, 0, s, chunks.as_mut_ptr()) }, TN_OK);
+        assert_eq!(unsafe { tn_array_split_write(a, 0, 4, 0, s, chunks.as_mut_ptr()) }, TN_OK);
         for (place, chunk) in chunks.iter().enumerate() {
             end(chunk.guard, [s, s, t, null_mut()][place]);
         }
@@ -476,11 +476,11 @@ fn br_62_chunks_end_on_streams_of_their_own() {
         assert_eq!((host(parts[2]), host(parts[3])), ((TN_OK, TN_OK), (TN_OK, TN_OK)));
         let mut more = [none; 2];
         // SAFETY: as above.
-        assert_eq!(unsafe { tn_array_chunks_write(a, 0, 2, 0, null_mut(), more.as_mut_ptr()) }, TN_ERR_PENDING);
+        assert_eq!(unsafe { tn_array_split_write(a, 0, 2, 0, null_mut(), more.as_mut_ptr()) }, TN_ERR_PENDING);
         assert!(more.iter().all(|chunk| chunk.guard.is_null()));
         go(hands, s);
         // SAFETY: as above.
-        assert_eq!(unsafe { tn_array_chunks_write(a, 0, 2, TN_WAIT, null_mut(), more.as_mut_ptr()) }, TN_OK);
+        assert_eq!(unsafe { tn_array_split_write(a, 0, 2, TN_WAIT, null_mut(), more.as_mut_ptr()) }, TN_OK);
         more.iter().for_each(|chunk| end(chunk.guard, null_mut()));
         parts.into_iter().chain([a]).for_each(release);
         [s, t].into_iter().for_each(drop_stream);

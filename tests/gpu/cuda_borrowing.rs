@@ -105,7 +105,7 @@ fn storing_by_device() {
         })
         .collect();
     tables::check(
-        "| the value is on | the variable is on | no flag | TN_BORROW | TN_REQUIRE_BORROW | TN_TAKE |",
+        "| the value is on | the variable is on | no flag | TN_BORROW | TN_REQUIRE_BORROW | TN_TAKE_OWNERSHIP |",
         &rows,
     );
 }
@@ -162,7 +162,7 @@ fn on(place: &Place) -> tn_device {
 fn arguments_by_device() {
     let _gpu = device();
     let places = Places::new();
-    let flags = [0, TN_REQUIRE_BORROW, TN_MAY_OVERWRITE, TN_TAKE, TN_RAW, TN_STRICT];
+    let flags = [0, TN_REQUIRE_BORROW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_RAW, TN_STRICT];
     let rows: Vec<Vec<String>> = places
         .pairs()
         .into_iter()
@@ -177,7 +177,7 @@ fn arguments_by_device() {
             row
         })
         .collect();
-    let head = "| the argument is on | declared | no flag, TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE | TN_RAW | TN_STRICT |";
+    let head = "| the argument is on | declared | no flag, TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP | TN_RAW | TN_STRICT |";
     tables::check(head, &rows);
 }
 

@@ -670,7 +670,7 @@ impl World<'_> {
         let mode = if ask.wait { TN_WAIT } else { 0 };
         // SAFETY: as many places as chunks.
         let status =
-            unsafe { tn_array_chunks_write(handle.array, 0, n, mode, self.stream(ask.queue), chunks.as_mut_ptr()) };
+            unsafe { tn_array_split_write(handle.array, 0, n, mode, self.stream(ask.queue), chunks.as_mut_ptr()) };
         assert_eq!(status, expected);
         if expected != TN_OK {
             return;

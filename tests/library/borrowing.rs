@@ -86,8 +86,7 @@ fn arguments() {
     };
     rows.push(of_variable("an array that `get` with TN_BORROW returned", false));
     rows.push(of_variable("such an array, of a variable that the call updates", true));
-    let head =
-        "| the argument is | no flag, TN_BORROW | TN_STRICT | TN_MAY_OVERWRITE | with TN_REQUIRE_BORROW | TN_TAKE |";
+    let head = "| the argument is | no flag, TN_BORROW | TN_STRICT | TN_MAY_OVERWRITE | with TN_REQUIRE_BORROW | TN_TAKE_OWNERSHIP |";
     tables::check(head, &rows);
 }
 
@@ -118,7 +117,7 @@ fn outputs() {
         ("an argument with TN_BORROW", Left::Argument(TN_BORROW)),
         ("an argument with TN_MAY_OVERWRITE", Left::Argument(TN_MAY_OVERWRITE)),
         ("an argument with TN_MAY_OVERWRITE, of which it got a copy", Left::CopiedArgument),
-        ("an argument with TN_TAKE", Left::Argument(TN_TAKE)),
+        ("an argument with TN_TAKE_OWNERSHIP", Left::Argument(TN_TAKE_OWNERSHIP)),
         ("a default value", Left::Default),
         ("the value of a variable", Left::Value),
         ("the old value of a variable that the call updates", Left::OldValue),
@@ -234,7 +233,7 @@ fn updates() {
         ("the value of another variable, which keeps it", Update::OtherVariable),
         ("the value of another variable, which gets the value of this one", Update::Exchange),
         ("an argument", Update::Argument(TN_BORROW)),
-        ("an argument with TN_TAKE, no other holder", Update::Argument(TN_TAKE)),
+        ("an argument with TN_TAKE_OWNERSHIP, no other holder", Update::Argument(TN_TAKE_OWNERSHIP)),
         ("what it leaves as an output without flags too", Update::Output(0)),
         ("what it leaves as an output with TN_BORROW too", Update::Output(TN_BORROW)),
         ("what it leaves for an earlier update too", Update::Twice),
@@ -352,7 +351,7 @@ fn costs() {
     for (flags, call) in [
         (0, "`tn_shared_create`, no flag"),
         (TN_BORROW, "`tn_shared_create` with TN_BORROW"),
-        (TN_TAKE, "`tn_shared_create` with TN_TAKE"),
+        (TN_TAKE_OWNERSHIP, "`tn_shared_create` with TN_TAKE_OWNERSHIP"),
     ] {
         let value = host.numbers(&SHAPE);
         let mut made = 0;
@@ -374,7 +373,10 @@ fn costs() {
     );
     release(held).unwrap();
     let next = host.numbers(&SHAPE);
-    row("`tn_shared_set` with TN_BORROW or TN_TAKE", cost(&host, || shared_set(w, next, TN_TAKE).unwrap()));
+    row(
+        "`tn_shared_set` with TN_BORROW or TN_TAKE_OWNERSHIP",
+        cost(&host, || shared_set(w, next, TN_TAKE_OWNERSHIP).unwrap()),
+    );
     release(next).unwrap();
     row("`tn_shared_update`, no flag", cost(&host, || shared_update(w, 0, Some(leaves)).unwrap()));
     let in_place = || shared_update(w, TN_MAY_OVERWRITE, Some(leaves)).unwrap();

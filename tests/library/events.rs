@@ -23,7 +23,7 @@ fn ev_23_fast_paths_are_off_only_while_a_log_runs() {
     warm_up();
     for _ in 0..3 {
         assert!(allocate_and_free());
-        events::start(Destination::Memory, TN_REPORT_ALL, 1 << 20).unwrap();
+        events::start(Destination::Memory, TN_LOG_ALL, 1 << 20).unwrap();
         assert!(!allocate_and_free());
         warm_up();
         assert_eq!(events::stats().slots, 2);

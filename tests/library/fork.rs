@@ -86,7 +86,7 @@ fn child(shared: Handle, guard: Handle, lent: [Handle; 3], variable: Handle) -> 
     run_releases();
     step(11, RAN.load(Ordering::Relaxed) == before)?;
     // Callbacks of the child's own imports run.
-    let own = import_some(60, TN_TAKE);
+    let own = import_some(60, TN_TAKE_OWNERSHIP);
     step(12, release(own).is_ok() && RAN.load(Ordering::Relaxed) == before + 1)?;
     // The child can make threads, which reuse what the parent's threads left behind.
     let thread = std::thread::Builder::new().spawn(|| work(1, 56)).map_err(|_| 13)?;
@@ -165,7 +165,7 @@ fn forks_while_threads_work() {
             for fork in 0..50 {
                 let shared = numbers(0, &[6]);
                 let guard = read(shared, 0).unwrap().id;
-                let flags = [TN_BORROW, TN_TAKE, TN_TAKE | TN_RELEASE_QUEUED];
+                let flags = [TN_BORROW, TN_TAKE_OWNERSHIP, TN_TAKE_OWNERSHIP | TN_RELEASE_QUEUED];
                 let lent = [0, 1, 2].map(|i| import_some(32 + 4 * i, flags[i]));
                 // Lets the threads be anywhere.
                 std::thread::yield_now();

@@ -541,8 +541,9 @@ fn th_25_queued_releases_run_once() {
     let setup = |_| {
         for byte in &BYTES {
             // SAFETY: bytes of a static.
-            let a =
-                unsafe { import(byte.as_ptr(), &[1], TN_TAKE | TN_RELEASE_QUEUED, Some(ran), std::ptr::null_mut()) };
+            let a = unsafe {
+                import(byte.as_ptr(), &[1], TN_TAKE_OWNERSHIP | TN_RELEASE_QUEUED, Some(ran), std::ptr::null_mut())
+            };
             release(a.unwrap()).unwrap();
         }
     };

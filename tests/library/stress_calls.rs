@@ -148,7 +148,7 @@ impl Caller<'_> {
     fn function(&mut self) -> tn_status {
         let inputs = [0; 2].map(|_| tn_in {
             size: size_of::<tn_in>(),
-            flags: self.one(&[0, TN_BORROW, TN_MAY_OVERWRITE, TN_TAKE]),
+            flags: self.one(&[0, TN_BORROW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP]),
             ndim: -1,
             default_value: if self.random.chance(30) { self.array() } else { null_mut() },
             ..zero()
@@ -221,7 +221,7 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_array_zeros: |c| { let (pool, out) = (c.pool(), c.out()); let status = array::tn_array_zeros(pool, TN_F64, 2, [4, 4].as_ptr(), null(), out); c.keep(Kind::Array, status) };
     tn_array_empty: |c| { let (pool, out) = (c.pool(), c.out()); let status = array::tn_array_empty(pool, TN_F64, 1, [4].as_ptr(), null(), out); c.keep(Kind::Array, status) };
     tn_array_full: |c| { let (pool, out) = (c.pool(), c.out()); let status = array::tn_array_full(pool, TN_F64, 2, [4, 4].as_ptr(), (&raw const TWO).cast(), null(), out); c.keep(Kind::Array, status) };
-    tn_array_like: |c| { let (pool, a, out) = (c.pool(), c.array(), c.out()); let status = array::tn_array_like(pool, a, null(), out); c.keep(Kind::Array, status) };
+    tn_array_like: |c| { let (pool, a, out) = (c.pool(), c.array(), c.out()); let status = array::tn_array_like(a, pool, null(), out); c.keep(Kind::Array, status) };
     tn_array_query: |c| { let mut info = tn_array_info { size: size_of::<tn_array_info>(), ..zero() }; array::tn_array_query(c.array(), &mut info) };
     tn_array_set_name: |c| array::tn_array_set_name(c.array(), c"shared by all".as_ptr());
     tn_array_pool: |c| { let (a, out) = (c.array(), c.out()); let status = array::tn_array_pool(a, out); c.keep(Kind::Pool, status) };
@@ -233,7 +233,7 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_weak_upgrade: |c| { let (weak, out) = (c.any(Kind::Weak), c.out()); let status = array::tn_weak_upgrade(weak, out); c.keep(Kind::Array, status) };
     tn_weak_release: |c| release(Kind::Weak, c.any::<()>(Kind::Weak) as usize);
     tn_array_heal: |c| borrow::tn_array_heal(c.array());
-    tn_array_import_host: |c| { let flags = c.one(&[TN_BORROW, TN_TAKE, TN_TAKE | TN_MAY_OVERWRITE, TN_TAKE | TN_RELEASE_QUEUED, 0]); let layout = layout(&[4, 4]); let out = c.out(); let bytes = BYTES[c.random.below(BYTES.len())].0.get(); let status = array::tn_array_import_host(bytes.cast(), &layout, flags, Some(forget), null_mut(), out, null_mut()); c.keep(Kind::Array, status) };
+    tn_array_import_host: |c| { let flags = c.one(&[TN_BORROW, TN_TAKE_OWNERSHIP, TN_TAKE_OWNERSHIP | TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP | TN_RELEASE_QUEUED, 0]); let layout = layout(&[4, 4]); let out = c.out(); let bytes = BYTES[c.random.below(BYTES.len())].0.get(); let status = array::tn_array_import_host(bytes.cast(), &layout, flags, Some(forget), null_mut(), out, null_mut()); c.keep(Kind::Array, status) };
     tn_run_releases: |c| { let _ = &c; let mut n = 0; library::tn_run_releases(&mut n) };
 
     tn_array_reshape: |c| { let shape: &[i64] = c.one(&[&[16][..], &[2, 8], &[4], &[2, 2], &[-1]]); let (a, out) = (c.array(), c.out()); let status = view::tn_array_reshape(a, shape.len() as i32, shape.as_ptr(), TN_ORDER_C, out); c.keep(Kind::Array, status) };
@@ -253,7 +253,7 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_array_borrow_read: |c| { let (a, flags, out) = (c.array(), c.one(&[0, TN_FROZEN, TN_WAIT]), c.out()); let mut info = tn_view_info { ..zero() }; let status = borrow::tn_array_borrow_read(a, flags, null_mut(), null_mut(), &mut info, out); c.keep(Kind::Guard, status) };
     tn_array_borrow_write: |c| { let (a, mode, out) = (c.array(), c.mode(), c.out()); let status = borrow::tn_array_borrow_write(a, mode, null_mut(), null_mut(), null_mut(), out); c.keep(Kind::Guard, status) };
     tn_borrow_all: |c| { let specs = [0; 3].map(|_| tn_borrow_spec { array: c.array(), access: c.one(&[TN_READ, TN_READ_WRITE, TN_WRITE, TN_READ_WRITE | TN_WRITE_COW]), ..zero() }); let out = c.out(); let status = borrow::tn_borrow_all(1 + c.random.below(3), specs.as_ptr(), null_mut(), out); c.keep(Kind::Guard, status) };
-    tn_array_chunks_write: |c| { let mut chunks: [tn_chunk; 3] = zero(); let mode = c.mode(); let status = borrow::tn_array_chunks_write(c.array(), 0, 3, mode, null_mut(), chunks.as_mut_ptr()); c.keep_all(Kind::Guard, status, &chunks.map(|chunk| chunk.guard)) };
+    tn_array_split_write: |c| { let mut chunks: [tn_chunk; 3] = zero(); let mode = c.mode(); let status = borrow::tn_array_split_write(c.array(), 0, 3, mode, null_mut(), chunks.as_mut_ptr()); c.keep_all(Kind::Guard, status, &chunks.map(|chunk| chunk.guard)) };
     tn_borrow_end: |c| release(Kind::Guard, c.any::<()>(Kind::Guard) as usize);
     tn_borrow_end: |c| borrow::tn_borrow_end(c.any(Kind::Guard), TN_END_FAILED, null_mut());
     tn_borrow_query: |c| { let mut info = tn_borrow_info { size: size_of::<tn_borrow_info>(), ..zero() }; borrow::tn_borrow_query(c.any(Kind::Guard), &mut info) };
@@ -274,7 +274,7 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_array_copy_to_host: |c| { let a = c.array(); match room(a) { Ok(mut to) => transfer::tn_array_copy_to_host(a, to.as_mut_ptr().cast(), null(), null_mut()), Err(status) => status } };
     tn_array_copy_from_host: |c| { let (a, mode) = (c.array(), c.mode()); match room(a) { Ok(from) => transfer::tn_array_copy_from_host(a, from.as_ptr().cast(), null(), mode, null_mut()), Err(status) => status } };
     tn_array_fill: |c| { let mode = c.mode(); transfer::tn_array_fill(c.array(), (&raw const TWO).cast(), mode, null_mut()) };
-    tn_array_zero: |c| { let mode = c.mode(); transfer::tn_array_zero(c.array(), mode, null_mut()) };
+    tn_array_clear: |c| { let mode = c.mode(); transfer::tn_array_clear(c.array(), mode, null_mut()) };
     tn_array_export_host: |c| { let (a, flags, mode, out) = (c.array(), c.one(&[TN_BORROW, TN_BORROW | TN_EXPORT_WRITABLE, TN_BORROW | TN_EXPORT_WRITABLE | TN_EXPORT_EXCLUSIVE]), c.one(&[0, TN_WRITE_UNIQUE]), c.out()); let mut info: tn_view_info = zero(); let status = exchange::tn_array_export_host(a, flags, mode, null_mut(), &mut info, out, null_mut()); c.keep(Kind::Guard, status) };
     tn_array_export_dlpack: |c| { let flags = c.one(&[TN_BORROW, TN_BORROW | TN_EXPORT_WRITABLE]); match capi::export_dlpack(c.array() as usize, flags) { Ok(tensor) if c.random.chance(50) => { capi::delete_dlpack(tensor); TN_OK } Ok(tensor) => match capi::import_dlpack(tensor, TN_BORROW) { Ok(made) => { c.shared.put(&mut c.random, Kind::Array, made); TN_OK } Err(status) => { capi::delete_dlpack(tensor); status } }, Err(status) => status } };
     tn_array_export_arrow: |c| { let _ = arrow::tn_array_export_arrow; match capi::export_arrow(c.array() as usize, TN_BORROW) { Ok(mut exported) => match capi::import_arrow(&mut exported, TN_BORROW) { Ok(made) => { c.shared.put(&mut c.random, Kind::Array, made); TN_OK } Err(status) => status }, Err(status) => status } };
@@ -295,9 +295,9 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_expr_explain: |c| { let mut text = [0; 512]; let mut length = 0; let format = c.one(&[TN_EXPLAIN_TEXT, TN_EXPLAIN_DOT]); expr::tn_expr_explain(c.expr(), format, 512, text.as_mut_ptr(), &mut length) };
     tn_expr_release: |c| release(Kind::Expr, c.expr() as usize);
 
-    tn_shared_create: |c| { let (a, flags, out) = (c.array(), c.one(&[0, TN_BORROW, TN_TAKE]), c.out()); let status = shared::tn_shared_create(a, flags, null(), out, null_mut()); c.keep(Kind::Variable, status) };
+    tn_shared_create: |c| { let (a, flags, out) = (c.array(), c.one(&[0, TN_BORROW, TN_TAKE_OWNERSHIP]), c.out()); let status = shared::tn_shared_create(a, flags, null(), out, null_mut()); c.keep(Kind::Variable, status) };
     tn_shared_get: |c| { let (v, flags, out) = (c.variable(), c.one(&[0, TN_BORROW, TN_RAW, TN_RAW | TN_BORROW]), c.out()); let status = shared::tn_shared_get(v, flags, out, null_mut()); c.keep(Kind::Array, status) };
-    tn_shared_set: |c| { let (v, a, flags) = (c.variable(), c.array(), c.one(&[0, TN_BORROW, TN_TAKE])); shared::tn_shared_set(v, a, flags, null_mut()) };
+    tn_shared_set: |c| { let (v, a, flags) = (c.variable(), c.array(), c.one(&[0, TN_BORROW, TN_TAKE_OWNERSHIP])); shared::tn_shared_set(v, a, flags, null_mut()) };
     tn_shared_update: |c| { let (v, flags, mut random) = (c.variable(), c.one(&[0, TN_MAY_OVERWRITE]), Random::new(c.random.next())); shared::tn_shared_update(v, flags, Some(bodies::change), (&raw mut random).cast(), null_mut()) };
     tn_shared_update_begin: |c| { let (v, flags, out) = (c.variable(), c.one(&[0, TN_MAY_OVERWRITE]), c.out()); let status = shared::tn_shared_update_begin(v, flags, out, null_mut()); c.keep(Kind::Array, status) };
     tn_shared_update_end: |c| { let (v, flags) = (c.variable(), c.one(&[0, TN_END_FAILED])); shared::tn_shared_update_end(v, flags) };

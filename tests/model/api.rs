@@ -126,7 +126,7 @@ unsafe extern "C" {
         views: *mut tn_view_info,
         out: *mut *mut tn_borrow,
     ) -> tn_status;
-    pub fn tn_array_chunks_write(
+    pub fn tn_array_split_write(
         array: *mut tn_array,
         axis: i32,
         n: usize,
@@ -209,7 +209,7 @@ unsafe extern "C" {
         stream: *mut tn_stream,
     ) -> tn_status;
     pub fn tn_array_fill(array: *mut tn_array, value: *const c_void, mode: u32, stream: *mut tn_stream) -> tn_status;
-    pub fn tn_array_zero(array: *mut tn_array, mode: u32, stream: *mut tn_stream) -> tn_status;
+    pub fn tn_array_clear(array: *mut tn_array, mode: u32, stream: *mut tn_stream) -> tn_status;
 
     pub fn tn_array_export_host(
         array: *mut tn_array,

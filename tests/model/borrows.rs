@@ -128,7 +128,7 @@ impl Model {
         self.write_faults(array, mode, &mut faults);
         faults.none()?;
         let mut done = Done::default();
-        let discard = self.begin_write(array, mode, "tn_array_chunks_write", &mut done);
+        let discard = self.begin_write(array, mode, "tn_array_split_write", &mut done);
         let whole = self.hold(array, HoldKind::Write { discard, group: Some(self.groups.len()) });
         self.groups.push(Group { region: whole.region.clone(), open: n, failed: false });
         let (length, n) = (whole.region.layout.shape[axis], n as i64);

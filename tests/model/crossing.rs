@@ -12,7 +12,7 @@ use super::store::{Lease, Origin, pattern};
 use tenure::types::*;
 
 const IMPORT_FLAGS: u32 =
-    TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE | TN_RELEASE_QUEUED | TN_IMPORT_READONLY;
+    TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP | TN_RELEASE_QUEUED | TN_IMPORT_READONLY;
 
 /// The treatment of an import's bytes.
 enum Way {
@@ -57,7 +57,7 @@ impl Model {
             Call::Fill { array, value, mode } => self.fill_with_pattern(*array, *value, *mode, stream),
             Call::Zero { array, mode } => {
                 let size = self.array(*array).map_or(1, |a| self.arrays[a].region.layout.item());
-                self.fill(*array, Some(vec![0; size as usize]), *mode, stream, "tn_array_zero")
+                self.fill(*array, Some(vec![0; size as usize]), *mode, stream, "tn_array_clear")
             }
             Call::CopyInto { source, destination, mode } => self.copy_into(*source, *destination, *mode, stream),
             Call::CopyToHost { array, host } => self.copy_to_host(*array, host.as_ref(), stream),
@@ -151,7 +151,7 @@ impl Model {
     fn import(&mut self, ptr: i64, layout: Layout, flags: u32, callback: bool) -> Result<Done, Status> {
         let mut faults = Faults::default();
         let has = |flag| flags & flag != 0;
-        faults.when(has(TN_TAKE) && !callback, TN_ERR_NULL);
+        faults.when(has(TN_TAKE_OWNERSHIP) && !callback, TN_ERR_NULL);
         faults.when(flags & !IMPORT_FLAGS != 0, TN_ERR_INVALID);
         faults.when(item(layout.dtype) == 0, TN_ERR_DTYPE);
         faults.when(layout.shape.iter().any(|&n| n < 0), TN_ERR_SHAPE);
@@ -175,7 +175,7 @@ impl Model {
                 return Ok(done);
             }
             Way::Join(store) => store,
-            Way::NewStore if has(TN_TAKE) => {
+            Way::NewStore if has(TN_TAKE_OWNERSHIP) => {
                 let callback = callback.expect("checked");
                 if has(TN_RELEASE_QUEUED) {
                     self.take_queued.push(callback);
@@ -184,7 +184,7 @@ impl Model {
             }
             Way::NewStore => self.add_store(Origin::Lent, start, end),
         };
-        let lease = (!has(TN_TAKE)).then_some(self.leases.len());
+        let lease = (!has(TN_TAKE_OWNERSHIP)).then_some(self.leases.len());
         if lease.is_some() {
             let (may_overwrite, queued) = (has(TN_MAY_OVERWRITE), has(TN_RELEASE_QUEUED));
             self.leases.push(Lease { store, start, end, may_overwrite, callback, queued, open: true });
@@ -197,13 +197,13 @@ impl Model {
 
     fn way_in(&self, layout: &Layout, flags: u32) -> Result<Way, Status> {
         let has = |flag| flags & flag != 0;
-        if !has(TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) {
+        if !has(TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP) {
             return Ok(Way::Copy { why: 0, forced: false });
         }
         let mut faults = Faults::default();
         let (start, end) = layout.extent().unwrap_or((0, 0));
         let touched = self.touched(start, end);
-        faults.when(has(TN_TAKE | TN_MAY_OVERWRITE) && !touched.is_empty(), TN_ERR_ALIASED);
+        faults.when(has(TN_TAKE_OWNERSHIP | TN_MAY_OVERWRITE) && !touched.is_empty(), TN_ERR_ALIASED);
         let way = match touched[..] {
             [] => Some(Way::NewStore),
             [only] => {

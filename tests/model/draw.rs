@@ -301,7 +301,7 @@ impl Reader<'_> {
         // that it passes.
         let (from, to) = (start, start + high - low);
         let touched: Vec<Origin> = self.model.touched(from, to).iter().map(|&k| self.model.stores[k].origin).collect();
-        let refused = !touched.is_empty() && flags & (TN_TAKE | TN_MAY_OVERWRITE) != 0
+        let refused = !touched.is_empty() && flags & (TN_TAKE_OWNERSHIP | TN_MAY_OVERWRITE) != 0
             || !touched.is_empty() && touched != [Origin::Lent] && flags & TN_REQUIRE_BORROW != 0;
         if item(dtype) != 0 && !self.model.memory.has(from, to) && !refused {
             return null;
@@ -310,7 +310,7 @@ impl Reader<'_> {
     }
 
     pub fn import_flags(&mut self) -> u32 {
-        let (b, r, m, t) = (TN_BORROW, TN_REQUIRE_BORROW, TN_MAY_OVERWRITE, TN_TAKE);
+        let (b, r, m, t) = (TN_BORROW, TN_REQUIRE_BORROW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP);
         let (q, ro) = (TN_RELEASE_QUEUED, TN_IMPORT_READONLY);
         let usual =
             [b, t, r, 0, m, b | ro, b | q, t | q, b, t, r | m, t | r, q, ro, t | ro, r | q | ro, b | t, b | m | q];
@@ -367,7 +367,7 @@ impl Reader<'_> {
             b | TN_UNORDERED,
             b | TN_WAIT,
         ];
-        let wrong = [b | x, b | w | reads, b | TN_TAKE, b | 1 << 31, b | TN_IMPORT_READONLY];
+        let wrong = [b | x, b | w | reads, b | TN_TAKE_OWNERSHIP, b | 1 << 31, b | TN_IMPORT_READONLY];
         let flags = if self.chance(6) { self.one(&wrong) } else { self.one(&usual) };
         let mode = match (flags & w != 0, self.byte()) {
             (_, 250..) => self.one(&[TN_WRITE_COW, TN_WRITE_DISCARD, TN_WRITE_UNIQUE, 1 << 30]),

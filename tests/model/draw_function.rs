@@ -16,7 +16,7 @@ impl Reader<'_> {
     }
 
     fn input(&mut self) -> Input {
-        let (b, r, m, t, s) = (TN_BORROW, TN_REQUIRE_BORROW, TN_MAY_OVERWRITE, TN_TAKE, TN_STRICT);
+        let (b, r, m, t, s) = (TN_BORROW, TN_REQUIRE_BORROW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_STRICT);
         let usual = [0, m, b, t, m, 0, b, m | r, t | r, r, s, TN_RAW, m | b, m];
         let flags = if self.chance(3) { self.one(&[TN_REUSE, 1 << 30]) } else { self.one(&usual) };
         let is_implicit = self.chance(80) && self.model.variables.iter().any(|variable| variable.handle);
@@ -31,7 +31,8 @@ impl Reader<'_> {
     fn output(&mut self) -> Output {
         let (b, r, u) = (TN_BORROW, TN_REQUIRE_BORROW, TN_REUSE);
         let usual = [0, b, u, b | u, 0, r, b, TN_RAW, u | r];
-        let flags = if self.chance(3) { self.one(&[TN_TAKE, TN_MAY_OVERWRITE, TN_STRICT]) } else { self.one(&usual) };
+        let flags =
+            if self.chance(3) { self.one(&[TN_TAKE_OWNERSHIP, TN_MAY_OVERWRITE, TN_STRICT]) } else { self.one(&usual) };
         let dtype = if self.chance(12) { self.dtype() } else { 0 };
         let ndim = if self.chance(10) { self.one(&[2, 1, 0, 3]) } else { -1 };
         Output { flags, dtype, ndim }

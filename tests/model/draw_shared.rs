@@ -21,7 +21,7 @@ impl Reader<'_> {
     }
 
     fn entering_flags(&mut self) -> u32 {
-        let (b, r, t, s) = (TN_BORROW, TN_REQUIRE_BORROW, TN_TAKE, TN_STRICT);
+        let (b, r, t, s) = (TN_BORROW, TN_REQUIRE_BORROW, TN_TAKE_OWNERSHIP, TN_STRICT);
         let usual = [0, b, t, r, b, t | r, 0, b | t, s, b | s, t | s];
         if self.chance(4) { self.one(&[TN_RAW, b | TN_MAY_OVERWRITE, t | TN_REUSE, 1 << 30]) } else { self.one(&usual) }
     }
@@ -34,7 +34,7 @@ impl Reader<'_> {
 
     pub fn shared_get(&mut self) -> Call {
         let (b, r, raw) = (TN_BORROW, TN_REQUIRE_BORROW, TN_RAW);
-        let wrong = [TN_TAKE, TN_STRICT, b | TN_MAY_OVERWRITE, 1 << 31];
+        let wrong = [TN_TAKE_OWNERSHIP, TN_STRICT, b | TN_MAY_OVERWRITE, 1 << 31];
         let usual = [b, 0, raw | b, raw, r, raw | r];
         let flags = if self.chance(4) { self.one(&wrong) } else { self.one(&usual) };
         Call::SharedGet { shared: self.shared(), flags }
@@ -59,7 +59,11 @@ impl Reader<'_> {
     }
 
     fn update_flags(&mut self) -> u32 {
-        if self.chance(4) { self.one(&[TN_BORROW, TN_TAKE, 1 << 31]) } else { self.one(&[TN_MAY_OVERWRITE, 0]) }
+        if self.chance(4) {
+            self.one(&[TN_BORROW, TN_TAKE_OWNERSHIP, 1 << 31])
+        } else {
+            self.one(&[TN_MAY_OVERWRITE, 0])
+        }
     }
 
     pub fn shared_update(&mut self) -> Call {

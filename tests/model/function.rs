@@ -59,7 +59,7 @@ impl Function {
     }
 }
 
-const IN: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_RAW | TN_MAY_OVERWRITE | TN_TAKE | TN_STRICT;
+const IN: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_RAW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP | TN_STRICT;
 const OUT: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_RAW | TN_REUSE;
 
 impl Model {
@@ -93,7 +93,7 @@ impl Model {
             }
             if input.shared != Ref::Null {
                 faults.take(self.variable(input.shared));
-                faults.when(input.flags & TN_TAKE != 0 || input.default != Ref::Null, TN_ERR_INVALID);
+                faults.when(input.flags & TN_TAKE_OWNERSHIP != 0 || input.default != Ref::Null, TN_ERR_INVALID);
             }
             faults.when(input.flags & !IN != 0, TN_ERR_INVALID);
             faults.when(input.dtype != 0 && item(input.dtype) == 0, TN_ERR_DTYPE);

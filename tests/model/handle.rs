@@ -148,7 +148,7 @@ pub struct Model {
     pub queued_at: BTreeMap<usize, usize>,
     /// Number of calls that succeeded.
     pub calls: usize,
-    /// Callbacks of imports with TN_TAKE and TN_RELEASE_QUEUED.
+    /// Callbacks of imports with TN_TAKE_OWNERSHIP and TN_RELEASE_QUEUED.
     pub take_queued: Vec<usize>,
     /// Copies that calls of functions made, also those that failed, until the driver has seen them.
     pub copied: Vec<Crossing>,

@@ -209,7 +209,7 @@ impl Library {
                 unsafe { tn_array_fill(self.array(*array), value, *mode, stream) }
             }
             // SAFETY: as above.
-            Call::Zero { array, mode } => unsafe { tn_array_zero(self.array(*array), *mode, stream) },
+            Call::Zero { array, mode } => unsafe { tn_array_clear(self.array(*array), *mode, stream) },
             Call::CopyInto { source, destination, mode } => {
                 // SAFETY: as above.
                 unsafe { tn_array_copy_into(self.array(*source), self.array(*destination), *mode, stream) }

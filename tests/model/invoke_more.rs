@@ -55,7 +55,7 @@ impl Library {
         let mut chunks: Vec<tn_chunk> = (0..n).map(|_| empty()).collect();
         let place = if no_out { null_mut() } else { chunks.as_mut_ptr() };
         // SAFETY: handles are checked ids, `chunks` has n items.
-        let status = unsafe { tn_array_chunks_write(self.array(array), axis, n, mode, stream, place) };
+        let status = unsafe { tn_array_split_write(self.array(array), axis, n, mode, stream, place) };
         for chunk in &chunks {
             if status == TN_OK {
                 got.guards.push(chunk.guard);

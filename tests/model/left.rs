@@ -14,7 +14,7 @@ use tenure::types::*;
 
 const FUNCTION: &str = "tn_function_call";
 /// The inputs with these flags may be aliased by an output.
-const MAY_ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE;
+const MAY_ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP;
 
 /// An array that the body left in a place.
 #[derive(Clone, Copy, Debug)]
@@ -227,7 +227,7 @@ impl Model {
         };
         let own = self.updated(call, store);
         let of_caller = |bytes| bytes != Bytes::Copy;
-        let is_taken = |input: &Passed| input.bytes == Bytes::Argument && input.flags & TN_TAKE != 0;
+        let is_taken = |input: &Passed| input.bytes == Bytes::Argument && input.flags & TN_TAKE_OWNERSHIP != 0;
         let why = if own == Some(k) && update.lent.is_some() {
             let (is_open, stretched) = (self.is_left_writable(store), self.arrays[array].region.shares_bytes());
             if !is_open && !stretched {
@@ -336,7 +336,7 @@ impl Model {
             if of_caller.iter().any(|input| input.bytes == Bytes::Default || input.flags & MAY_ALIAS == 0) {
                 return Fate::Copied;
             }
-            let all_taken = of_caller.iter().all(|input| input.flags & TN_TAKE != 0);
+            let all_taken = of_caller.iter().all(|input| input.flags & TN_TAKE_OWNERSHIP != 0);
             if all_taken && left.holders == 0 && is_first && !is_taken {
                 return Fate::HandedOut;
             }
@@ -414,7 +414,7 @@ impl Model {
         for input in &call.inputs {
             self.wake(input);
             if let Some(argument) = input.argument
-                && input.flags & TN_TAKE != 0
+                && input.flags & TN_TAKE_OWNERSHIP != 0
                 && self.arrays[argument].state == State::Live
             {
                 self.arrays[argument].state = State::Destructed;

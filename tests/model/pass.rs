@@ -117,7 +117,7 @@ impl Model {
         let counted = arguments.len() == own.len();
         for (k, (&argument, input)) in arguments.iter().zip(&own).enumerate().filter(|_| counted) {
             faults.when(argument == Ref::Null && input.default == Ref::Null, TN_ERR_NULL);
-            let twice = |j: usize| arguments[j] == argument && own[j].flags & input.flags & TN_TAKE != 0;
+            let twice = |j: usize| arguments[j] == argument && own[j].flags & input.flags & TN_TAKE_OWNERSHIP != 0;
             faults.when(argument != Ref::Null && (0..k).any(twice), TN_ERR_DUPLICATE);
         }
         let before = self.clone();
@@ -151,7 +151,7 @@ impl Model {
         faults.when(input.flags & TN_STRICT != 0 && !layout.is_c(), TN_ERR_LAYOUT);
         self.argument_faults(array, input.flags, &mut faults);
         let writes = self.holds_through(array).any(|hold| hold.kind.is_writer());
-        faults.when(input.flags & TN_TAKE != 0 && writes, TN_ERR_BORROWED_WRITE);
+        faults.when(input.flags & TN_TAKE_OWNERSHIP != 0 && writes, TN_ERR_BORROWED_WRITE);
         if let Some(arguments) = arguments.filter(|_| input.flags & TN_REQUIRE_BORROW != 0) {
             let own: Vec<usize> = arguments.iter().filter_map(|&argument| self.array(argument).ok()).collect();
             let shared = may_write(input.flags) && self.others(self.arrays[array].store, Some(&own)) > 0;
@@ -164,7 +164,7 @@ impl Model {
     /// What prevents any use of an argument by the body.
     fn argument_faults(&self, array: usize, flags: u32, faults: &mut Faults) {
         self.read_faults(array, false, faults);
-        if flags & TN_TAKE != 0 {
+        if flags & TN_TAKE_OWNERSHIP != 0 {
             // The rule of give, also for a guard on no bytes.
             faults.when(self.holds_through(array).any(|hold| hold.kind.is_reader()), TN_ERR_BORROWED);
         }
@@ -354,7 +354,7 @@ impl Model {
         if flags & TN_STRICT != 0 && !a.region.layout.is_c() {
             return Err(TN_ERR_LAYOUT);
         }
-        let (takes, writes) = (flags & TN_TAKE != 0, may_write(flags));
+        let (takes, writes) = (flags & TN_TAKE_OWNERSHIP != 0, may_write(flags));
         // FN-21: also if the array has no bytes. Reading: an array that is taken is not written beside that, even if it was copied.
         // FN-20.
         let overlaps = source != array
@@ -412,7 +412,7 @@ impl Model {
 
 /// The body may write an argument with these flags.
 fn may_write(flags: u32) -> bool {
-    flags & (TN_TAKE | TN_MAY_OVERWRITE) != 0
+    flags & (TN_TAKE_OWNERSHIP | TN_MAY_OVERWRITE) != 0
 }
 
 /// Decided exactly, element by element.

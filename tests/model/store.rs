@@ -15,7 +15,7 @@ use tenure::types::{TN_BOOL, TN_F32, TN_F64};
 pub enum Origin {
     /// Allocated from the pool with this number.
     Pool(usize),
-    /// Imported with TN_TAKE; the callback with this number runs at the end of the store.
+    /// Imported with TN_TAKE_OWNERSHIP; the callback with this number runs at the end of the store.
     Taken(usize),
     /// Imported to borrow; the range spans the open leases.
     Lent,

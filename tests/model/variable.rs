@@ -61,7 +61,7 @@ pub enum Entry {
 }
 
 /// Flags of create and set.
-const ENTERING: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_TAKE | TN_STRICT;
+const ENTERING: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_TAKE_OWNERSHIP | TN_STRICT;
 /// Flags of get.
 const LEAVING: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_RAW;
 /// The reasons for another buffer that come from a holder of the present one.
@@ -114,8 +114,8 @@ impl Model {
         faults.when(has(TN_STRICT) && !a.region.layout.is_c(), TN_ERR_LAYOUT);
         self.read_faults(array, false, &mut faults);
         let own_reader = |hold: &Holding| hold.kind.is_reader() && hold.region.overlaps(&a.region);
-        faults.when(has(TN_TAKE) && self.holds_through(array).any(own_reader), TN_ERR_BORROWED);
-        if !has(TN_BORROW | TN_REQUIRE_BORROW | TN_TAKE) {
+        faults.when(has(TN_TAKE_OWNERSHIP) && self.holds_through(array).any(own_reader), TN_ERR_BORROWED);
+        if !has(TN_BORROW | TN_REQUIRE_BORROW | TN_TAKE_OWNERSHIP) {
             return faults.none().map(|()| Entry::Copy(0));
         }
         let owner = self.variable_of(a.store);
@@ -139,7 +139,7 @@ impl Model {
             lines.iter().for_each(|&(matches, _, status)| faults.when(matches, status));
         }
         faults.none()?;
-        if has(TN_TAKE) {
+        if has(TN_TAKE_OWNERSHIP) {
             // The rule of give. Reading: a guard on no bytes counts too.
             faults.when(self.holds_through(array).any(|hold| hold.kind.is_writer()), TN_ERR_BORROWED_WRITE);
             faults.when(self.holds_through(array).any(|hold| hold.kind.is_reader()), TN_ERR_BORROWED);
@@ -237,7 +237,7 @@ impl Model {
                 self.variables[variable].detach_count += u64::from(detached);
             }
         }
-        if flags & TN_TAKE != 0 {
+        if flags & TN_TAKE_OWNERSHIP != 0 {
             self.arrays[array].state = State::Destructed;
         }
         Ok(done)

@@ -14,8 +14,8 @@ use support::bodies;
 use support::capi::{self, HOST, name, text};
 use support::random::Random;
 use tenure::ffi::{
-    array, bindings, borrow, device, exchange, expr, function, kernel, launch, library, mirror, module, plugin, pool,
-    promise, report, shared, transfer, view,
+    allocators, array, bindings, borrow, device, exchange, expr, function, kernel, launch, library, mirror, module,
+    pool, promise, report, shared, transfer, view,
 };
 use tenure::types::*;
 use tenure_harness::test;
@@ -254,22 +254,22 @@ impl Program {
         // SAFETY: NULL or a text, structs of their sizes.
         unsafe {
             match self.random.below(6) {
-                0 => report::tn_events_start(null()),
+                0 => report::tn_log_start(null()),
                 1 | 2 => {
-                    let options = tn_events_options {
-                        size: self.size_of::<tn_events_options>(),
-                        kinds: if self.random.chance(80) { self.flags() & TN_REPORT_ALL } else { self.flags() },
+                    let options = tn_log_options {
+                        size: self.size_of::<tn_log_options>(),
+                        kinds: if self.random.chance(80) { self.flags() & TN_LOG_ALL } else { self.flags() },
                         reserved: self.rarely() as u32,
                         path,
                         capacity: if self.random.chance(80) { 1 << 20 } else { self.number() as u64 },
                     };
-                    report::tn_events_start(&options)
+                    report::tn_log_start(&options)
                 }
-                3 => report::tn_events_stop(),
-                4 => report::tn_events_save(path),
+                3 => report::tn_log_stop(),
+                4 => report::tn_log_save(path),
                 _ => {
-                    let mut stats = tn_events_stats { size: self.size_of::<tn_events_stats>(), ..zero() };
-                    report::tn_events_query(&mut stats)
+                    let mut stats = tn_log_stats { size: self.size_of::<tn_log_stats>(), ..zero() };
+                    report::tn_log_query(&mut stats)
                 }
             }
         }
@@ -306,7 +306,7 @@ impl Program {
     }
     fn inputs(&mut self) -> Vec<tn_in> {
         let n = self.random.below(4);
-        let flags = [TN_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE, TN_STRICT, TN_MAY_OVERWRITE | TN_STRICT];
+        let flags = [TN_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_STRICT, TN_MAY_OVERWRITE | TN_STRICT];
         let inputs = (0..n).map(|_| {
             let (dtype, device, ndim) = self.declared();
             tn_in {
@@ -487,7 +487,7 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                     _ => array::tn_array_full(p.pool(), dtype, ndim, shape.as_ptr(), value, options, out),
                 })
             }
-            4 => p.keep(|p, out| array::tn_array_like(p.pool(), p.array(), null(), out)),
+            4 => p.keep(|p, out| array::tn_array_like(p.array(), p.pool(), null(), out)),
             5 => p.keep(|p, out| array::tn_array_clone(p.array(), out)),
             6 => array::tn_array_wait(p.array(), p.flags()),
             7 => {
@@ -602,7 +602,7 @@ fn call(p: &mut Program, case: usize) -> tn_status {
             23 => {
                 let mut chunks: [tn_chunk; 9] = zero();
                 let (axis, n, mode) = (p.number() as i32, p.random.below(10), p.flags());
-                let status = borrow::tn_array_chunks_write(p.array(), axis, n, mode, null_mut(), chunks.as_mut_ptr());
+                let status = borrow::tn_array_split_write(p.array(), axis, n, mode, null_mut(), chunks.as_mut_ptr());
                 if status == TN_OK {
                     chunks.iter().take(n).for_each(|chunk| p.guards.add(&mut p.random, chunk.guard));
                 }
@@ -639,7 +639,7 @@ fn call(p: &mut Program, case: usize) -> tn_status {
             }
             29 => {
                 let mode = p.flags();
-                transfer::tn_array_zero(p.array(), mode, null_mut())
+                transfer::tn_array_clear(p.array(), mode, null_mut())
             }
             30 => {
                 let device = p.device();
@@ -757,7 +757,7 @@ fn call(p: &mut Program, case: usize) -> tn_status {
             }
             44 => {
                 let (flags, mut out) =
-                    (p.crossing(&[TN_BORROW, TN_TAKE, TN_STRICT, TN_BORROW | TN_STRICT]), null_mut());
+                    (p.crossing(&[TN_BORROW, TN_TAKE_OWNERSHIP, TN_STRICT, TN_BORROW | TN_STRICT]), null_mut());
                 let options = tn_shared_options {
                     size: p.size_of::<tn_shared_options>(),
                     device: if p.random.chance(80) { zero() } else { p.device() },
@@ -776,7 +776,7 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                 p.keep(|p, out| shared::tn_shared_get(p.variable(), flags, out, null_mut()))
             }
             46 => {
-                let flags = p.crossing(&[TN_BORROW, TN_TAKE, TN_STRICT, TN_BORROW | TN_STRICT]);
+                let flags = p.crossing(&[TN_BORROW, TN_TAKE_OWNERSHIP, TN_STRICT, TN_BORROW | TN_STRICT]);
                 shared::tn_shared_set(p.variable(), p.array(), flags, null_mut())
             }
             47 => {
@@ -836,13 +836,13 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                 match p.random.below(9) {
                     0 => return bindings::tn_plugin_allocate(client, pool, bytes as usize, gpu, stream, &mut out),
                     1 => return bindings::tn_plugin_deallocate(client, pool, at, gpu, stream),
-                    2 => drop(plugin::tn_torch_alloc(bytes as isize, gpu, stream)),
-                    3 => plugin::tn_torch_free(at, bytes as isize, gpu, stream),
-                    4 => plugin::tn_torch_record_stream(at, stream),
-                    5 => drop(plugin::tn_cupy_malloc(pool.cast(), bytes as usize, gpu)),
-                    6 => plugin::tn_cupy_free(pool.cast(), at, gpu),
-                    7 => drop(plugin::tn_rmm_allocate(bytes as usize, stream, pool.cast())),
-                    _ => plugin::tn_rmm_deallocate(at, bytes as usize, stream, pool.cast()),
+                    2 => drop(allocators::tn_torch_alloc(bytes as isize, gpu, stream)),
+                    3 => allocators::tn_torch_free(at, bytes as isize, gpu, stream),
+                    4 => allocators::tn_torch_record_stream(at, stream),
+                    5 => drop(allocators::tn_cupy_malloc(pool.cast(), bytes as usize, gpu)),
+                    6 => allocators::tn_cupy_free(pool.cast(), at, gpu),
+                    7 => drop(allocators::tn_rmm_allocate(bytes as usize, stream, pool.cast())),
+                    _ => allocators::tn_rmm_deallocate(at, bytes as usize, stream, pool.cast()),
                 }
                 if text().contains("a bug in the library") { TN_ERR_PANIC } else { TN_OK }
             }
@@ -963,7 +963,7 @@ fn no_value_of_an_argument_panics() {
     }
     println!("{worked:?}");
     // None may run now.
-    let _ = report::tn_events_stop();
+    let _ = report::tn_log_stop();
     std::fs::remove_dir_all(&program.folder).expect("the folder is ours");
     program.guards.end();
     program.exprs.end();

@@ -107,7 +107,8 @@ fn commands_in_documents_exist() {
 /// `tests/repository/rows.rs` checks docs/spec.
 #[test]
 fn names_in_documents_exist() {
-    let sources = ["tenure.h", "tenure_kernel.cuh", "tenure_kernel_host.hpp"].map(|name| format!("include/{name}"));
+    let sources = ["tenure.h", "tenure_bindings.h", "tenure_kernel.cuh", "tenure_kernel_host.hpp"]
+        .map(|name| format!("include/{name}"));
     let sources = sources.iter().map(String::as_str).chain([
         "bindings/fortran/tenure.f90",
         "bindings/r/R/arrays.R",

@@ -106,7 +106,7 @@ unsafe extern "C" fn on_arrays(
             let from = if random.chance(70) { any(body, &mut random, inputs) } else { *place };
             let mut made = null_mut();
             match random.below(12) {
-                0 => transfer::tn_array_zero(from, 0, null_mut()),
+                0 => transfer::tn_array_clear(from, 0, null_mut()),
                 1 => array::tn_array_release(from),
                 _ => TN_OK,
             };
@@ -175,7 +175,7 @@ pub unsafe extern "C" fn change(context: *mut c_void, value: *mut tn_array) -> t
     match random.below(6) {
         0 => array::tn_array_release(value),
         1 => TN_OK,
-        _ => transfer::tn_array_zero(value, 0, null_mut()),
+        _ => transfer::tn_array_clear(value, 0, null_mut()),
     };
     status(random)
 }

@@ -189,7 +189,7 @@ pub fn full(pool: Handle, shape: &[i64], value: i64) -> Made {
 
 pub fn like(pool: Handle, a: Handle) -> Made {
     // SAFETY: a writable output.
-    made(|out| unsafe { array::tn_array_like(pool as *mut _, a as *mut _, null(), out) })
+    made(|out| unsafe { array::tn_array_like(a as *mut _, pool as *mut _, null(), out) })
 }
 
 pub fn release(a: Handle) -> Done {
@@ -504,7 +504,7 @@ pub fn chunks_write(a: Handle, n: usize, mode: u32) -> Result<Vec<(Guard, i64)>,
     let mut chunks = vec![untouched; n];
     // SAFETY: as many places as chunks.
     let status =
-        inside(|| unsafe { borrow::tn_array_chunks_write(a as *mut _, 0, n, mode, null_mut(), chunks.as_mut_ptr()) });
+        inside(|| unsafe { borrow::tn_array_split_write(a as *mut _, 0, n, mode, null_mut(), chunks.as_mut_ptr()) });
     assert!(status == TN_OK || chunks.iter().all(|c| c.guard as usize == UNTOUCHED && c.start == -1));
     let guard = |c: &tn_chunk| Guard { id: c.guard as usize, data: c.data as usize };
     result(status).map(|()| chunks.iter().map(|c| (guard(c), c.length)).collect())

@@ -410,7 +410,7 @@ pub fn store_on(device: tn_device, value: Handle, flags: u32) -> Result<(Handle,
 /// A variable on a device with a copy of 0, 1, 2, ..
 pub fn variable(place: &Place) -> Handle {
     let value = place.numbers(&SHAPE);
-    let variable = store(value, TN_TAKE, null()).unwrap().0;
+    let variable = store(value, TN_TAKE_OWNERSHIP, null()).unwrap().0;
     release(value).unwrap();
     variable
 }
@@ -594,11 +594,11 @@ impl Drop for Function<'_> {
 
 // ---- the tables that hold on every device ----
 
-/// The flags of the columns for creating and setting. TN_REQUIRE_BORROW decides with TN_TAKE as it does alone.
-pub const STORING: [u32; 4] = [0, TN_BORROW, TN_REQUIRE_BORROW, TN_TAKE];
+/// The flags of the columns for creating and setting. TN_REQUIRE_BORROW decides with TN_TAKE_OWNERSHIP as it does alone.
+pub const STORING: [u32; 4] = [0, TN_BORROW, TN_REQUIRE_BORROW, TN_TAKE_OWNERSHIP];
 
 /// The head of their table.
-pub const STORING_HEAD: &str = "| the value is | no flag | TN_BORROW | TN_REQUIRE_BORROW | TN_TAKE |";
+pub const STORING_HEAD: &str = "| the value is | no flag | TN_BORROW | TN_REQUIRE_BORROW | TN_TAKE_OWNERSHIP |";
 
 /// For each situation, what a new variable does with the value, and the set of a variable too.
 pub fn storing(place: &Place) -> Vec<Vec<String>> {
@@ -608,7 +608,11 @@ pub fn storing(place: &Place) -> Vec<Vec<String>> {
             assert_eq!(stored(place, make(), flags, true), created, "{}, flags {flags:#x}: set, create", place.name);
             created
         });
-        assert_eq!(stored(place, make(), TN_TAKE | TN_REQUIRE_BORROW, false), cells[2], "as TN_REQUIRE_BORROW");
+        assert_eq!(
+            stored(place, make(), TN_TAKE_OWNERSHIP | TN_REQUIRE_BORROW, false),
+            cells[2],
+            "as TN_REQUIRE_BORROW"
+        );
         cells.to_vec()
     })
 }
@@ -627,7 +631,7 @@ fn stored(place: &Place, situation: Situation, flags: u32, by_set: bool) -> Stri
             assert_eq!(address(kept) == at, how.how == TN_ALIASED);
             assert_eq!(Some(elements(kept)), contents);
             assert_eq!(capi::shared_info(*variable).version, if by_set { 2 } else { 1 });
-            assert_eq!(capi::try_info(value).err(), (flags & TN_TAKE != 0).then_some(TN_ERR_DESTRUCTED));
+            assert_eq!(capi::try_info(value).err(), (flags & TN_TAKE_OWNERSHIP != 0).then_some(TN_ERR_DESTRUCTED));
             release(kept).unwrap();
             shared_release(*variable).unwrap();
         }
@@ -673,7 +677,8 @@ pub fn check_storing_own(place: &Place) -> usize {
 }
 
 /// The flags of the columns for arguments. Without flags and with TN_BORROW, an argument reaches the body in one way.
-pub const ARGUMENTS: [u32; 5] = [0, TN_STRICT, TN_MAY_OVERWRITE, TN_MAY_OVERWRITE | TN_REQUIRE_BORROW, TN_TAKE];
+pub const ARGUMENTS: [u32; 5] =
+    [0, TN_STRICT, TN_MAY_OVERWRITE, TN_MAY_OVERWRITE | TN_REQUIRE_BORROW, TN_TAKE_OWNERSHIP];
 
 /// For each situation, how an argument reaches the body of a function.
 pub fn passing(place: &Place) -> Vec<Vec<String>> {
@@ -691,7 +696,7 @@ pub fn passed(situation: Situation, declared: tn_in, updates: &[tn_update]) -> S
     const WRITTEN: f64 = 99.0;
     let value = situation.value;
     let (at, contents, flags) = (address(value), readable(value), declared.flags);
-    let may_write = flags & (TN_MAY_OVERWRITE | TN_TAKE) != 0;
+    let may_write = flags & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP) != 0;
     let mut seen = None;
     let outcome = {
         let function = Function::new(&[declared], &[], updates, |inputs, _, _| {
@@ -707,7 +712,7 @@ pub fn passed(situation: Situation, declared: tn_in, updates: &[tn_update]) -> S
             let (seen_at, device) = seen.expect("the body ran");
             assert_eq!(seen_at == at, how.how == TN_ALIASED);
             assert!(declared.device.r#type == 0 || flags & TN_RAW != 0 || device.r#type == declared.device.r#type);
-            if flags & TN_TAKE != 0 {
+            if flags & TN_TAKE_OWNERSHIP != 0 {
                 assert_eq!(capi::try_info(value).err(), Some(TN_ERR_DESTRUCTED));
             } else if how.how == TN_ALIASED && may_write {
                 assert_eq!(elements(value), vec![WRITTEN; (SHAPE[0] * SHAPE[1]) as usize]);

@@ -239,8 +239,10 @@ impl World {
             queued: {
                 let at = self.bytes[100..].as_ptr().cast_mut();
                 // SAFETY: bytes of the world.
-                unsafe { import(at, &[4], TN_TAKE | TN_RELEASE_QUEUED, Some(count_release), std::ptr::null_mut()) }
-                    .unwrap()
+                unsafe {
+                    import(at, &[4], TN_TAKE_OWNERSHIP | TN_RELEASE_QUEUED, Some(count_release), std::ptr::null_mut())
+                }
+                .unwrap()
             },
         }
     }
@@ -385,8 +387,8 @@ fn imports() -> Vec<Path> {
         path("import, copied", |w| w.import_at(40, &[5], 0, 0)),
         path("import, copied, 6 axes", |w| w.import_at(40, &SIX, 0, 0)),
         path("import, unaligned", |w| w.import_at(40, &[5], TN_BORROW, 1)),
-        path("import, unaligned, taken", |w| w.import_at(40, &[5], TN_TAKE, 1)),
-        path("import, unaligned, taken, queued", |w| w.import_at(40, &[5], TN_TAKE | TN_RELEASE_QUEUED, 1)),
+        path("import, unaligned, taken", |w| w.import_at(40, &[5], TN_TAKE_OWNERSHIP, 1)),
+        path("import, unaligned, taken, queued", |w| w.import_at(40, &[5], TN_TAKE_OWNERSHIP | TN_RELEASE_QUEUED, 1)),
         path("import, lent bytes", |w| w.import_at(2, &[5], TN_BORROW, 0)),
         path("import, wider than the lent bytes", |w| w.import_at(20, &[30], TN_BORROW, 0)),
         path("import, bytes of a pool", |w| w.join(w.a, 24)),
@@ -396,8 +398,8 @@ fn imports() -> Vec<Path> {
         ("import, TN_BORROW", TN_BORROW),
         ("import, TN_REQUIRE_BORROW", TN_REQUIRE_BORROW),
         ("import, TN_MAY_OVERWRITE", TN_MAY_OVERWRITE),
-        ("import, TN_TAKE", TN_TAKE),
-        ("import, TN_TAKE, queued", TN_TAKE | TN_RELEASE_QUEUED),
+        ("import, TN_TAKE_OWNERSHIP", TN_TAKE_OWNERSHIP),
+        ("import, TN_TAKE_OWNERSHIP, queued", TN_TAKE_OWNERSHIP | TN_RELEASE_QUEUED),
         ("import, TN_BORROW, read-only", TN_BORROW | TN_IMPORT_READONLY),
     ] {
         all.push(path(name, move |w| w.import_at(40, &SIX, flags, 0)));
@@ -516,7 +518,7 @@ fn moves(w: &World, array: Handle) -> Done {
 
 fn variables() -> Vec<Path> {
     let taken = |array: Handle, flags: u32| {
-        let made = shared_create(array, TN_TAKE | flags);
+        let made = shared_create(array, TN_TAKE_OWNERSHIP | flags);
         assert_eq!(made.is_ok(), try_unique(array) == Err(TN_ERR_DESTRUCTED), "the handle is as before");
         release(array).unwrap();
         shared_release(made?)
@@ -532,8 +534,8 @@ fn variables() -> Vec<Path> {
         path("variable, copied, 6 axes", |w| shared_release(shared_create(w.many, 0)?)),
         path("variable, TN_BORROW", |w| shared_release(shared_create(w.b, TN_BORROW)?)),
         path("variable, TN_BORROW, 6 axes", |w| shared_release(shared_create(w.many, TN_BORROW)?)),
-        path("variable, TN_TAKE", move |w| taken(clone(w.a)?, TN_REQUIRE_BORROW)),
-        path("variable, TN_TAKE, copied", move |w| taken(broadcast(w.b, &[5, 2, 3, 4])?, 0)),
+        path("variable, TN_TAKE_OWNERSHIP", move |w| taken(clone(w.a)?, TN_REQUIRE_BORROW)),
+        path("variable, TN_TAKE_OWNERSHIP, copied", move |w| taken(broadcast(w.b, &[5, 2, 3, 4])?, 0)),
         path("read of a variable, copied", move |w| got(w, 0)),
         path("read of a variable", move |w| got(w, TN_BORROW)),
         path("set, into the buffer", |w| changes(w, &SHAPE, |variable| shared_set(variable, w.a, 0))),
@@ -549,9 +551,9 @@ fn variables() -> Vec<Path> {
             })
         }),
         path("set, TN_BORROW, 6 axes", |w| changes(w, &SIX, |variable| shared_set(variable, w.wide, TN_BORROW))),
-        path("set, TN_TAKE, copied into the buffer", |w| {
+        path("set, TN_TAKE_OWNERSHIP, copied into the buffer", |w| {
             let stretched = broadcast(w.b, &[5, 2, 3, 4])?;
-            let done = changes(w, &[5, 2, 3, 4], |variable| shared_set(variable, stretched, TN_TAKE));
+            let done = changes(w, &[5, 2, 3, 4], |variable| shared_set(variable, stretched, TN_TAKE_OWNERSHIP));
             assert_eq!(done.is_ok(), try_unique(stretched) == Err(TN_ERR_DESTRUCTED), "the handle is as before");
             release(stretched).unwrap();
             done
@@ -596,7 +598,7 @@ fn changes(w: &World, shape: &[i64], change: impl FnOnce(Handle) -> Done) -> Don
     let guard = read(value, 0).inspect_err(|_| release(value).unwrap())?;
     let at = guard.data as *const i64;
     end(guard.id, 0).unwrap();
-    let made = shared_create(value, TN_TAKE);
+    let made = shared_create(value, TN_TAKE_OWNERSHIP);
     release(value).unwrap();
     let variable = made?;
     let before = shared_info(variable);
@@ -642,7 +644,7 @@ fn functions() -> Vec<Path> {
         path("call, an input of lent bytes copied", move |w| called(&[plain(TN_MAY_OVERWRITE)], &[], &[], &[w.lent])),
         path("call, an input taken", move |w| {
             let array = copy(w.many, w.pool)?;
-            let done = called(&[plain(TN_TAKE)], &[], &[], &[array]);
+            let done = called(&[plain(TN_TAKE_OWNERSHIP)], &[], &[], &[array]);
             assert_eq!(done.is_ok(), try_unique(array) == Err(TN_ERR_DESTRUCTED), "the handle is as before");
             release(array).unwrap();
             done
@@ -657,7 +659,7 @@ fn functions() -> Vec<Path> {
         }),
         path("call, an output kept", move |w| {
             let array = copy(w.many, w.pool)?;
-            let done = called(&[plain(TN_TAKE)], &[TN_REUSE], &[], &[array]);
+            let done = called(&[plain(TN_TAKE_OWNERSHIP)], &[TN_REUSE], &[], &[array]);
             release(array).unwrap();
             done
         }),

@@ -95,7 +95,7 @@ impl Array {
         let size = size_of::<tn_array_options>();
         let options = tn_array_options { size, order, flags: 0, stream: null_mut(), name: null() };
         // SAFETY: a struct of its size, a writable output.
-        Array(made(|out| unsafe { array::tn_array_like(null_mut(), self.0, &options, out) }).unwrap())
+        Array(made(|out| unsafe { array::tn_array_like(self.0, null_mut(), &options, out) }).unwrap())
     }
 
     pub fn to_device(&self, device: tn_device, stream: *mut tn_stream) -> Result<Array, tn_status> {
@@ -137,7 +137,7 @@ impl Array {
     }
 
     pub fn zero(&self, mode: u32, stream: *mut tn_stream) -> Done {
-        done(transfer::tn_array_zero(self.0, mode, stream))
+        done(transfer::tn_array_clear(self.0, mode, stream))
     }
 
     /// All elements in C order.

@@ -121,7 +121,10 @@ pub fn declarations() -> Vec<Declaration> {
         let Some((comment, code)) = block.rsplit_once("*/") else {
             continue;
         };
-        let Some((head, parameters)) = code.trim().strip_suffix(");").and_then(|c| c.split_once('(')) else {
+        let code = code.trim().replace(" TN_MUST_CHECK;", ";");
+        let is_type = ["typedef ", "static ", "TN_ENUM "].iter().any(|start| code.starts_with(start));
+        let Some((head, parameters)) = code.strip_suffix(");").and_then(|c| c.split_once('(')).filter(|_| !is_type)
+        else {
             continue;
         };
         let last = |text: &str| text.rsplit(|c: char| !is_word(c)).next().unwrap_or_default().to_owned();

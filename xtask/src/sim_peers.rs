@@ -1,5 +1,5 @@
-//! `cargo xtask sim-peers`: tests of other projects, written for NVIDIA's driver, on the simulated one; and Tenure's arrays in them. `docs/simulator-peers.md` has the
-//! results.
+//! `cargo xtask sim-peers`: tests of other projects, written for NVIDIA's driver, on the simulated one; and Tenure's arrays in them.
+//! `docs/simulator-peers.md` has the results.
 //!
 //! Promise: the packages come from the package index, pinned and unchanged, into an environment of their own. The package of this
 //! project is installed beside them. PyCUDA has no wheels: it is built here from its source distribution with NVIDIA's headers and linked

@@ -10,9 +10,9 @@ using tenure::event_kind;
 using tenure::event_log;
 
 static bool runs() {
-    tn_events_stats stats;
+    tn_log_stats stats;
     stats.size = sizeof stats;
-    CHECK(tn_events_query(&stats) == TN_OK);
+    CHECK(tn_log_query(&stats) == TN_OK);
     return stats.kinds != 0;
 }
 
@@ -30,11 +30,11 @@ static bool is_log(const char *path) {
 /* EV-4, EV-17, EV-19 */
 static void in_memory() {
     event_log log(event_kind::allocate | event_kind::name, 1 << 20);
-    const tn_events_stats before = log.stats();
-    CHECK(before.kinds == (TN_REPORT_ALLOCATE | TN_REPORT_NAME) && before.is_file == 0 && before.capacity == 1 << 20);
+    const tn_log_stats before = log.stats();
+    CHECK(before.kinds == (TN_LOG_ALLOCATE | TN_LOG_NAME) && before.is_file == 0 && before.capacity == 1 << 20);
     array a = tenure::zeros<double>({10}, tenure::named("of the log"));
     CHECK(a.read<double>()[0] == 0.0);
-    const tn_events_stats after = log.stats();
+    const tn_log_stats after = log.stats();
     CHECK(after.events - before.events == 3 && after.overwritten == 0 && after.dropped == 0);
     log.save("saved");
     CHECK(is_log("saved") && says(contents("saved"), "of the log"));
@@ -55,7 +55,7 @@ static void in_memory() {
 static void in_a_file() {
     {
         event_log log("events");
-        CHECK(log.stats().is_file == 1 && log.stats().kinds == TN_REPORT_ALL && log.stats().capacity == std::uint64_t{1} << 30);
+        CHECK(log.stats().is_file == 1 && log.stats().kinds == TN_LOG_ALL && log.stats().capacity == std::uint64_t{1} << 30);
         array a = tenure::zeros<double>({10}, tenure::named("in the file"));
         THROWS(tenure::argument_error, TN_ERR_DUPLICATE, event_log second("second"));
         THROWS(tenure::usage_error, TN_ERR_INVALID, log.save("saved"));
@@ -65,7 +65,7 @@ static void in_a_file() {
     CHECK(!runs() && is_log("events") && says(contents("events"), "in the file"));
     try {
         event_log log("events", event_kind::borrow, 1 << 20);
-        CHECK(log.stats().kinds == TN_REPORT_BORROW && log.stats().capacity == 1 << 20);
+        CHECK(log.stats().kinds == TN_LOG_BORROW && log.stats().capacity == 1 << 20);
         throw 1;
     } catch (int) {
     }
@@ -91,7 +91,7 @@ static void moves() {
     CHECK(ended && runs());
     ended.stop();
     ended = event_log(event_kind::give);
-    CHECK(ended.stats().kinds == TN_REPORT_GIVE);
+    CHECK(ended.stats().kinds == TN_LOG_GIVE);
 }
 
 /* EV-1, EV-3 */

@@ -153,36 +153,36 @@ public final class TenureC {
     /** `how`: the bytes were copied. */
     public static final int TN_COPIED = 2;
 
-    // tn_crossing_flags: Flags of imports and exports: how bytes may enter and leave the library.
-    /** Crossing flag: alias the bytes where possible. */
+    // tn_borrow_flags: Flags of imports and exports: how bytes may enter and leave the library.
+    /** Borrow flag: alias the bytes where possible. */
     public static final int TN_BORROW = 1;
-    /** Crossing flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores. Implies TN_BORROW. */
+    /** Borrow flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores. Implies TN_BORROW. */
     public static final int TN_REQUIRE_BORROW = 2;
-    /** Crossing flag of shared variables and functions: on the device where the bytes are, with their layout; no transfer. */
+    /** Borrow flag of shared variables and functions: on the device where the bytes are, with their layout; no transfer. */
     public static final int TN_RAW = 4;
-    /** Crossing flag: the importer, or the body of a function, may overwrite the contents. Implies TN_BORROW. */
+    /** Borrow flag: the importer, or the body of a function, may overwrite the contents. Implies TN_BORROW. */
     public static final int TN_MAY_OVERWRITE = 8;
-    /** Crossing flag: the library takes ownership of the memory, with a release callback, and copies only where it cannot alias. */
-    public static final int TN_TAKE = 16;
+    /** Borrow flag: the library takes ownership of the memory, with a release callback, and copies only where it cannot alias. */
+    public static final int TN_TAKE_OWNERSHIP = 16;
     /** Import: the release callback runs only in `tn_run_releases`. */
     public static final int TN_RELEASE_QUEUED = 32;
-    /** Crossing flag of shared variables and inputs: neither a transfer nor packing; TN_ERR_DEVICE or TN_ERR_LAYOUT instead. */
+    /** Borrow flag of shared variables and inputs: neither a transfer nor packing; TN_ERR_DEVICE or TN_ERR_LAYOUT instead. */
     public static final int TN_STRICT = 64;
-    /** Crossing flag of outputs and updates: the body finds a spare buffer of an earlier call, if there is one. */
+    /** Borrow flag of outputs and updates: the body finds a spare buffer of an earlier call, if there is one. */
     public static final int TN_REUSE = 128;
     /** Import: the new handle is READONLY. */
     public static final int TN_IMPORT_READONLY = 256;
     /** Import of a DLPack struct without a version: the producer permits writing. */
     public static final int TN_IMPORT_WRITABLE = 512;
-    /** Export: a shared view (XS), which both the consumer and the library may read and write. */
+    /** Export: a shared view, which both the consumer and the library may read and write. */
     public static final int TN_EXPORT_WRITABLE = 1024;
-    /** Export, with TN_EXPORT_WRITABLE: exclusive (XW), only the consumer reads or writes these bytes. */
+    /** Export, with TN_EXPORT_WRITABLE: exclusive. Only the consumer reads or writes these bytes. */
     public static final int TN_EXPORT_EXCLUSIVE = 2048;
-    /** Export: the caller guarantees that the consumer only reads, so the export is read-only (XR) in every format. */
+    /** Export: the caller guarantees that the consumer only reads, so the export is read-only in every format. */
     public static final int TN_EXPORT_CONSUMER_READS = 4096;
     /** Export: an array with negative strides is copied. */
     public static final int TN_EXPORT_NONNEGATIVE = 8192;
-    /** Crossing flag: the library adds no stream ordering; the caller has ordered the work. */
+    /** Borrow flag: the library adds no stream ordering; the caller has ordered the work. */
     public static final int TN_UNORDERED = 16384;
     /** Export to CUDAMat: a C-contiguous array crosses as its transpose. */
     public static final int TN_CUDAMAT_TRANSPOSED = 32768;
@@ -192,10 +192,10 @@ public final class TenureC {
     public static final int TN_IPC_WRITABLE = 131072;
     /** Import from another process that is trusted: memory without a seal is accepted. If that process shrinks it, the next access ends this one. */
     public static final int TN_IPC_TRUSTED = 262144;
+    /** Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_borrow_flags, tn_write_mode, tn_guard_flags and tn_access. */
+    public static final int TN_WAIT = 524288;
     /** Export to another process: the array is offered, and nobody uses it until it was taken, or the offer ended. Import: takes an array that is offered so. */
     public static final int TN_IPC_GIVE = 1048576;
-    /** Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_crossing_flags, tn_write_mode, tn_borrow_flags and tn_access. */
-    public static final int TN_WAIT = 524288;
 
     // tn_write_mode: How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and TN_WRITE_COW, with modifier bits.
     /** Write mode, the default: other handles on the store see the change. */
@@ -209,13 +209,13 @@ public final class TenureC {
     /** Modifier of a write mode in copies: fail with TN_ERR_WOULD_COPY where the bytes would be staged. */
     public static final int TN_REQUIRE_ASYNC = 16;
 
-    // tn_borrow_flags: Flags of a read borrow: TN_FROZEN, TN_INTERPROCESS, TN_WAIT.
-    /** Borrow flag: the bytes must not change while they are read, so shared views are excluded. */
+    // tn_guard_flags: Flags of a read borrow: TN_FROZEN, TN_INTERPROCESS, TN_WAIT.
+    /** Guard flag: the bytes must not change while they are read, so shared views are excluded. */
     public static final int TN_FROZEN = 8;
     /** Flag of a read or write borrow of an array in shareable memory: guards of other processes with this flag are excluded too, as those of this process are. */
     public static final int TN_INTERPROCESS = 256;
 
-    // tn_access: The kind of an access: TN_READ with flags of tn_borrow_flags, or TN_WRITE or TN_READ_WRITE with a tn_write_mode.
+    // tn_access: The kind of an access: TN_READ with flags of tn_guard_flags, or TN_WRITE or TN_READ_WRITE with a tn_write_mode.
     /** Access: reading. */
     public static final int TN_READ = 32;
     /** Access: writing. Without TN_READ it overwrites every element, and so implies TN_WRITE_DISCARD. */
@@ -307,7 +307,7 @@ public final class TenureC {
     /** Page-locked memory mapped into the device's address space. */
     public static final int TN_HOST_MAPPED = 2;
     /** Page-locked memory that is slow to read on the host. */
-    public static final int TN_HOST_WRITE_COMBINED = 4;
+    public static final int TN_HOST_WRITECOMBINED = 4;
     /** Page-locking of memory that the host must not write. */
     public static final int TN_HOST_READ_ONLY = 8;
     /** Without a driver: ordinary memory labelled TN_CPU instead of TN_ERR_UNSUPPORTED. */
@@ -417,7 +417,7 @@ public final class TenureC {
     /** Array flag: page-locked and mapped into the device's address space. */
     public static final int TN_MAPPED = 128;
     /** Array flag: page-locked and slow to read on the host. */
-    public static final int TN_WRITE_COMBINED = 256;
+    public static final int TN_WRITECOMBINED = 256;
 
     // tn_form: The form of a matrix: what expressions take an array for.
     /** Form: all elements. */
@@ -504,11 +504,11 @@ public final class TenureC {
     public static final int TN_HOLDER_EXPRESSION = 3;
     /** Holder: a shared variable. */
     public static final int TN_HOLDER_SHARED_VARIABLE = 4;
-    /** Holder: a read-only export (XR). */
+    /** Holder: a read-only export. */
     public static final int TN_HOLDER_EXPORT_READ = 5;
-    /** Holder: a shared view (XS). */
+    /** Holder: a shared view, see TN_EXPORT_WRITABLE. */
     public static final int TN_HOLDER_EXPORT_SHARED = 6;
-    /** Holder: an exclusive export (XW). */
+    /** Holder: an exclusive export, see TN_EXPORT_EXCLUSIVE. */
     public static final int TN_HOLDER_EXPORT_EXCLUSIVE = 7;
     /** Holder: a read guard. */
     public static final int TN_HOLDER_GUARD_READ = 8;
@@ -537,31 +537,31 @@ public final class TenureC {
 
     // tn_report_flags: Flags of `tn_report_json` and `tn_report_html`: none is defined yet.
 
-    // tn_event_kinds: Kinds of events: bits of `tn_events_options.kinds`.
+    // tn_log_kinds: Kinds of events: bits of `tn_log_options.kinds`.
     /** A pool allocated a block: raw memory, or the bytes of an array. */
-    public static final int TN_REPORT_ALLOCATE = 1;
+    public static final int TN_LOG_ALLOCATE = 1;
     /** A block was freed. */
-    public static final int TN_REPORT_FREE = 2;
+    public static final int TN_LOG_FREE = 2;
     /** An import, an export or a write copied; the copy book has the same copies. */
-    public static final int TN_REPORT_COPY = 4;
+    public static final int TN_LOG_COPY = 4;
     /** Bytes were copied between arrays, or between memory and an array. */
-    public static final int TN_REPORT_TRANSFER = 8;
+    public static final int TN_LOG_TRANSFER = 8;
     /** An export began or ended. */
-    public static final int TN_REPORT_EXPORT = 32;
+    public static final int TN_LOG_EXPORT = 32;
     /** An array was given. */
-    public static final int TN_REPORT_GIVE = 256;
+    public static final int TN_LOG_GIVE = 256;
     /** A given array was taken. */
-    public static final int TN_REPORT_TAKE = 512;
+    public static final int TN_LOG_TAKE = 512;
     /** A guard began or ended. */
-    public static final int TN_REPORT_BORROW = 1024;
+    public static final int TN_LOG_BORROW = 1024;
     /** A raw block changed its size. */
-    public static final int TN_REPORT_REALLOCATE = 2048;
+    public static final int TN_LOG_REALLOCATE = 2048;
     /** An import of bytes began or ended. */
-    public static final int TN_REPORT_IMPORT = 4096;
+    public static final int TN_LOG_IMPORT = 4096;
     /** An array got a name. */
-    public static final int TN_REPORT_NAME = 8192;
+    public static final int TN_LOG_NAME = 8192;
     /** All of them. */
-    public static final int TN_REPORT_ALL = 16175;
+    public static final int TN_LOG_ALL = 16175;
 
     // tn_arg_kind: What an argument of a launch is.
     /** Argument: an array, which the kernel gets as `tn_view<T, N>`: `void *data; int64_t shape[N]; int64_t strides[N]`, strides in bytes. */
@@ -576,14 +576,14 @@ public final class TenureC {
     // Constants outside of families.
     /** Version of this header: major << 16 | minor << 8 | patch. */
     public static final int TN_VERSION = 256;
-    /** An absent bound or step of a tn_slice_spec, like None in a Python slice. INT64_MIN means the same. */
-    public static final long TN_NONE = -9223372036854775807L;
     /** The largest number of axes of an array. */
     public static final long TN_MAX_NDIM = 64L;
     /** No descriptor of `tn_array_export_ipc` has more bytes. */
     public static final long TN_IPC_DESCRIPTOR_BYTES = 4096L;
     /** "None" or "never" in the fields of `tn_pool_options` marked (n). Every larger number means the same. */
     public static final long TN_POOL_NONE = 9223372036854775807L;
+    /** An absent bound or step of a tn_slice_spec, like None in a Python slice. INT64_MIN means the same. */
+    public static final long TN_NONE = -9223372036854775807L;
     /** `tn_expr_sum`: over all axes. */
     public static final int TN_ALL_AXES = -2147483647;
 
@@ -1008,7 +1008,7 @@ public final class TenureC {
         public int ndim;
         /** Where the bytes live. */
         public tn_device device = new tn_device();
-        /** Flags, TN_C_CONTIGUOUS .. TN_WRITE_COMBINED. */
+        /** Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
         public int flags;
         /** The form of the handle, TN_FORM_FULL .. TN_FORM_UPPER. */
         public int form;
@@ -1062,7 +1062,7 @@ public final class TenureC {
         public long size = 56;
         /** At most 63 bytes of UTF-8, copied; NULL: no name. */
         public String name;
-        /** TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE, TN_STRICT. */
+        /** TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_STRICT. */
         public int flags;
         /** Element type; 0: any. */
         public int dtype;
@@ -1210,7 +1210,7 @@ public final class TenureC {
         public int dtype;
         /** Number of axes. */
         public int ndim;
-        /** Flags of the value, TN_C_CONTIGUOUS .. TN_WRITE_COMBINED. */
+        /** Flags of the value, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
         public int flags;
         /** 1: an update in place failed, and the value is undefined until a set succeeds. Else 0. */
         public int is_poisoned;
@@ -1415,7 +1415,7 @@ public final class TenureC {
         }
     }
 
-    /** One part of `tn_array_chunks_write`. */
+    /** One part of `tn_array_split_write`. */
     @Structure.FieldOrder({"guard", "data", "start", "length", "reserved"})
     public static class tn_chunk extends Structure {
         /** The guard of this part, ended by its own `tn_borrow_end`. */
@@ -1584,7 +1584,7 @@ public final class TenureC {
         public long bytes;
         /** Where the bytes live. */
         public tn_device device = new tn_device();
-        /** TN_READONLY, TN_FOREIGN, TN_PINNED, TN_MAPPED, TN_WRITE_COMBINED. */
+        /** TN_READONLY, TN_FOREIGN, TN_PINNED, TN_MAPPED, TN_WRITECOMBINED. */
         public int flags;
         /** Zero. */
         public int reserved;
@@ -1721,12 +1721,12 @@ public final class TenureC {
         }
     }
 
-    /** How `tn_events_start` records. */
+    /** How `tn_log_start` records. */
     @Structure.FieldOrder({"size", "kinds", "reserved", "path", "capacity"})
-    public static class tn_events_options extends Structure {
+    public static class tn_log_options extends Structure {
         /** sizeof this struct, set by the caller. */
         public long size = 32;
-        /** TN_REPORT_ bits: what is recorded; 0: everything. */
+        /** TN_LOG_ bits: what is recorded; 0: everything. */
         public int kinds;
         /** 0. */
         public int reserved;
@@ -1738,19 +1738,19 @@ public final class TenureC {
         /** Its size in C. */
         public static final int BYTES = 32;
 
-        public tn_events_options() {}
+        public tn_log_options() {}
 
-        public tn_events_options(Pointer address) {
+        public tn_log_options(Pointer address) {
             super(address);
         }
     }
 
-    /** What `tn_events_query` reports. */
+    /** What `tn_log_query` reports. */
     @Structure.FieldOrder({"size", "kinds", "is_file", "events", "overwritten", "dropped", "capacity"})
-    public static class tn_events_stats extends Structure {
+    public static class tn_log_stats extends Structure {
         /** sizeof this struct, set by the caller. */
         public long size = 48;
-        /** TN_REPORT_ bits that are recorded; 0: no log runs. */
+        /** TN_LOG_ bits that are recorded; 0: no log runs. */
         public int kinds;
         /** 1: the events go to a file. */
         public int is_file;
@@ -1766,9 +1766,9 @@ public final class TenureC {
         /** Its size in C. */
         public static final int BYTES = 48;
 
-        public tn_events_stats() {}
+        public tn_log_stats() {}
 
-        public tn_events_stats(Pointer address) {
+        public tn_log_stats(Pointer address) {
             super(address);
         }
     }
@@ -1980,71 +1980,158 @@ public final class TenureC {
     /** Runs the release callbacks that TN_RELEASE_QUEUED delayed, in the order in which they were queued. */
     public static native int tn_run_releases(long[] n_run);
 
-    /** Counts the devices of a type. */
-    public static native int tn_device_count(int type, long[] out);
+    /** Makes an array of new bytes with undefined contents. */
+    public static native int tn_array_empty(long pool, int dtype, int ndim, long[] shape, tn_array_options options, long[] out);
 
-    /** Describes a device. */
-    public static native int tn_device_query(tn_device.ByValue device, int flags, tn_device_info info);
+    /** Makes an array of new bytes that are all 0. */
+    public static native int tn_array_zeros(long pool, int dtype, int ndim, long[] shape, tn_array_options options, long[] out);
 
-    /** Waits for all work on a device, whoever issued it. */
-    public static native int tn_device_synchronize(tn_device.ByValue device);
+    /** Makes an array whose elements all have one value. */
+    public static native int tn_array_full(long pool, int dtype, int ndim, long[] shape, Pointer value, tn_array_options options, long[] out);
 
-    /** Creates a stream: a queue of work on a GPU that is executed in order, concurrently with other streams. */
-    public static native int tn_stream_create(tn_device.ByValue device, int flags, int priority, long[] out);
+    /** Makes an array with the type and shape of another one, of new bytes with undefined contents. */
+    public static native int tn_array_like(long prototype, long pool, tn_array_options options, long[] out);
 
-    /** Makes a handle on another library's stream. */
-    public static native int tn_stream_import(tn_device.ByValue device, long native_, long[] out);
+    /** Makes an array from the caller's host memory: an alias or a copy, as the flags say. */
+    public static native int tn_array_import_host(Pointer ptr, tn_layout layout, int flags, tn_release_callback release, Pointer context, long[] out, int[] how);
 
-    /** Writes the CUstream of a stream, for other libraries. */
-    public static native int tn_stream_native(long stream, long[] out);
+    /** Describes an array: type, shape, strides, device, flags, form, bytes, name. */
+    public static native int tn_array_query(long array, tn_array_info info);
 
-    /** Waits until all work issued on a stream so far is done. */
-    public static native int tn_stream_synchronize(long stream);
+    /** Sets the name of the array in messages and reports. */
+    public static native int tn_array_set_name(long array, String name);
 
-    /** Sets the calling thread's current stream of a device: the meaning of TN_STREAM_CURRENT there, and of NULL as the stream of a pool call. */
-    public static native int tn_stream_set_current(tn_device.ByValue device, long stream);
+    /** Sets the form of a matrix: what expressions take the array for. */
+    public static native int tn_array_set_form(long array, int form);
 
-    /** Makes a handle on the calling thread's current stream of a device. */
-    public static native int tn_stream_current(tn_device.ByValue device, long[] out);
+    /** Makes a new handle on the pool of an array's bytes. */
+    public static native int tn_array_pool(long array, long[] out);
 
-    /** Makes a stream the thread's current one until `tn_stream_leave`. */
-    public static native int tn_stream_enter(tn_device.ByValue device, long stream, int flags, long[] out);
+    /** Waits until the device work on an array is done, so that the host may access the bytes. */
+    public static native int tn_array_wait(long array, int access);
 
-    /** Leaves a scope: restores the current stream from before the scope, whatever was set inside it. */
-    public static native int tn_stream_leave(long scope);
+    /** Makes another handle with its own claim on the same bytes, and with the same layout, form and name. */
+    public static native int tn_array_clone(long array, long[] out);
 
-    /** Makes the work that is issued on a stream from now on wait for an event. */
-    public static native int tn_stream_wait_event(long stream, long event);
+    /** Copies an array to new bytes. */
+    public static native int tn_array_copy(long array, long pool, long stream, long[] out);
 
-    /** Returns TN_STREAM_LEGACY, for languages that cannot use pointer constants of a C header. */
-    public static native long tn_stream_legacy();
+    /** Releases an array handle and its claim. */
+    public static native int tn_array_release(long array);
 
-    /** Returns TN_STREAM_PER_THREAD, for languages that cannot use pointer constants of a C header. */
-    public static native long tn_stream_per_thread();
+    /** Makes a weak handle, which keeps the layout but has no claim on the bytes. */
+    public static native int tn_array_weaken(long array, long[] out);
 
-    /** Returns TN_STREAM_CURRENT, for languages that cannot use pointer constants of a C header. */
-    public static native long tn_stream_of_thread();
+    /** Makes an array handle, with a claim, from a weak handle. */
+    public static native int tn_weak_upgrade(long weak, long[] out);
 
-    /** Releases a handle on a stream. */
-    public static native int tn_stream_release(long stream);
+    /** Releases a weak handle. */
+    public static native int tn_weak_release(long weak);
 
-    /** Creates an event. */
-    public static native int tn_event_create(tn_device.ByValue device, int flags, long[] out);
+    /** Opens a `.npy` file as an array: maps it, or reads it into a pool's memory. */
+    public static native int tn_array_open_npy(String path, tn_npy_options options, long[] out);
 
-    /** Records an event after all work issued on a stream so far. */
-    public static native int tn_event_record(long event, long stream);
+    /** Opens an array in `.npy` format that begins at any byte of an open file, as `tn_array_open_npy` does. */
+    public static native int tn_array_open_npy_fd(int fd, long offset, tn_npy_options options, long[] end, long[] out);
 
-    /** Waits until the work before an event is done. */
-    public static native int tn_event_synchronize(long event);
+    /** Saves an array as a `.npy` file for NumPy, in C order, or in F order if the array is only F-contiguous. */
+    public static native int tn_array_save_npy(long array, String path, int flags);
 
-    /** Tests whether the work before an event is done. */
-    public static native int tn_event_query(long event, int[] out);
+    /** Writes an array in `.npy` format to an open file, pipe or socket, at the descriptor's position, which is behind the data afterwards. */
+    public static native int tn_array_save_npy_fd(long array, int fd, int flags);
 
-    /** Computes the time between two events, by the device's clock. */
-    public static native int tn_event_elapsed(long start, long end, long[] elapsed_ns);
+    /** Opens a read guard: until it ends, no other guard of this library may write the bytes. */
+    public static native int tn_array_borrow_read(long array, int flags, long stream, PointerByReference data, tn_view_info view, long[] out);
 
-    /** Releases an event. */
-    public static native int tn_event_release(long event);
+    /** Opens a write guard: until it ends, no other guard of this library may read or write the bytes. */
+    public static native int tn_array_borrow_write(long array, int mode, long stream, PointerByReference data, tn_view_info view, long[] out);
+
+    /** Opens one guard on several arrays, all or none. */
+    public static native int tn_borrow_all(long n_specs, Pointer specs, Pointer views, long[] out);
+
+    /** Opens write guards on consecutive parts of an axis, so that each part can be written by its own thread. */
+    public static native int tn_array_split_write(long array, int axis, long n_chunks, int mode, long stream, Pointer chunks);
+
+    /** Describes the memory that an open guard gives access to. */
+    public static native int tn_borrow_query(long borrow, tn_borrow_info info);
+
+    /** Writes what a kernel gets of the memory of an open guard, for callers that launch their kernels themselves. */
+    public static native int tn_borrow_kernel_view(long borrow, int ndim, long bytes, Pointer out);
+
+    /** Ends a guard of any kind. */
+    public static native int tn_borrow_end(long borrow, int flags, long stream);
+
+    /** Accepts the bytes of an array as they are, after a writer that failed: they count as written. */
+    public static native int tn_array_heal(long array);
+
+    /** Makes a view with another shape and the same elements in the same order. */
+    public static native int tn_array_reshape(long array, int ndim, long[] shape, int order, long[] out);
+
+    /** Makes a one-dimensional view of all elements. */
+    public static native int tn_array_ravel(long array, int order, long[] out);
+
+    /** Makes a view with all axes reversed. */
+    public static native int tn_array_transpose(long array, long[] out);
+
+    /** Makes a view with the axes in another order. */
+    public static native int tn_array_permute(long array, int ndim, int[] axes, long[] out);
+
+    /** Makes a view of a part of an array. */
+    public static native int tn_array_slice(long array, long n_specs, Pointer specs, long[] out);
+
+    /** Makes a view of the elements at one index of an axis. */
+    public static native int tn_array_index(long array, int axis, long index, long[] out);
+
+    /** Makes a view without axes of length 1. */
+    public static native int tn_array_squeeze(long array, long n_axes, int[] axes, long[] out);
+
+    /** Makes a view with a new axis of length 1. */
+    public static native int tn_array_expand(long array, int axis, long[] out);
+
+    /** Broadcasts an array to a larger shape, with NumPy's rules: shapes are aligned at the last axis, and lengths of 1 are stretched. */
+    public static native int tn_array_broadcast(long array, int ndim, long[] shape, long[] out);
+
+    /** Splits an axis into a given number of consecutive views, whose lengths differ by at most 1, the longer ones first. */
+    public static native int tn_array_split(long array, int axis, long n_parts, long capacity, long[] outs, long[] n_outs);
+
+    /** Splits an axis into consecutive views of a given length, of which the last may be shorter. */
+    public static native int tn_array_chunks(long array, int axis, long length, long capacity, long[] outs, long[] n_outs);
+
+    /** Makes a view of the same bytes as another element type. */
+    public static native int tn_array_view_dtype(long array, int dtype, long[] out);
+
+    /** Tests whether two arrays overlap in memory. */
+    public static native int tn_array_overlap(long a, long b, int[] out);
+
+    /** Gives an array away: makes a promise not to use the handle again, which `tn_take` or `tn_enter` opens. */
+    public static native int tn_array_give(long array, long n_required, long[] out);
+
+    /** Cancels a promise, so that the giver can use its array again. */
+    public static native int tn_promise_cancel(long promise);
+
+    /** Releases a promise. */
+    public static native int tn_promise_release(long promise);
+
+    /** Takes arrays: opens promises, all or none, and makes a new handle for each. */
+    public static native int tn_take(long n_promises, long[] promises, long[] out);
+
+    /** Enters a scope: the callee gets its own handle for every parameter, all or none. */
+    public static native int tn_enter(long n_params, long[] params, long[] out, long[] scope);
+
+    /** Leaves a scope: releases its remaining handles, in the order of its parameters. */
+    public static native int tn_leave(long scope, long n_keep, long[] keep);
+
+    /** Tests whether this handle is the only holder of its store: no other claims, guards or exports. */
+    public static native int tn_array_is_unique(long array, int[] out);
+
+    /** Lists the reasons why the array's bytes cannot be overwritten in place, and the holders of the store. */
+    public static native int tn_array_why_not(long array, tn_target target, long item_size, long capacity, int[] bits, Pointer holders, long[] n_holders);
+
+    /** Finds the store or raw block of some bytes, and its holders. */
+    public static native int tn_holders_of(Pointer ptr, long bytes, long item_size, long capacity, tn_store_info store, Pointer holders, long[] n_holders);
+
+    /** Finds the store of an array, and its holders. */
+    public static native int tn_array_holders(long array, long item_size, long capacity, tn_store_info store, Pointer holders, long[] n_holders);
 
     /** Creates a pool on a device. */
     public static native int tn_pool_create(tn_device.ByValue device, tn_pool_options options, long[] out);
@@ -2115,159 +2202,6 @@ public final class TenureC {
     /** Ends a registration. */
     public static native int tn_pool_off_pressure(long pool, tn_pressure_callback callback, Pointer context);
 
-    /** Makes an array of new bytes with undefined contents. */
-    public static native int tn_array_empty(long pool, int dtype, int ndim, long[] shape, tn_array_options options, long[] out);
-
-    /** Makes an array of new bytes that are all 0. */
-    public static native int tn_array_zeros(long pool, int dtype, int ndim, long[] shape, tn_array_options options, long[] out);
-
-    /** Makes an array whose elements all have one value. */
-    public static native int tn_array_full(long pool, int dtype, int ndim, long[] shape, Pointer value, tn_array_options options, long[] out);
-
-    /** Makes an array with the type and shape of another one, of new bytes with undefined contents. */
-    public static native int tn_array_like(long pool, long prototype, tn_array_options options, long[] out);
-
-    /** Makes an array from the caller's host memory: an alias or a copy, as the flags say. */
-    public static native int tn_array_import_host(Pointer ptr, tn_layout layout, int flags, tn_release_callback release, Pointer context, long[] out, int[] how);
-
-    /** Describes an array: type, shape, strides, device, flags, form, bytes, name. */
-    public static native int tn_array_query(long array, tn_array_info info);
-
-    /** Sets the name of the array in messages and reports. */
-    public static native int tn_array_set_name(long array, String name);
-
-    /** Sets the form of a matrix: what expressions take the array for. */
-    public static native int tn_array_set_form(long array, int form);
-
-    /** Makes a new handle on the pool of an array's bytes. */
-    public static native int tn_array_pool(long array, long[] out);
-
-    /** Waits until the device work on an array is done, so that the host may access the bytes. */
-    public static native int tn_array_wait(long array, int access);
-
-    /** Makes another handle with its own claim on the same bytes, and with the same layout, form and name. */
-    public static native int tn_array_clone(long array, long[] out);
-
-    /** Copies an array to new bytes. */
-    public static native int tn_array_copy(long array, long pool, long stream, long[] out);
-
-    /** Releases an array handle and its claim. */
-    public static native int tn_array_release(long array);
-
-    /** Makes a weak handle, which keeps the layout but has no claim on the bytes. */
-    public static native int tn_array_weaken(long array, long[] out);
-
-    /** Makes an array handle, with a claim, from a weak handle. */
-    public static native int tn_weak_upgrade(long weak, long[] out);
-
-    /** Releases a weak handle. */
-    public static native int tn_weak_release(long weak);
-
-    /** Opens a `.npy` file as an array: maps it, or reads it into a pool's memory. */
-    public static native int tn_array_open_npy(String path, tn_npy_options options, long[] out);
-
-    /** Opens an array in `.npy` format that begins at any byte of an open file, as `tn_array_open_npy` does. */
-    public static native int tn_array_open_npy_fd(int fd, long offset, tn_npy_options options, long[] end, long[] out);
-
-    /** Saves an array as a `.npy` file for NumPy, in C order, or in F order if the array is only F-contiguous. */
-    public static native int tn_array_save_npy(long array, String path, int flags);
-
-    /** Writes an array in `.npy` format to an open file, pipe or socket, at the descriptor's position, which is behind the data afterwards. */
-    public static native int tn_array_save_npy_fd(long array, int fd, int flags);
-
-    /** Makes a view with another shape and the same elements in the same order. */
-    public static native int tn_array_reshape(long array, int ndim, long[] shape, int order, long[] out);
-
-    /** Makes a one-dimensional view of all elements. */
-    public static native int tn_array_ravel(long array, int order, long[] out);
-
-    /** Makes a view with all axes reversed. */
-    public static native int tn_array_transpose(long array, long[] out);
-
-    /** Makes a view with the axes in another order. */
-    public static native int tn_array_permute(long array, int ndim, int[] axes, long[] out);
-
-    /** Makes a view of a part of an array. */
-    public static native int tn_array_slice(long array, long n_specs, Pointer specs, long[] out);
-
-    /** Makes a view of the elements at one index of an axis. */
-    public static native int tn_array_index(long array, int axis, long index, long[] out);
-
-    /** Makes a view without axes of length 1. */
-    public static native int tn_array_squeeze(long array, long n_axes, int[] axes, long[] out);
-
-    /** Makes a view with a new axis of length 1. */
-    public static native int tn_array_expand(long array, int axis, long[] out);
-
-    /** Broadcasts an array to a larger shape, with NumPy's rules: shapes are aligned at the last axis, and lengths of 1 are stretched. */
-    public static native int tn_array_broadcast(long array, int ndim, long[] shape, long[] out);
-
-    /** Splits an axis into a given number of consecutive views, whose lengths differ by at most 1, the longer ones first. */
-    public static native int tn_array_split(long array, int axis, long n_parts, long capacity, long[] outs, long[] n_outs);
-
-    /** Splits an axis into consecutive views of a given length, of which the last may be shorter. */
-    public static native int tn_array_chunks(long array, int axis, long length, long capacity, long[] outs, long[] n_outs);
-
-    /** Makes a view of the same bytes as another element type. */
-    public static native int tn_array_view_dtype(long array, int dtype, long[] out);
-
-    /** Tests whether two arrays overlap in memory. */
-    public static native int tn_array_overlap(long a, long b, int[] out);
-
-    /** Opens a read guard: until it ends, no other guard of this library may write the bytes. */
-    public static native int tn_array_borrow_read(long array, int flags, long stream, PointerByReference data, tn_view_info view, long[] out);
-
-    /** Opens a write guard: until it ends, no other guard of this library may read or write the bytes. */
-    public static native int tn_array_borrow_write(long array, int mode, long stream, PointerByReference data, tn_view_info view, long[] out);
-
-    /** Opens one guard on several arrays, all or none. */
-    public static native int tn_borrow_all(long n_specs, Pointer specs, Pointer views, long[] out);
-
-    /** Opens write guards on consecutive parts of an axis, so that each part can be written by its own thread. */
-    public static native int tn_array_chunks_write(long array, int axis, long n_chunks, int mode, long stream, Pointer chunks);
-
-    /** Describes the memory that an open guard gives access to. */
-    public static native int tn_borrow_query(long borrow, tn_borrow_info info);
-
-    /** Writes what a kernel gets of the memory of an open guard, for callers that launch their kernels themselves. */
-    public static native int tn_borrow_kernel_view(long borrow, int ndim, long bytes, Pointer out);
-
-    /** Ends a guard of any kind. */
-    public static native int tn_borrow_end(long borrow, int flags, long stream);
-
-    /** Accepts the bytes of an array as they are, after a writer that failed: they count as written. */
-    public static native int tn_array_heal(long array);
-
-    /** Gives an array away: makes a promise not to use the handle again, which `tn_take` or `tn_enter` opens. */
-    public static native int tn_array_give(long array, long n_required, long[] out);
-
-    /** Cancels a promise, so that the giver can use its array again. */
-    public static native int tn_promise_cancel(long promise);
-
-    /** Releases a promise. */
-    public static native int tn_promise_release(long promise);
-
-    /** Takes arrays: opens promises, all or none, and makes a new handle for each. */
-    public static native int tn_take(long n_promises, long[] promises, long[] out);
-
-    /** Enters a scope: the callee gets its own handle for every parameter, all or none. */
-    public static native int tn_enter(long n_params, long[] params, long[] out, long[] scope);
-
-    /** Leaves a scope: releases its remaining handles, in the order of its parameters. */
-    public static native int tn_leave(long scope, long n_keep, long[] keep);
-
-    /** Tests whether this handle is the only holder of its store: no other claims, guards or exports. */
-    public static native int tn_array_is_unique(long array, int[] out);
-
-    /** Lists the reasons why the array's bytes cannot be overwritten in place, and the holders of the store. */
-    public static native int tn_array_why_not(long array, tn_target target, long item_size, long capacity, int[] bits, Pointer holders, long[] n_holders);
-
-    /** Finds the store or raw block of some bytes, and its holders. */
-    public static native int tn_holders_of(Pointer ptr, long bytes, long item_size, long capacity, tn_store_info store, Pointer holders, long[] n_holders);
-
-    /** Finds the store of an array, and its holders. */
-    public static native int tn_array_holders(long array, long item_size, long capacity, tn_store_info store, Pointer holders, long[] n_holders);
-
     /** Copies the elements of one array into another. */
     public static native int tn_array_copy_into(long source, long destination, int mode, long stream);
 
@@ -2287,7 +2221,7 @@ public final class TenureC {
     public static native int tn_array_fill(long array, Pointer value, int mode, long stream);
 
     /** Overwrites every byte of an array's elements with 0. */
-    public static native int tn_array_zero(long array, int mode, long stream);
+    public static native int tn_array_clear(long array, int mode, long stream);
 
     /** Page-locks the caller's memory, so that devices can copy it directly, and makes a one-dimensional array of u8 on TN_CUDA_HOST from it. */
     public static native int tn_host_register(Pointer ptr, long bytes, int flags, long[] out);
@@ -2298,14 +2232,77 @@ public final class TenureC {
     /** Moves managed memory to the device where it will be used next. */
     public static native int tn_array_prefetch(long array, tn_device.ByValue device, long stream);
 
+    /** Counts the devices of a type. */
+    public static native int tn_device_count(int type, long[] out);
+
+    /** Describes a device. */
+    public static native int tn_device_query(tn_device.ByValue device, int flags, tn_device_info info);
+
+    /** Waits for all work on a device, whoever issued it. */
+    public static native int tn_device_synchronize(tn_device.ByValue device);
+
+    /** Creates a stream: a queue of work on a GPU that is executed in order, concurrently with other streams. */
+    public static native int tn_stream_create(tn_device.ByValue device, int flags, int priority, long[] out);
+
+    /** Makes a handle on another library's stream. */
+    public static native int tn_stream_import(tn_device.ByValue device, long native_, long[] out);
+
+    /** Writes the CUstream of a stream, for other libraries. */
+    public static native int tn_stream_native(long stream, long[] out);
+
+    /** Waits until all work issued on a stream so far is done. */
+    public static native int tn_stream_synchronize(long stream);
+
+    /** Sets the calling thread's current stream of a device: the meaning of TN_STREAM_CURRENT there, and of NULL as the stream of a pool call. */
+    public static native int tn_stream_set_current(tn_device.ByValue device, long stream);
+
+    /** Makes a handle on the calling thread's current stream of a device. */
+    public static native int tn_stream_current(tn_device.ByValue device, long[] out);
+
+    /** Makes a stream the thread's current one until `tn_stream_leave`. */
+    public static native int tn_stream_enter(tn_device.ByValue device, long stream, int flags, long[] out);
+
+    /** Leaves a scope: restores the current stream from before the scope, whatever was set inside it. */
+    public static native int tn_stream_leave(long scope);
+
+    /** Makes the work that is issued on a stream from now on wait for an event. */
+    public static native int tn_stream_wait_event(long stream, long event);
+
+    /** Returns TN_STREAM_LEGACY, for languages that cannot use pointer constants of a C header. */
+    public static native long tn_stream_legacy();
+
+    /** Returns TN_STREAM_PER_THREAD, for languages that cannot use pointer constants of a C header. */
+    public static native long tn_stream_per_thread();
+
+    /** Returns TN_STREAM_CURRENT, for languages that cannot use pointer constants of a C header. */
+    public static native long tn_stream_of_thread();
+
+    /** Releases a handle on a stream. */
+    public static native int tn_stream_release(long stream);
+
+    /** Creates an event. */
+    public static native int tn_event_create(tn_device.ByValue device, int flags, long[] out);
+
+    /** Records an event after all work issued on a stream so far. */
+    public static native int tn_event_record(long event, long stream);
+
+    /** Waits until the work before an event is done. */
+    public static native int tn_event_synchronize(long event);
+
+    /** Tests whether the work before an event is done. */
+    public static native int tn_event_query(long event, int[] out);
+
+    /** Computes the time between two events, by the device's clock. */
+    public static native int tn_event_elapsed(long start, long end, long[] elapsed_ns);
+
+    /** Releases an event. */
+    public static native int tn_event_release(long event);
+
     /** Sets the runner of this thread: a function that spreads its large copies, and the blocks of kernels of the host that it launches, over threads of the caller. */
     public static native int tn_runner_set_current(tn_runner runner);
 
     /** Writes the runner of this thread, for a later `tn_runner_set_current`. */
     public static native int tn_runner_current(tn_runner out);
-
-    /** Computes where several arrays lie in the memory of a thread block (CUDA's shared memory), and how many bytes they need. */
-    public static native int tn_block_layout(long n_items, Pointer items, long[] offsets, long[] total);
 
     /** Exports an array as raw host bytes with a layout, for consumers without an exchange format. */
     public static native int tn_array_export_host(long array, int flags, int mode, long stream, tn_view_info view, long[] guard, int[] how);
@@ -2337,15 +2334,6 @@ public final class TenureC {
     /** Makes an array of the elements of CUDAMat's matrix. */
     public static native int tn_array_import_cudamat(tn_cudamat source, int flags, tn_release_callback release, Pointer context, long[] out, int[] how);
 
-    /** Completes the table of `tn_dlpack_exchange_api` with the Python package's functions that take Python objects. */
-    public static native int tn_dlpack_register_python(Pointer slots);
-
-    /** Allocates a block of a GPU for another library whose plug-in is written in the binding's language. */
-    public static native int tn_plugin_allocate(int client, long pool, long bytes, int device, Pointer stream, PointerByReference out);
-
-    /** Frees a block from `tn_plugin_allocate`, in the order of a stream. */
-    public static native int tn_plugin_deallocate(int client, long pool, Pointer ptr, int device, Pointer stream);
-
     /** Exports an array through Arrow's C data interface. */
     public static native int tn_array_export_arrow(long array, int flags, Pointer schema, Pointer out, int[] how);
 
@@ -2359,7 +2347,7 @@ public final class TenureC {
     public static native int tn_array_import_arrow_device(Pointer schema, Pointer source, int flags, long[] out, int[] how);
 
     /** Exports an array to other processes. */
-    public static native int tn_array_export_ipc(long array, int flags, long capacity, Pointer descriptor, long[] descriptor_bytes, int[] fd, long[] hold, int[] how);
+    public static native int tn_array_export_ipc(long array, int flags, long capacity, Pointer descriptor, long[] descriptor_bytes, int[] fd, long[] guard, int[] how);
 
     /** Makes an array of the bytes that another process exported, or this one. */
     public static native int tn_array_import_ipc(Pointer descriptor, long descriptor_bytes, int fd, int flags, long[] out, int[] how);
@@ -2422,19 +2410,19 @@ public final class TenureC {
     public static native int tn_expr_explain(long expr, int format, long capacity, byte[] text, long[] length);
 
     /** Creates a shared variable from an array. */
-    public static native int tn_shared_create(long value, int flags, tn_shared_options options, long[] out, tn_crossing how);
+    public static native int tn_shared_create(long value, int flags, tn_shared_options options, long[] out, tn_crossing crossing);
 
     /** Reads a shared variable. */
-    public static native int tn_shared_get(long shared, int flags, long[] out, tn_crossing how);
+    public static native int tn_shared_get(long shared, int flags, long[] out, tn_crossing crossing);
 
     /** Replaces the value of a shared variable. */
-    public static native int tn_shared_set(long shared, long value, int flags, tn_crossing how);
+    public static native int tn_shared_set(long shared, long value, int flags, tn_crossing crossing);
 
     /** Changes the value of a shared variable by a callback. */
-    public static native int tn_shared_update(long shared, int flags, tn_update_callback callback, Pointer context, tn_crossing how);
+    public static native int tn_shared_update(long shared, int flags, tn_update_callback callback, Pointer context, tn_crossing crossing);
 
     /** Begins to change the value of a shared variable. */
-    public static native int tn_shared_update_begin(long shared, int flags, long[] value, tn_crossing how);
+    public static native int tn_shared_update_begin(long shared, int flags, long[] value, tn_crossing crossing);
 
     /** Ends an update of a shared variable. */
     public static native int tn_shared_update_end(long shared, int flags);
@@ -2449,13 +2437,13 @@ public final class TenureC {
     public static native int tn_function_create(tn_function_options options, long[] out);
 
     /** Calls a function. */
-    public static native int tn_function_call(long function, long n_in, long[] in, long n_out, long[] out, Pointer in_how, Pointer out_how);
+    public static native int tn_function_call(long function, long n_in, long[] in, long n_out, long[] out, Pointer in_crossings, Pointer out_crossings);
 
     /** Releases a function. */
     public static native int tn_function_release(long function);
 
     /** Creates a mirror: one array with a side on the host and a side on a GPU, of which one or both are valid. */
-    public static native int tn_mirror_create(tn_mirror_options options, long[] out, tn_crossing how);
+    public static native int tn_mirror_create(tn_mirror_options options, long[] out, tn_crossing crossing);
 
     /** Makes a side valid and borrows it. */
     public static native int tn_mirror_acquire(long mirror, int side, int access, long stream, PointerByReference data, tn_view_info view, long[] out);
@@ -2487,6 +2475,9 @@ public final class TenureC {
     /** Launches a kernel, which borrows the arrays among its arguments as their access says. */
     public static native int tn_launch(tn_launch_config config, long n_args, Pointer args);
 
+    /** Computes where several arrays lie in the memory of a thread block (CUDA's shared memory), and how many bytes they need. */
+    public static native int tn_block_layout(long n_items, Pointer items, long[] offsets, long[] total);
+
     /** Writes a report as JSON: every pool with its statistics and clients, every store with its holders, their call sites and ages, raw blocks by call site, other open objects, the copy book, and the copies of this library in the process. */
     public static native int tn_report_json(int flags, long capacity, byte[] text, long[] length);
 
@@ -2506,19 +2497,16 @@ public final class TenureC {
     public static native int tn_leaks(long item_size, long capacity, Pointer leaks, long[] n_leaks);
 
     /** Begins to record events: what happens to the memory of all pools and arrays of the process, with times, threads and call sites. */
-    public static native int tn_events_start(tn_events_options options);
+    public static native int tn_log_start(tn_log_options options);
 
     /** Ends the log. */
-    public static native int tn_events_stop();
+    public static native int tn_log_stop();
 
     /** Saves the log that is in memory, as a file of the format that a log in a file has. */
-    public static native int tn_events_save(String path);
+    public static native int tn_log_save(String path);
 
     /** Reports how many events the log has: the one that runs, or the last one, if it was in memory. */
-    public static native int tn_events_query(tn_events_stats stats);
-
-    /** Makes the struct with which NumPy allocates from a pool: a PyDataMem_Handler of version 1 (NEP 49), to be put into a capsule named "mem_handler" for PyDataMem_SetHandler. */
-    public static native int tn_numpy_handler(long pool, PointerByReference out);
+    public static native int tn_log_query(tn_log_stats stats);
 
     /** Gets the table of operations with which UMF makes Tenure pools over its providers (umfPoolCreate). */
     public static native int tn_umf_pool_ops(int version, PointerByReference out);
@@ -2531,6 +2519,9 @@ public final class TenureC {
 
     /** Frees a block from `tn_cpp_allocate`. */
     public static native int tn_cpp_deallocate(long pool, Pointer ptr);
+
+    /** Makes the struct with which NumPy allocates from a pool: a PyDataMem_Handler of version 1 (NEP 49), to be put into a capsule named "mem_handler" for PyDataMem_SetHandler. */
+    public static native int tn_numpy_handler(long pool, PointerByReference out);
 
     /** Allocates a block of a GPU for PyTorch, with the signature that its CUDAPluggableAllocator loads. */
     public static native Pointer tn_torch_alloc(long bytes, int device, Pointer stream);
@@ -2552,4 +2543,13 @@ public final class TenureC {
 
     /** Frees a block from `tn_rmm_allocate`, in the order of a stream. */
     public static native void tn_rmm_deallocate(Pointer ptr, long bytes, Pointer stream, Pointer pool);
+
+    /** Completes the table of `tn_dlpack_exchange_api` with the Python package's functions that take Python objects. */
+    public static native int tn_dlpack_register_python(Pointer slots);
+
+    /** Allocates a block of a GPU for another library whose plug-in is written in the binding's language. */
+    public static native int tn_plugin_allocate(int client, long pool, long bytes, int device, Pointer stream, PointerByReference out);
+
+    /** Frees a block from `tn_plugin_allocate`, in the order of a stream. */
+    public static native int tn_plugin_deallocate(int client, long pool, Pointer ptr, int device, Pointer stream);
 }

@@ -322,7 +322,7 @@ pub fn array_new(
 pub fn array_like(pool: Id, prototype: Id, options: Option<&tn_array_options>) -> Result<Id> {
     let options = options.map_or(null(), |o| o as *const _);
     // SAFETY: checked ids; options are whole and their name terminated.
-    made(|out| unsafe { c::tn_array_like(pool.raw(), prototype.raw(), options, out) })
+    made(|out| unsafe { c::tn_array_like(prototype.raw(), pool.raw(), options, out) })
 }
 
 /// Makes an array on host memory.
@@ -621,7 +621,7 @@ pub fn borrow_all(specs: &[tn_borrow_spec]) -> Result<(Id, Vec<tn_view_info>)> {
 pub fn chunks_write(array: Id, axis: i32, n: usize, mode: u32) -> Result<Vec<tn_chunk>> {
     let mut chunks = vec![tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] }; n];
     // SAFETY: `chunks` has the stated number of entries.
-    check(unsafe { c::tn_array_chunks_write(array.raw(), axis, n, mode, null_mut(), chunks.as_mut_ptr()) })?;
+    check(unsafe { c::tn_array_split_write(array.raw(), axis, n, mode, null_mut(), chunks.as_mut_ptr()) })?;
     Ok(chunks)
 }
 
@@ -897,5 +897,5 @@ pub fn fill(array: Id, value: &[u8; 16], mode: u32, stream: Id) -> Result<()> {
 /// Sets every byte of every element to 0.
 pub fn zero(array: Id, mode: u32, stream: Id) -> Result<()> {
     // SAFETY: checked ids.
-    check(unsafe { c::tn_array_zero(array.raw(), mode, stream.raw()) })
+    check(unsafe { c::tn_array_clear(array.raw(), mode, stream.raw()) })
 }

@@ -176,7 +176,7 @@ def test_no_message_names_a_constant_of_c():
     for told, said in (
         ("use order TN_ORDER_C, TN_ORDER_F or TN_ORDER_A", 'use order "C", "F" or "A"'),
         ("the flag TN_POOL_PREFAULT needs", "the flag tenure.PoolFlags.PREFAULT needs"),
-        ("TN_TAKE and TN_MAY_OVERWRITE need bytes", "take and may_overwrite need bytes"),
+        ("TN_TAKE_OWNERSHIP and TN_MAY_OVERWRITE need bytes", "take and may_overwrite need bytes"),
         ("the tn_array 0x01 was released", "the array 0x01 was released"),
         # Names that the user gave.
         ('"TN_COLD.npy" in "/x/TN_COLD/TN_WARM.npy" is', '"TN_COLD.npy" in "/x/TN_COLD/TN_WARM.npy" is'),

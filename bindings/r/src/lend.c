@@ -77,7 +77,7 @@ SEXP r_lend(SEXP vector, SEXP dim) {
     }
     one->kept = kept;
     tn_array *array = NULL;
-    tn_crossing_flags flags = TN_REQUIRE_BORROW | TN_IMPORT_READONLY;
+    tn_borrow_flags flags = TN_REQUIRE_BORROW | TN_IMPORT_READONLY;
     tn_status status = tn_array_import_host((void *)data, &layout, flags, give_back, one, &array, NULL);
     if (status != TN_OK) {
         R_ReleaseObject(kept);

@@ -145,7 +145,15 @@ impl<T: Element> Array<T> {
             unsafe {
                 let data = (*kept).as_mut_ptr().cast();
                 let release = Some(drop_vec::<T> as unsafe extern "C" fn(*mut c_void));
-                sys::tn_array_import_host(data, &layout, sys::TN_TAKE, release, kept.cast(), out, ptr::null_mut())
+                sys::tn_array_import_host(
+                    data,
+                    &layout,
+                    sys::TN_TAKE_OWNERSHIP,
+                    release,
+                    kept.cast(),
+                    out,
+                    ptr::null_mut(),
+                )
             }
         });
         if made.is_err() {
@@ -384,7 +392,7 @@ impl<T: Element> Array<T> {
         let c_axis = i32::try_from(axis).unwrap_or(i32::MAX);
         // SAFETY: room for `n` parts.
         check(unsafe {
-            sys::tn_array_chunks_write(
+            sys::tn_array_split_write(
                 self.handle.get(),
                 c_axis,
                 n,
@@ -406,7 +414,7 @@ impl<T: Element> Array<T> {
         parts.into_iter().map(exclusive).collect()
     }
 
-    fn open_read(&self, flags: sys::tn_borrow_flags) -> Result<Guard<T>> {
+    fn open_read(&self, flags: sys::tn_guard_flags) -> Result<Guard<T>> {
         Guard::open(|view, out| {
             // SAFETY: places for the view and the guard; no stream.
             unsafe { sys::tn_array_borrow_read(self.handle.get(), flags, ptr::null_mut(), ptr::null_mut(), view, out) }
@@ -445,7 +453,7 @@ impl<T: Element> Array<T> {
     pub fn zero_(&mut self) -> Result<()> {
         site(Location::caller());
         // SAFETY: a call on a handle; the work is done on return.
-        check(unsafe { sys::tn_array_zero(self.handle.get(), sys::TN_WRITE_ALIASED, ptr::null_mut()) })
+        check(unsafe { sys::tn_array_clear(self.handle.get(), sys::TN_WRITE_ALIASED, ptr::null_mut()) })
     }
 
     /// Sets every element to a value.

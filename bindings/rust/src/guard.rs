@@ -103,7 +103,7 @@ impl<T: Element> Guard<T> {
         Ok(Guard { data: view.data.cast(), axes, device: view.device, _open: Open::new(guard) })
     }
 
-    /// A part that `tn_array_chunks_write` made, of an array with these strides.
+    /// A part that `tn_array_split_write` made, of an array with these strides.
     pub(crate) fn part(chunk: &sys::tn_chunk, axis: usize, shape: &[usize], info: &sys::tn_array_info) -> Guard<T> {
         let lengths = shape.iter().enumerate();
         let lengths = lengths.map(|(at, length)| if at == axis { chunk.length } else { *length as i64 });

@@ -130,7 +130,7 @@ unsafe fn import_checked(
     let (mut layout, data) = unsafe { layout_of(schema, source)? };
     let mut flags = flags & host::IMPORT_FLAGS;
     // Arrow's data are immutable, so an alias is read-only. A copy belongs to the caller alone.
-    if flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) != 0 {
+    if flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP) != 0 {
         flags |= TN_IMPORT_READONLY;
     }
     // SAFETY: the caller's obligation; a value.

@@ -34,7 +34,7 @@ use place::Place;
 
 /// The options of `tn_dlpack_options`.
 pub struct Options {
-    /// Crossing flags.
+    /// Borrow flags.
     pub flags: u32,
     /// Write mode.
     pub mode: u32,
@@ -324,7 +324,7 @@ fn take(slot: &'static Export) -> (Option<&'static Guard>, Consumer) {
 pub const IMPORT_FLAGS: u32 = TN_BORROW
     | TN_REQUIRE_BORROW
     | TN_MAY_OVERWRITE
-    | TN_TAKE
+    | TN_TAKE_OWNERSHIP
     | TN_RELEASE_QUEUED
     | TN_IMPORT_READONLY
     | TN_IMPORT_WRITABLE
@@ -397,7 +397,7 @@ pub unsafe fn import_versioned(function: &'static CStr, tensor: *mut c_void, fla
 /// Imports a struct that this library exported: the export ends, and a clone of the exported array takes its place. None: the caller wants
 /// a copy, or the array is empty.
 fn reclaim(context: *mut c_void, flags: u32) -> Option<Result<Imported>> {
-    if flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE) == 0 {
+    if flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP) == 0 {
         return None;
     }
     // SAFETY: the context of this library's structs is their slot, which is never unmapped.

@@ -9,7 +9,7 @@ pub fn main() u8 {
     var guard: ?*tn.tn_borrow = null;
     if (tn.tn_array_zeros(null, tn.TN_F64, 1, &shape, null, &array) != tn.TN_OK) return 1;
     if (tn.tn_array_slice(array, 1, &spec, &part) != tn.TN_OK) return 2;
-    const flags: tn.tn_borrow_flags = tn.TN_FROZEN | tn.TN_WAIT;
+    const flags: tn.tn_guard_flags = tn.TN_FROZEN | tn.TN_WAIT;
     if (tn.tn_array_borrow_read(part, flags, tn.tn_stream_legacy(), null, null, &guard) != tn.TN_OK) return 3;
     if (tn.tn_array_release(array) != tn.TN_OK or tn.tn_borrow_end(guard, 0, null) != tn.TN_OK) return 4;
     if (tn.tn_array_release(part) != tn.TN_OK or tn.tn_array_release(part) != tn.TN_ERR_STALE) return 5;

@@ -15,7 +15,7 @@ fn xi_1_and_4_flags_and_modes() {
         (XR, UNIQUE),
         (XS, COW),
         (XS, DISCARD),
-        (XR | TN_TAKE, 0),
+        (XR | TN_TAKE_OWNERSHIP, 0),
     ] {
         s.refuses(Call::Export { array: a, flags, mode }, TN_ERR_INVALID);
     }
@@ -123,7 +123,7 @@ fn xi_11_to_13_lent_bytes() {
     let b = s.ok(foreign(1, 2, TN_BORROW));
     assert_eq!((b.how, s.ran()), (Some(TN_COPIED), 2), "AR-17");
     s.refuses(foreign(1, 2, TN_REQUIRE_BORROW), TN_ERR_WOULD_COPY);
-    s.refuses(foreign(1, 2, TN_TAKE | TN_REQUIRE_BORROW), TN_ERR_WOULD_COPY);
+    s.refuses(foreign(1, 2, TN_TAKE_OWNERSHIP | TN_REQUIRE_BORROW), TN_ERR_WOULD_COPY);
     assert_eq!(s.ran(), 2, "XI-17");
     s.done();
 }
@@ -131,7 +131,7 @@ fn xi_11_to_13_lent_bytes() {
 #[test]
 fn xi_14_and_15_taken_and_read_only() {
     let mut s = Scene::new();
-    let a = s.import(0, 4, TN_TAKE);
+    let a = s.import(0, 4, TN_TAKE_OWNERSHIP);
     let m = s.import(64, 4, TN_MAY_OVERWRITE);
     assert_eq!((s.why(a), s.why(m)), (0, 0));
     let g = s.write(a, UNIQUE);
@@ -145,7 +145,7 @@ fn xi_14_and_15_taken_and_read_only() {
         dtype: TN_F64,
         shape: vec![4],
         strides: None,
-        flags: TN_TAKE,
+        flags: TN_TAKE_OWNERSHIP,
         callback: false,
     };
     s.refuses(no_callback, TN_ERR_NULL);
@@ -208,13 +208,13 @@ fn xi_19_a_lent_store_widens_and_shrinks() {
 #[test]
 fn xi_20_ranges_that_cannot_be_one_store() {
     let mut s = Scene::new();
-    let t = s.import(0, 4, TN_TAKE);
+    let t = s.import(0, 4, TN_TAKE_OWNERSHIP);
     s.import(64, 4, TN_BORROW);
     for (offset, n) in [(16, 4), (24, 6)] {
         let done = s.ok(foreign(offset, n, TN_BORROW));
         assert_eq!(done.how, Some(TN_COPIED));
         s.refuses(foreign(offset, n, TN_REQUIRE_BORROW), TN_ERR_ALIASED);
-        s.refuses(foreign(offset, n, TN_TAKE), TN_ERR_ALIASED);
+        s.refuses(foreign(offset, n, TN_TAKE_OWNERSHIP), TN_ERR_ALIASED);
         s.refuses(foreign(offset, n, TN_MAY_OVERWRITE), TN_ERR_ALIASED);
     }
     let a = s.zeros(&[4]);

@@ -400,7 +400,7 @@ fn rl_5_to_7_weak_handles() {
 fn rl_8_queued_releases() {
     let mut s = Scene::new();
     let a = s.import(0, 4, TN_BORROW | TN_RELEASE_QUEUED);
-    let b = s.import(64, 4, TN_TAKE | TN_RELEASE_QUEUED);
+    let b = s.import(64, 4, TN_TAKE_OWNERSHIP | TN_RELEASE_QUEUED);
     s.import(128, 4, TN_RELEASE_QUEUED);
     assert_eq!(s.ran(), 0);
     assert_eq!(s.ok(Call::RunReleases).number, Some(1));

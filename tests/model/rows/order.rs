@@ -141,6 +141,6 @@ fn er_12_borrow_all_and_take() {
     s.ok(Call::Zero { array: a, mode: 0 });
     s.refuses(Call::BorrowAll { entries: vec![(a, TN_READ_WRITE | UNIQUE), (c, TN_READ)] }, TN_ERR_SHARED);
     s.import(0, 4, TN_BORROW);
-    s.refuses(foreign(1, 2, TN_TAKE), TN_ERR_ALIASED);
+    s.refuses(foreign(1, 2, TN_TAKE_OWNERSHIP), TN_ERR_ALIASED);
     s.done();
 }

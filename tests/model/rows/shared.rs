@@ -44,7 +44,7 @@ fn sv_31_a_set_without_memory_changes_nothing() {
 fn sv_34_sv_36_a_callback_writes_in_place_and_fails() {
     let mut s = Scene::new();
     let value = s.zeros(&[4]);
-    let shared = s.shared(value, TN_TAKE);
+    let shared = s.shared(value, TN_TAKE_OWNERSHIP);
     let lent = s.next_array(0);
     let body = vec![
         Call::SharedSet { shared, value: lent, flags: 0 },
@@ -60,7 +60,7 @@ fn sv_34_sv_36_a_callback_writes_in_place_and_fails() {
 fn fn_31_two_variables_exchange_their_buffers() {
     let mut s = Scene::new();
     let (x, y) = (s.zeros(&[4]), s.zeros(&[4]));
-    let (a, b) = (s.shared(x, TN_TAKE), s.shared(y, TN_TAKE));
+    let (a, b) = (s.shared(x, TN_TAKE_OWNERSHIP), s.shared(y, TN_TAKE_OWNERSHIP));
     let before = (s.value_store(a), s.value_store(b));
     let inputs = vec![Input { shared: a, ..ANY }, Input { shared: b, ..ANY }];
     let function = s.function(inputs, 0, vec![(a, 0), (b, 0)]);
@@ -79,9 +79,10 @@ fn fn_31_two_variables_exchange_their_buffers() {
 fn fn_30_the_last_copy_fails_and_no_variable_changes() {
     let mut s = Scene::new();
     let (x, y) = (s.zeros(&[4]), s.zeros(&[4]));
-    let a = s.shared(x, TN_TAKE);
+    let a = s.shared(x, TN_TAKE_OWNERSHIP);
     let pool = Ref::Pool(super::super::handle::FULL_POOL);
-    let b = Ref::Shared(s.ok(Call::SharedCreate { value: y, flags: TN_TAKE, pool }).shared.expect("a variable"));
+    let b =
+        Ref::Shared(s.ok(Call::SharedCreate { value: y, flags: TN_TAKE_OWNERSHIP, pool }).shared.expect("a variable"));
     let before = (s.value_store(a), s.value_store(b));
     let function = s.function(vec![], 0, vec![(a, 0), (b, 0)]);
     let new = s.next_array(0);

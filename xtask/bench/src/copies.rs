@@ -81,7 +81,7 @@ pub fn copy() -> Done<Vec<Record>> {
         } else {
             line("T11", "tn_array_copy_into", "tenure", best, Some(0.95))?;
         }
-        line("PH", "tn_array_zero", "tenure_zero", cleared, Some(0.95))?;
+        line("PH", "tn_array_clear", "tenure_zero", cleared, Some(0.95))?;
         if figures.minimum(&case("tenure_two")).is_some() {
             let one = peers(&[("one thread", "tenure"), ("one thread", "tenure_beside_two")]);
             line("T12", "the same on two threads", "tenure_two", one, (size == "4m").then_some(1.6))?;

@@ -4,7 +4,7 @@
 //! comment, by the rules of `facts`.
 
 use super::facts::{self, Comment};
-use super::{BINDINGS, Constant, Section, parse};
+use super::{Constant, IN_BINDINGS, Section, parse};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use syn::ext::IdentExt;
@@ -286,7 +286,7 @@ pub fn describe(sections: &[Section], constants: &[Constant]) -> Done<Api> {
     }
     for section in sections {
         let (name, doc) = (section.name.clone(), section.title.clone());
-        let header = if name == BINDINGS { "tenure_bindings.h" } else { "tenure.h" };
+        let header = if IN_BINDINGS.contains(&name.as_str()) { "tenure_bindings.h" } else { "tenure.h" };
         api.sections.push(Heading { name, header, doc });
         for function in &section.functions {
             api.functions.push(known.function(function, &section.name)?);

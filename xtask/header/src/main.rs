@@ -1,8 +1,8 @@
 //! `cargo xtask header`: all committed files that are generated from `src/types.rs` and `src/ffi`.
 //!
-//! - `include/tenure.h`: types and functions by cbindgen, then put in the order of `src/types.rs`, with a line above each section; each
-//!   family of constants as an enum;
-//! - `include/tenure_bindings.h`: the functions of section "bindings";
+//! - `include/tenure.h`: types and functions by cbindgen, in sections. A section has the functions of a file of `src/ffi`, and above them the
+//!   types that no earlier section uses, in the order of `src/types.rs`; each family of constants is an enum;
+//! - `include/tenure_bindings.h`: the sections of `IN_BINDINGS`;
 //! - `abi/symbols.txt`: the exported functions, sorted;
 //! - `abi/api.json`: functions, types and constants as data;
 //! - `bindings/fortran/tenure_c.f90`: that for Fortran;
@@ -24,7 +24,7 @@ mod rust;
 mod zig;
 
 use quote::ToTokens;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use syn::visit_mut::VisitMut;
 use xtask::tools::{self, Done, read, root};
@@ -137,8 +137,8 @@ fn parse(path: &str) -> Done<syn::File> {
     syn::parse_file(&read(path)?).map_err(|e| format!("{path}: {e}"))
 }
 
-/// The section whose functions are in a header of their own.
-const BINDINGS: &str = "bindings";
+/// The sections whose functions are in `include/tenure_bindings.h`. They follow all others in `src/ffi/mod.rs`.
+const IN_BINDINGS: [&str; 2] = ["allocators", "bindings"];
 
 /// `include/tenure.h` and `include/tenure_bindings.h`.
 fn headers(sections: &[Section], constants: &[Constant]) -> Done<(String, String)> {
@@ -165,10 +165,10 @@ fn headers(sections: &[Section], constants: &[Constant]) -> Done<(String, String
     let (head, rest) = raw.split_once(MARK).ok_or("cbindgen lost the mark between includes and items")?;
     let (items, rest) = rest.split_once(OPEN).ok_or("cbindgen wrote no extern \"C\" block")?;
     let (functions, tail) = rest.split_once(CLOSE).ok_or("cbindgen left the extern \"C\" block open")?;
-    let (functions, bindings) = divided(functions, sections)?;
-    let end = |functions: &str| [OPEN, functions, "\n", CLOSE, tail.trim_end(), "\n"].concat();
-    let header = [head.trim_end(), "\n\n", &ordered(items, constants)?, "\n", &end(&functions)].concat();
-    let bindings = [BINDINGS_HEAD, &end(&bindings).replace("TENURE_H", "TENURE_BINDINGS_H")].concat();
+    let (main, bindings) = divided(&type_blocks(items, constants)?, functions, sections)?;
+    let body = |sections: &str| [OPEN, sections, "\n", CLOSE, tail.trim_end(), "\n"].concat();
+    let header = [head.trim_end(), "\n\n", &body(&main)].concat();
+    let bindings = [BINDINGS_HEAD, &body(&bindings).replace("TENURE_H", "TENURE_BINDINGS_H")].concat();
     Ok((header, bindings))
 }
 
@@ -176,7 +176,8 @@ const BINDINGS_HEAD: &str = "\
 /* Written by `cargo xtask header` from src/ffi: edit that. */
 /**
  * @file tenure_bindings.h
- * Further functions for Tenure's language bindings. Programs do not need this header.
+ * Functions that other libraries load as their allocator, and functions of Tenure's language bindings. Most programs do
+ * not need this header.
  */
 
 #ifndef TENURE_BINDINGS_H
@@ -261,10 +262,17 @@ impl Constant {
     }
 }
 
+/// A type or a family of constants, as the header has it.
+struct Block {
+    /// The place of its first name in `src/types.rs`.
+    at: usize,
+    text: String,
+}
+
 /// The families of constants as enums, each at the place of its first constant in `src/types.rs`.
-fn enums(constants: &[Constant], order: &[(String, bool)]) -> Done<Vec<(usize, String)>> {
+fn enums(constants: &[Constant], order: &[(String, bool)]) -> Done<Vec<Block>> {
     let place = |name: &str| order.iter().position(|(known, _)| known == name).expect("types() lists all constants");
-    let mut blocks: Vec<(usize, String)> = Vec::new();
+    let mut blocks: Vec<Block> = Vec::new();
     let mut done = BTreeSet::new();
     for first in constants {
         let at = place(&first.name);
@@ -276,12 +284,12 @@ fn enums(constants: &[Constant], order: &[(String, bool)]) -> Done<Vec<(usize, S
                     text += &constant.comment("    ");
                     writeln!(text, "    {} = {},", constant.name, constant.value).expect("a String takes any text");
                 }
-                blocks.push((at, text + "};"));
+                blocks.push(Block { at, text: text + "};" });
             }
         } else if family == "usize" {
             // The length of an array in structs must be a constant expression of C.
             let text = format!("TN_ENUM {{\n{}    {} = {},\n}};", first.comment("    "), first.name, first.value);
-            blocks.push((at, text));
+            blocks.push(Block { at, text });
         } else {
             let c = match family {
                 "u32" => "uint32_t",
@@ -292,13 +300,11 @@ fn enums(constants: &[Constant], order: &[(String, bool)]) -> Done<Vec<(usize, S
             };
             let (name, value) = (&first.name, &first.value);
             let bracketed = if value.starts_with('-') { format!("({value})") } else { value.clone() };
-            blocks.push((
-                at,
-                format!(
-                    "{}static const {c} {name} = {value};\n#ifndef SWIG\n#define {name} {bracketed}\n#endif",
-                    first.comment("")
-                ),
-            ));
+            let comment = first.comment("");
+            let text = format!(
+                "{comment}static const {c} {name} = {value};\n#ifndef SWIG\n#define {name} {bracketed}\n#endif"
+            );
+            blocks.push(Block { at, text });
         }
     }
     Ok(blocks)
@@ -319,8 +325,8 @@ fn types() -> Done<Vec<(String, bool)>> {
     Ok(names)
 }
 
-/// The types and constants in the order of `src/types.rs`, with its empty lines.
-fn ordered(items: &str, constants: &[Constant]) -> Done<String> {
+/// The types and families of constants, in the order of `src/types.rs`.
+fn type_blocks(items: &str, constants: &[Constant]) -> Done<Vec<Block>> {
     let order = types()?;
     let mut blocks = enums(constants, &order)?;
     for block in items.split("\n\n").map(str::trim).filter(|b| !b.is_empty()) {
@@ -328,44 +334,116 @@ fn ordered(items: &str, constants: &[Constant]) -> Done<String> {
         let from = code.find("(*").map_or(0, |at| at + 2); // a callback's name follows its return type
         let at = tokens(&code[from..]).find_map(|word| order.iter().position(|(name, _)| *name == word));
         let at = at.ok_or(format!("an item that src/types.rs does not have:\n{block}"))?;
-        blocks.push((at, block.lines().map(untagged).collect::<Vec<_>>().join("\n")));
+        let text = short_comment(&block.lines().map(untagged).collect::<Vec<_>>().join("\n"));
+        blocks.push(Block { at, text });
     }
-    blocks.sort_by_key(|(at, _)| *at);
+    blocks.sort_by_key(|block| block.at);
+    Ok(blocks)
+}
+
+/// For each block the first section that uses it, by its functions or through other types. All handles belong to the first section. A block
+/// that nothing uses belongs to the section of the block below it.
+fn first_uses(blocks: &[Block], sections: &[Section]) -> Done<Vec<usize>> {
+    let order = types()?;
+    let mut blocks_of: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, block) in blocks.iter().enumerate() {
+        blocks_of.entry(&order[block.at].0).or_default().push(index);
+        if block.text.starts_with("TN_ENUM {") {
+            // With its type, which is the block above if it has one.
+            let family = &order[block.at.saturating_sub(1)].0;
+            blocks_of.entry(family).or_default().push(index);
+        }
+    }
+    let mut users = vec![None; blocks.len()];
+    let mut use_all_of = |words: Vec<String>, section: usize| {
+        let mut pending = words;
+        while let Some(word) = pending.pop() {
+            for &index in blocks_of.get(word.as_str()).into_iter().flatten() {
+                if users[index].is_none() {
+                    users[index] = Some(section);
+                    pending.extend(tokens(&without_comments(&blocks[index].text)).map(str::to_owned));
+                }
+            }
+        }
+    };
+    let is_handle = |block: &&Block| {
+        without_comments(&block.text).trim().starts_with("typedef struct") && !block.text.contains('{')
+    };
+    use_all_of(blocks.iter().filter(is_handle).map(|block| order[block.at].0.clone()).collect(), 0);
+    for (section, Section { functions, .. }) in sections.iter().enumerate() {
+        let signatures = functions.iter().map(|function| function.sig.to_token_stream().to_string());
+        use_all_of(signatures.flat_map(|text| tokens(&text).map(str::to_owned).collect::<Vec<_>>()).collect(), section);
+    }
+    let mut below = 0;
+    for user in users.iter_mut().rev() {
+        below = *user.get_or_insert(below);
+    }
+    Ok(users.into_iter().flatten().collect())
+}
+
+/// The code without what stands between `/*` and `*/`.
+fn without_comments(code: &str) -> String {
+    code.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, code)| code)).collect()
+}
+
+/// The blocks with the empty lines of `src/types.rs` between them.
+fn joined<'a>(blocks: impl Iterator<Item = &'a Block>) -> Done<String> {
+    let order = types()?;
     let mut text = String::new();
     let mut joined_before = false;
-    for (at, block) in &blocks {
-        let block = short_comment(block);
+    let mut last = usize::MAX;
+    for Block { at, text: block } in blocks {
         let joins = block.lines().count() == 2 && !block.contains('{');
         // A family's constants come right below its type.
-        let follows_type = block.starts_with("TN_ENUM {") && order[*at - 1].0.starts_with("tn_") && !order[*at].1;
-        if !text.is_empty() && !follows_type && (order[*at].1 || !joins || !joined_before) {
+        let follows_type = block.starts_with("TN_ENUM {") && last.wrapping_add(1) == *at && !order[*at].1;
+        if !follows_type && (order[*at].1 || !joins || !joined_before) {
             text.push('\n');
         }
-        text += &block;
+        text += block;
         text.push('\n');
-        joined_before = joins;
+        (joined_before, last) = (joins, *at);
     }
     Ok(text)
 }
 
-/// The functions of the two headers, with a line and a group above each section.
-fn divided(functions: &str, sections: &[Section]) -> Done<(String, String)> {
+/// The sections of the two headers: a line and a group, the types that the section adds, and its functions.
+fn divided(types: &[Block], functions: &str, sections: &[Section]) -> Done<(String, String)> {
     let (mut main, mut bindings) = (String::new(), String::new());
-    let mut current = "";
-    for block in functions.split("\n\n").map(str::trim).filter(|b| !b.is_empty()) {
-        let code = block.split_once("*/\n").map_or(block, |(_, code)| code);
-        let has = |s: &&Section| s.functions.iter().any(|f| tokens(code).any(|word| f.sig.ident == word));
-        let section = sections.iter().find(has).ok_or(format!("a function that no section has:\n{block}"))?;
-        let text = if section.name == BINDINGS { &mut bindings } else { &mut main };
-        if section.name != current {
-            current = &section.name;
-            let bar = "=".repeat((WIDTH - 8 - current.len()) / 2);
-            write!(text, "\n/* {bar} {current} {bar} */\n{}", group(section)).expect("a String takes any text");
+    let first_uses = first_uses(types, sections)?;
+    let mut blocks = functions.split("\n\n").map(str::trim).filter(|b| !b.is_empty()).peekable();
+    for (index, section) in sections.iter().enumerate() {
+        let text = if IN_BINDINGS.contains(&section.name.as_str()) { &mut bindings } else { &mut main };
+        let bar = "=".repeat((WIDTH - 8 - section.name.len()) / 2);
+        write!(text, "\n/* {bar} {} {bar} */\n{}", section.name, group(section)).expect("a String takes any text");
+        *text += &joined(types.iter().zip(&first_uses).filter(|(_, user)| **user == index).map(|(block, _)| block))?;
+        let is_here = |block: &&str| {
+            let code = without_comments(block);
+            section.functions.iter().any(|f| tokens(&code).any(|word| f.sig.ident == word))
+        };
+        while let Some(block) = blocks.next_if(is_here) {
+            text.push('\n');
+            let block: String = block.lines().flat_map(|line| [untagged(line), "\n".to_owned()]).collect();
+            *text += &must_check(block);
         }
-        text.push('\n');
-        text.extend(block.lines().flat_map(|line| [untagged(line), "\n".to_owned()]));
     }
-    Ok((main, bindings))
+    match blocks.next() {
+        None => Ok((main, bindings)),
+        Some(block) => Err(format!("a function that stands in no section, or before one:\n{block}")),
+    }
+}
+
+/// The declaration, with the attribute if its status must not be ignored. A release is also
+/// called where another failure is handled already, as is the end of a guard; and a call site is only a name in messages.
+fn must_check(block: String) -> String {
+    let code = without_comments(&block);
+    let name = code.split('(').next().unwrap_or_default();
+    let has_status = code.trim_start().starts_with("tn_status");
+    let may_be_ignored = ["_release", "_deallocate", "tn_borrow_end", "tn_here"].iter().any(|end| name.ends_with(end));
+    if !has_status || may_be_ignored {
+        block
+    } else {
+        block.trim_end().trim_end_matches(';').to_owned() + " TN_MUST_CHECK;\n"
+    }
 }
 
 /// The comment that opens a section. Its first sentence is the title, the others follow.

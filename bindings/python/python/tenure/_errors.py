@@ -212,9 +212,9 @@ _WORDS = (
     ("use the constants TN_POOL_PREFAULT .. TN_POOL_IPC", "use tenure.PoolFlags"),
     ("tn_safetensors_query lists them", "open_safetensors(path) has them all"),
     ("(tn_copies_forbid)", "(tenure.no_copies)"),
-    ("begin one with tn_events_start", "begin one with tenure.record_events"),
-    ("end it with tn_events_stop first", "call its stop() first"),
-    ("use TN_REPORT_ bits", "use tenure.EventKinds"),
+    ("begin one with tn_log_start", "begin one with tenure.record_events"),
+    ("end it with tn_log_stop first", "call its stop() first"),
+    ("use TN_LOG_ bits", "use tenure.EventKinds"),
 )
 
 # A device in messages of the library: "on {cuda, 0}", "on device (2, 0)", "device {1, 0}".

@@ -7,29 +7,29 @@ use core::ffi::CStr;
 use core::ptr::null;
 
 /// Begins a log, in memory without a path.
-pub fn start(path: Option<&CStr>, kinds: tn_event_kinds, capacity: u64) -> Result<()> {
+pub fn start(path: Option<&CStr>, kinds: tn_log_kinds, capacity: u64) -> Result<()> {
     let path = path.map_or(null(), CStr::as_ptr);
-    let options = tn_events_options { size: size_of::<tn_events_options>(), kinds, reserved: 0, path, capacity };
+    let options = tn_log_options { size: size_of::<tn_log_options>(), kinds, reserved: 0, path, capacity };
     // SAFETY: whole options, whose path is NULL or a terminated text.
-    check(unsafe { c::tn_events_start(&options) })
+    check(unsafe { c::tn_log_start(&options) })
 }
 
 /// Ends the log.
 pub fn stop() -> Result<()> {
     // SAFETY: no arguments.
-    check(unsafe { c::tn_events_stop() })
+    check(unsafe { c::tn_log_stop() })
 }
 
 /// Saves the log that is in memory.
 pub fn save(path: &CStr) -> Result<()> {
     // SAFETY: a terminated text.
-    check(unsafe { c::tn_events_save(path.as_ptr()) })
+    check(unsafe { c::tn_log_save(path.as_ptr()) })
 }
 
 /// What the log has.
-pub fn query() -> Result<tn_events_stats> {
-    let mut stats = tn_events_stats {
-        size: size_of::<tn_events_stats>(),
+pub fn query() -> Result<tn_log_stats> {
+    let mut stats = tn_log_stats {
+        size: size_of::<tn_log_stats>(),
         kinds: 0,
         is_file: 0,
         events: 0,
@@ -38,6 +38,6 @@ pub fn query() -> Result<tn_events_stats> {
         capacity: 0,
     };
     // SAFETY: writable, and `size` is its length.
-    check(unsafe { c::tn_events_query(&mut stats) })?;
+    check(unsafe { c::tn_log_query(&mut stats) })?;
     Ok(stats)
 }

@@ -59,7 +59,7 @@ struct Argument {
 
 impl Argument {
     fn takes(&self) -> bool {
-        self.flags & TN_TAKE != 0
+        self.flags & TN_TAKE_OWNERSHIP != 0
     }
 }
 

@@ -551,5 +551,5 @@ fn moved(object: &Bound<'_, PyAny>) -> PyResult<Option<Id>> {
     drop(owner);
     let Ok(memory) = ForeignBuffer::of(object, Some(true)) else { return Ok(None) };
     let Ok(layout) = memory.layout() else { return Ok(None) };
-    Ok(memory.import(&layout, TN_BORROW | TN_TAKE).ok())
+    Ok(memory.import(&layout, TN_BORROW | TN_TAKE_OWNERSHIP).ok())
 }

@@ -38,7 +38,7 @@ unsafe extern "C" fn give_back(context: *mut c_void) {
 
 fn import_one(random: &mut Random) -> Handle {
     let bytes: *mut [i64; 16] = Box::into_raw(Box::new([5; 16]));
-    let flags = one(random, [TN_BORROW, TN_TAKE, TN_TAKE | TN_RELEASE_QUEUED]);
+    let flags = one(random, [TN_BORROW, TN_TAKE_OWNERSHIP, TN_TAKE_OWNERSHIP | TN_RELEASE_QUEUED]);
     IMPORTED.fetch_add(1, Ordering::Relaxed);
     // SAFETY: the box lasts until the callback drops it.
     unsafe { import(bytes.cast(), &[2, 8], flags, Some(give_back), bytes.cast()) }.unwrap()
