@@ -83,7 +83,7 @@ static void registered(void) /* PN-2 to PN-5 */
     }
     FAILS(tn_host_register(NULL, 8, 0, &a), TN_ERR_NULL);
     FAILS(tn_host_register(memory, 0, 0, &a), TN_ERR_INVALID);
-    FAILS(tn_host_register(memory, 8, TN_HOST_WRITECOMBINED, &a), TN_ERR_INVALID);
+    FAILS(tn_host_register(memory, 8, TN_HOST_WRITE_COMBINED, &a), TN_ERR_INVALID);
     FAILS(tn_host_register(memory, SIZE_MAX, 0, &a), TN_ERR_RANGE);
 }
 

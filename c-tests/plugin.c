@@ -217,7 +217,7 @@ static void c_al_4_abort(void)
     if (child == 0) {
         dup2(ends[1], 2);
         int local = 0;
-        tn_option_set("abort_on_misuse", "1");
+        OK(tn_option_set("abort_on_misuse", "1"));
         tn_cpp_deallocate(NULL, &local);
         _exit(0);
     }

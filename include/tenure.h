@@ -2013,7 +2013,7 @@ TN_ENUM {
     /** Page-locked memory mapped into the device's address space. */
     TN_HOST_MAPPED = 1 << 1,
     /** Page-locked memory that is slow to read on the host. */
-    TN_HOST_WRITECOMBINED = 1 << 2,
+    TN_HOST_WRITE_COMBINED = 1 << 2,
     /** Page-locking of memory that the host must not write. */
     TN_HOST_READ_ONLY = 1 << 3,
     /** Without a driver: ordinary memory labelled TN_CPU instead of TN_ERR_UNSUPPORTED. */
@@ -2906,7 +2906,7 @@ tn_status tn_array_clear(tn_array *array,
  * @param flags    TN_HOST_PORTABLE, TN_HOST_MAPPED. TN_HOST_READ_ONLY: devices only read the memory, and the array is READONLY.
  *                 TN_HOST_BEST_EFFORT: without a GPU, the array is made on TN_CPU, and no memory is locked.
  * @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for other flags, also TN_HOST_WRITECOMBINED, and for 0 bytes; TN_ERR_DUPLICATE if some of
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for other flags, also TN_HOST_WRITE_COMBINED, and for 0 bytes; TN_ERR_DUPLICATE if some of
  *         the memory is registered already, by this library or another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED without a GPU; TN_ERR_ALIASED for
  *         bytes of two stores, or bytes past the end of a pool's store; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER for memory that the driver
  *         refuses.

@@ -307,7 +307,7 @@ module tenure_c
   !> Page-locked memory mapped into the device's address space.
   integer(c_int32_t), parameter :: TN_HOST_MAPPED = 2_c_int32_t
   !> Page-locked memory that is slow to read on the host.
-  integer(c_int32_t), parameter :: TN_HOST_WRITECOMBINED = 4_c_int32_t
+  integer(c_int32_t), parameter :: TN_HOST_WRITE_COMBINED = 4_c_int32_t
   !> Page-locking of memory that the host must not write.
   integer(c_int32_t), parameter :: TN_HOST_READ_ONLY = 8_c_int32_t
   !> Without a driver: ordinary memory labelled TN_CPU instead of TN_ERR_UNSUPPORTED.

@@ -261,7 +261,7 @@ export const TN_HOST_PORTABLE: 1;
 /** Page-locked memory mapped into the device's address space. */
 export const TN_HOST_MAPPED: 2;
 /** Page-locked memory that is slow to read on the host. */
-export const TN_HOST_WRITECOMBINED: 4;
+export const TN_HOST_WRITE_COMBINED: 4;
 /** Page-locking of memory that the host must not write. */
 export const TN_HOST_READ_ONLY: 8;
 /** Without a driver: ordinary memory labelled TN_CPU instead of TN_ERR_UNSUPPORTED. */

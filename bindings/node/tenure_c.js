@@ -160,7 +160,7 @@ export const TN_POOL_IPC = 32;
 // tn_host_flags: Flags of page-locked memory (TN_HOST_*) and of managed memory (TN_MANAGED_*).
 export const TN_HOST_PORTABLE = 1;
 export const TN_HOST_MAPPED = 2;
-export const TN_HOST_WRITECOMBINED = 4;
+export const TN_HOST_WRITE_COMBINED = 4;
 export const TN_HOST_READ_ONLY = 8;
 export const TN_HOST_BEST_EFFORT = 16;
 export const TN_MANAGED_GLOBAL = 0;

@@ -75,7 +75,7 @@ static DEVICES: [Memory; GPUS] = {
 };
 
 /// These have the values of cuMemHostAlloc's flags.
-const HOST_FLAGS: u32 = TN_HOST_PORTABLE | TN_HOST_MAPPED | TN_HOST_WRITECOMBINED;
+const HOST_FLAGS: u32 = TN_HOST_PORTABLE | TN_HOST_MAPPED | TN_HOST_WRITE_COMBINED;
 const _: () = assert!(HOST_FLAGS == 7, "CU_MEMHOSTALLOC_PORTABLE, _DEVICEMAP and _WRITECOMBINED are 1, 2 and 4");
 
 static PINNED: [Memory; 8] = {
@@ -306,7 +306,7 @@ impl Memory {
             // SAFETY: the pointer is ours.
             Kind::Device => (unsafe { inside.cuMemAlloc_v2(&mut at, bytes)? }, "cuMemAlloc"),
             Kind::Pinned(flags) => {
-                if flags & TN_HOST_WRITECOMBINED == 0
+                if flags & TN_HOST_WRITE_COMBINED == 0
                     && let Some(at) = page_locked::allocate(gpu, bytes, LARGE_BYTES, flags, node.checked_sub(1))
                 {
                     return Ok(Some(Allocation { mapped_bytes: bytes, ..Allocation::of(gpu, at, bytes) }));

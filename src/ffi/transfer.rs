@@ -260,7 +260,7 @@ pub extern "C" fn tn_array_clear(array: *mut tn_array, mode: tn_write_mode, stre
 /// @param flags    TN_HOST_PORTABLE, TN_HOST_MAPPED. TN_HOST_READ_ONLY: devices only read the memory, and the array is READONLY.
 ///                 TN_HOST_BEST_EFFORT: without a GPU, the array is made on TN_CPU, and no memory is locked.
 /// @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for other flags, also TN_HOST_WRITECOMBINED, and for 0 bytes; TN_ERR_DUPLICATE if some of
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for other flags, also TN_HOST_WRITE_COMBINED, and for 0 bytes; TN_ERR_DUPLICATE if some of
 ///         the memory is registered already, by this library or another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED without a GPU; TN_ERR_ALIASED for
 ///         bytes of two stores, or bytes past the end of a pool's store; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER for memory that the driver
 ///         refuses.

@@ -239,7 +239,7 @@ impl Pool {
             return 0;
         }
         let asked = self.host_flags.load(Ordering::Relaxed);
-        [(TN_HOST_MAPPED, TN_MAPPED), (TN_HOST_WRITECOMBINED, TN_WRITECOMBINED)]
+        [(TN_HOST_MAPPED, TN_MAPPED), (TN_HOST_WRITE_COMBINED, TN_WRITECOMBINED)]
             .into_iter()
             .filter(|(flag, _)| asked & flag != 0)
             .fold(TN_PINNED, |all, (_, told)| all | told)

@@ -219,7 +219,7 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
         return Err(invalid("numa_node", o.numa_node, "n means node n - 1, 0 no preference"));
     }
     let takes = match device.r#type {
-        TN_CUDA_HOST => TN_HOST_MAPPED | TN_HOST_PORTABLE | TN_HOST_WRITECOMBINED | TN_HOST_BEST_EFFORT,
+        TN_CUDA_HOST => TN_HOST_MAPPED | TN_HOST_PORTABLE | TN_HOST_WRITE_COMBINED | TN_HOST_BEST_EFFORT,
         TN_CUDA_MANAGED => TN_MANAGED_HOST,
         _ => 0,
     };

@@ -27,9 +27,9 @@ const FLAGS: u32 = TN_HOST_PORTABLE | TN_HOST_MAPPED | TN_HOST_READ_ONLY | TN_HO
 /// Checks the arguments without a look at existing arrays. Returns the range.
 fn check(start: u64, bytes: usize, flags: u32) -> Result<(i64, i64)> {
     let invalid = |text: core::fmt::Arguments<'_>| Err(fail(TN_ERR_INVALID, text));
-    if flags & TN_HOST_WRITECOMBINED != 0 {
+    if flags & TN_HOST_WRITE_COMBINED != 0 {
         return invalid(format_args!(
-            "TN_HOST_WRITECOMBINED is not possible for existing memory; use a pool of TN_CUDA_HOST"
+            "TN_HOST_WRITE_COMBINED is not possible for existing memory; use a pool of TN_CUDA_HOST"
         ));
     }
     flags::check("flags", flags, FLAGS, &flags::HOST)?;

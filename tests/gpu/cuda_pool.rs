@@ -133,7 +133,7 @@ fn large_page_locked_memory_uses_the_runner() {
     sim.fail("cuMemHostRegister_v2", 1, 1, NOT_SUPPORTED);
     assert_eq!(calls(&mut || pool.give(pool.take(LARGE, &NOW).unwrap(), &NOW)), (1, 1, 3), "refused");
     sim.clear_faults();
-    let combined = pool_on(PINNED, |o| o.host_flags = TN_HOST_WRITECOMBINED).unwrap();
+    let combined = pool_on(PINNED, |o| o.host_flags = TN_HOST_WRITE_COMBINED).unwrap();
     assert_eq!(calls(&mut || combined.give(combined.take(LARGE, &NOW).unwrap(), &NOW)), (1, 0, 0));
     // SAFETY: NULL takes the runner back.
     assert_eq!(unsafe { tn_runner_set_current(null_mut()) }, TN_OK);
@@ -919,7 +919,7 @@ fn pd_15_a_block_of_before_the_capture() {
 #[test]
 fn pn_1_pd_18_pinned_pools() {
     let gpu = device();
-    let flags = [(0, 0), (TN_HOST_PORTABLE, 1), (TN_HOST_MAPPED, 2), (TN_HOST_WRITECOMBINED, 4), (7, 7)];
+    let flags = [(0, 0), (TN_HOST_PORTABLE, 1), (TN_HOST_MAPPED, 2), (TN_HOST_WRITE_COMBINED, 4), (7, 7)];
     for (ours, theirs) in flags {
         let pool = pool_on(PINNED, |o| o.host_flags = ours | TN_HOST_BEST_EFFORT).unwrap();
         let block = pool.take(100_000, &NOW).unwrap();
@@ -1171,7 +1171,7 @@ fn pn_8_pn_12_page_locked_memory_says_so() {
     let _gpu = device();
     let pool = pool_on(PINNED, |o| {
         o.name = c"crossing".as_ptr();
-        o.host_flags = TN_HOST_WRITECOMBINED | TN_HOST_MAPPED;
+        o.host_flags = TN_HOST_WRITE_COMBINED | TN_HOST_MAPPED;
     })
     .unwrap();
     let (mut array, shape) = (null_mut(), [1000i64]);

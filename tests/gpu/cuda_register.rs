@@ -231,7 +231,7 @@ fn pn_5_arguments() {
     let pages = Pages::new(4 * PAGE);
     assert_eq!(register_at(null_mut(), 8, 0).unwrap_err(), TN_ERR_NULL);
     assert_eq!(register_at(pages.0, 0, 0).unwrap_err(), TN_ERR_INVALID);
-    assert_eq!(register_at(pages.0, 8, TN_HOST_WRITECOMBINED).unwrap_err(), TN_ERR_INVALID);
+    assert_eq!(register_at(pages.0, 8, TN_HOST_WRITE_COMBINED).unwrap_err(), TN_ERR_INVALID);
     assert_eq!(register_at(pages.0, 8, 1 << 20).unwrap_err(), TN_ERR_INVALID);
     assert_eq!(register_at(pages.0, usize::MAX - 8, 0).unwrap_err(), TN_ERR_RANGE);
     // Not a whole number of pages, and not at a page boundary.
@@ -324,7 +324,7 @@ fn pn_1_pn_7_pn_8_mapped_and_write_combined() {
     assert!(there != 0 && mapped.info().flags & TN_MAPPED != 0);
     let (part, part_there) = seen(&mapped.slice(&[tn_slice_spec { start: 100, stop: 200, step: 1, reserved: [0; 4] }]));
     assert_eq!((part - data, part_there - there), (100, 100));
-    let pool = mapped_pool(TN_HOST_MAPPED | TN_HOST_WRITECOMBINED);
+    let pool = mapped_pool(TN_HOST_MAPPED | TN_HOST_WRITE_COMBINED);
     let mut out = null_mut();
     // SAFETY: a writable output.
     done(unsafe { tenure::ffi::array::tn_array_empty(pool, TN_F64, 1, [100i64].as_ptr(), null(), &mut out) }).unwrap();
@@ -413,7 +413,7 @@ fn pn_20_every_guard_tells_the_address_for_kernels() {
         Array(out)
     };
     let s = Stream::new(GPU);
-    let pools = [TN_HOST_MAPPED, TN_HOST_MAPPED | TN_HOST_WRITECOMBINED, 0].map(mapped_pool);
+    let pools = [TN_HOST_MAPPED, TN_HOST_MAPPED | TN_HOST_WRITE_COMBINED, 0].map(mapped_pool);
     let [mapped, combined, plain_pinned] = pools.map(in_pool);
     let registered = register_at(pages.0, PAGE, TN_HOST_MAPPED).unwrap();
     let unmapped = register_at(pages.0.wrapping_add(PAGE), PAGE, 0).unwrap();

@@ -307,7 +307,7 @@ public final class TenureC {
     /** Page-locked memory mapped into the device's address space. */
     public static final int TN_HOST_MAPPED = 2;
     /** Page-locked memory that is slow to read on the host. */
-    public static final int TN_HOST_WRITECOMBINED = 4;
+    public static final int TN_HOST_WRITE_COMBINED = 4;
     /** Page-locking of memory that the host must not write. */
     public static final int TN_HOST_READ_ONLY = 8;
     /** Without a driver: ordinary memory labelled TN_CPU instead of TN_ERR_UNSUPPORTED. */

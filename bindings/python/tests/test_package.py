@@ -134,7 +134,7 @@ def test_a_c_extension_shares_handles(tmp_path):
             TN_HERE;
             if (tn_array_zeros(NULL, TN_F64, 1, shape, NULL, &array) != TN_OK) return raised();
             tn_array_set_name(array, "of the extension");
-            tn_array_clone(array, &kept);
+            if (tn_array_clone(array, &kept) != TN_OK) return raised();
             tn_here(NULL, 0);
             return PyLong_FromUnsignedLongLong((unsigned long long)array);
         }

@@ -464,7 +464,7 @@ pub const TN_HOST_PORTABLE: tn_host_flags = 1 << 0;
 /// Page-locked memory mapped into the device's address space.
 pub const TN_HOST_MAPPED: tn_host_flags = 1 << 1;
 /// Page-locked memory that is slow to read on the host.
-pub const TN_HOST_WRITECOMBINED: tn_host_flags = 1 << 2;
+pub const TN_HOST_WRITE_COMBINED: tn_host_flags = 1 << 2;
 /// Page-locking of memory that the host must not write.
 pub const TN_HOST_READ_ONLY: tn_host_flags = 1 << 3;
 /// Without a driver: ordinary memory labelled TN_CPU instead of TN_ERR_UNSUPPORTED.

@@ -433,12 +433,13 @@ fn divided(types: &[Block], functions: &str, sections: &[Section]) -> Done<(Stri
 }
 
 /// The declaration, with the attribute if its status must not be ignored. A release is also
-/// called where another failure is handled already, as is the end of a guard; and a call site is only a name in messages.
+/// called where another failure is handled already, as is the end of a guard; a name and a call site
+/// serve messages only.
 fn must_check(block: String) -> String {
     let code = without_comments(&block);
     let name = code.split('(').next().unwrap_or_default();
     let has_status = code.trim_start().starts_with("tn_status");
-    let may_be_ignored = ["_release", "_deallocate", "tn_borrow_end", "tn_here"].iter().any(|end| name.ends_with(end));
+    let may_be_ignored = ["_release", "_deallocate", "tn_borrow_end", "tn_array_set_name", "tn_here"].iter().any(|end| name.ends_with(end));
     if !has_status || may_be_ignored {
         block
     } else {

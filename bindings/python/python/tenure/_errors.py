@@ -180,6 +180,7 @@ _WORDS = (
     ("TN_WRITE_UNIQUE", 'mode="unique"'),
     ("TN_WRITE_COW", 'mode="cow"'),
     ("TN_WRITE_DISCARD", 'mode="aliased|discard"'),
+    ("TN_TAKE_OWNERSHIP", "take"),
     ("TN_NPY_COPY", "mode=None"),
     ("accept it with tn_array_heal", "accept it with x.heal()"),
     ("wait with TN_WAIT or tn_array_wait", "call x.wait(), or leave wait=False out"),
