@@ -1,11 +1,12 @@
 //! The address index: finds the stores that have bytes in an address range.
 //!
-//! A pool block records the tag of its store, so pool memory needs no index. The ranges of foreign stores are entered here, sorted and
-//! disjoint. An entry may be larger than its store, which shrinks under its own lock when a lease ends. It may also outlast its store for a
-//! moment. So a search asks for each store's current range, and corrects the entry.
+//! A pool block records the tag of its store, so pool memory needs no index. The ranges of foreign stores are entered
+//! here, sorted and disjoint. An entry may be larger than its store, which shrinks under its own lock when a lease
+//! ends. It may also outlast its store for a moment. So a search asks for each store's current range, and corrects the
+//! entry.
 //!
-//! Contract: stores are known only by their tags. The lock of the index is taken before those of ledgers, never under one. Nothing is
-//! allocated under it: [`lock`] ensures capacity for one more entry first. No address is dereferenced.
+//! Contract: stores are known only by their tags. The lock of the index is taken before those of ledgers, never under
+//! one. Nothing is allocated under it: [`lock`] ensures capacity for one more entry first. No address is dereferenced.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
@@ -63,8 +64,8 @@ pub fn lock() -> Result<AddressIndex> {
 }
 
 impl AddressIndex {
-    /// Whether no store is entered with a byte of [start, end). False may be out of date, because it does not ask the stores, unlike
-    /// [`AddressIndex::find`].
+    /// Whether no store is entered with a byte of [start, end). False may be out of date, because it does not ask the
+    /// stores, unlike [`AddressIndex::find`].
     #[inline]
     pub fn is_free(&self, start: i64, end: i64) -> bool {
         let index = self.0.partition_point(|range| range.end <= start);
@@ -72,8 +73,8 @@ impl AddressIndex {
             && pool::first_in(start as usize, end as usize).is_none()
     }
 
-    /// The stores with bytes in [start, end); none for an empty range. `current` returns the current range of a store; None: the store has
-    /// ended.
+    /// The stores with bytes in [start, end); none for an empty range. `current` returns the current range of a store;
+    /// None: the store has ended.
     pub fn find(&mut self, start: i64, end: i64, current: &dyn Fn(u64) -> Option<(i64, i64)>) -> Overlap {
         let mut found = Overlap::None;
         let mut at = start;
@@ -104,7 +105,8 @@ impl AddressIndex {
         found
     }
 
-    /// Enters a store of foreign bytes, after [`AddressIndex::find`] found none there. [`lock`] has ensured the capacity.
+    /// Enters a store of foreign bytes, after [`AddressIndex::find`] found none there. [`lock`] has ensured the
+    /// capacity.
     pub fn insert(&mut self, start: i64, end: i64, tag: u64) {
         let index = self.0.partition_point(|range| range.start < start);
         debug_assert!(self.0.len() < self.0.capacity());

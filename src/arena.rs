@@ -1,11 +1,13 @@
 //! Memory for records that are never unmapped, and the quarantine of records that wait for reuse.
 //!
-//! A stale reference to a record reads an object of the same type, never an unmapped page. So handles, threads and pools can be looked up
-//! without a lock, and the caller checks afterwards that it found what it looked for. A quarantine makes that check reliable where a record
-//! has no generation: a retired record is reused only after a number of others were retired.
+//! A stale reference to a record reads an object of the same type, never an unmapped page. So handles, threads and
+//! pools can be looked up without a lock, and the caller checks afterwards that it found what it looked for. A
+//! quarantine makes that check reliable where a record has no generation: a retired record is reused only after a
+//! number of others were retired.
 //!
-//! Contract: memory comes from the operating system, never from Rust's heap, and reads 0. [`take`] holds no lock, so that a fork at any
-//! moment leaves it usable in the child. A [`Quarantine`] has no lock of its own: its user guards it, or keeps one per thread.
+//! Contract: memory comes from the operating system, never from Rust's heap, and reads 0. [`take`] holds no lock, so
+//! that a fork at any moment leaves it usable in the child. A [`Quarantine`] has no lock of its own: its user guards
+//! it, or keeps one per thread.
 
 use crate::sys::os;
 use core::cell::{Cell, UnsafeCell};
@@ -20,7 +22,8 @@ const MAX_SHARED_BYTES: usize = CHUNK_BYTES / 4;
 /// The largest alignment of a mapping of its own: that of the smallest pages that a supported system has.
 const MAX_MAPPING_ALIGNMENT_BYTES: usize = 4096;
 
-/// The first free address of the current chunk, above the chunk's start; 0: there is no chunk. Chunks are aligned to their size.
+/// The first free address of the current chunk, above the chunk's start; 0: there is no chunk. Chunks are aligned to
+/// their size.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 /// Takes zeroed memory that is never unmapped. None: the system has none.

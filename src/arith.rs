@@ -3,8 +3,8 @@
 //! Contract: pure. An overflow is `None`, never a wrapped number.
 #![forbid(unsafe_code)]
 
-/// The product of `item` and all lengths. A length below 1 counts as 1, because the strides of a dense array must not overflow even if one
-/// of its lengths is 0. None: the product is above `i64::MAX`.
+/// The product of `item` and all lengths. A length below 1 counts as 1, because the strides of a dense array must not
+/// overflow even if one of its lengths is 0. None: the product is above `i64::MAX`.
 #[inline]
 pub fn dense_bytes(item: i64, lengths: &[i64]) -> Option<i64> {
     let mut bytes = item;
@@ -17,7 +17,8 @@ pub fn dense_bytes(item: i64, lengths: &[i64]) -> Option<i64> {
 /// Greatest common divisor; `gcd(0, n)` is `n`.
 #[inline]
 pub fn gcd(mut a: u64, mut b: u64) -> u64 {
-    // The binary algorithm, without divisions. Strides are mostly powers of two or multiples of one another, so it needs few rounds.
+    // The binary algorithm, without divisions. Strides are mostly powers of two or multiples of one another, so it
+    // needs few rounds.
     if a == 0 || b == 0 {
         return a | b;
     }

@@ -1,9 +1,9 @@
 //! The background thread: gives memory back that has decayed, while no call does.
 //!
-//! Contract: exists only on request, by the option `background` or by `TENURE_BACKGROUND=1` (`load`). It is one thread, which takes no signal
-//! and looks ten times a second. It holds a pool's lock as shortly as any other call. The callbacks of an upstream run on it, too. Set to
-//! 0, the option ends the thread within its next pause. The child of a fork has no such thread, and can set the option itself. The
-//! library stays loaded from the start of the thread on.
+//! Contract: exists only on request, by the option `background` or by `TENURE_BACKGROUND=1` (`load`). It is one thread,
+//! which takes no signal and looks ten times a second. It holds a pool's lock as shortly as any other call. The
+//! callbacks of an upstream run on it, too. Set to 0, the option ends the thread within its next pause. The child of a
+//! fork has no such thread, and can set the option itself. The library stays loaded from the start of the thread on.
 #![forbid(unsafe_code)]
 
 use crate::boundary;
@@ -49,7 +49,8 @@ fn run() {
         while options::background() {
             os::sleep_us(PAUSE_US);
             boundary::answer("background", (), || {
-                // The first time, this makes the thread known, as a call from outside does. Without memory for that, it comes next time.
+                // The first time, this makes the thread known, as a call from outside does. Without memory for that, it
+                // comes next time.
                 if thread::try_current().is_some() {
                     while options::background() && pool::give_back_decayed() {}
                 }

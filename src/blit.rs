@@ -1,12 +1,13 @@
 //! Raw strided copy and fill of host memory.
 //!
-//! Contract: a call writes every element of the destination and no other byte (TR-3). Strides may be negative on both sides, and 0 on
-//! the source (TR-2). A copy behaves as if it read the whole source first (TR-4). It takes a temporary only if neither direction
-//! through the destination is safe (TR-5). If there is no memory for the temporary, it has written nothing. The module knows no store,
-//! no ledger and no handle. The caller checks who may touch the bytes, and vouches for that with [`HostView::new`].
+//! Contract: a call writes every element of the destination and no other byte (TR-3). Strides may be negative on both
+//! sides, and 0 on the source (TR-2). A copy behaves as if it read the whole source first (TR-4). It takes a temporary
+//! only if neither direction through the destination is safe (TR-5). If there is no memory for the temporary, it has
+//! written nothing. The module knows no store, no ledger and no handle. The caller checks who may touch the bytes, and
+//! vouches for that with [`HostView::new`].
 //!
-//! The code reaches bytes through raw pointers only, never through a slice: foreign code may hold pointers to the same memory. The slow,
-//! obvious twin and the properties are in tests/blit.rs.
+//! The code reaches bytes through raw pointers only, never through a slice: foreign code may hold pointers to the same
+//! memory. The slow, obvious twin and the properties are in tests/blit.rs.
 
 mod checksum;
 
@@ -64,8 +65,9 @@ impl<'a> HostView<'a> {
 
 /// Copies every element of `src` to the element of `dst` at the same index, as if it read all of `src` first.
 ///
-/// The caller has checked that shapes and item sizes are equal; otherwise the call panics before it writes a byte. It fails only with
-/// TN_ERR_NO_HOST_MEMORY: there is no memory for the temporary that the overlap needs. `dst` is unchanged then.
+/// The caller has checked that shapes and item sizes are equal; otherwise the call panics before it writes a byte. It
+/// fails only with TN_ERR_NO_HOST_MEMORY: there is no memory for the temporary that the overlap needs. `dst` is
+/// unchanged then.
 pub fn copy(dst: &HostView, src: &HostView) -> Result<()> {
     copy_alike(dst, src).expect("a copy between equal shapes and item sizes")
 }
@@ -103,7 +105,8 @@ fn copy_strided(dst: &HostView, src: &HostView) -> Result<()> {
     }
 }
 
-/// Copies one run of bytes between dense layouts: the common case. For small arrays it is 8 times faster than making loops.
+/// Copies one run of bytes between dense layouts: the common case. For small arrays it is 8 times faster than making
+/// loops.
 #[inline]
 fn copy_dense(dst: &Layout, src: &Layout, bytes: usize) {
     let from = core::ptr::with_exposed_provenance(src.offset() as usize);
@@ -128,7 +131,8 @@ unsafe fn copy_by(loops: &mut Loops, order: OverlapDirection) {
     let loops = &*loops;
     runner::each(parts, &|index| {
         if let Some(mut part) = loops.part(axis, index * count, count) {
-            // SAFETY: the caller's obligation. No two parts share an element, and any order is safe, so parts may run at the same time.
+            // SAFETY: the caller's obligation. No two parts share an element, and any order is safe, so parts may run
+            // at the same time.
             unsafe { items::copy(&mut part, order, whole) };
         }
     });
@@ -198,7 +202,8 @@ pub unsafe fn copy_bytes(dst: *mut u8, src: *const u8, count: usize) {
     });
 }
 
-/// Calls `body` with the start and length of each part of `count` bytes. Many bytes are divided among the threads of the runner.
+/// Calls `body` with the start and length of each part of `count` bytes. Many bytes are divided among the threads of
+/// the runner.
 fn divided(count: usize, body: impl Fn(usize, usize) + Sync) {
     let parts = runner::parts(count);
     if parts == 1 {

@@ -1,7 +1,7 @@
 //! Block layouts: where several arrays lie in the memory that the threads of a block share.
 //!
-//! Contract: pure. The arrays lie in the given order, each at the first multiple of its alignment that no earlier array reaches, so no two
-//! share a byte. The first one begins at 0. An array without elements has an offset and no bytes.
+//! Contract: pure. The arrays lie in the given order, each at the first multiple of its alignment that no earlier array
+//! reaches, so no two share a byte. The first one begins at 0. An array without elements has an offset and no bytes.
 #![forbid(unsafe_code)]
 
 use crate::dtype::Dtype;
@@ -19,8 +19,8 @@ pub struct BlockLayout<'a> {
 }
 
 impl<'a> BlockLayout<'a> {
-    /// The layout of the items. TN_ERR_INVALID: a reserved word, a count or an alignment is invalid. TN_ERR_DTYPE: an element type is unknown.
-    /// TN_ERR_OVERFLOW: the sizes do not fit into 63 bits.
+    /// The layout of the items. TN_ERR_INVALID: a reserved word, a count or an alignment is invalid. TN_ERR_DTYPE: an
+    /// element type is unknown. TN_ERR_OVERFLOW: the sizes do not fit into 63 bits.
     pub fn of(items: &'a [tn_block_item]) -> Result<BlockLayout<'a>> {
         let mut first = FirstError::default();
         for (index, item) in items.iter().enumerate() {
@@ -56,7 +56,8 @@ impl<'a> BlockLayout<'a> {
     }
 }
 
-/// The offset and the end of an item behind `total` bytes; None: they do not fit into 63 bits, or the element type is unknown.
+/// The offset and the end of an item behind `total` bytes; None: they do not fit into 63 bits, or the element type is
+/// unknown.
 fn span(total: i64, item: &tn_block_item) -> Option<(i64, i64)> {
     let bytes = Dtype::known(item.dtype)?.item();
     let align = if item.align == 0 { bytes } else { item.align };

@@ -1,7 +1,7 @@
 //! The boundary to foreign callers: the one place that catches panics and publishes error messages.
 //!
-//! Contract: no panic leaves the library, and a successful call keeps the last error message. The body of every exported function runs in
-//! [`enter`]; `tests/repository/layers.rs` checks that.
+//! Contract: no panic leaves the library, and a successful call keeps the last error message. The body of every
+//! exported function runs in [`enter`]; `tests/repository/layers.rs` checks that.
 #![forbid(unsafe_code)]
 
 use crate::error::{self, NoRecord, Result, fail};
@@ -11,8 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What a race detector must be told when a thread enters and leaves the library. On a cache line of its own, because each call reads
-/// `is_set`.
+/// What a race detector must be told when a thread enters and leaves the library. On a cache line of its own, because
+/// each call reads `is_set`.
 #[repr(align(64))]
 struct RaceDetector {
     /// Each call reads this twice, with two instructions. It changes once, and may do so during a call.
@@ -29,8 +29,8 @@ struct Functions {
 /// Not set without a race detector.
 static RACE_DETECTOR: RaceDetector = RaceDetector { is_set: AtomicBool::new(false), functions: OnceLock::new() };
 
-/// Calls `enter` at the beginning of each call from now on, and `leave` at its end. `leave` is also called at the end of calls that have
-/// begun already.
+/// Calls `enter` at the beginning of each call from now on, and `leave` at its end. `leave` is also called at the end
+/// of calls that have begun already.
 pub fn tell_race_detector(enter: fn(), leave: fn()) {
     if RACE_DETECTOR.functions.set(Functions { enter, leave }).is_ok() {
         RACE_DETECTOR.is_set.store(true, Ordering::Release);
@@ -77,8 +77,8 @@ pub fn enter(function: &'static str, body: impl FnOnce() -> Result<()>) -> tn_st
     }
 }
 
-/// Runs `body` for a function whose signature another library defines. Returns the result, or `failure` after publishing the error message
-/// for `function`.
+/// Runs `body` for a function whose signature another library defines. Returns the result, or `failure` after
+/// publishing the error message for `function`.
 #[inline]
 pub fn answer<R>(function: &'static str, failure: R, body: impl FnOnce() -> Result<R>) -> R {
     begin();
@@ -101,8 +101,8 @@ fn failed(function: &'static str, status: error::Status) -> tn_status {
     status.code()
 }
 
-/// Turns a panic into a status with the panic's message. The payload is dropped under a second catch, because its drop may panic; the
-/// payload of that panic is leaked.
+/// Turns a panic into a status with the panic's message. The payload is dropped under a second catch, because its drop
+/// may panic; the payload of that panic is leaked.
 #[cold]
 fn panicked(payload: Box<dyn Any + Send>) -> error::Status {
     if payload.is::<NoRecord>() {

@@ -1,7 +1,7 @@
 //! The copy book: counts the copies of imports, exports and copy-on-write, by call site.
 //!
-//! Contract: counting allocates nothing and never fails. The table has a fixed size. Copies whose key does not fit are counted in one entry
-//! without function and site. Any thread. The lock is held only for a table access.
+//! Contract: counting allocates nothing and never fails. The table has a fixed size. Copies whose key does not fit are
+//! counted in one entry without function and site. Any thread. The lock is held only for a table access.
 #![forbid(unsafe_code)]
 
 use crate::events::{self, Kind};
@@ -86,8 +86,8 @@ pub fn note_copy(key: Key, bytes: u64) {
     });
 }
 
-/// Calls `out` with the position and value of the first `capacity` entries, ordered by bytes, most first. Returns the number of all
-/// entries. `out` runs under the lock.
+/// Calls `out` with the position and value of the first `capacity` entries, ordered by bytes, most first. Returns the
+/// number of all entries. `out` runs under the lock.
 pub fn copies(out: &mut dyn FnMut(usize, Copies), capacity: usize) -> usize {
     let mut book = BOOK.lock();
     let Book { entries, other, order } = &mut *book;

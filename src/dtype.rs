@@ -1,6 +1,7 @@
 //! The 15 element types of Tenure, in DLPack's encoding.
 //!
-//! Contract: pure. A [`Dtype`] is always one of the constants TN_BOOL .. TN_C128, so code that has one need not check it.
+//! Contract: pure. A [`Dtype`] is always one of the constants TN_BOOL .. TN_C128, so code that has one need not check
+//! it.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};

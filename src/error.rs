@@ -1,8 +1,9 @@
 //! Status codes and error messages.
 //!
-//! Contract: the layer that detects an error writes a draft of the message with [`fail`], and returns the [`Status`]. Only `boundary`
-//! publishes the draft, which `tn_last_error` then returns. So a caller never sees an error that an inner layer handled. The draft and the
-//! published message are fixed buffers of the thread, so failing needs no memory.
+//! Contract: the layer that detects an error writes a draft of the message with [`fail`], and returns the [`Status`].
+//! Only `boundary` publishes the draft, which `tn_last_error` then returns. So a caller never sees an error that an
+//! inner layer handled. The draft and the published message are fixed buffers of the thread, so failing needs no
+//! memory.
 #![forbid(unsafe_code)]
 
 use crate::types::*;
@@ -23,8 +24,8 @@ impl Status {
 /// The result of a fallible function.
 pub type Result<T> = core::result::Result<T, Status>;
 
-/// The panic payload of a thread whose first call finds no memory for the thread's record. The code that finds out cannot return a status;
-/// `boundary` turns the panic into one.
+/// The panic payload of a thread whose first call finds no memory for the thread's record. The code that finds out
+/// cannot return a status; `boundary` turns the panic into one.
 pub struct NoRecord;
 
 /// Longest message, without the NUL.
@@ -83,8 +84,8 @@ thread_local! {
 pub fn fail(status: tn_status, text: fmt::Arguments<'_>) -> Status {
     debug_assert!(status != TN_OK);
     DRAFT.with(|draft| {
-        // If an argument's Display calls `fail` itself, the draft is borrowed: the status stays, and that text is dropped. A long text is
-        // cut.
+        // If an argument's Display calls `fail` itself, the draft is borrowed: the status stays, and that text is
+        // dropped. A long text is cut.
         if let Ok(mut draft) = draft.try_borrow_mut() {
             draft.clear();
             let _ = draft.write_fmt(text);
@@ -127,8 +128,8 @@ pub fn about(status: Status, parameter: impl fmt::Display) -> Status {
     fail(status.code(), format_args!("{}", text.as_str()))
 }
 
-/// Of several errors the first in the order of checks, see [`rank`], with its message. Of those with one rank it is the one that was seen
-/// first.
+/// Of several errors the first in the order of checks, see [`rank`], with its message. Of those with one rank it is the
+/// one that was seen first.
 #[derive(Default)]
 pub struct FirstError(Option<(Status, Text)>);
 
@@ -173,7 +174,8 @@ pub fn recode(status: Status, code: tn_status) -> Status {
     if status.code() == code { status } else { Status(code) }
 }
 
-/// Publishes the draft, with the function's name in front, as the message of `tn_last_error`. Called only by `boundary`.
+/// Publishes the draft, with the function's name in front, as the message of `tn_last_error`. Called only by
+/// `boundary`.
 #[cold]
 #[inline(never)]
 pub fn publish(function: &str) {
@@ -192,8 +194,9 @@ pub fn published() -> *const core::ffi::c_char {
     PUBLISHED_AT.get()
 }
 
-/// The position of a status in the order of checks. If several apply, a call returns the one with the lowest position. The order is: the
-/// arguments alone, the states of the handles, the arguments against the array, conflicts with other users, and the work itself.
+/// The position of a status in the order of checks. If several apply, a call returns the one with the lowest position.
+/// The order is: the arguments alone, the states of the handles, the arguments against the array, conflicts with other
+/// users, and the work itself.
 pub fn rank(status: tn_status) -> u8 {
     const ORDER: [tn_status; 35] = [
         TN_OK,

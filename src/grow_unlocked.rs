@@ -5,8 +5,8 @@
 
 use crate::thread::QuickLock;
 
-/// Ensures capacity for one more entry; the first allocation has at least `least`. Another thread may use the capacity first, so the caller
-/// checks again under the lock. Err: the number of entries for which there was no memory.
+/// Ensures capacity for one more entry; the first allocation has at least `least`. Another thread may use the capacity
+/// first, so the caller checks again under the lock. Err: the number of entries for which there was no memory.
 pub fn make<T: Copy>(list: &QuickLock<Vec<T>>, least: usize) -> Result<(), usize> {
     make_in(list, |list| list, least)
 }

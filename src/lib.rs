@@ -1,8 +1,8 @@
 //! Tenure: who holds each buffer, and for how long.
 //!
-//! The public interface is C: the headers in `include`, generated from [`types`] and [`ffi`]. Rust programs can also use [`PoolAllocator`].
-//! The modules below are in the order of the layers of ARCHITECTURE.md: each uses only modules above it in this list
-//! (`tests/repository/layers.rs`).
+//! The public interface is C: the headers in `include`, generated from [`types`] and [`ffi`]. Rust programs can also
+//! use [`PoolAllocator`]. The modules below are in the order of the layers of ARCHITECTURE.md: each uses only modules
+//! above it in this list (`tests/repository/layers.rs`).
 #![deny(missing_docs)]
 
 pub mod types;

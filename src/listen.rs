@@ -1,12 +1,13 @@
 //! The listener: answers requests of the `tenure` command about this process.
 //!
-//! Contract: exists only on request, by the option `listen` or by `TENURE_LISTEN=1` (`load`). It is one thread, which takes no signal and
-//! serves one connection at a time. It holds no lock while it waits, so it delays nothing in the program. Each wait has a limit, and the
-//! request too. Nothing that a client sends or leaves out ends the listener.
+//! Contract: exists only on request, by the option `listen` or by `TENURE_LISTEN=1` (`load`). It is one thread, which
+//! takes no signal and serves one connection at a time. It holds no lock while it waits, so it delays nothing in the
+//! program. Each wait has a limit, and the request too. Nothing that a client sends or leaves out ends the listener.
 //!
-//! The socket's name is `tenure/PID` in the abstract namespace. Any user can connect to such a name, so the listener asks the kernel for the
-//! user on the other side. It answers root and its own user, and closes other connections without a word. Any user can take a free name
-//! too, so the command asks the kernel in the same way which process listens.
+//! The socket's name is `tenure/PID` in the abstract namespace. Any user can connect to such a name, so the listener
+//! asks the kernel for the user on the other side. It answers root and its own user, and closes other connections
+//! without a word. Any user can take a free name too, so the command asks the kernel in the same way which process
+//! listens.
 //!
 //! A request is one line, and the answer ends with the connection:
 //!
@@ -16,8 +17,8 @@
 //! | `page` | the same with the bounded lists of a page, as JSON too |
 //! | another one | a line that begins with `error: ` |
 //!
-//! The child of a fork has no listener: the child closes the sockets, so its parent's name ends with the parent. It can set the option
-//! itself. The library stays loaded from the start of the thread on.
+//! The child of a fork has no listener: the child closes the sockets, so its parent's name ends with the parent. It can
+//! set the option itself. The library stays loaded from the start of the thread on.
 #![forbid(unsafe_code)]
 
 use crate::boundary;
@@ -42,7 +43,8 @@ const ANSWER_MS: u64 = 60_000;
 /// Pause after the system refused a connection, for example because the process has no descriptor left.
 const REFUSED_PAUSE_US: u32 = 100_000;
 
-/// The sockets, which the child of a fork closes. They are set and closed in critical sections, during which no fork begins.
+/// The sockets, which the child of a fork closes. They are set and closed in critical sections, during which no fork
+/// begins.
 static LISTENER: Place = Place::new();
 static CONNECTION: Place = Place::new();
 

@@ -1,8 +1,8 @@
-//! The load of the library: the listener and the background thread start if the environment variables `TENURE_LISTEN` and
-//! `TENURE_BACKGROUND` ask for them, and a log of events if `TENURE_EVENTS` names a file.
+//! The load of the library: the listener and the background thread start if the environment variables `TENURE_LISTEN`
+//! and `TENURE_BACKGROUND` ask for them, and a log of events if `TENURE_EVENTS` names a file.
 //!
-//! Contract: without the variables this reads the environment and does nothing else. A program that runs with more rights than its caller
-//! ignores them. A failure is printed, because no call could return it.
+//! Contract: without the variables this reads the environment and does nothing else. A program that runs with more
+//! rights than its caller ignores them. A failure is printed, because no call could return it.
 
 use crate::background;
 use crate::boundary;

@@ -1,7 +1,7 @@
 //! Names and devices for messages and reports.
 //!
-//! Contract: a [`Name`] is at most 63 bytes of UTF-8, stored inline. It needs neither a table nor a reference count, so cloning a handle
-//! touches no shared memory.
+//! Contract: a [`Name`] is at most 63 bytes of UTF-8, stored inline. It needs neither a table nor a reference count, so
+//! cloning a handle touches no shared memory.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
@@ -21,8 +21,8 @@ pub fn readable(text: &[u8]) -> &str {
     }
 }
 
-/// Whether a character is obeyed and not shown: a control character, or one that changes the direction of the text around it.
-/// https://www.unicode.org/reports/tr9/
+/// Whether a character is obeyed and not shown: a control character, or one that changes the direction of the text
+/// around it. https://www.unicode.org/reports/tr9/
 pub fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -48,7 +48,8 @@ impl Name {
         Name::exact(&text[..end])
     }
 
-    /// The first bytes of a name that another process chose. Characters that a terminal would obey are replaced: names are in messages.
+    /// The first bytes of a name that another process chose. Characters that a terminal would obey are replaced: names
+    /// are in messages.
     pub fn of_sender(text: &str) -> Name {
         let mut name = Name::NONE;
         for c in text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }) {
@@ -152,13 +153,14 @@ impl fmt::Display for DeviceName {
     }
 }
 
-/// A path in quotes. A long path is cut at its beginning, because the end says more. Bytes that are not UTF-8 become replacement
-/// characters.
+/// A path in quotes. A long path is cut at its beginning, because the end says more. Bytes that are not UTF-8 become
+/// replacement characters.
 pub struct Path<'a>(pub &'a CStr);
 
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The longest reason must still fit in an error text of 500 bytes, even if each byte becomes a replacement character.
+        // The longest reason must still fit in an error text of 500 bytes, even if each byte becomes a replacement
+        // character.
         const MAX_SHOWN_BYTES: usize = 200;
         let bytes = self.0.to_bytes();
         fmt::Write::write_char(f, '"')?;

@@ -1,7 +1,8 @@
 //! Process-wide options, set and read as text by name.
 //!
-//! Contract: the list of names is closed. An invalid value is refused and changes nothing. Reading an option on a hot path costs one load.
-//! The options of a default pool are fixed when the pool is created; setting them later is refused. Any thread.
+//! Contract: the list of names is closed. An invalid value is refused and changes nothing. Reading an option on a hot
+//! path costs one load. The options of a default pool are fixed when the pool is created; setting them later is
+//! refused. Any thread.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, Text, fail};
@@ -107,7 +108,8 @@ fn chunks(name: &str, text: &str) -> Result<u64> {
 /// When copies and fills on a GPU are made by kernels of the library.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kernels {
-    /// Where they are estimated to be faster. A GPU loads them once they would have saved as much time as loading takes.
+    /// Where they are estimated to be faster. A GPU loads them once they would have saved as much time as loading
+    /// takes.
     Auto,
     /// Wherever they can.
     On,

@@ -1,7 +1,8 @@
 //! Hooks that free cached device memory when a device has none left.
 //!
-//! Contract: a hook is registered once and stays. Hooks run in the order of registration, under no lock, on the thread whose allocation
-//! failed. A hook must not allocate memory of that device. It frees memory to the device; the caller then tries its allocation again.
+//! Contract: a hook is registered once and stays. Hooks run in the order of registration, under no lock, on the thread
+//! whose allocation failed. A hook must not allocate memory of that device. It frees memory to the device; the caller
+//! then tries its allocation again.
 #![forbid(unsafe_code)]
 
 use crate::thread::{self, CriticalSection};

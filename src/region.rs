@@ -3,20 +3,21 @@
 //! Three tests decide, in this order. There are no others, so that the answer is the same in every build.
 //!
 //! 0. The extents do not meet: disjoint.
-//! 1. Both regions are boxes of one root (see below): disjoint if and only if they have no index in common on some axis. This answer is
-//!    final.
+//! 1. Both regions are boxes of one root (see below): disjoint if and only if they have no index in common on some
+//!    axis. This answer is final.
 //! 2. The regions lie in different residue classes modulo the gcd of all strides: disjoint.
 //!
 //! Otherwise they count as overlapping, even where a search would prove them disjoint.
 //!
-//! A new array is its own root. Slice, index, transpose, permute, squeeze, expand, broadcast and split keep the root. A reshape to another
-//! shape and view_dtype make the view its own root. A view that keeps its root is a *box*: on each root axis it has one progression of
-//! indices (start, count, step). Boxes are not stored but computed from the two layouts. This is possible where the root's strides nest
-//! (`layout::Nest`): an element's position then determines its indices, and a view's stride determines its axis and step. A root whose
-//! strides do not nest skips test 1.
+//! A new array is its own root. Slice, index, transpose, permute, squeeze, expand, broadcast and split keep the root. A
+//! reshape to another shape and view_dtype make the view its own root. A view that keeps its root is a *box*: on each
+//! root axis it has one progression of indices (start, count, step). Boxes are not stored but computed from the two
+//! layouts. This is possible where the root's strides nest (`layout::Nest`): an element's position then determines its
+//! indices, and a view's stride determines its axis and step. A root whose strides do not nest skips test 1.
 //!
-//! Contract: pure, and allocates nothing. "Disjoint" and "contains" are always true of the bytes. An empty region has no bytes. Both
-//! regions lie in one store and have offsets from one base. The ledger's rules call it under their lock. Properties: tests/library/region.rs.
+//! Contract: pure, and allocates nothing. "Disjoint" and "contains" are always true of the bytes. An empty region has
+//! no bytes. Both regions lie in one store and have offsets from one base. The ledger's rules call it under their lock.
+//! Properties: tests/library/region.rs.
 #![forbid(unsafe_code)]
 
 use crate::arith::gcd;
@@ -91,8 +92,8 @@ pub fn overlap(a: Region<'_>, b: Region<'_>) -> Overlap {
     if classes_apart(a.layout, b.layout) {
         return Overlap::None;
     }
-    // Proofs of a common byte: equal first elements; or an end of one region, which is always an element, within the other one, if that has
-    // no gaps.
+    // Proofs of a common byte: equal first elements; or an end of one region, which is always an element, within the
+    // other one, if that has no gaps.
     let ends_within = |inner: (i64, i64), outer: (i64, i64)| {
         (inner.0 >= outer.0 && inner.0 < outer.1) || (inner.1 > outer.0 && inner.1 <= outer.1)
     };
@@ -107,8 +108,8 @@ pub fn overlap(a: Region<'_>, b: Region<'_>) -> Overlap {
     Overlap::Unknown
 }
 
-/// True only if `outer` has every byte of `inner` (BR-42). Either `outer` spans `inner` without gaps, or both are boxes of one root, and on
-/// every axis the indices of `outer` include those of `inner`.
+/// True only if `outer` has every byte of `inner` (BR-42). Either `outer` spans `inner` without gaps, or both are boxes
+/// of one root, and on every axis the indices of `outer` include those of `inner`.
 pub fn contains(outer: Region<'_>, inner: Region<'_>) -> bool {
     let Some(bytes_inner) = inner.layout.extent() else {
         return true;
@@ -152,8 +153,8 @@ impl Progression {
         if (other.start - self.start) % common != 0 {
             return false;
         }
-        // Chinese remainder theorem: the first common index is self.start + k * self.step, with the smallest k >= 0 that lies in the
-        // other's class. They repeat every self.step / common * other.step.
+        // Chinese remainder theorem: the first common index is self.start + k * self.step, with the smallest k >= 0
+        // that lies in the other's class. They repeat every self.step / common * other.step.
         let (step, modulus) = (self.step / common, other.step / common);
         let k = ((other.start - self.start) / common).rem_euclid(modulus) as i128 * inverse(step, modulus) as i128
             % modulus as i128;
@@ -183,8 +184,8 @@ fn inverse(n: i64, modulus: i64) -> i64 {
     of_old.rem_euclid(modulus as i128) as i64
 }
 
-/// Test 1: whether `test` is true on every axis of the common root. None: there is no common root, or it has no boxes. Neither region is
-/// empty.
+/// Test 1: whether `test` is true on every axis of the common root. None: there is no common root, or it has no boxes.
+/// Neither region is empty.
 #[inline]
 fn boxes(a: Region<'_>, b: Region<'_>, test: impl Fn(Progression, Progression) -> bool) -> Option<bool> {
     let root = a.root;
@@ -216,8 +217,8 @@ fn same_root(a: &Layout, b: &Layout) -> bool {
         || (a.offset() == b.offset() && a.item() == b.item() && a.shape() == b.shape() && a.strides() == b.strides())
 }
 
-/// Computes a view's box from its layout, from the root's outermost axis to the innermost. None at any step: the layout is no box of this
-/// root.
+/// Computes a view's box from its layout, from the root's outermost axis to the innermost. None at any step: the layout
+/// is no box of this root.
 struct Decoder<'a> {
     layout: &'a Layout,
     /// Bytes of the view's first element that the axes so far do not account for.

@@ -1,17 +1,18 @@
 //! Runs parts of large copies, and kernels of the host, on the caller's threads. The library starts none.
 //!
-//! Contract: a runner belongs to the thread that set it, and runs only that thread's work. [`each`] runs a body once for every index, on
-//! the runner's threads and the calling thread. It returns when all indices are done, also if the runner calls too few tasks. Indices that
-//! no task took run on the calling thread. Bodies run under no lock and do not panic; only kernels of the host call functions of the caller.
-//! Nothing is allocated. Unsafe: calling the caller's callback, and the pointer to the `Work` on the stack of `each`.
+//! Contract: a runner belongs to the thread that set it, and runs only that thread's work. [`each`] runs a body once
+//! for every index, on the runner's threads and the calling thread. It returns when all indices are done, also if the
+//! runner calls too few tasks. Indices that no task took run on the calling thread. Bodies run under no lock and do not
+//! panic; only kernels of the host call functions of the caller. Nothing is allocated. Unsafe: calling the caller's
+//! callback, and the pointer to the `Work` on the stack of `each`.
 
 use crate::types::*;
 use core::cell::Cell;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// Smaller copies are not divided, unless the runner has its own limit. Such a copy takes tens of microseconds; handing work to another
-/// thread takes several.
+/// Smaller copies are not divided, unless the runner has its own limit. Such a copy takes tens of microseconds; handing
+/// work to another thread takes several.
 const DEFAULT_MIN_BYTES: usize = 1 << 20;
 /// With several parts per task, other tasks take over the parts of a delayed task.
 const PARTS_PER_TASK: usize = 4;
@@ -100,8 +101,8 @@ pub fn each(count: usize, body: &(dyn Fn(usize) + Sync)) {
     let runner = CURRENT.get();
     if let Some(run) = runner.run.filter(|_| count > 1) {
         let argument = (&raw const work).cast_mut().cast();
-        // SAFETY: the caller of `tn_runner_set_current` guarantees that `run` and `context` are valid, and that `run` calls no task after
-        // it returned.
+        // SAFETY: the caller of `tn_runner_set_current` guarantees that `run` and `context` are valid, and that `run`
+        // calls no task after it returned.
         unsafe { run(runner.context, Some(task), argument, runner.threads.min(count)) };
     }
     work.take_all();

@@ -1,7 +1,7 @@
 //! Call sites for messages and reports.
 //!
-//! Contract: a [`Site`] is the number of an interned "file:line". Sites are few and never freed, so that any record can keep a number. The
-//! table has no lock: a fork at any moment leaves it complete for the child. Any thread.
+//! Contract: a [`Site`] is the number of an interned "file:line". Sites are few and never freed, so that any record can
+//! keep a number. The table has no lock: a fork at any moment leaves it complete for the child. Any thread.
 
 use crate::arena::Arena;
 use crate::names::{NAME_BYTES, Name};
@@ -21,7 +21,8 @@ const CAPACITY: usize = (1 << 16) - 2;
 /// The longest search for an entry. It reaches a free one unless nine in ten are taken.
 const MAX_PROBES: usize = 64;
 
-/// An open-addressing hash table of the sites. An entry is null or has its name for ever; its index plus 1 is the site's number.
+/// An open-addressing hash table of the sites. An entry is null or has its name for ever; its index plus 1 is the
+/// site's number.
 static TABLE: [AtomicPtr<Name>; CAPACITY] = [const { AtomicPtr::new(ptr::null_mut()) }; CAPACITY];
 
 static NAMES: Arena<Name> = Arena::new();
@@ -37,7 +38,8 @@ impl Site {
     /// No site.
     pub const NONE: Site = Site(0);
 
-    /// The site that stands for all others once the table is full, so that a program that generates sites cannot fill the memory.
+    /// The site that stands for all others once the table is full, so that a program that generates sites cannot fill
+    /// the memory.
     const OTHERS: Site = Site(CAPACITY as u32 + 1);
 
     /// The site of `file` and `line`; [`Site::NONE`] if there is no memory for a new one.
@@ -54,7 +56,8 @@ impl Site {
         site
     }
 
-    /// The site, if this thread set it recently. A loop sets the same few sites repeatedly, so this saves formatting and hashing.
+    /// The site, if this thread set it recently. A loop sets the same few sites repeatedly, so this saves formatting
+    /// and hashing.
     #[inline]
     pub fn same(file: &CStr, line: i32) -> Option<Site> {
         RECENT.with_borrow(|sites| {
@@ -86,7 +89,8 @@ impl Site {
                 let Some(new) = record.or_else(|| NAMES.get(|| name)) else { return Site::NONE };
                 record = Some(new);
                 let new = ptr::from_ref(new).cast_mut();
-                // Release: the name is visible to threads that find the entry. After a failure the entry has a name, compared below.
+                // Release: the name is visible to threads that find the entry. After a failure the entry has a name,
+                // compared below.
                 _ = TABLE[index].compare_exchange(ptr::null_mut(), new, Ordering::Release, Ordering::Relaxed);
             }
             if name_at(index) == Some(&name) {

@@ -1,14 +1,15 @@
 //! Slots: the type-stable memory behind every handle, and the lookup of a handle's slot.
 //!
-//! A handle is an opaque pointer in C, whose 64 bits are an [`Id`]: kind (8 bits, never 0), generation (32 bits), slot number (24 bits). A
-//! slot's **word** has its generation and state. The generation advances when the handle is released, so a released id never matches again.
-//! A slot is retired before its generation wraps, after at least 2^31 uses. The first generation differs between copies of the library in
-//! one process, so that a copy does not take an id of another one for its own.
+//! A handle is an opaque pointer in C, whose 64 bits are an [`Id`]: kind (8 bits, never 0), generation (32 bits), slot
+//! number (24 bits). A slot's **word** has its generation and state. The generation advances when the handle is
+//! released, so a released id never matches again. A slot is retired before its generation wraps, after at least 2^31
+//! uses. The first generation differs between copies of the library in one process, so that a copy does not take an id
+//! of another one for its own.
 //!
-//! Contract: slot memory is never unmapped and never changes its type. So the word of any id can be read without hazard pointers or epochs,
-//! even if the id is stale and another thread reuses the slot. The rest of a slot is guarded by its owner's lock (`ledger`), or belongs to
-//! the thread that wins the compare-exchange of the word (pools, groups of borrows). Free slots are in a cache of the thread or in a list
-//! of the table. Any thread.
+//! Contract: slot memory is never unmapped and never changes its type. So the word of any id can be read without hazard
+//! pointers or epochs, even if the id is stale and another thread reuses the slot. The rest of a slot is guarded by its
+//! owner's lock (`ledger`), or belongs to the thread that wins the compare-exchange of the word (pools, groups of
+//! borrows). Free slots are in a cache of the thread or in a list of the table. Any thread.
 
 use crate::error::{Result, fail};
 #[cfg(not(any(loom, preload)))]
@@ -179,7 +180,8 @@ pub enum State {
     Live = 1,
     /// The slot has a handle that can only be released: of a destructed array, or of a used promise.
     Spent = 2,
-    /// The slot is in use without a handle: a claim that promises refer to, a layout that guards refer to, or an internal object.
+    /// The slot is in use without a handle: a claim that promises refer to, a layout that guards refer to, or an
+    /// internal object.
     Kept = 3,
 }
 
@@ -194,9 +196,9 @@ pub struct Head {
 // SAFETY: `next_free` is guarded by the table's lock.
 unsafe impl Sync for Head {}
 
-/// The generation in which slots begin, from the page at which this copy of the library is loaded: a number below 2^31. The pages of two
-/// copies differ in low bits. The swap makes them high bits, so that slots of the two reach one generation only after tens of thousands of
-/// uses, and only by chance.
+/// The generation in which slots begin, from the page at which this copy of the library is loaded: a number below 2^31.
+/// The pages of two copies differ in low bits. The swap makes them high bits, so that slots of the two reach one
+/// generation only after tens of thousands of uses, and only by chance.
 fn first_generation() -> u32 {
     static ANCHOR: u8 = 0;
     let page = core::ptr::from_ref(&ANCHOR).addr() / os::page_bytes();
@@ -409,8 +411,8 @@ impl<T: Slot> Table<T> {
     #[inline]
     fn at(number: u32) -> &'static T {
         let chunk = Self::chunks().chunks[(number / CHUNK_SLOTS) as usize].load(Ordering::Acquire).cast::<T>();
-        // SAFETY: the chunks of every number below `grown` are mapped (see `grow`). Stated so that the compiler drops a second check for an
-        // Option of a slot.
+        // SAFETY: the chunks of every number below `grown` are mapped (see `grow`). Stated so that the compiler drops a
+        // second check for an Option of a slot.
         unsafe { core::hint::assert_unchecked(!chunk.is_null()) };
         // SAFETY: every number below `grown` has been written (see `grow`), and slots are never freed or moved.
         unsafe { &*chunk.add((number % CHUNK_SLOTS) as usize) }
@@ -437,7 +439,8 @@ impl<T: Slot> Table<T> {
         Err(refuse(id, T::KIND))
     }
 
-    /// The slot with the number of this handle, if the handle is of this kind and the slot was ever used. The handle may be stale.
+    /// The slot with the number of this handle, if the handle is of this kind and the slot was ever used. The handle
+    /// may be stale.
     #[inline(always)]
     pub fn guess(id: Id) -> Option<&'static T> {
         if id.kind() != T::KIND as u8 { None } else { Self::slot(id.slot()) }
@@ -456,13 +459,13 @@ impl<T: Slot> Table<T> {
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     unsafe fn cache(thread: &'static Thread) -> &'static mut Cache<T> {
-        // SAFETY: the caller's promises; the cache of this kind holds only slots of this type, and pointers to all sized types have one
-        // representation.
+        // SAFETY: the caller's promises; the cache of this kind holds only slots of this type, and pointers to all
+        // sized types have one representation.
         unsafe { &mut *Caches::of(thread).0[T::KIND as usize].get().cast::<Cache<T>>() }
     }
 
-    /// Takes a free slot, in state Free, which the caller alone uses. [`Table::publish`] gives it a handle; with [`Head::set_state`] to
-    /// Kept it is used without one. [`Table::free`] frees it.
+    /// Takes a free slot, in state Free, which the caller alone uses. [`Table::publish`] gives it a handle; with
+    /// [`Head::set_state`] to Kept it is used without one. [`Table::free`] frees it.
     #[inline]
     pub fn take(thread: &'static Thread) -> Result<&'static T> {
         match Self::take_cached(thread) {
@@ -534,7 +537,8 @@ impl<T: Slot> Table<T> {
         }
     }
 
-    /// Maps the next chunk, under no lock. If another thread was first, this chunk stays unused, which costs only address space.
+    /// Maps the next chunk, under no lock. If another thread was first, this chunk stays unused, which costs only
+    /// address space.
     #[cold]
     fn grow() -> Result<()> {
         register_kind::<T>();
@@ -605,7 +609,8 @@ impl<T: Slot> Table<T> {
         let table = Self::chunks();
         table.lock.lock();
         table.watch.write();
-        // SAFETY: the record of the calling thread, or of a thread that has ended; the reference ends with this function.
+        // SAFETY: the record of the calling thread, or of a thread that has ended; the reference ends with this
+        // function.
         let cache = unsafe { Self::cache(thread) };
         for &slot in &cache.slots[..count] {
             // SAFETY: pushed as a static reference.

@@ -118,8 +118,8 @@ fn tr_4_overlap_is_as_if_the_source_had_been_read_first() {
     assert!((1_000..9_000).contains(&refused), "both ways are tried: {refused} of 10000 took a temporary");
 }
 
-/// Copies inside one vector of f64 0, 1, 2, ...: (length, stride, offset) in elements. Returns the status while allocations fail, then the
-/// bytes after the copy.
+/// Copies inside one vector of f64 0, 1, 2, ...: (length, stride, offset) in elements. Returns the status while
+/// allocations fail, then the bytes after the copy.
 fn shifted(n: usize, shape: &[i64], dst: (&[i64], i64), src: (&[i64], i64)) -> (tn_status, Vec<f64>) {
     let mut values: Vec<f64> = (0..n).map(|at| at as f64).collect();
     let base = values.as_mut_ptr().cast::<u8>();
@@ -173,7 +173,8 @@ fn tr_4_exact_overlap_writes_nothing() {
 
 #[test]
 fn tr_4_a_repeated_source_is_packed_once() {
-    // A row of 8 elements broadcast 2^16 times, overlapping itself: the temporary holds the row and not its 2^16 copies.
+    // A row of 8 elements broadcast 2^16 times, overlapping itself: the temporary holds the row and not its 2^16
+    // copies.
     const ROWS: usize = 1 << 16;
     let mut values: Vec<f64> = (0..8 * ROWS).map(|at| at as f64).collect();
     let base = values.as_mut_ptr().cast::<u8>();

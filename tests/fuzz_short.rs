@@ -1,5 +1,5 @@
-//! The fuzz targets with fixed inputs: the seeds, earlier findings, and mutations of both (NP-13, IO-7, XC-7). `cargo xtask fuzz` does the
-//! search. TENURE_FUZZ_ROUNDS sets the number of mutations.
+//! The fuzz targets with fixed inputs: the seeds, earlier findings, and mutations of both (NP-13, IO-7, XC-7). `cargo
+//! xtask fuzz` does the search. TENURE_FUZZ_ROUNDS sets the number of mutations.
 
 mod support {
     pub mod random;

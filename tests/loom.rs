@@ -1,8 +1,8 @@
-//! Two threads at the same time, in every order of their steps: the rows TH-* on the real slots and ledgers, with loom's atomics and locks.
-//! loom also fails if two threads access data under a lock without holding it.
+//! Two threads at the same time, in every order of their steps: the rows TH-* on the real slots and ledgers, with
+//! loom's atomics and locks. loom also fails if two threads access data under a lock without holding it.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --profile loom --target-dir target/loom --test loom`; other builds have no test here.
-//! LOOM_MAX_PREEMPTIONS raises the bound on preemptions in a run: 4 by default, 2 with three threads.
+//! `RUSTFLAGS="--cfg loom" cargo test --profile loom --target-dir target/loom --test loom`; other builds have no test
+//! here. LOOM_MAX_PREEMPTIONS raises the bound on preemptions in a run: 4 by default, 2 with three threads.
 #![cfg(loom)]
 
 mod support {
@@ -496,8 +496,8 @@ fn loom_cow_with_discard_and_the_release_of_its_handle() {
     cow_beside(&["ok ok", "stale ok"], TN_BORROW, TN_WRITE_DISCARD, |a| word(code(array::release(a))));
 }
 
-/// TH-21, where the next store begins at once: the store that the handle moves from must still be there, so that the end of its lease never
-/// ends the next store's.
+/// TH-21, where the next store begins at once: the store that the handle moves from must still be there, so that the
+/// end of its lease never ends the next store's.
 #[test]
 fn loom_cow_with_discard_and_the_release_of_its_handle_and_a_new_import() {
     explore(&["ok ok", "stale ok"], || {
@@ -701,8 +701,8 @@ fn loom_a_shared_export_and_the_release() {
     });
 }
 
-/// TH-23 on the fast path, which a thread takes once a guard's slot is in its cache: shared views coexist with one another and with a later
-/// writer.
+/// TH-23 on the fast path, which a thread takes once a guard's slot is in its cache: shared views coexist with one
+/// another and with a later writer.
 #[test]
 fn loom_shared_exports_in_the_short_way() {
     for writes in [false, true] {
@@ -908,8 +908,8 @@ fn loom_enter_beside_take() {
     });
 }
 
-/// OO-13 on the fast path of scopes, which a thread takes once claims' slots are in its cache. Both threads lock two ledgers, named in
-/// opposite orders, and one of them gets the promise.
+/// OO-13 on the fast path of scopes, which a thread takes once claims' slots are in its cache. Both threads lock two
+/// ledgers, named in opposite orders, and one of them gets the promise.
 #[test]
 fn loom_two_enters_in_opposite_orders_in_the_short_way() {
     explore(&["ok destructed", "destructed ok"], || {
@@ -990,7 +990,8 @@ fn variable_of(bytes: Bytes) -> Id {
     created
 }
 
-/// FN-30: a thread that looks up two variables, while another one exchanges the values of both, gets two old values or two new ones.
+/// FN-30: a thread that looks up two variables, while another one exchanges the values of both, gets two old values or
+/// two new ones.
 #[test]
 fn loom_values_that_are_exchanged_together_are_seen_together() {
     explore_with(3, Some(&["new", "old"]), || {
@@ -1044,8 +1045,8 @@ fn all_is_there(stage: &Stage, heap: usize, wrong: usize) {
     assert!(stage.dissolve(), "the span is still in use");
 }
 
-/// PH-3, PO-55: two threads free the blocks of one span while its owner collects them, and frees the span if it has them all. After that no
-/// thread touches the span.
+/// PH-3, PO-55: two threads free the blocks of one span while its owner collects them, and frees the span if it has
+/// them all. After that no thread touches the span.
 #[test]
 fn loom_two_foreign_frees_and_the_owner() {
     explore_with(4, Some(&["0", "1", "2"]), || {
@@ -1086,8 +1087,8 @@ fn loom_two_foreign_frees_of_one_block() {
     });
 }
 
-/// PO-28: the owner frees a block with plain loads and stores while another thread frees it too. It is allocated only once. Either one of
-/// them gets an error, or both succeed and the owner finds out.
+/// PO-28: the owner frees a block with plain loads and stores while another thread frees it too. It is allocated only
+/// once. Either one of them gets an error, or both succeed and the owner finds out.
 #[test]
 fn loom_the_owners_free_and_a_foreign_one_of_one_block() {
     explore_with(3, Some(&["owner", "other", "both"]), || {

@@ -1,13 +1,15 @@
 //! An executable model of the ownership rules, run beside the library.
 //!
-//! Contract: `model/` holds the rules (`layout`, `region`, `views`, `store`, `handle`, `rules`, `claims`, `scope`, `borrows`, `crossing`;
-//! `variable` and `update` for shared variables; `function`, `pass` and `left` for functions; `launch` for kernels of the host; `graph` and
-//! `compute` for expressions, whose numbers come from scalar loops in `matrices`; checked by `invariants`). They are written from the
-//! specification and share only the plain C types with the implementation. `library` and `invoke` make the calls through the C functions; the calls of a callback are those that
-//! follow in the trace, see `callback`. `driver` and `compare` compare the two after every step; `seen` and `shadow` compare computed
-//! values. `rows` are hand-written traces, one for each row. `ops`, `kinds` and `draw` make random traces, and `reduce` shrinks a failing
-//! one. The ordinary run uses a fixed seed: TENURE_MODEL_STEPS sets the number of steps, TENURE_MODEL_SEED the seed. `soak` (ignored) runs
-//! without end from a seed of the clock and prints each seed, which TENURE_MODEL_SEED replays.
+//! Contract: `model/` holds the rules (`layout`, `region`, `views`, `store`, `handle`, `rules`, `claims`, `scope`,
+//! `borrows`, `crossing`; `variable` and `update` for shared variables; `function`, `pass` and `left` for functions;
+//! `launch` for kernels of the host; `graph` and `compute` for expressions, whose numbers come from scalar loops in
+//! `matrices`; checked by `invariants`). They are written from the specification and share only the plain C types with
+//! the implementation. `library` and `invoke` make the calls through the C functions; the calls of a callback are those
+//! that follow in the trace, see `callback`. `driver` and `compare` compare the two after every step; `seen` and
+//! `shadow` compare computed values. `rows` are hand-written traces, one for each row. `ops`, `kinds` and `draw` make
+//! random traces, and `reduce` shrinks a failing one. The ordinary run uses a fixed seed: TENURE_MODEL_STEPS sets the
+//! number of steps, TENURE_MODEL_SEED the seed. `soak` (ignored) runs without end from a seed of the clock and prints
+//! each seed, which TENURE_MODEL_SEED replays.
 
 // The functions are called by their C names; this keeps the crate linked.
 use tenure as _;

@@ -1,5 +1,5 @@
-//! A library built without the Cargo feature `linalg`: operations that need whole matrices are refused, all others compute.
-//! `cargo test --no-default-features --test no_linalg`.
+//! A library built without the Cargo feature `linalg`: operations that need whole matrices are refused, all others
+//! compute. `cargo test --no-default-features --test no_linalg`.
 #![cfg(not(feature = "linalg"))]
 #![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 

@@ -1,4 +1,5 @@
-//! `.npy` files: IO-1 to IO-11, NP-1. The parser's own tests cover headers; the Python package's tests cover files that NumPy wrote.
+//! `.npy` files: IO-1 to IO-11, NP-1. The parser's own tests cover headers; the Python package's tests cover files that
+//! NumPy wrote.
 
 mod support {
     pub mod random;

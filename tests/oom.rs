@@ -1,5 +1,6 @@
-//! Out of memory: each allocation of each path fails in turn. The call returns a status and changes nothing: arrays, bytes, holders, pools,
-//! slots, copy book; no callback runs. Then the call succeeds. Calls that release something need no memory.
+//! Out of memory: each allocation of each path fails in turn. The call returns a status and changes nothing: arrays,
+//! bytes, holders, pools, slots, copy book; no callback runs. Then the call succeeds. Calls that release something need
+//! no memory.
 
 mod support {
     pub mod capi;
@@ -245,7 +246,8 @@ fn threads_without_memory_get_a_status() {
     const THREADS: usize = 100;
     alone(|| {
         let (world, tables) = (World::new(), tables());
-        // The library has spare records for a few threads. All threads end together, so none reuses the record of another.
+        // The library has spare records for a few threads. All threads end together, so none reuses the record of
+        // another.
         let barrier = std::sync::Barrier::new(THREADS);
         let statuses: Mutex<Vec<tn_status>> = Mutex::default();
         std::thread::scope(|scope| {

@@ -1,4 +1,5 @@
-//! Pools never allocate from the program's heap, so a preload library may replace it. In a file of its own, for its global allocator.
+//! Pools never allocate from the program's heap, so a preload library may replace it. In a file of its own, for its
+//! global allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

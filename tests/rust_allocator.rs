@@ -1,5 +1,5 @@
-//! `tenure::PoolAllocator` as a program's heap: this test program itself uses it. The library never calls it while it is inside a call,
-//! because the pool's bookkeeping needs no heap. In a file of its own, for its global allocator.
+//! `tenure::PoolAllocator` as a program's heap: this test program itself uses it. The library never calls it while it
+//! is inside a call, because the pool's bookkeeping needs no heap. In a file of its own, for its global allocator.
 
 mod support {
     pub mod pools;

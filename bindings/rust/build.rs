@@ -1,6 +1,7 @@
 //! Finds libtenure and tells the linker: in the folder TENURE_LIB_DIR, or by pkg-config.
 //!
-//! The package's own tests and examples get a run path. A package that depends on this one reads the folder from DEP_TENURE_LIB_DIR.
+//! The package's own tests and examples get a run path. A package that depends on this one reads the folder from
+//! DEP_TENURE_LIB_DIR.
 
 use std::path::{Path, PathBuf};
 

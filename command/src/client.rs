@@ -1,7 +1,8 @@
 //! Asks a process that listens, and checks that it is this process that answers.
 //!
-//! Any user can take the name `tenure/PID` of a process that does not listen. The kernel tells the process and the user on the other side, so
-//! an answer is read only from the process that was asked for, of this user or of root. Root may ask the processes of all users.
+//! Any user can take the name `tenure/PID` of a process that does not listen. The kernel tells the process and the user
+//! on the other side, so an answer is read only from the process that was asked for, of this user or of root. Root may
+//! ask the processes of all users.
 
 use crate::Failure;
 use crate::progress::Progress;
@@ -26,7 +27,8 @@ impl Drop for Connection {
     }
 }
 
-/// The report of a running process, as JSON; `for_page`: with the bounded lists of a page. Shows progress if that takes long.
+/// The report of a running process, as JSON; `for_page`: with the bounded lists of a page. Shows progress if that takes
+/// long.
 pub fn report(process: u32, for_page: bool) -> Result<Vec<u8>, Failure> {
     let mut progress = Progress::new();
     answer_to(process, if for_page { "page" } else { "json" }, &mut |what| progress.tick(|| what.to_owned()))

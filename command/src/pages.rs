@@ -1,4 +1,5 @@
-//! Completions for shells and pages for man, made from the arguments that the program takes, in the folders of an installed tree.
+//! Completions for shells and pages for man, made from the arguments that the program takes, in the folders of an
+//! installed tree.
 
 use crate::commands;
 use clap_complete::Shell;

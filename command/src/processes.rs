@@ -1,7 +1,7 @@
 //! Processes that use Tenure, and the memory that they share, from /proc.
 //!
-//! Contract: reads only. A process that ends meanwhile, or that the user may not look at, is left out. A program that links the library
-//! statically is found by its shared memory or its listener only.
+//! Contract: reads only. A process that ends meanwhile, or that the user may not look at, is left out. A program that
+//! links the library statically is found by its shared memory or its listener only.
 
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -154,8 +154,8 @@ impl Maps {
     }
 }
 
-/// Whether one of the sockets, by their numbers, listens under the process's name, as its network namespace shows it. Names of other sockets
-/// may have any bytes, also line breaks, so each line is compared.
+/// Whether one of the sockets, by their numbers, listens under the process's name, as its network namespace shows it.
+/// Names of other sockets may have any bytes, also line breaks, so each line is compared.
 fn is_listener(folder: &Path, id: u32, own: &BTreeSet<String>) -> bool {
     let name = format!("@tenure/{id}");
     let sockets = text_of(&folder.join("net/unix")).unwrap_or_default();

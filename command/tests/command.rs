@@ -1,4 +1,5 @@
-//! The `tenure` command on running processes: this program, started again with `TENURE_TEST_PART`, is the process that is looked at.
+//! The `tenure` command on running processes: this program, started again with `TENURE_TEST_PART`, is the process that
+//! is looked at.
 
 #[path = "../../tests/support/capi.rs"]
 mod capi;

@@ -1,11 +1,12 @@
-//! A simulated CUDA driver: `libcuda.so.1` for machines without a GPU, for tests that must find what a GPU shows only now and then.
+//! A simulated CUDA driver: `libcuda.so.1` for machines without a GPU, for tests that must find what a GPU shows only
+//! now and then.
 //!
-//! Contract: the entry points have the driver's names, argument types and result codes. The host cannot touch device memory. Work on
-//! streams runs later, in an order drawn from a seed; every access is checked against what is allocated at that moment. Tests observe
-//! and control the driver through `tenure_sim_*` (include/tenure_sim.h).
+//! Contract: the entry points have the driver's names, argument types and result codes. The host cannot touch device
+//! memory. Work on streams runs later, in an order drawn from a seed; every access is checked against what is allocated
+//! at that moment. Tests observe and control the driver through `tenure_sim_*` (include/tenure_sim.h).
 //!
-//! The layers, from the top; a file uses only files of its own folder and of those below it, and no files use each other in a circle
-//! (tests/layers.rs):
+//! The layers, from the top; a file uses only files of its own folder and of those below it, and no files use each
+//! other in a circle (tests/layers.rs):
 //!
 //! | folder | what it has |
 //! |---|---|

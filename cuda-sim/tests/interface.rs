@@ -1,4 +1,5 @@
-//! The driver's interface: initialisation, contexts, faults, counts, hidden symbols, captures, other processes, exit and fork.
+//! The driver's interface: initialisation, contexts, faults, counts, hidden symbols, captures, other processes, exit
+//! and fork.
 
 mod driver;
 use driver::*;

@@ -13,7 +13,8 @@ const LAYERS: [&str; 6] = ["base", "memory", "state", "engine", "entry", "api"];
 /// Types whose methods are written in several files: a call of such a method depends on the file that defines it.
 const SPREAD_TYPES: [&str; 3] = ["Machine", "World", "Call"];
 
-/// Methods of these types that have the name of a method of the standard library or of another type, so that a call tells nothing.
+/// Methods of these types that have the name of a method of the standard library or of another type, so that a call
+/// tells nothing.
 const AMBIGUOUS_METHODS: [&str; 4] = ["new", "deref", "deref_mut", "wait"];
 
 fn sources() -> Vec<(String, String)> {

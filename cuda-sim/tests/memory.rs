@@ -318,7 +318,8 @@ fn planes_are_copied_without_their_gaps() {
     let (memory, on, host) = (device_memory(256), stream(1), pinned(64));
     host.iter_mut().enumerate().for_each(|(at, byte)| *byte = at as u8);
     assert_eq!(cuMemsetD8Async(memory, 0xff, 256, on), 0);
-    // Copies two planes of two rows of three bytes, from a pitch of 8 and planes of 4 rows to a pitch of 16 and planes of 3 rows.
+    // Copies two planes of two rows of three bytes, from a pitch of 8 and planes of 4 rows to a pitch of 16 and planes
+    // of 3 rows.
     let mut copy = Copy3D {
         src_x: 1,
         src_y: 1,

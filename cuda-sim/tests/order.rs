@@ -1,4 +1,5 @@
-//! When work runs: in order within a stream, as the seed decides between streams, except for events and the legacy stream.
+//! When work runs: in order within a stream, as the seed decides between streams, except for events and the legacy
+//! stream.
 
 mod driver;
 use driver::*;
@@ -7,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 const NOT_READY: u32 = 600;
 
-/// Copies from device memory on one stream while another stream writes it, with or without an event between. Returns the byte that arrives.
+/// Copies from device memory on one stream while another stream writes it, with or without an event between. Returns
+/// the byte that arrives.
 fn race(ordered: bool) -> u8 {
     let (writer, reader, written) = (stream(1), stream(1), event(2));
     let (memory, host) = (device_memory(8), pinned(8));

@@ -1,4 +1,5 @@
-//! The kernels of the library Tenure, from the PTX that it loads: what they copy, what they may access, which drivers and devices load them.
+//! The kernels of the library Tenure, from the PTX that it loads: what they copy, what they may access, which drivers
+//! and devices load them.
 
 mod driver;
 use driver::*;

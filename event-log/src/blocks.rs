@@ -82,7 +82,8 @@ impl<'a> Blocks<'a> {
         self.changes.push(Change { event: index, block, begins: true });
     }
 
-    /// The end of the block at `address`. A block that is not known is older than the log; without a size it counts for nothing.
+    /// The end of the block at `address`. A block that is not known is older than the log; without a size it counts for
+    /// nothing.
     fn end(&mut self, index: usize, event: &Event, address: u64, bytes: u64) {
         let block = match self.live.remove(&address) {
             Some(block) => block,

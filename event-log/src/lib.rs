@@ -1,7 +1,8 @@
 //! Tenure's event log as values: read, written, and converted for other tools.
 //!
-//! Contract: a file may come from anybody. Any bytes give a [`Log`] or an [`Error`] that names the offset and what to do; nothing panics, and
-//! memory stays in proportion to the bytes. This crate knows the file's format and not the library that records it.
+//! Contract: a file may come from anybody. Any bytes give a [`Log`] or an [`Error`] that names the offset and what to
+//! do; nothing panics, and memory stays in proportion to the bytes. This crate knows the file's format and not the
+//! library that records it.
 //!
 //! | module | what |
 //! |---|---|
@@ -49,8 +50,8 @@ pub struct Log {
     pub wrapped: bool,
     /// The version of the library that recorded it.
     pub version: String,
-    /// In the order of their times. Events with equal times are in the order of their threads' numbers; those of one thread keep the order in
-    /// which the thread recorded them.
+    /// In the order of their times. Events with equal times are in the order of their threads' numbers; those of one
+    /// thread keep the order in which the thread recorded them.
     pub events: Vec<Event>,
     /// Call sites, "file:line", by their numbers.
     pub sites: BTreeMap<u32, String>,

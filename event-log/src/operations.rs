@@ -1,7 +1,8 @@
 //! A log as operations on blocks: what an allocator must do to serve the recorded program again.
 //!
-//! Contract: pure. Operations are in the order of the events, so also in that of each thread. A free and a reallocation are of a block that is
-//! live. At the end all blocks are freed. No address is left: a block is known by its slot, and a freed slot is used again.
+//! Contract: pure. Operations are in the order of the events, so also in that of each thread. A free and a reallocation
+//! are of a block that is live. At the end all blocks are freed. No address is left: a block is known by its slot, and
+//! a freed slot is used again.
 //!
 //! # The file of operations
 //!
@@ -169,7 +170,8 @@ impl Operations {
         bytes
     }
 
-    /// Sets the numbers from the list. Fails if an operation is of a slot that is not as the operation needs it, or a block is left.
+    /// Sets the numbers from the list. Fails if an operation is of a slot that is not as the operation needs it, or a
+    /// block is left.
     fn measure(&mut self) -> Result<(), Error> {
         let mut sizes: Vec<u64> = Vec::new();
         let (mut live, mut left) = (0u64, 0u64);
@@ -211,9 +213,9 @@ impl Operations {
     }
 }
 
-/// The log with nothing but sizes: allocations, frees and reallocations up to a number of operations. Its addresses are the numbers of slots,
-/// its times and threads are counted, and it has no name, no call site and no size of what was left out. It has the operations of the whole
-/// log, if they are no more than `limit`.
+/// The log with nothing but sizes: allocations, frees and reallocations up to a number of operations. Its addresses are
+/// the numbers of slots, its times and threads are counted, and it has no name, no call site and no size of what was
+/// left out. It has the operations of the whole log, if they are no more than `limit`.
 pub fn sizes_only(log: &Log, limit: usize) -> Log {
     let mut blocks = LiveBlocks::default();
     let mut threads: HashMap<u32, u32> = HashMap::new();

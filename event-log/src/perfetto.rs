@@ -1,8 +1,9 @@
 //! The Trace Event Format: JSON for ui.perfetto.dev and chrome://tracing.
 //!
-//! Contract: each pool is a counter of its bytes in use. A block whose array is known is an asynchronous slice. A borrow is a slice of its
-//! thread if it nests there, else an asynchronous one. Give and take are slices of 1 ns, because an arrow leads from slice to slice. All else
-//! is an instant. Addresses and handles are text: numbers of JSON have 53 bits in browsers.
+//! Contract: each pool is a counter of its bytes in use. A block whose array is known is an asynchronous slice. A
+//! borrow is a slice of its thread if it nests there, else an asynchronous one. Give and take are slices of 1 ns,
+//! because an arrow leads from slice to slice. All else is an instant. Addresses and handles are text: numbers of JSON
+//! have 53 bits in browsers.
 
 use crate::blocks::Blocks;
 use crate::{Event, Kind, Log, client_name, detail, why_names};

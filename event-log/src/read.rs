@@ -1,7 +1,7 @@
 //! Bytes into a log.
 //!
-//! Contract: reads the file of a running or killed process as far as it was written. Slots of unknown kinds are skipped. The time of a thread
-//! never goes back, although the processor's counter may.
+//! Contract: reads the file of a running or killed process as far as it was written. Slots of unknown kinds are
+//! skipped. The time of a thread never goes back, although the processor's counter may.
 
 use crate::layout::{self, CHUNK_BYTES, CHUNK_MAGIC, HEADER_BYTES, MAGIC, SLOT_BYTES, SLOTS, Slot, chunk, header};
 use crate::{Error, Event, Kind, Log, rmm};

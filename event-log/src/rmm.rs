@@ -1,7 +1,8 @@
 //! The CSV logs of RMM's `logging_resource_adaptor`, which its replay benchmark reads.
 //!
-//! Contract: a line is `Thread,Time,Action,Pointer,Size,Stream`. The actions are allocate, allocate failure, and free. RMM logs the time of
-//! day, so a log without a date begins on 1970-01-01. The lines' order is kept, also where their times are equal.
+//! Contract: a line is `Thread,Time,Action,Pointer,Size,Stream`. The actions are allocate, allocate failure, and free.
+//! RMM logs the time of day, so a log without a date begins on 1970-01-01. The lines' order is kept, also where their
+//! times are equal.
 
 use crate::blocks::Blocks;
 use crate::{Error, Event, Kind, Log};
@@ -147,7 +148,8 @@ impl Clock {
     }
 }
 
-/// Writes the allocations of a log as RMM would. Frees of blocks that are older than the log are left out: a replay cannot free them.
+/// Writes the allocations of a log as RMM would. Frees of blocks that are older than the log are left out: a replay
+/// cannot free them.
 pub fn write(log: &Log, out: impl Write) -> io::Result<()> {
     let mut out = io::BufWriter::new(out);
     writeln!(out, "{HEADER}")?;

@@ -1,8 +1,10 @@
-//! The memory snapshots of PyTorch: what `torch.cuda.memory._snapshot()` returns, as a pickle for pytorch.org/memory_viz.
+//! The memory snapshots of PyTorch: what `torch.cuda.memory._snapshot()` returns, as a pickle for
+//! pytorch.org/memory_viz.
 //!
-//! Contract: each pool is a device of the snapshot, in the order of the serial numbers. A frame has the call site, with the array's name or
-//! the allocating library as its function; the frame below it names the pool. The log does not have the memory that pools reserved, so
-//! segments are the ranges of whole huge pages that blocks touched. Such a segment begins with its first block and never ends.
+//! Contract: each pool is a device of the snapshot, in the order of the serial numbers. A frame has the call site, with
+//! the array's name or the allocating library as its function; the frame below it names the pool. The log does not have
+//! the memory that pools reserved, so segments are the ranges of whole huge pages that blocks touched. Such a segment
+//! begins with its first block and never ends.
 
 use crate::blocks::{Block, Blocks};
 use crate::{Kind, Log, client_name};
@@ -13,7 +15,8 @@ use std::io::{self, Write};
 
 /// Segments begin and end at multiples of this.
 const HUGE_PAGE_BYTES: u64 = 2 << 20;
-/// Blocks beyond this address are no memory: user space ends far below it, and all sizes fit into the viewer's signed numbers.
+/// Blocks beyond this address are no memory: user space ends far below it, and all sizes fit into the viewer's signed
+/// numbers.
 const END_OF_MEMORY: u64 = 1 << 62;
 
 /// Writes the snapshot.

@@ -1,6 +1,7 @@
 //! A log into bytes, for logs that other tools made or shortened.
 //!
-//! Contract: reading what was written gives an equal log, if its events are in order and its texts have at most 63 bytes.
+//! Contract: reading what was written gives an equal log, if its events are in order and its texts have at most 63
+//! bytes.
 
 use crate::layout::{self, CHUNK_BYTES, CHUNK_MAGIC, FIRST_TEXT_BYTES, HEADER_BYTES, SLOT_BYTES, SLOTS, Slot, chunk};
 use crate::layout::{cut, header};

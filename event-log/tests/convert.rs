@@ -65,7 +65,8 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
-    /// Each element has what the format demands of its phase; what began on a thread's track ends within what surrounds it.
+    /// Each element has what the format demands of its phase; what began on a thread's track ends within what surrounds
+    /// it.
     #[test]
     fn any_log_is_a_trace(log in log()) {
         let trace: Value = serde_json::from_slice(&trace(&log)).unwrap();
@@ -189,7 +190,8 @@ fn a_line_that_is_not_rmms_is_named() {
     );
 }
 
-/// The time of day goes back in each second line, which begins another day. The days add up to more nanoseconds than 64 bits hold.
+/// The time of day goes back in each second line, which begins another day. The days add up to more nanoseconds than 64
+/// bits hold.
 #[test]
 fn times_of_rmm_that_add_up_to_centuries_stay_in_order() {
     let line = |seconds: &str| format!("1,{seconds},free,0,0,0\n");

@@ -1,4 +1,5 @@
-//! Logs as operations: the live set is that of the log, the order too, and hostile logs and files give operations or an error.
+//! Logs as operations: the live set is that of the log, the order too, and hostile logs and files give operations or an
+//! error.
 
 mod support {
     pub mod random;
@@ -9,7 +10,8 @@ use std::collections::BTreeMap;
 use tenure_event_log::operations::{Action, Operation, Operations, sizes_only};
 use tenure_event_log::{Event, Kind, Log, from_bytes, read, to_bytes};
 
-/// Requests and frees at few addresses, so that most of them meet a live block, and frees and requests go wrong in all ways.
+/// Requests and frees at few addresses, so that most of them meet a live block, and frees and requests go wrong in all
+/// ways.
 fn requests() -> impl Strategy<Value = Log> {
     const KINDS: [Kind; 5] = [Kind::Allocate, Kind::Allocate, Kind::Free, Kind::Reallocate, Kind::Borrow];
     let event = (prop::sample::select(&KINDS[..]), 0..3u32, 0..6u64, 0..6u64, 0..5u64, any::<u8>());
@@ -81,7 +83,8 @@ proptest! {
         }
     }
 
-    /// The peak is the most that is live, at the first place where so much is, and slots are no more than blocks at a time.
+    /// The peak is the most that is live, at the first place where so much is, and slots are no more than blocks at a
+    /// time.
     #[test]
     fn the_peak_is_where_it_says(log in requests()) {
         let (operations, _) = Operations::of(&log);

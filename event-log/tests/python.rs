@@ -14,7 +14,8 @@ fn main() -> std::process::ExitCode {
     tenure_harness::main()
 }
 
-/// The reader of pytorch.org/memory_viz knows these opcodes. It takes numbers of more than 8 bytes for another type, which it cannot add.
+/// The reader of pytorch.org/memory_viz knows these opcodes. It takes numbers of more than 8 bytes for another type,
+/// which it cannot add.
 const CHECK: &str = "
 import json, pickle, pickletools, sys
 known = '''PROTO APPEND APPENDS LIST TUPLE NEWFALSE NEWTRUE NONE BININT BININT1 BININT2 EMPTY_DICT EMPTY_LIST LONG1 MARK SETITEMS

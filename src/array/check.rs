@@ -1,6 +1,7 @@
 //! The checks of an array handle that come before what a call does: its state, its process, its device.
 //!
-//! Each check runs under the lock of the array's ledger and returns a [`Refusal`], which the caller turns into a status after unlocking.
+//! Each check runs under the lock of the array's ledger and returns a [`Refusal`], which the caller turns into a status
+//! after unlocking.
 
 use super::refusal::{Checked, Holder, Quoted, Refusal};
 use crate::cuda_driver::driver;
@@ -50,8 +51,9 @@ pub fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     Err(Refusal::By(Holder { status, subject: body.name, name: Name::NONE, origin, count, why: 0, cow: false }))
 }
 
-/// TN_ERR_DEVICE if this process was forked, and the bytes are on a device of its parent, or were page-locked there by the driver (ST-15).
-/// The driver does not document what such an address is in the child. Memory that the program itself allocated and registered stays usable.
+/// TN_ERR_DEVICE if this process was forked, and the bytes are on a device of its parent, or were page-locked there by
+/// the driver (ST-15). The driver does not document what such an address is in the child. Memory that the program
+/// itself allocated and registered stays usable.
 #[inline]
 pub fn check_process<S: GuardedSlot>(locked: &Locked, slot: &'static S) -> Checked<()> {
     if thread::are_devices_in_doubt() { check_origin(locked.state(locked.ledger_of(slot))) } else { Ok(()) }

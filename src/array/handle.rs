@@ -119,7 +119,8 @@ fn clone_slow(id: Id) -> Result<Id> {
     Ok(locked.copy_claim(claim, spare))
 }
 
-/// Releases a handle and ends its claim. Open guards, exports and promises keep the bytes; in strict mode they refuse the release.
+/// Releases a handle and ends its claim. Open guards, exports and promises keep the bytes; in strict mode they refuse
+/// the release.
 #[inline(always)]
 pub fn release(id: Id) -> Result<()> {
     if !options::strict()

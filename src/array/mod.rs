@@ -1,7 +1,8 @@
 //! Arrays: creation, views, clones, names, forms, queries, weak handles.
 //!
-//! Contract: a function takes ids, checks them in the order of the status codes, and changes nothing if it fails. A view touches no
-//! byte. This module knows ledgers and layouts; `borrow` decides who may use the bytes, and `transfer` moves them. Any thread may call it.
+//! Contract: a function takes ids, checks them in the order of the status codes, and changes nothing if it fails. A
+//! view touches no byte. This module knows ledgers and layouts; `borrow` decides who may use the bytes, and `transfer`
+//! moves them. Any thread may call it.
 //!
 //! | file | contents |
 //! |---|---|
@@ -89,7 +90,8 @@ pub fn create(pool: Option<&'static Pool>, layout: &mut Layout, contents: Conten
     Ok(fresh.finish())
 }
 
-/// Creates an array with dtype and shape of another one and undefined contents. None: the current pool of that one's device.
+/// Creates an array with dtype and shape of another one and undefined contents. None: the current pool of that one's
+/// device.
 pub fn like(pool: Option<&'static Pool>, prototype: Id, options: Options) -> Result<Id> {
     let mut layout = snapshot(prototype)?.like(options.order)?;
     let pool = match pool {
@@ -117,7 +119,8 @@ pub struct Info<'a> {
     pub name: &'a Name,
 }
 
-/// Calls `visit` with the properties of an array, under the ledger's lock. Accepts live and given handles; allocates nothing.
+/// Calls `visit` with the properties of an array, under the ledger's lock. Accepts live and given handles; allocates
+/// nothing.
 pub fn query(id: Id, visit: impl FnOnce(&Info<'_>)) -> Result<()> {
     with(id, |locked, claim| {
         check_not_destructed(locked, claim)?;

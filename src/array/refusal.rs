@@ -1,7 +1,7 @@
 //! Refusals: why a call failed and which holder is in its way, found under a lock and formatted after unlocking.
 //!
-//! An error message names call sites, and resolving a site takes another lock. A refusal therefore keeps plain values, and allocates
-//! nothing.
+//! An error message names call sites, and resolving a site takes another lock. A refusal therefore keeps plain values,
+//! and allocates nothing.
 
 use crate::error::{self, Status, fail};
 use crate::ledger::{Operation, Origin, TakenBy};

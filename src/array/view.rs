@@ -79,8 +79,8 @@ impl Axes {
     }
 }
 
-/// Makes a view, whose layout `derive` computes from the array's. Layouts with more axes than fit inline need memory, so they are
-/// derived under no lock.
+/// Makes a view, whose layout `derive` computes from the array's. Layouts with more axes than fit inline need memory,
+/// so they are derived under no lock.
 #[inline]
 pub fn view(id: Id, axes: Axes, cut: Cut, derive: impl Fn(&Layout, &mut Layout) -> Result<()>) -> Result<Id> {
     if let Some(mut one) = LockedSlot::<Claim>::live(thread::current(), id)
@@ -93,7 +93,8 @@ pub fn view(id: Id, axes: Axes, cut: Cut, derive: impl Fn(&Layout, &mut Layout) 
     view_slow(id, axes, cut, &derive)
 }
 
-/// Makes `to` a view of `from`, and returns whether it keeps the root. None if `derive` fails, or if `from` has no shared root yet.
+/// Makes `to` a view of `from`, and returns whether it keeps the root. None if `derive` fails, or if `from` has no
+/// shared root yet.
 #[inline(always)]
 fn fill(
     from: &ClaimBody,
@@ -145,7 +146,8 @@ fn view_slow(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout)
     }
 }
 
-/// A view of many axes: its layout is derived from a copy of the array's, and added if the array's layout has not changed.
+/// A view of many axes: its layout is derived from a copy of the array's, and added if the array's layout has not
+/// changed.
 #[cold]
 fn view_outside(id: Id, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout) -> Result<()>) -> Result<Id> {
     let thread = thread::current();
@@ -182,7 +184,8 @@ fn add_view(locked: &mut Locked, claim: &'static Claim, cut: Cut, keeps_root: bo
     locked.add_claim(ledger, spare, lease)
 }
 
-/// Makes views of consecutive parts of an axis, all or none. `outs(i, id)` receives each; None: only the number is returned.
+/// Makes views of consecutive parts of an axis, all or none. `outs(i, id)` receives each; None: only the number is
+/// returned.
 pub fn parts(
     id: Id,
     axis: i32,

@@ -17,7 +17,8 @@ pub fn weaken(id: Id) -> Result<Id> {
     Ok(locked.add_weak(claim, spare))
 }
 
-/// Makes a claim with the weak handle's layout. TN_ERR_DESTRUCTED if the store has been without a claim since the weak handle was made.
+/// Makes a claim with the weak handle's layout. TN_ERR_DESTRUCTED if the store has been without a claim since the weak
+/// handle was made.
 pub fn upgrade(id: Id) -> Result<Id> {
     let thread = thread::current();
     let mut spare = SpareClaim::take(thread)?;

@@ -1,7 +1,7 @@
 //! Runs the loops of a copy or fill: as runs of bytes, as single items by size, or as transposed pairs of axes.
 //!
-//! Contract: `blit` calls this with loops whose elements may all be touched. Items are read and written unaligned: an element's address
-//! need not be a multiple of its size. Every item is read before anything is written in its place.
+//! Contract: `blit` calls this with loops whose elements may all be touched. Items are read and written unaligned: an
+//! element's address need not be a multiple of its size. Every item is read before anything is written in its place.
 
 use super::plane::Plane;
 use super::row::{self, RowKernel};
@@ -11,10 +11,11 @@ use crate::layout::loops::{Axis, Loops, OverlapDirection};
 use crate::sys::bytes::{self, Pattern};
 use crate::sys::cpu;
 
-/// A copy bypasses the caches if its destination exceeds one of this many parts of the last-level cache. It would evict more useful lines.
+/// A copy bypasses the caches if its destination exceeds one of this many parts of the last-level cache. It would evict
+/// more useful lines.
 const FAR_PART: usize = 4;
-/// It also does from this size on: a virtual machine reports a cache that it shares with many others. Measured where 480 MiB are reported:
-/// a transposition of 64 MiB takes 9 ms in place of 34, one of 16 MiB 3.0 in place of 1.9.
+/// It also does from this size on: a virtual machine reports a cache that it shares with many others. Measured where
+/// 480 MiB are reported: a transposition of 64 MiB takes 9 ms in place of 34, one of 16 MiB 3.0 in place of 1.9.
 const FAR_BYTES: usize = 32 << 20;
 
 /// A run of a fill of at least this size is worth a call of its own.
@@ -32,7 +33,8 @@ pub(super) unsafe fn copy(loops: &mut Loops, order: OverlapDirection, whole: usi
     if order == OverlapDirection::Backward {
         loops.reverse();
     }
-    // SAFETY: the caller's obligation. A run is copied as memmove does, so it needs no order inside. A short run is an item.
+    // SAFETY: the caller's obligation. A run is copied as memmove does, so it needs no order inside. A short run is an
+    // item.
     unsafe {
         match run {
             1 => copy_items::<u8>(loops, any, far),

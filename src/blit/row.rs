@@ -1,8 +1,9 @@
 //! Copies the items of one axis, with any stride on either side.
 //!
-//! Contract: an item's address need not be a multiple of its size. Items are copied in the axis's order. An item is written only after
-//! it and all items before it were read, as an overlapping copy in a safe order needs. The vector loops may read the bytes between two
-//! source items, but they write items only. `bytes::fence` orders streaming stores before later stores.
+//! Contract: an item's address need not be a multiple of its size. Items are copied in the axis's order. An item is
+//! written only after it and all items before it were read, as an overlapping copy in a safe order needs. The vector
+//! loops may read the bytes between two source items, but they write items only. `bytes::fence` orders streaming stores
+//! before later stores.
 
 use crate::layout::loops::Axis;
 use crate::sys::cpu::{self, Vectors};
@@ -179,8 +180,8 @@ mod vectors {
         let head = (dst as usize).wrapping_neg() % V::BYTES;
         let head = if head.is_multiple_of(ITEM) { (head / ITEM).min(length) } else { 0 };
         let far = far && (dst as usize).wrapping_add(head * ITEM).is_multiple_of(V::BYTES);
-        // SAFETY: the caller's obligation, here and below on parts of the row. `EverySecond` would read beyond the last item with the
-        // last vectors, so these items belong to the rest.
+        // SAFETY: the caller's obligation, here and below on parts of the row. `EverySecond` would read beyond the last
+        // item with the last vectors, so these items belong to the rest.
         unsafe { rest::<ITEM>(axis, 0, head, dst, src) };
         let mut at = head;
         while at + items < length {

@@ -1,6 +1,7 @@
 //! Copies many runs of bytes. A run is contiguous on both sides.
 //!
-//! Contract: a run is copied as memmove does: as if all of it was read before a byte was written. Runs are copied in the loops' order.
+//! Contract: a run is copied as memmove does: as if all of it was read before a byte was written. Runs are copied in
+//! the loops' order.
 
 use super::walk::{addresses, walk};
 use crate::layout::loops::Loops;
@@ -9,11 +10,12 @@ use crate::sys::bytes::{self, Method};
 /// Longer runs are worth a call each. Shorter ones are copied by loads of their two ends.
 const SHORT_BYTES: usize = 64;
 
-/// Runs of at least this length use streaming stores if the whole copy is too large for the caches. They have enough whole lines to
-/// make up for the partial ones at both ends.
+/// Runs of at least this length use streaming stores if the whole copy is too large for the caches. They have enough
+/// whole lines to make up for the partial ones at both ends.
 const LEAST_STREAMED_BYTES: usize = 1024;
 
-/// Copies runs of `run` bytes along the axes of `loops`. `far`: the copy is too large for the caches, and the two sides share no byte.
+/// Copies runs of `run` bytes along the axes of `loops`. `far`: the copy is too large for the caches, and the two sides
+/// share no byte.
 ///
 /// # Safety
 /// - Every run may be read and written, and the overlap allows their order.

@@ -1,11 +1,14 @@
 //! Tiles: the vector loops of a transposition, on x86-64 and aarch64.
 //!
-//! Contract: [`kernel`] returns only a [`Kernel`] that the processor supports. `bytes::fence` orders streaming stores before later stores.
+//! Contract: [`kernel`] returns only a [`Kernel`] that the processor supports. `bytes::fence` orders streaming stores
+//! before later stores.
 //!
-//! A vector has 1, 2 or 4 lanes of 16 bytes, and a lane has `columns` = 16 / item items. A tile has `rows` = lanes * columns source rows.
+//! A vector has 1, 2 or 4 lanes of 16 bytes, and a lane has `columns` = 16 / item items. A tile has `rows` = lanes *
+//! columns source rows.
 //!
 //! 1. Lane l of vector m is loaded with 16 bytes of source row m + l * columns.
-//! 2. The vectors i and i + columns / 2 are interleaved, for all i. After log2(columns) such rounds the square in each lane is transposed.
+//! 2. The vectors i and i + columns / 2 are interleaved, for all i. After log2(columns) such rounds the square in each
+//!    lane is transposed.
 //! 3. Then vector c holds column c of all rows in their order. With four lanes it is one whole line of the destination.
 
 use super::vector::Lanes;
@@ -48,7 +51,8 @@ pub(super) struct Kernel {
     pub streamed: unsafe fn(&Panel),
 }
 
-/// The kernel with the most rows that fits in a plane of `rows` and `columns`. None: the plane is too small, or the processor too old.
+/// The kernel with the most rows that fits in a plane of `rows` and `columns`. None: the plane is too small, or the
+/// processor too old.
 pub(super) fn kernel(item: usize, rows: usize, columns: usize) -> Option<&'static Kernel> {
     let sizes = all().iter().filter_map(|kernels| kernels.get(item.trailing_zeros() as usize));
     sizes.into_iter().find(|kernel| rows >= kernel.rows && columns >= kernel.columns)
@@ -90,8 +94,8 @@ unsafe fn put<V: Lanes, const STREAMED: bool>(vector: V, at: *mut u8) {
     unsafe { if STREAMED { vector.stream(at) } else { vector.store(at) } }
 }
 
-/// Defines the transposition of one tile. It is unrolled, so that its vectors stay in registers; a loop's index would force them into
-/// memory.
+/// Defines the transposition of one tile. It is unrolled, so that its vectors stay in registers; a loop's index would
+/// force them into memory.
 macro_rules! tile {
     ($tile:ident, $item:literal, $columns:literal, $rounds:literal, [$($m:literal)*], [$($i:literal $j:literal)*]) => {
         /// # Safety

@@ -1,7 +1,9 @@
-//! Vectors of 16, 32 and 64 bytes, as the loops of `tile` and `row` need them. A file for each processor implements them.
+//! Vectors of 16, 32 and 64 bytes, as the loops of `tile` and `row` need them. A file for each processor implements
+//! them.
 //!
-//! Contract: each method is one instruction or a few. It is inlined into a function that enables the instructions of its vector.
-//! Callers check `cpu::vectors` before they call that function. "The processor has the vector" below means this check.
+//! Contract: each method is one instruction or a few. It is inlined into a function that enables the instructions of
+//! its vector. Callers check `cpu::vectors` before they call that function. "The processor has the vector" below means
+//! this check.
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;

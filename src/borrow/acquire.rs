@@ -1,8 +1,9 @@
-//! Guards on several arrays, opened all or none: for `borrow_all`, and for every call that reads one array and writes another.
+//! Guards on several arrays, opened all or none: for `borrow_all`, and for every call that reads one array and writes
+//! another.
 //!
-//! The steps: reserve slots, lock all ledgers in ascending order, check every entry, decide for each COW entry whether it copies, open
-//! the guards. If device work has to come first, the function unlocks, waits if the entries allow it, and starts again. Entries that copy
-//! continue in `moves`; a failure there restores everything.
+//! The steps: reserve slots, lock all ledgers in ascending order, check every entry, decide for each COW entry whether
+//! it copies, open the guards. If device work has to come first, the function unlocks, waits if the entries allow it,
+//! and starts again. Entries that copy continue in `moves`; a failure there restores everything.
 
 use super::context::{BorrowContext, Entry, List, guard_params, is_copied_by_host, list};
 use super::moves::{self, Move};

@@ -1,7 +1,8 @@
 //! Whether a shared variable may have the bytes of an array as its value, or needs a copy of them.
 //!
-//! It implements the table "creating and setting" of docs/spec/shared-variables.md. To store a value is to read it, so a conflict with a
-//! reader is a refusal. Anything else that prevents an alias makes a copy, unless the caller requires the alias.
+//! It implements the table "creating and setting" of docs/spec/shared-variables.md. To store a value is to read it, so
+//! a conflict with a reader is a refusal. Anything else that prevents an alias makes a copy, unless the caller requires
+//! the alias.
 #![forbid(unsafe_code)]
 
 use super::rules::{Facts, by_guard, by_variable, check_work, refuse_by_state};
@@ -36,8 +37,8 @@ pub struct Wanted {
     pub is_own: bool,
 }
 
-/// The fast path of [`adopt`]: nothing prevents that a variable on `device` takes the bytes of an array which its caller owns. Stretched
-/// arrays are READONLY.
+/// The fast path of [`adopt`]: nothing prevents that a variable on `device` takes the bytes of an array which its
+/// caller owns. Stretched arrays are READONLY.
 pub fn is_free_value(body: &ClaimBody, state: &LedgerState, device: tn_device) -> bool {
     let quiet = state.has_only_claims() && state.managed == 0 && body.given == 0;
     quiet

@@ -22,7 +22,8 @@ pub struct Entry {
     pub(crate) wanted: Use,
     /// When the bytes are used.
     pub(crate) when: UseTime,
-    /// It may overlap an entry that is written in mode ALIASED, if it is read or is written in that mode itself (KN-11).
+    /// It may overlap an entry that is written in mode ALIASED, if it is read or is written in that mode itself
+    /// (KN-11).
     pub(crate) may_alias: bool,
 }
 
@@ -39,7 +40,8 @@ impl Entry {
     }
 }
 
-/// Copies a COW entry's bytes into its new store. Without a stream the copy is done on return, otherwise in the stream's order.
+/// Copies a COW entry's bytes into its new store. Without a stream the copy is done on return, otherwise in the
+/// stream's order.
 pub type Copier = fn(to: &mut NewStore, from: &InternalGuard, stream: Option<&'static Stream>) -> Result<()>;
 
 /// The call for which a list of entries is opened.
@@ -119,14 +121,15 @@ pub fn fill<T: Copy>(list: &mut List<T>, n: usize, item: T) -> Result<()> {
     Ok(())
 }
 
-/// Whether the host itself copies the bytes of a COW entry, on return. Otherwise a device copies them, in the order of the entry's stream.
-/// Page-locked bytes are always copied by the host: the driver's copy between two ranges of host memory would block the caller as well.
+/// Whether the host itself copies the bytes of a COW entry, on return. Otherwise a device copies them, in the order of
+/// the entry's stream. Page-locked bytes are always copied by the host: the driver's copy between two ranges of host
+/// memory would block the caller as well.
 pub(super) fn is_copied_by_host(device: tn_device, when: UseTime) -> bool {
     ledger::is_reachable(device) && (when.stream.is_none() || device.r#type != TN_CUDA_MANAGED)
 }
 
-/// Copies the bytes on `stream`. Without one the copy is done on return: the host copies what it can reach, and the thread's current stream
-/// the rest.
+/// Copies the bytes on `stream`. Without one the copy is done on return: the host copies what it can reach, and the
+/// thread's current stream the rest.
 fn copy_bytes(to: &mut NewStore, from: &InternalGuard, stream: Option<&'static Stream>) -> Result<()> {
     let on = match stream {
         Some(stream) => stream,

@@ -1,4 +1,5 @@
-//! Borrows of several arrays at once: checks the entries of `tn_borrow_all` in the order of checks, then opens all guards or none.
+//! Borrows of several arrays at once: checks the entries of `tn_borrow_all` in the order of checks, then opens all
+//! guards or none.
 
 use super::acquire::acquire;
 use super::context::{BorrowContext, Entry, List};
@@ -32,8 +33,8 @@ fn id(spec: &tn_borrow_spec) -> Id {
     Id::from_bits(spec.array as u64)
 }
 
-/// The checked entries, and the references that keep their streams alive. An invalid access is reported only after all handles
-/// were found valid.
+/// The checked entries, and the references that keep their streams alive. An invalid access is reported only after all
+/// handles were found valid.
 fn entries(specs: &[tn_borrow_spec]) -> Result<(List<Entry>, List<StreamArg>)> {
     let mut list = List::new();
     ledger::reserve(&mut list, specs.len())?;

@@ -1,8 +1,10 @@
-//! What a kernel gets of an array: its address, shape and strides, in the layout of `tn_view<T, N>` of tenure_kernel.cuh.
+//! What a kernel gets of an array: its address, shape and strides, in the layout of `tn_view<T, N>` of
+//! tenure_kernel.cuh.
 //!
-//! Contract: N is 1 to 8. Strides are in bytes. An array without axes has one axis of length 1, whose stride is the size of an element. An
-//! array without elements has the address 0. Every element lies at a multiple of its size, which a kernel's loads and stores require.
-//! [`device_address`] may call the driver, and is called under no lock; the other functions may be called under one.
+//! Contract: N is 1 to 8. Strides are in bytes. An array without axes has one axis of length 1, whose stride is the
+//! size of an element. An array without elements has the address 0. Every element lies at a multiple of its size, which
+//! a kernel's loads and stores require. [`device_address`] may call the driver, and is called under no lock; the other
+//! functions may be called under one.
 
 use crate::device_copy;
 use crate::error::{Result, Status, fail};
@@ -63,8 +65,8 @@ pub fn check_ndim(ndim: i32) -> Result<()> {
     Err(fail(TN_ERR_INVALID, format_args!("ndim {ndim}: a kernel's view has at most {MAX_VIEW_NDIM} axes")))
 }
 
-/// TN_ERR_SHAPE for an array with another number of axes than the kernel's view. TN_ERR_LAYOUT for elements that are not aligned. An array
-/// without axes is passed with `ndim` 0 or 1.
+/// TN_ERR_SHAPE for an array with another number of axes than the kernel's view. TN_ERR_LAYOUT for elements that are
+/// not aligned. An array without axes is passed with `ndim` 0 or 1.
 #[inline]
 pub fn check(layout: &Layout, ndim: i32) -> Result<()> {
     if layout.ndim() != ndim as usize && (layout.ndim() != 0 || ndim != 1) {
@@ -85,8 +87,8 @@ pub fn check_contiguity(layout: &Layout) -> Result<()> {
     if layout.is_c() { check_alignment(layout) } else { Err(not_contiguous(layout)) }
 }
 
-/// The address at which devices access the byte at `address` of a store on `device`: that of the host, for memory that only the host can
-/// access. 0 stays 0. TN_ERR_DEVICE: page-locked memory that is not mapped for devices.
+/// The address at which devices access the byte at `address` of a store on `device`: that of the host, for memory that
+/// only the host can access. 0 stays 0. TN_ERR_DEVICE: page-locked memory that is not mapped for devices.
 #[inline]
 pub fn device_address(address: u64, device: tn_device) -> Result<u64> {
     match device.r#type {

@@ -1,7 +1,8 @@
 //! Borrows: guards that control who may use which bytes, how, and for how long.
 //!
-//! Contract: only a guard or an export gives access to bytes. A region has many readers or one writer. A conflict returns a status code at
-//! once; no call waits for another holder. A failing call changes nothing. Any thread may call.
+//! Contract: only a guard or an export gives access to bytes. A region has many readers or one writer. A conflict
+//! returns a status code at once; no call waits for another holder. A failing call changes nothing. Any thread may
+//! call.
 //!
 //! | file | contents |
 //! |---|---|
@@ -135,8 +136,8 @@ pub fn open_internal_fast(thread: &'static Thread, id: Id, wanted: Use) -> Optio
     one.open_internal(guard_params(wanted))
 }
 
-/// As [`open_internal_fast`], for a use in the order of a stream: unfinished work that the stream comes after does not matter. `see` is called
-/// last, under the ledger's lock; it says whether the array is the wanted one.
+/// As [`open_internal_fast`], for a use in the order of a stream: unfinished work that the stream comes after does not
+/// matter. `see` is called last, under the ledger's lock; it says whether the array is the wanted one.
 #[inline(always)]
 pub fn open_on_stream_fast(
     thread: &'static Thread,
@@ -154,7 +155,8 @@ pub fn open_on_stream_fast(
     if is_free { one.open_internal(guard_params(wanted)) } else { None }
 }
 
-/// The fast path of a borrow with the stream whose handle has these bits: opens a guard beside unfinished work that the stream comes after.
+/// The fast path of a borrow with the stream whose handle has these bits: opens a guard beside unfinished work that the
+/// stream comes after.
 #[inline]
 pub fn open_with_stream_fast(id: Id, wanted: Use, stream: u64, outputs: &impl LayoutSink) -> Option<Id> {
     let held = StreamArg::of_handle_alone(stream)?;
@@ -245,7 +247,8 @@ pub fn check_states(n: usize, id: &dyn Fn(usize) -> Id) -> Result<()> {
     refusal.map_or(Ok(()), |refusal| Err(refusal.into_status()))
 }
 
-/// Opens write guards on consecutive parts of an axis, all or none. `visit(i, guard, layout, start, length)` is called for each.
+/// Opens write guards on consecutive parts of an axis, all or none. `visit(i, guard, layout, start, length)` is called
+/// for each.
 pub fn chunks(
     call: BorrowContext<'_>,
     id: Id,
@@ -266,7 +269,8 @@ pub fn chunks(
     let axis = whole.axis(axis)?;
     // Before a COW write moves the handle, because no allocation may fail after that.
     let parts = Parts::reserve(thread, whole.ndim(), n)?;
-    // A guard over the whole array makes all checks and, with COW, the move to a copy. The guards on the parts then replace it.
+    // A guard over the whole array makes all checks and, with COW, the move to a copy. The guards on the parts then
+    // replace it.
     let when = when(id, &stream, wait)?;
     let writer = acquire(call, &[Entry::new(id, wanted, when)])?.pop().expect("one entry, one guard");
     let guards = match parts.open(&writer, axis, wanted) {
@@ -362,7 +366,8 @@ pub fn kernel_view_of(id: Id, ndim: i32, bytes: usize) -> Result<KernelView> {
     query(id, |layout, device| {
         found = kernel_view::check(layout, ndim).map(|()| Some((KernelView::of(layout), device)))
     })?;
-    // No lock is held: the address of page-locked memory may be the driver's knowledge. The caller keeps the guard open.
+    // No lock is held: the address of page-locked memory may be the driver's knowledge. The caller keeps the guard
+    // open.
     let (view, device) = found?.expect("set by the query");
     view.for_devices(device)
 }
@@ -388,7 +393,8 @@ pub fn end_with_stream_fast(id: Id, flags: u32, stream: u64) -> bool {
     ended
 }
 
-/// Ends a guard of any kind, once. Work on the stream may go on to use the bytes. Not for the writer of a mirror, see `mirror::end`.
+/// Ends a guard of any kind, once. Work on the stream may go on to use the bytes. Not for the writer of a mirror, see
+/// `mirror::end`.
 #[cold]
 #[inline(never)]
 pub fn end(id: Id, flags: u32, stream: Result<StreamArg>) -> Result<()> {

@@ -1,7 +1,8 @@
 //! Writes that copy (COW): the handle moves to bytes of its own, and the other holders keep the old bytes.
 //!
-//! Contract: the claim is marked as moving. Its old bytes are copied under an internal read guard and no lock. In a second locked section
-//! the claim moves to the new store. After a failure the handles are still on their stores, and the copies are freed.
+//! Contract: the claim is marked as moving. Its old bytes are copied under an internal read guard and no lock. In a
+//! second locked section the claim moves to the new store. After a failure the handles are still on their stores, and
+//! the copies are freed.
 
 use super::context::{BorrowContext, Entry, List, guard_params, is_copied_by_host, list};
 use super::rules::Use;
@@ -60,7 +61,8 @@ impl Move {
     }
 }
 
-/// Copies the bytes of all moves, and puts each claim on its new store with the requested guard. A failure restores everything.
+/// Copies the bytes of all moves, and puts each claim on its new store with the requested guard. A failure restores
+/// everything.
 pub(super) fn copy_and_move(
     call: BorrowContext<'_>,
     thread: &'static Thread,

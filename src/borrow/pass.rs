@@ -1,7 +1,7 @@
 //! How the bytes of an argument reach the body of a function: as they are, or as a copy.
 //!
-//! It implements the table "inputs" of docs/spec/shared-variables.md. A body that only reads gets the bytes themselves. A body that may
-//! write them gets them if no other holder needs them.
+//! It implements the table "inputs" of docs/spec/shared-variables.md. A body that only reads gets the bytes themselves.
+//! A body that may write them gets them if no other holder needs them.
 #![forbid(unsafe_code)]
 
 use super::adopt::would_copy;
@@ -93,8 +93,8 @@ pub fn pass(locked: &Locked, claim: &'static Claim, argument: Argument) -> Check
     })
 }
 
-/// Checks an array that the body of a function left in a place: nobody may be writing it. Returns the number of other claims on its store,
-/// those of expressions included.
+/// Checks an array that the body of a function left in a place: nobody may be writing it. Returns the number of other
+/// claims on its store, those of expressions included.
 pub fn check_left(locked: &Locked, claim: &'static Claim) -> Checked<u32> {
     let facts = Facts::of(locked, claim);
     let refuse = |status, open| Err(by_guard(locked, claim, status, open));

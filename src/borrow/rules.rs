@@ -1,5 +1,5 @@
-//! The ownership rules: whether a use of an array's bytes may begin beside the guards, exports and claims that exist. It implements the
-//! table of section 5.1 of the ownership model. The bits of why_not come from the same facts.
+//! The ownership rules: whether a use of an array's bytes may begin beside the guards, exports and claims that exist.
+//! It implements the table of section 5.1 of the ownership model. The bits of why_not come from the same facts.
 
 use crate::array::{self, Checked, Holder, Refusal};
 use crate::error::{Result, fail};
@@ -283,7 +283,8 @@ pub fn why(locked: &Locked, claim: &'static Claim) -> u32 {
     .fold(0, |bits, (bit, on)| if on { bits | bit } else { bits })
 }
 
-/// Fast check of the common case: the claim is the only holder of its bytes, which nobody uses and which may be written.
+/// Fast check of the common case: the claim is the only holder of its bytes, which nobody uses and which may be
+/// written.
 #[inline(always)]
 fn is_alone(body: &ClaimBody, state: &LedgerState) -> bool {
     let is_constant = state.managed > 0 && !body.grants && !body.is_of_variable();
@@ -294,8 +295,8 @@ fn is_alone(body: &ClaimBody, state: &LedgerState) -> bool {
         && !(body.readonly || state.readonly || state.foreign() || is_constant)
 }
 
-/// Fast check of the common case: no other use, readers beside a reader, or shared views beside a shared view. If it is true, the
-/// use may begin; otherwise [`check`] decides.
+/// Fast check of the common case: no other use, readers beside a reader, or shared views beside a shared view. If it is
+/// true, the use may begin; otherwise [`check`] decides.
 #[inline(always)]
 pub fn is_free(body: &ClaimBody, state: &LedgerState, wanted: Use) -> bool {
     let quiet = || state.records == 0 && is_free_beside_records(body, state, wanted);
@@ -340,8 +341,8 @@ fn is_writable(body: &ClaimBody, state: &LedgerState) -> bool {
 
 /// Checks whether a use may begin now; for COW, whether it may begin in place, see also [`check_copy`].
 ///
-/// Unfinished device work that comes first is added to `points`. If there is any, the use may not begin yet, whatever is returned; the
-/// caller continues with [`wait_or_refuse`].
+/// Unfinished device work that comes first is added to `points`. If there is any, the use may not begin yet, whatever
+/// is returned; the caller continues with [`wait_or_refuse`].
 pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime, points: &mut Points) -> Checked<()> {
     let (body, state) = (locked.get(claim), locked.state(locked.ledger_of(claim)));
     if is_free(body, state, wanted) {
@@ -431,8 +432,8 @@ pub fn check_unwritten(locked: &Locked, claim: &'static Claim) -> Checked<()> {
     Ok(())
 }
 
-/// Orders a use after the unfinished device work on an array's bytes: the stream of `order` waits for it, or the host does. The caller has
-/// a guard on the bytes, so no other work begins meanwhile.
+/// Orders a use after the unfinished device work on an array's bytes: the stream of `order` waits for it, or the host
+/// does. The caller has a guard on the bytes, so no other work begins meanwhile.
 pub fn order_after_work(id: Id, writing: bool, order: UseTime) -> Result<()> {
     let mut points = Points::default();
     loop {
@@ -472,9 +473,10 @@ pub(super) fn check_work(
     Ok(())
 }
 
-/// Handles a check that failed or found device work, after unlocking. Ok: the work was waited for, or has passed, and the caller checks
-/// again. Err: the refusal, with its message. PENDING is polled first, and counts only if the work is still unfinished. EXPORTED and FOREIGN
-/// count only if no import ended meanwhile that only finished device work had kept.
+/// Handles a check that failed or found device work, after unlocking. Ok: the work was waited for, or has passed, and
+/// the caller checks again. Err: the refusal, with its message. PENDING is polled first, and counts only if the work is
+/// still unfinished. EXPORTED and FOREIGN count only if no import ended meanwhile that only finished device work had
+/// kept.
 pub fn wait_or_refuse(locked: Locked, outcome: Checked<()>, points: &mut Points) -> Result<()> {
     let ended = locked.finish();
     let Err(refusal) = outcome else { return points.wait() };
@@ -519,7 +521,8 @@ pub fn check_copy(
     let reading = Use::Read { frozen: false };
     let readable = if discard { Ok(()) } else { check(locked, claim, reading, order, points) };
     if let Err(refusal) = readable {
-        // A writer elsewhere is reported before the handle's own readers; an exclusive export and unfinished work after them.
+        // A writer elsewhere is reported before the handle's own readers; an exclusive export and unfinished work after
+        // them.
         if refusal.code() == TN_ERR_BORROWED_WRITE || body.readers == 0 {
             return Err(refusal);
         }

@@ -185,8 +185,8 @@ pub fn holder_of_block(block: &pool::Located) -> HolderInfo {
     }
 }
 
-/// Calls `visit` with the holders of a store other than `except`: claims and promises of the whole store; guards that overlap `over`
-/// (None: all); exports of the whole store or, with `exports_over`, those that overlap.
+/// Calls `visit` with the holders of a store other than `except`: claims and promises of the whole store; guards that
+/// overlap `over` (None: all); exports of the whole store or, with `exports_over`, those that overlap.
 fn each_holder(
     locked: &Locked,
     ledger: &'static Ledger,
@@ -213,8 +213,8 @@ fn each_holder(
     });
 }
 
-/// Most guards, exports and expressions of a store with which [`all_holders`] says why each handle may not be overwritten. The answer for
-/// one handle looks at all of them, under the store's lock.
+/// Most guards, exports and expressions of a store with which [`all_holders`] says why each handle may not be
+/// overwritten. The answer for one handle looks at all of them, under the store's lock.
 const EXPLAINED: u32 = 64;
 
 /// Calls `visit` with every holder of the store. A handle has its `why`, unless the store has very many guards.
@@ -331,7 +331,8 @@ pub fn store_of(locked: &Locked, ledger: &'static Ledger) -> Store {
     }
 }
 
-/// The store of an array in whatever state, and its holders that overlap the array. `visit` runs under the store's lock.
+/// The store of an array in whatever state, and its holders that overlap the array. `visit` runs under the store's
+/// lock.
 pub fn holders_of_array(id: Id, visit: &mut dyn FnMut(HolderInfo)) -> Result<Store> {
     let extent = array::with(id, |locked, claim| {
         array::check_not_destructed(locked, claim)?;
@@ -343,7 +344,8 @@ pub fn holders_of_array(id: Id, visit: &mut dyn FnMut(HolderInfo)) -> Result<Sto
     holders_of(extent.0 as u64, (extent.1 - extent.0) as u64, visit)
 }
 
-/// The store or block with [start, start + bytes), and its holders. No byte is read there. `visit` runs under the store's lock.
+/// The store or block with [start, start + bytes), and its holders. No byte is read there. `visit` runs under the
+/// store's lock.
 pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(HolderInfo)) -> Result<Store> {
     if bytes == 0 {
         return Err(fail(TN_ERR_INVALID, format_args!("bytes is 0; ask for at least one byte")));

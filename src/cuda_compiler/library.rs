@@ -1,6 +1,7 @@
 //! The functions of NVRTC, by their own names.
 //!
-//! Contract: a library that the process has loaded already comes before others. One without a required function is passed over.
+//! Contract: a library that the process has loaded already comes before others. One without a required function is
+//! passed over.
 
 use crate::error::{Result, Text, fail};
 use crate::sys::os::Library;
@@ -11,7 +12,8 @@ use core::fmt::Write;
 /// nvrtcProgram.
 pub type Program = *mut c_void;
 
-/// The names of the library, in the order of the search. The first one is a link to the version that a program of the toolkit would use.
+/// The names of the library, in the order of the search. The first one is a link to the version that a program of the
+/// toolkit would use.
 const NAMES: [&CStr; 6] = [
     c"libnvrtc.so",
     c"libnvrtc.so.13",
@@ -64,7 +66,8 @@ macro_rules! functions {
         impl Functions {
             /// The functions of a library. Err: the name of one that it lacks.
             fn of(library: &Library) -> core::result::Result<Functions, &'static str> {
-                // SAFETY: by NVRTC's header, the functions of these names have these parameters, and return a nvrtcResult or a text.
+                // SAFETY: by NVRTC's header, the functions of these names have these parameters, and return a
+                // nvrtcResult or a text.
                 unsafe {
                     Ok(Functions {
                         table: Table { $($name: address(library, concat!(stringify!($name), "\0")).map(|address| {
@@ -119,7 +122,8 @@ fn address(library: &Library, name: &'static str) -> Option<*mut c_void> {
     library.symbol(name).map(|address| address.as_ptr())
 }
 
-/// The first library that has the functions. None: `why` says what is wrong with a library that exists, or else that there is none.
+/// The first library that has the functions. None: `why` says what is wrong with a library that exists, or else that
+/// there is none.
 pub fn find(why: &mut Text) -> Option<Functions> {
     let loaded = NAMES.iter().find_map(|name| Functions::of(&Library::find_loaded(name)?).ok());
     loaded.or_else(|| {

@@ -1,7 +1,8 @@
 //! NVRTC, the compiler of CUDA C++, loaded when it is first needed.
 //!
-//! Contract: thin. [`Compiler::load`] looks for the library in each call, so it finds one that was installed or loaded meanwhile. The library
-//! stays loaded. Any thread may compile; NVRTC has locks of its own. The log is the compiler's text, of a success too.
+//! Contract: thin. [`Compiler::load`] looks for the library in each call, so it finds one that was installed or loaded
+//! meanwhile. The library stays loaded. Any thread may compile; NVRTC has locks of its own. The log is the compiler's
+//! text, of a success too.
 //!
 //! | file | contents |
 //! |---|---|
@@ -57,8 +58,8 @@ impl Compiler {
         })
     }
 
-    /// The newest compute capability, as 10 major + minor, that it can compile for and that is not newer than `at_most`. None: `at_most` is
-    /// older than all. A compiler that cannot tell is believed to know `at_most`.
+    /// The newest compute capability, as 10 major + minor, that it can compile for and that is not newer than
+    /// `at_most`. None: `at_most` is older than all. A compiler that cannot tell is believed to know `at_most`.
     pub fn newest_capability(&self, at_most: i32) -> Option<i32> {
         const MOST: usize = 256;
         let (mut count, mut known): (c_int, [c_int; MOST]) = (0, [0; MOST]);
@@ -79,11 +80,11 @@ impl Compiler {
         known[..count as usize].iter().copied().filter(|capability| *capability <= at_most).max()
     }
 
-    /// Compiles a program to a cubin if the options ask for that of one architecture, else to PTX. The image ends with a NUL. The log is
-    /// written also where the program has errors.
+    /// Compiles a program to a cubin if the options ask for that of one architecture, else to PTX. The image ends with
+    /// a NUL. The log is written also where the program has errors.
     ///
-    /// TN_ERR_FAILED: the program has errors; TN_ERR_INVALID for an option that NVRTC does not know; TN_ERR_UNSUPPORTED: NVRTC is too old, or
-    /// lacks a file of its own; TN_ERR_NO_HOST_MEMORY.
+    /// TN_ERR_FAILED: the program has errors; TN_ERR_INVALID for an option that NVRTC does not know;
+    /// TN_ERR_UNSUPPORTED: NVRTC is too old, or lacks a file of its own; TN_ERR_NO_HOST_MEMORY.
     pub fn compile(&self, source: &Source<'_>, log: &mut Vec<u8>) -> Result<Vec<u8>> {
         let compilation = Compilation::begin(&self.functions, source)?;
         let mut options = list::<*const c_char>(source.options.len())?;

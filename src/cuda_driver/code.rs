@@ -62,7 +62,8 @@ pub fn is_of_context(number: u32) -> bool {
     matches!(number, 201 | 709)
 }
 
-/// Whether the code means that the driver cannot start now, and may later: the machine, or the MPS server, is not ready.
+/// Whether the code means that the driver cannot start now, and may later: the machine, or the MPS server, is not
+/// ready.
 pub fn is_passing(number: u32) -> bool {
     matches!(number, 802..=809)
 }

@@ -1,10 +1,11 @@
 //! The CUDA driver, loaded when it is first needed.
 //!
-//! Contract: thin, without policy. [`driver`] loads `libcuda.so.1` once for the process, and remembers the result, also that there is no
-//! driver. A failure that passes (802 to 809) is not remembered. [`Driver`] has a method for each function of the driver. The method returns
-//! the driver's result as a number, which [`code`] interprets: an enum would be undefined for a newer driver's codes. A function that the
-//! driver lacks is TN_ERR_UNSUPPORTED with its name.
-//! The types are those of `cudarc`; functions are called through a table of this module. Nothing here makes a context current.
+//! Contract: thin, without policy. [`driver`] loads `libcuda.so.1` once for the process, and remembers the result, also
+//! that there is no driver. A failure that passes (802 to 809) is not remembered. [`Driver`] has a method for each
+//! function of the driver. The method returns the driver's result as a number, which [`code`] interprets: an enum would
+//! be undefined for a newer driver's codes. A function that the driver lacks is TN_ERR_UNSUPPORTED with its name. The
+//! types are those of `cudarc`; functions are called through a table of this module. Nothing here makes a context
+//! current.
 
 use crate::error::{Result, Status, Text, fail};
 use crate::sys::lock::Mutex;
@@ -48,7 +49,8 @@ macro_rules! functions {
                             Err(_) => panic!("a name contains a NUL"),
                         };
                         library.symbol(NAME).map(|function| {
-                            // SAFETY: by the driver's header, the function of this name has these parameters and returns a CUresult.
+                            // SAFETY: by the driver's header, the function of this name has these parameters and
+                            // returns a CUresult.
                             unsafe {
                                 core::mem::transmute::<*mut c_void, unsafe extern "C" fn($($type),*) -> u32>(
                                     function.as_ptr(),
@@ -60,7 +62,8 @@ macro_rules! functions {
             }
         }
 
-        /// The driver's functions by their own names. Each returns the driver's result; Err: the driver lacks the function.
+        /// The driver's functions by their own names. Each returns the driver's result; Err: the driver lacks the
+        /// function.
         #[allow(non_snake_case, clippy::missing_safety_doc, clippy::too_many_arguments)]
         impl Driver {
             $(
@@ -77,8 +80,8 @@ macro_rules! functions {
     };
 }
 
-// A driver keeps the first signature of each name, although newer headers may map the name to a later one. For example, cuMemAdvise takes a
-// device in a driver of CUDA 13, too, whose header maps that name to cuMemAdvise_v2.
+// A driver keeps the first signature of each name, although newer headers may map the name to a later one. For example,
+// cuMemAdvise takes a device in a driver of CUDA 13, too, whose header maps that name to cuMemAdvise_v2.
 functions! {
     cuInit(flags: c_uint);
     cuDriverGetVersion(version: *mut c_int);
@@ -247,8 +250,8 @@ pub fn starts() -> u32 {
     STARTS.load(Ordering::Relaxed)
 }
 
-/// The driver. The first call loads and initialises it, and other threads wait. TN_ERR_UNSUPPORTED: no driver; TN_ERR_DRIVER: its
-/// initialisation failed; TN_ERR_DEVICE: it was loaded by a parent of this process.
+/// The driver. The first call loads and initialises it, and other threads wait. TN_ERR_UNSUPPORTED: no driver;
+/// TN_ERR_DRIVER: its initialisation failed; TN_ERR_DEVICE: it was loaded by a parent of this process.
 pub fn driver() -> Result<&'static Driver> {
     match outcome() {
         Ok(driver) => driver.of_this_process(),

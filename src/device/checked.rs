@@ -1,11 +1,11 @@
 //! Memory of the host whose bytes are accessible only while something may use them (the option `check`, CK-1).
 //!
-//! Contract: each range is a block of its own, followed by pages that are never accessible. What a ledger allows is the most that the
-//! processor allows. A freed range stays inaccessible, until many others were freed after it. An access that is refused is reported before
-//! the fault goes its way: which array, which byte, and who last had it.
+//! Contract: each range is a block of its own, followed by pages that are never accessible. What a ledger allows is the
+//! most that the processor allows. A freed range stays inaccessible, until many others were freed after it. An access
+//! that is refused is reported before the fault goes its way: which array, which byte, and who last had it.
 //!
-//! A range changes its access by a system call, under the lock of the store that it has. Protection keys would spare that call, but belong to
-//! a thread, and a guard is good for all threads.
+//! A range changes its access by a system call, under the lock of the store that it has. Protection keys would spare
+//! that call, but belong to a thread, and a guard is good for all threads.
 
 use super::checked_ranges::{self, Range, Ranges, Use};
 use super::interface::{Device, GRANULE, Terms};
@@ -100,8 +100,8 @@ unsafe fn is_red_zone(start: usize, end: usize) -> bool {
     (start..words).all(is_byte_red) && (words..end).step_by(WORD).all(is_word_red)
 }
 
-/// Makes the bytes of a new array the only ones of its range that are ever accessible, and marks what is behind them. The range is
-/// accessible until [`set_access`]. Nothing happens at an address that is in no range.
+/// Makes the bytes of a new array the only ones of its range that are ever accessible, and marks what is behind them.
+/// The range is accessible until [`set_access`]. Nothing happens at an address that is in no range.
 pub fn begin_array(start: usize, bytes: usize, name: Name) {
     let mut ranges = RANGES.lock();
     let Some(range) = ranges.at(start) else { return };
@@ -117,8 +117,8 @@ pub fn begin_array(start: usize, bytes: usize, name: Name) {
     }
 }
 
-/// Sets what may be done with an array's bytes. `ended`: the use that has ended. Returns false if bytes behind the array were written since
-/// the last call. The caller holds the lock of the store.
+/// Sets what may be done with an array's bytes. `ended`: the use that has ended. Returns false if bytes behind the
+/// array were written since the last call. The caller holds the lock of the store.
 pub fn set_access(start: usize, access: PageAccess, name: Name, ended: Option<Use>) -> bool {
     let mut ranges = RANGES.lock();
     let Some(range) = ranges.at(start).filter(|range| range.array > 0) else { return true };

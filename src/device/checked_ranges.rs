@@ -1,7 +1,7 @@
 //! The ranges of checked memory, and the order in which they were freed.
 //!
-//! Contract: plain data for one lock. Entering, finding by the start, freeing and removing take constant time. A search by any other address
-//! looks at every range: it is for messages. Nothing allocates but [`make_room`].
+//! Contract: plain data for one lock. Entering, finding by the start, freeing and removing take constant time. A search
+//! by any other address looks at every range: it is for messages. Nothing allocates but [`make_room`].
 #![forbid(unsafe_code)]
 
 use super::interface::GRANULE;

@@ -1,17 +1,18 @@
 //! Memory of the CUDA driver: of a GPU, page-locked host memory, and managed memory.
 //!
-//! Contract: that of every [`Device`]. Each range is one allocation of the driver and is freed whole. On a lost device, in the child of a
-//! fork and at the end of the process, a free makes no driver call: the memory is gone already.
+//! Contract: that of every [`Device`]. Each range is one allocation of the driver and is freed whole. On a lost device,
+//! in the child of a fork and at the end of the process, a free makes no driver call: the memory is gone already.
 //!
-//! The driver aligns large allocations as pools need it, but does not guarantee it. A misaligned allocation is repeated with padding. Later
-//! allocations of the kind and size are padded at once, until one comes aligned. The misaligned allocation is freed with the next range, or
-//! when memory runs out, because a free may wait for the device.
+//! The driver aligns large allocations as pools need it, but does not guarantee it. A misaligned allocation is repeated
+//! with padding. Later allocations of the kind and size are padded at once, until one comes aligned. The misaligned
+//! allocation is freed with the next range, or when memory runs out, because a free may wait for the device.
 //!
-//! The address that the driver knows is recorded for its free, with the GPU and its context: memory goes with a context that is reset. While
-//! dead blocks are not freed yet, new memory is taken at other addresses.
+//! The address that the driver knows is recorded for its free, with the GPU and its context: memory goes with a context
+//! that is reset. While dead blocks are not freed yet, new memory is taken at other addresses.
 //!
-//! A free may or may not wait for the device's work (the driver's reference says "may"; Kokkos issue 9307). So nothing relies on it, and
-//! the caller frees only memory whose work is done. During exit the driver returns 4 (DEINITIALIZED), also to thread-local destructors.
+//! A free may or may not wait for the device's work (the driver's reference says "may"; Kokkos issue 9307). So nothing
+//! relies on it, and the caller frees only memory whose work is done. During exit the driver returns 4 (DEINITIALIZED),
+//! also to thread-local destructors.
 
 use super::host::HOST;
 use super::interface::{Device, GRANULE, Terms};
@@ -39,8 +40,8 @@ enum Kind {
     Managed(u32),
 }
 
-/// A kind of memory: of a GPU, or of the host. Page-locked memory is allocated in the context of [`gpu::home`], managed memory in that of
-/// [`managed::gpu`].
+/// A kind of memory: of a GPU, or of the host. Page-locked memory is allocated in the context of [`gpu::home`], managed
+/// memory in that of [`managed::gpu`].
 #[derive(Debug)]
 pub struct Memory {
     /// The GPU of device memory; else 0.
@@ -94,7 +95,8 @@ const ATTACH_HOST: u32 = 2;
 
 static MANAGED: [Memory; 2] = [Memory::new(Kind::Managed(ATTACH_GLOBAL)), Memory::new(Kind::Managed(ATTACH_HOST))];
 
-/// The memory of a CUDA device with the TN_HOST_ or TN_MANAGED_ flags given. TN_ERR_DEVICE: no such device; TN_ERR_UNSUPPORTED: no driver.
+/// The memory of a CUDA device with the TN_HOST_ or TN_MANAGED_ flags given. TN_ERR_DEVICE: no such device;
+/// TN_ERR_UNSUPPORTED: no driver.
 pub fn memory(device: tn_device, host_flags: u32) -> Result<&'static Memory> {
     gpu(device.id)?;
     if device.r#type == TN_CUDA {
@@ -188,8 +190,8 @@ fn has_dead(start: usize, bytes: usize) -> bool {
     all[..end].iter().rev().take_while(|other| other.start + other.bytes > start).any(Allocation::is_dead)
 }
 
-/// An allocation that `get` makes, noted, at addresses where no dead memory is. What lies there is set aside, and freed at the end. None:
-/// the driver has no memory left, or there is none for the record.
+/// An allocation that `get` makes, noted, at addresses where no dead memory is. What lies there is set aside, and freed
+/// at the end. None: the driver has no memory left, or there is none for the record.
 pub(super) fn take_noted(
     get: impl Fn() -> Result<Option<Allocation>>,
     free: impl Fn(Allocation),
@@ -297,8 +299,8 @@ impl Memory {
         if matches!(self.kind, Kind::Pinned(_)) { TN_ERR_NO_HOST_MEMORY } else { TN_ERR_NO_DEVICE_MEMORY }
     }
 
-    /// Makes one allocation of the driver. None: the driver has no memory left. Page-locked memory comes from NUMA node `node` - 1 while that
-    /// has room; 0: from the node of the GPU.
+    /// Makes one allocation of the driver. None: the driver has no memory left. Page-locked memory comes from NUMA node
+    /// `node` - 1 while that has room; 0: from the node of the GPU.
     fn allocate(&self, gpu: &'static Gpu, bytes: usize, node: u32) -> Result<Option<Allocation>> {
         let inside = gpu.enter()?;
         let mut at: CUdeviceptr = 0;

@@ -1,10 +1,10 @@
 //! Memory of a GPU from a pool of the driver, one for each of ours: the driver reuses it in the order of streams.
 //!
-//! Contract: that of every [`Device`] whose memory comes and goes in order. Each range is one allocation of the driver and goes back whole:
-//! on a stream, or at once when all its work is done. No lock is held while the driver is called.
+//! Contract: that of every [`Device`] whose memory comes and goes in order. Each range is one allocation of the driver
+//! and goes back whole: on a stream, or at once when all its work is done. No lock is held while the driver is called.
 //!
-//! The driver aligns what it hands out as its neighbours in the pool lie, which all are multiples of [`GRANULE`]. It does not guarantee
-//! that. A misaligned allocation is repeated with padding, and from then on all are padded.
+//! The driver aligns what it hands out as its neighbours in the pool lie, which all are multiples of [`GRANULE`]. It
+//! does not guarantee that. A misaligned allocation is repeated with padding, and from then on all are padded.
 //!
 //! When the GPU's context is reset, its pools are not used again, and the next request makes a new one.
 
@@ -56,9 +56,10 @@ fn without_support(owner: &Gpu) -> Status {
 }
 
 impl DriverPool {
-    /// The memory of a new pool. `threshold`: free bytes that the driver keeps when the program synchronises. `waits`: the driver may make a
-    /// stream wait for another one's free. `peers`: GPUs that may access the memory too. TN_ERR_UNSUPPORTED: the driver or the GPU has no
-    /// memory pools; TN_ERR_DEVICE: a peer does not exist or cannot access the memory; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER.
+    /// The memory of a new pool. `threshold`: free bytes that the driver keeps when the program synchronises. `waits`:
+    /// the driver may make a stream wait for another one's free. `peers`: GPUs that may access the memory too.
+    /// TN_ERR_UNSUPPORTED: the driver or the GPU has no memory pools; TN_ERR_DEVICE: a peer does not exist or cannot
+    /// access the memory; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER.
     pub fn create(owner: &'static Gpu, threshold: u64, waits: bool, peers: u64) -> Result<&'static DriverPool> {
         if !owner.has_memory_pools() {
             return Err(without_support(owner));
@@ -149,7 +150,8 @@ impl DriverPool {
         alignment: usize,
     ) -> Result<Option<Allocation>> {
         let (gpu, pool) = (inside.gpu(), self.pool(inside)?);
-        // The driver's own alignment is less than what is asked for here only in a new process or with an unusual driver.
+        // The driver's own alignment is less than what is asked for here only in a new process or with an unusual
+        // driver.
         if alignment <= GRANULE && !self.askew.load(Ordering::Relaxed) {
             // SAFETY: the caller vouches for the stream.
             let Some(at) = (unsafe { pool.allocate(inside, bytes, stream.raw())? }) else { return Ok(None) };

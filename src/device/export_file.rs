@@ -1,14 +1,16 @@
-//! The file through which a process that exports memory of a GPU, and the processes that import it, know of each other (IP-23).
+//! The file through which a process that exports memory of a GPU, and the processes that import it, know of each other
+//! (IP-23).
 //!
-//! Contract: an exporting process has one such file, in memory, and sends a descriptor of it with each array. Importers cannot write it. Each
-//! exported allocation has an entry with a number that is never used again, and a range of lock bytes. The exporter has a lock on byte 0 as
-//! long as it lives. An importer has a lock on the byte of its process number in the range of each allocation that it has open. A descriptor
-//! that was sent and not closed yet has a lock on the byte of process 0, which is none. The system drops the locks of a process that ends,
-//! however it ends.
+//! Contract: an exporting process has one such file, in memory, and sends a descriptor of it with each array. Importers
+//! cannot write it. Each exported allocation has an entry with a number that is never used again, and a range of lock
+//! bytes. The exporter has a lock on byte 0 as long as it lives. An importer has a lock on the byte of its process
+//! number in the range of each allocation that it has open. A descriptor that was sent and not closed yet has a lock on
+//! the byte of process 0, which is none. The system drops the locks of a process that ends, however it ends.
 //!
-//! An importer locks its byte first and reads the entry then. The exporter takes the whole range before it clears the entry. So either the
-//! importer finds that it came too late, or the exporter finds the importer. Locks belong to open file descriptions, so nobody shares the
-//! description that has the locks: what crosses is opened anew, and the child of a fork closes what it inherited.
+//! An importer locks its byte first and reads the entry then. The exporter takes the whole range before it clears the
+//! entry. So either the importer finds that it came too late, or the exporter finds the importer. Locks belong to open
+//! file descriptions, so nobody shares the description that has the locks: what crosses is opened anew, and the child
+//! of a fork closes what it inherited.
 
 use crate::error::{Result, Status, fail};
 use crate::sys::file::{Access, Errno, File};
@@ -19,7 +21,8 @@ use crate::types::*;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// The size of the file: an entry of 8 bytes for each of [`ENTRIES`] allocations. Only pages that were written take memory.
+/// The size of the file: an entry of 8 bytes for each of [`ENTRIES`] allocations. Only pages that were written take
+/// memory.
 const FILE_BYTES: usize = 1 << 20;
 const ENTRIES: u32 = (FILE_BYTES / 8) as u32;
 /// What the first entry has: these bytes.
@@ -116,8 +119,8 @@ fn with<R>(f: impl FnOnce(&mut Own) -> R) -> Result<R> {
     Ok(f(own.as_mut().expect("set above")))
 }
 
-/// The child of a fork exports nothing of its parent. It drops the descriptor and the mapping, which both keep the open file description, so
-/// that the parent's lock ends with the parent.
+/// The child of a fork exports nothing of its parent. It drops the descriptor and the mapping, which both keep the open
+/// file description, so that the parent's lock ends with the parent.
 fn after_fork() {
     if let Some(own) = OWN.lock().take() {
         drop(File::owned(own.fd));
@@ -126,8 +129,8 @@ fn after_fork() {
     }
 }
 
-/// A descriptor of this process's file for another process. While it is open, or one that was duplicated from it, the allocation stays.
-/// TN_ERR_UNSUPPORTED, TN_ERR_IO.
+/// A descriptor of this process's file for another process. While it is open, or one that was duplicated from it, the
+/// allocation stays. TN_ERR_UNSUPPORTED, TN_ERR_IO.
 pub fn lend(entry: Option<Entry>) -> Result<File> {
     let file = file_lock::reopen(&File::lent(with(|own| own.fd)?), Access::Read).map_err(no_file)?;
     if let Some(entry) = entry {
@@ -179,8 +182,8 @@ impl Entry {
         true
     }
 
-    /// Calls `f` with the numbers of importing processes, each as that process sees its own number, in no order; 0: descriptors that were
-    /// sent, and not closed yet.
+    /// Calls `f` with the numbers of importing processes, each as that process sees its own number, in no order; 0:
+    /// descriptors that were sent, and not closed yet.
     pub fn each_importer(self, f: &mut dyn FnMut(u32)) {
         let Some(own) = *OWN.lock() else { return };
         each_lock(&File::lent(own.fd), range(self.place), range(self.place).start, f);

@@ -1,8 +1,8 @@
 //! Memory of a GPU that other processes can open: the source of pools with TN_POOL_IPC (IP-20, IP-23).
 //!
-//! Contract: each range is one allocation of cuMemAlloc, in multiples of 2 MiB, because the driver shares smaller ones together with their
-//! neighbours. A range that was exported, and that an importer has open, is not freed: it is kept, and a later call of this module frees it
-//! once no importer has it. The driver would take it away from them.
+//! Contract: each range is one allocation of cuMemAlloc, in multiples of 2 MiB, because the driver shares smaller ones
+//! together with their neighbours. A range that was exported, and that an importer has open, is not freed: it is kept,
+//! and a later call of this module frees it once no importer has it. The driver would take it away from them.
 
 use super::cuda;
 use super::export_file::{self, Entry};
@@ -121,8 +121,8 @@ pub fn base_of(entry: Entry) -> Option<usize> {
     found.into_iter().find(|(sent, _)| sent.entry == entry).map(|(sent, _)| sent.base)
 }
 
-/// Prepares the range of an address for importers, who shall wait for the work that a stream has now; None: for none. The caller holds an
-/// array there, so that the range stays. None: no range has the address.
+/// Prepares the range of an address for importers, who shall wait for the work that a stream has now; None: for none.
+/// The caller holds an array there, so that the range stays. None: no range has the address.
 pub fn export(address: usize, after: Option<&'static Stream>, owner: (u64, Name)) -> Result<Option<Sent>> {
     let _alone = EXPORTING.lock();
     let Some(range) = range_of(address) else { return Ok(None) };
@@ -199,7 +199,8 @@ pub fn kept_bytes(pool: u64) -> u64 {
     ranges.iter().filter(|range| range.freed && range.owner.0 == pool).map(|range| range.bytes as u64).sum()
 }
 
-/// Frees kept ranges of a GPU that no importer has any more. Looks at most at `looks` of them, in turn. Returns whether there were any.
+/// Frees kept ranges of a GPU that no importer has any more. Looks at most at `looks` of them, in turn. Returns whether
+/// there were any.
 fn free_returned(id: i32, looks: usize) -> bool {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     let is_kept = |range: &&Range| range.freed && range.gpu == id && range.sent.is_some();
@@ -219,7 +220,8 @@ fn free_returned(id: i32, looks: usize) -> bool {
     any
 }
 
-/// Frees a range that its pool freed, unless an importer has it. None: one has it, or another thread frees it. False: the driver refuses.
+/// Frees a range that its pool freed, unless an importer has it. None: one has it, or another thread frees it. False:
+/// the driver refuses.
 fn free_kept(range: &Range) -> Option<bool> {
     if range.sent.is_some_and(|(sent, _)| !sent.entry.remove()) {
         return None;

@@ -1,7 +1,7 @@
 //! The host as a device: anonymous mappings.
 //!
-//! Contract: a reserved range is mapped at once, and pages are allocated at first touch. So `commit` costs nothing and cannot fail; only
-//! the pool tracks what is committed. Memory reads 0 when it is committed for the first time.
+//! Contract: a reserved range is mapped at once, and pages are allocated at first touch. So `commit` costs nothing and
+//! cannot fail; only the pool tracks what is committed. Memory reads 0 when it is committed for the first time.
 
 pub use super::interface::GRANULE;
 use super::interface::{Device, Terms};
@@ -16,8 +16,8 @@ pub struct Host;
 /// The only host.
 pub static HOST: Host = Host;
 
-/// The system is asked for the resident pages of a range from this size on, before the range is cleared. Smaller ranges are usually in the
-/// processor's cache, and clearing them is cheap.
+/// The system is asked for the resident pages of a range from this size on, before the range is cleared. Smaller ranges
+/// are usually in the processor's cache, and clearing them is cheap.
 const SCAN_MIN_BYTES: usize = 32 << 20;
 /// The first scan stops after this part of a range is found resident; as a divisor.
 const SCAN_PART: usize = 128;
@@ -27,7 +27,8 @@ const SAMPLES: usize = 4;
 const SCANS: usize = 64;
 
 impl Host {
-    /// As [`Device::reserve`], at an address, a multiple of the granule. False: the system refuses, or has something there.
+    /// As [`Device::reserve`], at an address, a multiple of the granule. False: the system refuses, or has something
+    /// there.
     pub fn reserve_at(&self, start: usize, bytes: usize, node: u32) -> bool {
         let mapped = os::map_at(start, bytes);
         if let Some(node) = node.checked_sub(1).filter(|_| mapped) {
@@ -136,8 +137,8 @@ impl Device for Host {
         true
     }
 
-    // Pages are cleared and not given back to be faulted in again: measured with 1 to 256 MiB that are written afterwards, that would take 4
-    // to 15 times as long with small pages, and 0.8 to 1.9 times with huge ones.
+    // Pages are cleared and not given back to be faulted in again: measured with 1 to 256 MiB that are written
+    // afterwards, that would take 4 to 15 times as long with small pages, and 0.8 to 1.9 times with huge ones.
     unsafe fn clear(&self, start: usize, bytes: usize) -> usize {
         let pages = if bytes < SCAN_MIN_BYTES { None } else { os::Pages::open() };
         let Some(pages) = pages else {

@@ -1,7 +1,8 @@
 //! Memory of a GPU that another process exported, and that this process has open (IP-21, IP-23).
 //!
-//! Contract: an allocation is opened once, and counted; its last user closes it. While it is open, the exporter keeps it. When the exporter
-//! has ended, the driver no longer promises that the memory exists, so every use is refused. The child of a fork has none of it.
+//! Contract: an allocation is opened once, and counted; its last user closes it. While it is open, the exporter keeps
+//! it. When the exporter has ended, the driver no longer promises that the memory exists, so every use is refused. The
+//! child of a fork has none of it.
 
 use super::export_file::{self, Entry, Lock};
 use crate::error::{Result, fail, quietly};
@@ -114,7 +115,8 @@ fn open_event(inside: &Inside, base: usize, handle: &Handle) -> Result<(usize, S
     Ok((bytes - (base - start).min(bytes), SharedEvent::open(inside, handle)?))
 }
 
-/// Ends one use of the allocation that [`open`] returned. No work uses the memory. In the child of a fork nothing happens.
+/// Ends one use of the allocation that [`open`] returned. No work uses the memory. In the child of a fork nothing
+/// happens.
 pub fn close(base: usize) {
     // The child of a fork finds no open allocation, and the lock may be held by a thread that it does not have.
     if COUNT.load(Ordering::Acquire) == 0 {
@@ -152,13 +154,15 @@ fn after_fork() {
 }
 
 impl Open {
-    /// Whether the exporter has ended. Its user keeps the descriptor open. A system call that never waits; once it is true, none.
+    /// Whether the exporter has ended. Its user keeps the descriptor open. A system call that never waits; once it is
+    /// true, none.
     fn has_ended(&self) -> bool {
         self.ended || export_file::has_exporter_ended(self.lock)
     }
 }
 
-/// TN_ERR_DRIVER for an address in imported memory that may be gone: its exporter has ended, or the GPU's context was reset.
+/// TN_ERR_DRIVER for an address in imported memory that may be gone: its exporter has ended, or the GPU's context was
+/// reset.
 #[inline]
 pub fn refuse_ended(address: usize) -> Result<()> {
     if COUNT.load(Ordering::Acquire) == 0 { Ok(()) } else { refuse_ended_slow(address) }

@@ -7,14 +7,15 @@ use crate::stream::Stream;
 use crate::sys::file::Errno;
 use crate::types::*;
 
-/// Every range is aligned to this many bytes, 64 KiB. It is the unit of the pools' address table, and the largest page size of supported
-/// systems.
+/// Every range is aligned to this many bytes, 64 KiB. It is the unit of the pools' address table, and the largest page
+/// size of supported systems.
 pub const GRANULE: usize = 64 << 10;
 
 /// The properties of a device's memory, which pools adapt to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// The size of every range is a multiple of this, in bytes, and this is a multiple of [`GRANULE`], to which every range is aligned.
+    /// The size of every range is a multiple of this, in bytes, and this is a multiple of [`GRANULE`], to which every
+    /// range is aligned.
     pub granule: usize,
     /// Large blocks are rounded up to a multiple of this, in bytes; divides the granule.
     pub page: usize,
@@ -36,7 +37,8 @@ pub struct Terms {
     pub touch: bool,
     /// Devices use the memory asynchronously: a block may still be in use when it is freed.
     pub ordered: bool,
-    /// Ranges come and go in the order of streams, with [`Device::reserve_on`] and [`Device::free_on`]; implies `ordered`.
+    /// Ranges come and go in the order of streams, with [`Device::reserve_on`] and [`Device::free_on`]; implies
+    /// `ordered`.
     pub in_order: bool,
 }
 
@@ -63,8 +65,8 @@ pub trait Device: Sync {
     /// The properties of the memory; constant for the life of the device.
     fn terms(&self) -> Terms;
 
-    /// Reserves a range of addresses at a multiple of `alignment`, with nothing committed. `node`: 0, or 1 + the preferred NUMA node.
-    /// None: refused. A status: the device returned an unsuitable range, which was given back.
+    /// Reserves a range of addresses at a multiple of `alignment`, with nothing committed. `node`: 0, or 1 + the
+    /// preferred NUMA node. None: refused. A status: the device returned an unsuitable range, which was given back.
     fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>>;
 
     /// Why the system last refused a range, where it says so.
@@ -72,7 +74,8 @@ pub trait Device: Sync {
         None
     }
 
-    /// As `reserve`, for work that is queued on a stream from now on. None: refused, as always while the stream captures a graph.
+    /// As `reserve`, for work that is queued on a stream from now on. None: refused, as always while the stream
+    /// captures a graph.
     fn reserve_on(&self, _stream: &'static Stream, _bytes: usize, _alignment: usize) -> Result<Option<usize>> {
         Err(no_streams())
     }
@@ -82,8 +85,8 @@ pub trait Device: Sync {
         false
     }
 
-    /// Requests huge pages for a reserved range, or forbids them; `how`: TN_HUGE_. With EXPLICIT the contents are lost. False: the range is
-    /// unchanged.
+    /// Requests huge pages for a reserved range, or forbids them; `how`: TN_HUGE_. With EXPLICIT the contents are lost.
+    /// False: the range is unchanged.
     ///
     /// # Safety
     /// - the range came from `reserve` of this device, and is not used during the call.
@@ -96,7 +99,8 @@ pub trait Device: Sync {
         0
     }
 
-    /// Commits part of a reserved range. False: refused. The default is for devices whose ranges are committed as they come.
+    /// Commits part of a reserved range. False: refused. The default is for devices whose ranges are committed as they
+    /// come.
     fn commit(&self, _start: usize, _bytes: usize) -> bool {
         true
     }
@@ -121,13 +125,14 @@ pub trait Device: Sync {
         false
     }
 
-    /// The bytes that the device itself keeps for the pool, to serve later requests, and the peak of all that it has for the pool.
+    /// The bytes that the device itself keeps for the pool, to serve later requests, and the peak of all that it has
+    /// for the pool.
     fn kept_free(&self) -> Option<(u64, u64)> {
         None
     }
 
-    /// Returns memory that the device itself keeps for the pool, until it has at most `keep` bytes for it. Returns by how many bytes that
-    /// fell.
+    /// Returns memory that the device itself keeps for the pool, until it has at most `keep` bytes for it. Returns by
+    /// how many bytes that fell.
     fn trim(&self, _keep: usize) -> usize {
         0
     }
@@ -135,8 +140,8 @@ pub trait Device: Sync {
     /// Sets the peak of `kept_free` to the present value.
     fn reset_peak(&self) {}
 
-    /// Takes the addresses of a range back and keeps its memory, of which the next `reserve` makes a range, until `release_kept`. False:
-    /// nothing changed.
+    /// Takes the addresses of a range back and keeps its memory, of which the next `reserve` makes a range, until
+    /// `release_kept`. False: nothing changed.
     ///
     /// # Safety
     /// - that of `free`.
@@ -147,7 +152,8 @@ pub trait Device: Sync {
     /// Frees the memory that `keep` kept.
     fn release_kept(&self) {}
 
-    /// Frees allocations that no range was made of. False: there are none. Not called while the stream of the request captures a graph.
+    /// Frees allocations that no range was made of. False: there are none. Not called while the stream of the request
+    /// captures a graph.
     fn free_left_over(&self) -> bool {
         false
     }
@@ -157,8 +163,8 @@ pub trait Device: Sync {
         (0, 0)
     }
 
-    /// Frees the memory of committed pages and keeps the addresses committed. The contents are left unspecified, or read 0 with `zero`.
-    /// False: the device cannot do this, and the pages are unchanged.
+    /// Frees the memory of committed pages and keeps the addresses committed. The contents are left unspecified, or
+    /// read 0 with `zero`. False: the device cannot do this, and the pages are unchanged.
     ///
     /// # Safety
     /// - the pages are committed, their contents are not needed, and they are not used during the call.
@@ -172,8 +178,9 @@ pub trait Device: Sync {
     /// - the range is committed, and is not written during the call.
     unsafe fn prefault(&self, _start: usize, _bytes: usize) {}
 
-    /// Remaps the pages of an old range to the beginning of a larger new one, without copying. True: the old range is gone. False: the old
-    /// range is unchanged, and the new one may no longer exist, so the caller must drop it without freeing it.
+    /// Remaps the pages of an old range to the beginning of a larger new one, without copying. True: the old range is
+    /// gone. False: the old range is unchanged, and the new one may no longer exist, so the caller must drop it without
+    /// freeing it.
     ///
     /// # Safety
     /// - the old range came from `reserve` of this device, and is not used during the call;
@@ -182,8 +189,8 @@ pub trait Device: Sync {
         false
     }
 
-    /// As `move_pages`, for a range that consists of adjacent parts, each a mapping of its own: (address, bytes), in ascending order. The
-    /// new range keeps what it has beyond the parts.
+    /// As `move_pages`, for a range that consists of adjacent parts, each a mapping of its own: (address, bytes), in
+    /// ascending order. The new range keeps what it has beyond the parts.
     ///
     /// # Safety
     /// - as for `move_pages`.

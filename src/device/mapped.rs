@@ -1,17 +1,20 @@
-//! Mapped memory of a GPU: each pool has address ranges of its own, of the GPU's total size, into which granules are mapped.
+//! Mapped memory of a GPU: each pool has address ranges of its own, of the GPU's total size, into which granules are
+//! mapped.
 //!
-//! Contract: that of every [`Device`]. A range that is handed out consists of whole granules. Any part of it can go back in whole granules,
-//! and ranges that touch can be merged. The granules of a part that goes back by [`Device::keep`] stay the pool's: the next range is made
-//! of them, at other addresses. No lock is held while the driver is called.
+//! Contract: that of every [`Device`]. A range that is handed out consists of whole granules. Any part of it can go
+//! back in whole granules, and ranges that touch can be merged. The granules of a part that goes back by
+//! [`Device::keep`] stay the pool's: the next range is made of them, at other addresses. No lock is held while the
+//! driver is called.
 //!
-//! A range belongs to the context in which it was reserved. Whether the driver keeps its granules when that context is reset is not
-//! documented, so nothing in it is used again: the memory is lost to the process if the driver kept it.
+//! A range belongs to the context in which it was reserved. Whether the driver keeps its granules when that context is
+//! reset is not documented, so nothing in it is used again: the memory is lost to the process if the driver kept it.
 //!
-//! Single granules, which small blocks are cut from, are mapped at the end of a range, and larger ones from its beginning. So small blocks
-//! do not break the addresses up that large ones need.
+//! Single granules, which small blocks are cut from, are mapped at the end of a range, and larger ones from its
+//! beginning. So small blocks do not break the addresses up that large ones need.
 //!
-//! Comparison: PyTorch's expandable segments also reserve addresses for the whole GPU and map granules there (2 MiB for small blocks, 20
-//! MiB for large ones). GMLake maps free granules of 2 MiB to a new contiguous range, as `keep` does here.
+//! Comparison: PyTorch's expandable segments also reserve addresses for the whole GPU and map granules there (2 MiB for
+//! small blocks, 20 MiB for large ones). GMLake maps free granules of 2 MiB to a new contiguous range, as `keep` does
+//! here.
 
 use super::cuda;
 use super::interface::{Device, Terms};
@@ -49,7 +52,8 @@ struct Ranges {
     kept: usize,
 }
 
-/// Reserved addresses. The record lies in front of its three tables, in memory of its own. The tables change under the lock.
+/// Reserved addresses. The record lies in front of its three tables, in memory of its own. The tables change under the
+/// lock.
 struct AddressRange {
     start: usize,
     granules: usize,
@@ -107,8 +111,8 @@ impl AddressRange {
         let at = os::map(AddressRange::record_bytes(granules), os::page_bytes())?;
         let words = granules.div_ceil(64);
         let tables = (at + size_of::<AddressRange>()) as *const AtomicU64;
-        // SAFETY: the mapping is zeroed, has room for the record and behind it for the tables, and is unmapped in `Mapped::end`, when no
-        // other thread uses them.
+        // SAFETY: the mapping is zeroed, has room for the record and behind it for the tables, and is unmapped in
+        // `Mapped::end`, when no other thread uses them.
         unsafe {
             let table = |first: usize, count: usize| core::slice::from_raw_parts(tables.add(first), count);
             let (used, kept, handles) = (table(0, words), table(words, words), table(2 * words, granules));
@@ -206,8 +210,8 @@ impl Hole {
 static FREE: QuickLock<Quarantine<Mapped>> = QuickLock::new(Quarantine::new());
 
 impl Mapped {
-    /// The memory of a new pool; nothing is reserved yet. `peers`: GPUs that may access it too. TN_ERR_DEVICE: a peer does not exist or
-    /// cannot access it; TN_ERR_NO_HOST_MEMORY.
+    /// The memory of a new pool; nothing is reserved yet. `peers`: GPUs that may access it too. TN_ERR_DEVICE: a peer
+    /// does not exist or cannot access it; TN_ERR_NO_HOST_MEMORY.
     pub fn create(owner: &'static Gpu, peers: u64) -> Result<&'static Mapped> {
         virtual_memory::check_peers(owner, peers)?;
         let unused = FREE.lock().take_beyond(0);
@@ -301,7 +305,8 @@ impl Mapped {
         true
     }
 
-    /// The part of a range that goes back, and the GPU's context. Err: no driver call may be made; true: the memory is gone already.
+    /// The part of a range that goes back, and the GPU's context. Err: no driver call may be made; true: the memory is
+    /// gone already.
     fn leaving(&self, start: usize, bytes: usize) -> core::result::Result<(Inside, Hole), bool> {
         let hole = self.ranges.lock().hole(start, bytes).ok_or(false)?;
         let inside = self.gpu().and_then(Gpu::enter).map_err(|_| true)?;

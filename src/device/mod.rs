@@ -1,7 +1,7 @@
 //! Devices: where pools get memory from.
 //!
-//! Contract: a [`Device`] hands out ranges and takes them back; it keeps no list of them. It is called under no lock. Reuse, limits and
-//! statistics belong to `pool`.
+//! Contract: a [`Device`] hands out ranges and takes them back; it keeps no list of them. It is called under no lock.
+//! Reuse, limits and statistics belong to `pool`.
 //!
 //! | file | what |
 //! |---|---|
@@ -82,8 +82,9 @@ pub use source::Source;
 #[cfg(not(preload))]
 pub use synchronize::{synchronize, synchronize_outside_captures};
 
-/// TN_ERR_DRIVER if the memory at an address is gone: with a context that was reset, or with the process that exported it. Checked before each
-/// call that uses memory: that may have happened, or been found out, after the checks of the array.
+/// TN_ERR_DRIVER if the memory at an address is gone: with a context that was reset, or with the process that exported
+/// it. Checked before each call that uses memory: that may have happened, or been found out, after the checks of the
+/// array.
 #[cfg(not(preload))]
 pub fn refuse_dead(address: usize) -> crate::error::Result<()> {
     cuda::refuse_dead(address)?;

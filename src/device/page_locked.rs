@@ -1,10 +1,13 @@
-//! Large page-locked memory: mapped by the library, made resident by the threads that the caller lends, and then page-locked in place.
+//! Large page-locked memory: mapped by the library, made resident by the threads that the caller lends, and then
+//! page-locked in place.
 //!
-//! Contract: the driver's own allocation makes pages resident with one thread, which takes 0.4 to 0.5 s per GiB (rapidsai/rmm issue 2496).
-//! This way serves ranges of at least [`LEAST_BYTES`] on a thread with a runner; where anything refuses, the driver's allocation serves them.
+//! Contract: the driver's own allocation makes pages resident with one thread, which takes 0.4 to 0.5 s per GiB
+//! (rapidsai/rmm issue 2496). This way serves ranges of at least [`LEAST_BYTES`] on a thread with a runner; where
+//! anything refuses, the driver's allocation serves them.
 //!
-//! Comparison: PyTorch's pinned allocator also divides the work among threads, and page-locks each part on its own (pytorch/pytorch pull
-//! request 108488). Here the range is page-locked as one, because the driver refuses copies across two page-locked ranges.
+//! Comparison: PyTorch's pinned allocator also divides the work among threads, and page-locks each part on its own
+//! (pytorch/pytorch pull request 108488). Here the range is page-locked as one, because the driver refuses copies
+//! across two page-locked ranges.
 
 use crate::error::quietly;
 use crate::gpu::{Gpu, page_lock};
@@ -14,8 +17,8 @@ use crate::sys::os;
 /// Smaller ranges come from the driver.
 pub(super) const LEAST_BYTES: usize = 256 << 20;
 
-/// Maps memory and page-locks it, at a multiple of `alignment`. `flags`: TN_HOST_PORTABLE, TN_HOST_MAPPED. Its pages come from NUMA node
-/// `node` if possible; None: from the GPU's own. None: not divided, or refused.
+/// Maps memory and page-locks it, at a multiple of `alignment`. `flags`: TN_HOST_PORTABLE, TN_HOST_MAPPED. Its pages
+/// come from NUMA node `node` if possible; None: from the GPU's own. None: not divided, or refused.
 pub(super) fn allocate(
     gpu: &'static Gpu,
     bytes: usize,
@@ -44,7 +47,8 @@ pub(super) fn allocate(
     None
 }
 
-/// Unlocks and unmaps a range. `is_locked`: false where the driver has forgotten it already. False: the driver refuses, and the range stays.
+/// Unlocks and unmaps a range. `is_locked`: false where the driver has forgotten it already. False: the driver refuses,
+/// and the range stays.
 ///
 /// # Safety
 /// - [`allocate`] returned the range, all work on it is done, and it is not used again.

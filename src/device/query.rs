@@ -1,7 +1,7 @@
 //! Which devices exist, and their description.
 //!
-//! Contract: a query of the host makes no driver call; a query of a CUDA device does. A CUDA context is made only if memory figures are
-//! requested.
+//! Contract: a query of the host makes no driver call; a query of a CUDA device does. A CUDA context is made only if
+//! memory figures are requested.
 
 #[cfg(not(preload))]
 use super::cuda_query;
@@ -25,8 +25,8 @@ pub(super) fn known_type(device_type: tn_device_type) -> Result<()> {
     }
 }
 
-/// Checks the device that a pool over an upstream states for its memory. The upstream manages the memory, so a device that this build does
-/// not support is accepted with any number.
+/// Checks the device that a pool over an upstream states for its memory. The upstream manages the memory, so a device
+/// that this build does not support is accepted with any number.
 pub(super) fn check_label(device: tn_device) -> Result<()> {
     known_type(device.r#type)?;
     if device.r#type == TN_CPU || device.id < 0 { find(device).map(|_| ()) } else { Ok(()) }

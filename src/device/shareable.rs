@@ -1,9 +1,9 @@
-//! Memory of the host that other processes can map: each range is a file in memory of its own (IP-3). What this process imported is on the
-//! list too, so that it can be exported again.
+//! Memory of the host that other processes can map: each range is a file in memory of its own (IP-3). What this process
+//! imported is on the list too, so that it can be exported again.
 //!
-//! Contract: a range belongs to one block, so a process that gets the file of an array sees that array alone. A file that was exported is never
-//! used for another block: what a process has mapped stays as it was when this process freed it. A child of fork shares the memory with its
-//! parent, so the ranges of before the fork are not used again either.
+//! Contract: a range belongs to one block, so a process that gets the file of an array sees that array alone. A file
+//! that was exported is never used for another block: what a process has mapped stays as it was when this process freed
+//! it. A child of fork shares the memory with its parent, so the ranges of before the fork are not used again either.
 
 use super::interface::{Device, GRANULE, Terms};
 use crate::error::{Result, Status, fail};
@@ -66,7 +66,8 @@ fn range_of(address: usize) -> Option<Range> {
     Some(ranges[at]).filter(|range| address < range.start + range.bytes)
 }
 
-/// The range of an address. The caller holds an array there, so that the range stays. None: no range has it. TN_ERR_IO: no descriptor.
+/// The range of an address. The caller holds an array there, so that the range stays. None: no range has it. TN_ERR_IO:
+/// no descriptor.
 pub fn find(address: usize) -> Result<Option<Found>> {
     let Some(range) = range_of(address) else { return Ok(None) };
     let file = memory_file::duplicate(&File::lent(range.fd)).map_err(no_descriptor)?;
@@ -94,7 +95,8 @@ pub fn is_sole(address: usize) -> bool {
     range_of(address).is_some_and(|range| range.sole)
 }
 
-/// Notes that another process may have the file of an address from now on; unless `offered`, also the bytes. True: none had it before.
+/// Notes that another process may have the file of an address from now on; unless `offered`, also the bytes. True: none
+/// had it before.
 pub fn set_exported(address: usize, offered: bool) -> bool {
     let mut ranges = RANGES.lock();
     let found = ranges.iter_mut().find(|range| (range.start..range.start + range.bytes).contains(&address));

@@ -35,7 +35,8 @@ const SHAREABLE: usize = 4;
 /// The source of memory whose accesses are checked. No record has such an address.
 const CHECKED: usize = 16;
 
-/// The sources of memory of GPUs that other processes can open: this number, and the GPU's ordinal times 16. No record has such an address.
+/// The sources of memory of GPUs that other processes can open: this number, and the GPU's ordinal times 16. No record
+/// has such an address.
 #[cfg(not(preload))]
 const EXPORTED: usize = 8;
 #[cfg(not(preload))]
@@ -100,8 +101,8 @@ impl Source {
         is_one.then(|| exported::of_gpu((self.0 / EXPORTED_STEP) as i32))
     }
 
-    /// The source for the device and flags in the options of a pool. TN_ERR_DEVICE: no such device; TN_ERR_UNSUPPORTED: this build or this
-    /// machine does not support its type.
+    /// The source for the device and flags in the options of a pool. TN_ERR_DEVICE: no such device; TN_ERR_UNSUPPORTED:
+    /// this build or this machine does not support its type.
     pub fn of(device: tn_device, host_flags: u32) -> Result<Source> {
         known_type(device.r#type)?;
         match (device.r#type, device.id) {
@@ -124,8 +125,8 @@ impl Source {
         Err(fail(TN_ERR_UNSUPPORTED, format_args!("this build does not support devices of type {name}")))
     }
 
-    /// Mapped memory of a GPU for one pool (PD-10), which [`Source::end`] returns. `peers`: GPUs that may access it too. None: the driver or
-    /// the GPU has no support for that.
+    /// Mapped memory of a GPU for one pool (PD-10), which [`Source::end`] returns. `peers`: GPUs that may access it
+    /// too. None: the driver or the GPU has no support for that.
     #[cfg(not(preload))]
     pub fn mapped(device: tn_device, peers: u64) -> Result<Option<Source>> {
         let owner = gpu(device.id)?;
@@ -142,9 +143,9 @@ impl Source {
         Ok(None)
     }
 
-    /// A pool of the driver, for one pool (PD-17), which [`Source::end`] ends. `threshold`: free bytes that the driver keeps when the
-    /// program synchronises. `waits`: the driver may make a stream wait for another one's free. `peers`: as for `mapped`.
-    /// TN_ERR_UNSUPPORTED: the driver or the GPU has no memory pools.
+    /// A pool of the driver, for one pool (PD-17), which [`Source::end`] ends. `threshold`: free bytes that the driver
+    /// keeps when the program synchronises. `waits`: the driver may make a stream wait for another one's free. `peers`:
+    /// as for `mapped`. TN_ERR_UNSUPPORTED: the driver or the GPU has no memory pools.
     #[cfg(not(preload))]
     pub fn driver_pool(device: tn_device, threshold: u64, waits: bool, peers: u64) -> Result<Source> {
         let made = DriverPool::create(gpu(device.id)?, threshold, waits, peers)?;

@@ -1,7 +1,8 @@
 //! An upstream: a device made of the program's callbacks, for one pool.
 //!
-//! Contract: callbacks run under no lock and outside of critical sections. Without TN_UPSTREAM_THREAD_SAFE they are serialised by a gate.
-//! The ranges that they return are checked. `release` is called once, as the last callback, but never for an upstream whose import failed.
+//! Contract: callbacks run under no lock and outside of critical sections. Without TN_UPSTREAM_THREAD_SAFE they are
+//! serialised by a gate. The ranges that they return are checked. `release` is called once, as the last callback, but
+//! never for an upstream whose import failed.
 
 use super::interface::{Device, GRANULE, Terms};
 use super::query::check_label;
@@ -52,8 +53,8 @@ struct Given {
     terms: Terms,
 }
 
-// SAFETY: `given` is written by `set` only, before the pool is shared. By importing its context the program ensures that any thread may
-// pass it to the callbacks: one at a time, or several with TN_UPSTREAM_THREAD_SAFE.
+// SAFETY: `given` is written by `set` only, before the pool is shared. By importing its context the program ensures
+// that any thread may pass it to the callbacks: one at a time, or several with TN_UPSTREAM_THREAD_SAFE.
 unsafe impl Sync for Upstream {}
 // SAFETY: as above.
 unsafe impl Send for Upstream {}
@@ -257,8 +258,8 @@ impl Device for Upstream {
     }
 }
 
-/// Serialises callbacks. Not a lock of the library: its waiters are in no critical section, and a fork does not wait for them. In the child
-/// of a fork a gate counts as open where a thread of the parent had closed it.
+/// Serialises callbacks. Not a lock of the library: its waiters are in no critical section, and a fork does not wait
+/// for them. In the child of a fork a gate counts as open where a thread of the parent had closed it.
 struct Gate {
     /// 0: open; else 1 + `thread::forks()` in the process whose thread closed it.
     word: AtomicU32,

@@ -83,7 +83,8 @@ impl<'a> MemoryView<'a> {
     }
 }
 
-/// The address at which kernels access the byte at `address` of a store on `device`. 0: no device can access it. Called under no lock.
+/// The address at which kernels access the byte at `address` of a store on `device`. 0: no device can access it. Called
+/// under no lock.
 pub fn device_address(device: tn_device, address: usize) -> u64 {
     match device.r#type {
         _ if address == 0 => 0,
@@ -99,8 +100,8 @@ fn registered_address(address: usize) -> Option<u64> {
     registered::device_address((address as i64, address as i64 + 1))
 }
 
-/// The device's address of page-locked memory that is mapped for it. Whether imported memory is mapped is the driver's knowledge; before a
-/// GPU was used, such memory counts as not mapped.
+/// The device's address of page-locked memory that is mapped for it. Whether imported memory is mapped is the driver's
+/// knowledge; before a GPU was used, such memory counts as not mapped.
 #[cold]
 fn mapped_address(address: usize) -> Option<u64> {
     let is_mapped = match pool::locate(address) {
@@ -157,7 +158,8 @@ impl CopyContext {
         enqueue_boxes(self.stream, kind, plan, || *wrote = true)
     }
 
-    /// Enqueues the boxes of a copy into a temporary. An element that the source repeats is copied once, as `packed` holds it.
+    /// Enqueues the boxes of a copy into a temporary. An element that the source repeats is copied once, as `packed`
+    /// holds it.
     pub fn enqueue_packed(&self, kind: CopyKind, packed: &Layout, src: &Layout) -> Result<()> {
         let plan = match BroadcastSplit::of(packed, src)? {
             Some(distinct) => Plan::copy(&distinct.dst, &distinct.src),
@@ -166,9 +168,10 @@ impl CopyContext {
         plan.map_or(Ok(()), |plan| enqueue_boxes(self.stream, kind, &plan, || ()))
     }
 
-    /// Fails if the copy must not be staged: because the caller forbids it, or because the stream captures a graph. `why` states why the
-    /// copy needs staging, and `remedy` how to avoid that. Staged bytes would be gone when the graph runs. The driver itself accepts
-    /// pageable memory in a graph. But each launch then silently uses whatever bytes are at the address at that time.
+    /// Fails if the copy must not be staged: because the caller forbids it, or because the stream captures a graph.
+    /// `why` states why the copy needs staging, and `remedy` how to avoid that. Staged bytes would be gone when the
+    /// graph runs. The driver itself accepts pageable memory in a graph. But each launch then silently uses whatever
+    /// bytes are at the address at that time.
     pub fn check_staging(&self, why: &str, remedy: &str) -> Result<()> {
         if self.strict {
             return Err(fail(
@@ -186,7 +189,8 @@ impl CopyContext {
     }
 }
 
-/// Enqueues the boxes of a plan, or kernels where these are faster. Calls `after` for each box or launch that was enqueued.
+/// Enqueues the boxes of a plan, or kernels where these are faster. Calls `after` for each box or launch that was
+/// enqueued.
 fn enqueue_boxes(stream: &'static Stream, kind: CopyKind, plan: &Plan, mut after: impl FnMut()) -> Result<()> {
     if let Some(kernels) = kernels::for_copy(stream, kind, plan) {
         return kernels.enqueue(stream, after);
@@ -196,8 +200,8 @@ fn enqueue_boxes(stream: &'static Stream, kind: CopyKind, plan: &Plan, mut after
     refuse_dead(plan.block().dst.at as usize)?;
     refuse_dead(plan.block().src.at as usize)?;
     plan.each(|block| {
-        // SAFETY: the makers of memory views vouch for their bytes until the stream has completed the copy. Staging memory is not reused
-        // before that. Their memory is of `kind`, and the two sides of a plan share no byte.
+        // SAFETY: the makers of memory views vouch for their bytes until the stream has completed the copy. Staging
+        // memory is not reused before that. Their memory is of `kind`, and the two sides of a plan share no byte.
         unsafe { copy::copy(&inside, stream.raw(), kind, block) }?;
         after();
         Ok(())

@@ -1,11 +1,11 @@
 //! Copies within one device, and between two.
 //!
-//! Within a device the two sides may share bytes. [`OverlapPlan`] gives an order of pieces that is safe, or says that the copy needs a
-//! temporary. The temporary is device memory, and no call waits for it.
+//! Within a device the two sides may share bytes. [`OverlapPlan`] gives an order of pieces that is safe, or says that
+//! the copy needs a temporary. The temporary is device memory, and no call waits for it.
 //!
-//! Between two devices the driver copies directly if they can access each other's memory. Otherwise it stages a run through host memory by
-//! itself, and all other layouts pass through the staging memory of this library, where the processor rearranges them. So do the bytes of a
-//! copy within a device that would need too many driver calls.
+//! Between two devices the driver copies directly if they can access each other's memory. Otherwise it stages a run
+//! through host memory by itself, and all other layouts pass through the staging memory of this library, where the
+//! processor rearranges them. So do the bytes of a copy within a device that would need too many driver calls.
 
 use super::context::{CopyContext, MemoryView, Outstanding};
 use super::host_device::{stage_to_device, stage_to_host};
@@ -119,8 +119,8 @@ fn by_host(
 ) -> Result<Outstanding> {
     let own = context.stream;
     let receives = own.gpu().id() == to.id();
-    // The other device works on a stream of the library's, which may wait for nothing: other copies use it too. So the host waits for the
-    // earlier work of the caller's stream, as it would for the first piece anyway.
+    // The other device works on a stream of the library's, which may wait for nothing: other copies use it too. So the
+    // host waits for the earlier work of the caller's stream, as it would for the first piece anyway.
     let other = stream::undelayed_stream(if receives { from } else { to }.device())?;
     own.record_point()?.wait()?;
     let (sender, receiver) = if receives { (other, own) } else { (own, other) };
@@ -148,7 +148,8 @@ fn through_host(context: &mut CopyContext, sender: &'static Stream, dst: &Layout
 /// The size of a piece that passes through host memory.
 const HOST_PIECE_BYTES: i64 = 16 << 20;
 
-/// Device memory for the duration of a copy. The drop frees it in the order of the stream, so its pool reuses it only after the copy.
+/// Device memory for the duration of a copy. The drop frees it in the order of the stream, so its pool reuses it only
+/// after the copy.
 struct Temporary {
     pool: &'static Pool,
     stream: &'static Stream,

@@ -1,8 +1,9 @@
 //! Fills of device and managed memory, by kernels or by the driver's memsets.
 //!
-//! A driver's memset sets units of 1, 2 or 4 bytes. A value whose bytes repeat after one unit is set by rows. Any other value is cut into
-//! units, and so is a value at addresses that are not multiples of its size. One memset sets one unit of all elements: a column of units as
-//! far apart as the elements. If that takes too many calls, or the fill is large, one element is set, and the filled part is doubled.
+//! A driver's memset sets units of 1, 2 or 4 bytes. A value whose bytes repeat after one unit is set by rows. Any other
+//! value is cut into units, and so is a value at addresses that are not multiples of its size. One memset sets one unit
+//! of all elements: a column of units as far apart as the elements. If that takes too many calls, or the fill is large,
+//! one element is set, and the filled part is doubled.
 //!
 //! Contract: a fill sets every element and no other byte, in the order of the stream. No call waits.
 
@@ -19,7 +20,8 @@ use crate::types::TN_MAX_NDIM;
 
 /// More memsets take longer than doubling.
 const MAX_CALLS: u64 = 64;
-/// Columns of larger fills take longer than doubling: a column writes a part of every memory sector, doubling writes whole sectors.
+/// Columns of larger fills take longer than doubling: a column writes a part of every memory sector, doubling writes
+/// whole sectors.
 const MAX_COLUMN_BYTES: u64 = 1 << 20;
 
 /// Sets every element to `value`, the bytes of one element.
@@ -80,8 +82,8 @@ fn set(context: &mut CopyContext, plan: &Plan, columns: &Columns) -> Result<()> 
 }
 
 fn set_strip(inside: &Inside, stream: &Stream, strip: Strip) -> Result<()> {
-    // SAFETY: the maker of the memory view vouches for its elements until the stream has completed the call. The unit divides all addresses
-    // and pitches.
+    // SAFETY: the maker of the memory view vouches for its elements until the stream has completed the call. The unit
+    // divides all addresses and pitches.
     unsafe { copy::set(inside, stream.raw(), strip) }
 }
 

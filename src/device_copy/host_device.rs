@@ -1,13 +1,13 @@
 //! Copies between host and device.
 //!
-//! Page-locked memory is copied by the device, box by box, and the call returns once the boxes are enqueued. Large memory that another
-//! library page-locked is copied so too, but the call waits for the copy. All other memory is staged.
-//! The host packs each piece into a chunk, in the order of the *device's* memory. So the device copies few boxes, whatever the layout of
-//! the host's side. Page-locked memory is staged too if the copy would need too many boxes, and no kernel
-//! is faster.
+//! Page-locked memory is copied by the device, box by box, and the call returns once the boxes are enqueued. Large
+//! memory that another library page-locked is copied so too, but the call waits for the copy. All other memory is
+//! staged. The host packs each piece into a chunk, in the order of the *device's* memory. So the device copies few
+//! boxes, whatever the layout of the host's side. Page-locked memory is staged too if the copy would need too many
+//! boxes, and no kernel is faster.
 //!
-//! Pageable memory is never left to the driver while page-locked memory can be had. When the driver reads it, and for which stream it waits
-//! meanwhile, depends on the size, the driver and the machine.
+//! Pageable memory is never left to the driver while page-locked memory can be had. When the driver reads it, and for
+//! which stream it waits meanwhile, depends on the size, the driver and the machine.
 
 use super::context::{CopyContext, Memory, MemoryView, Outstanding};
 use super::kernels;
@@ -70,8 +70,8 @@ fn host_access(
     Ok(HostAccess::Staging)
 }
 
-/// Whether another library page-locked the memory of a large copy. Its owner does not know of the copy, so the call waits for it. A single
-/// driver call, so that staging is possible if the driver refuses it.
+/// Whether another library page-locked the memory of a large copy. Its owner does not know of the copy, so the call
+/// waits for it. A single driver call, so that staging is possible if the driver refuses it.
 fn is_page_locked_elsewhere(context: &CopyContext, host: &MemoryView, plan: &Plan) -> bool {
     let is_large = plan.bytes() > MIN_RECOGNISED_BYTES && plan.calls() == 1;
     let range = host.layout.extent().filter(|_| is_large);
@@ -128,7 +128,8 @@ pub fn stage_to_device(context: &mut CopyContext, dst: &Layout, src: &Layout) ->
     plan::pieces(dst, src, ring.piece_bytes(), &mut |to, from| {
         let (index, at) = ring.next()?;
         let staged = plan::packed(to, at)?;
-        // SAFETY: this copy has the chunk, and the device has finished with it. The maker of the view vouches for the source.
+        // SAFETY: this copy has the chunk, and the device has finished with it. The maker of the view vouches for the
+        // source.
         let (chunk, from) = unsafe { (HostView::new(&staged), HostView::new(from)) };
         blit::copy(&chunk, &from)?;
         let sent = context.enqueue(CopyKind::ToDevice, to, &staged);
@@ -171,7 +172,8 @@ struct Arriving {
     to: Layout,
 }
 
-/// Copies to the host, piece by piece through the chunks. While one arrives, the host copies the one before. Complete on return.
+/// Copies to the host, piece by piece through the chunks. While one arrives, the host copies the one before. Complete
+/// on return.
 pub fn stage_to_host(context: &mut CopyContext, dst: &Layout, src: &Layout) -> Result<()> {
     let gpu = context.stream.gpu();
     let mut ring = ChunkRing::new(context.stream, plan::packed_bytes(src))?;
@@ -180,7 +182,8 @@ pub fn stage_to_host(context: &mut CopyContext, dst: &Layout, src: &Layout) -> R
     let mut unpack = |ring: &mut ChunkRing, piece: Arriving| {
         ring.wait(piece.index)?;
         *wrote = true;
-        // SAFETY: this copy has the chunk, and the bytes have arrived. The maker of the view vouches for the destination.
+        // SAFETY: this copy has the chunk, and the bytes have arrived. The maker of the view vouches for the
+        // destination.
         let (chunk, to) = unsafe { (HostView::new(&piece.staged), HostView::new(&piece.to)) };
         blit::copy(&to, &chunk)
     };

@@ -1,11 +1,11 @@
 //! Copies and fills of raw bytes between host and devices.
 //!
-//! Contract: as for `blit`, but for memory of any kind, and in the order of a stream. A copy behaves as if it read the whole source first. A
-//! fill sets every element. Neither touches any other byte.
+//! Contract: as for `blit`, but for memory of any kind, and in the order of a stream. A copy behaves as if it read the
+//! whole source first. A fill sets every element. Neither touches any other byte.
 //!
-//! The module knows no store, no ledger and no handle. The caller checks who may touch the bytes, and vouches for that with
-//! [`MemoryView::new`]. It also makes the stream wait for all earlier work on the bytes. A call may return before its work is complete; then
-//! the stream completes it, and [`Outstanding`] says what is left. Called under no lock.
+//! The module knows no store, no ledger and no handle. The caller checks who may touch the bytes, and vouches for that
+//! with [`MemoryView::new`]. It also makes the stream wait for all earlier work on the bytes. A call may return before
+//! its work is complete; then the stream completes it, and [`Outstanding`] says what is left. Called under no lock.
 //!
 //! | file | contents |
 //! |---|---|
@@ -44,11 +44,11 @@ pub use staging::trim;
 use crate::stream::Stream;
 use context::CopyContext;
 
-/// Copies every element of `src` to the element of `dst` at the same index, in the order of a stream. At least one of the two is memory of
-/// a GPU, or both are managed.
+/// Copies every element of `src` to the element of `dst` at the same index, in the order of a stream. At least one of
+/// the two is memory of a GPU, or both are managed.
 ///
-/// Shapes and item sizes are equal. The stream belongs to the GPU of one of the two; for managed memory, to any GPU. `strict`: fails with
-/// TN_ERR_WOULD_COPY instead of staging.
+/// Shapes and item sizes are equal. The stream belongs to the GPU of one of the two; for managed memory, to any GPU.
+/// `strict`: fails with TN_ERR_WOULD_COPY instead of staging.
 pub fn copy(
     stream: &'static Stream,
     dst: &MemoryView,

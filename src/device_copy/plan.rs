@@ -1,19 +1,22 @@
 //! Plans: a copy between two layouts as driver calls.
 //!
-//! A driver copies boxes: runs of bytes, rows of runs at a pitch, planes of rows. A plan is one box and the loops around it. So all calls
-//! of a copy differ in their two addresses only. A plan is made in four steps:
+//! A driver copies boxes: runs of bytes, rows of runs at a pitch, planes of rows. A plan is one box and the loops
+//! around it. So all calls of a copy differ in their two addresses only. A plan is made in four steps:
 //!
 //! 1. The axes are normalised as for a copy on the host (`layout::loops`).
 //! 2. The innermost axis is a *run* if it is dense on both sides; else a run is one element.
-//! 3. Two of the remaining axes become *rows* and *planes*: those that leave the fewest calls. Drivers require ascending addresses on
-//!    both sides, rows that do not overlap, and planes that are a whole number of rows apart.
-//! 4. The plan loops over the remaining axes: reversed on one side only, repeated (stride 0), or not nested on either side.
+//! 3. Two of the remaining axes become *rows* and *planes*: those that leave the fewest calls. Drivers require
+//!    ascending addresses on both sides, rows that do not overlap, and planes that are a whole number of rows apart.
+//! 4. The plan loops over the remaining axes: reversed on one side only, repeated (stride 0), or not nested on either
+//!    side.
 //!
-//! If the two sides may share bytes, [`OverlapPlan::of`] finds an order in which the copy is safe. If the source repeats elements,
-//! [`BroadcastSplit`] copies each distinct element once and then doubles the copied part of the destination.
+//! If the two sides may share bytes, [`OverlapPlan::of`] finds an order in which the copy is safe. If the source
+//! repeats elements, [`BroadcastSplit`] copies each distinct element once and then doubles the copied part of the
+//! destination.
 //!
-//! Contract: pure arithmetic on addresses; touches no byte, knows no device, allocates nothing. Bytes between the elements of the
-//! destination are in no box. Properties: tests/library/plan.rs executes plans with memcpy beside a model that copies element by element.
+//! Contract: pure arithmetic on addresses; touches no byte, knows no device, allocates nothing. Bytes between the
+//! elements of the destination are in no box. Properties: tests/library/plan.rs executes plans with memcpy beside a
+//! model that copies element by element.
 #![forbid(unsafe_code)]
 
 use crate::arith::gcd;
@@ -28,8 +31,8 @@ const MAX_PITCH_BYTES: i64 = i32::MAX as i64;
 
 /// About the time that the host needs for a driver call.
 pub const CALL_NS: u64 = 2_000;
-/// The time that a copy engine needs for ten rows, however short they are. (CUDA's copy of 2^20 rows of one byte takes 2.6 ms:
-/// ROCm/rocm-systems#6910.)
+/// The time that a copy engine needs for ten rows, however short they are. (CUDA's copy of 2^20 rows of one byte takes
+/// 2.6 ms: ROCm/rocm-systems#6910.)
 const TEN_ROWS_NS: u64 = 25;
 /// The bytes that a device reads and writes together.
 pub const DEVICE_BYTES_PER_NS: u64 = 1_000;
@@ -65,7 +68,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans a copy between layouts of equal shape and item size, whose offsets are absolute addresses. None: they have no element.
+    /// Plans a copy between layouts of equal shape and item size, whose offsets are absolute addresses. None: they have
+    /// no element.
     pub fn copy(dst: &Layout, src: &Layout) -> Option<Plan> {
         debug_assert!(dst.shape() == src.shape() && dst.item() == src.item());
         let mut loops = Loops::new();
@@ -115,8 +119,8 @@ impl Plan {
         self.calls().saturating_mul((self.block.rows * self.block.planes) as u64)
     }
 
-    /// About the time that the driver calls take: of the host to make them, or of the device to copy the rows. `over_bus`: one side is
-    /// memory of the host.
+    /// About the time that the driver calls take: of the host to make them, or of the device to copy the rows.
+    /// `over_bus`: one side is memory of the host.
     ///
     /// An axis along which the source repeats counts as the copies that double it ([`BroadcastSplit`]).
     pub fn driver_ns(&self, over_bus: bool) -> u64 {
@@ -133,8 +137,9 @@ impl Plan {
         calls.saturating_add(doublings).saturating_mul(CALL_NS).max(engine_ns)
     }
 
-    /// Whether the driver calls take longer than a copy through host memory, where the processor rearranges the elements. `over_bus`: as
-    /// for [`Plan::driver_ns`]. `on_device`: the sides in memory of a device, whose rows the driver copies in both cases.
+    /// Whether the driver calls take longer than a copy through host memory, where the processor rearranges the
+    /// elements. `over_bus`: as for [`Plan::driver_ns`]. `on_device`: the sides in memory of a device, whose rows the
+    /// driver copies in both cases.
     pub fn is_slower_than_staging(&self, over_bus: bool, on_device: &[&Layout]) -> bool {
         let driver_ns = self.driver_ns(over_bus);
         driver_ns > STAGED_NS + self.bytes() / STAGED_BYTES_PER_NS && driver_ns > self.staged_ns(on_device)
@@ -272,15 +277,16 @@ impl OverlapPlan {
     }
 }
 
-/// Whether the elements of each side lie in gaps of the other, as the odd columns of a matrix lie between the even ones.
+/// Whether the elements of each side lie in gaps of the other, as the odd columns of a matrix lie between the even
+/// ones.
 fn is_interleaved(dst: &Layout, src: &Layout) -> bool {
     let steps = dst.axes().chain(src.axes()).filter(|(length, _)| *length > 1);
     let step = steps.fold(0, |step, (_, stride)| gcd(step, stride.unsigned_abs()));
     are_interleaved((src.offset() - dst.offset()) as isize, step as isize, dst.item() as isize)
 }
 
-/// The first step of a copy whose source repeats elements: it copies each distinct element to its first index in the destination.
-/// [`BroadcastSplit::doublings`] is the second step: it doubles the copied part along each repeated axis.
+/// The first step of a copy whose source repeats elements: it copies each distinct element to its first index in the
+/// destination. [`BroadcastSplit::doublings`] is the second step: it doubles the copied part along each repeated axis.
 pub struct BroadcastSplit {
     /// The first index of each distinct element in the destination.
     pub dst: Layout,
@@ -329,8 +335,8 @@ fn repeated(layout: &Layout) -> impl Iterator<Item = usize> + '_ {
 
 /// Cuts two layouts along the outermost axes of the first one: `visit(piece, other_piece)`.
 ///
-/// A piece has at most `max_bytes` bytes, but at least one element. Repeated elements count once. The pieces follow the memory of the first
-/// layout.
+/// A piece has at most `max_bytes` bytes, but at least one element. Repeated elements count once. The pieces follow the
+/// memory of the first layout.
 pub fn pieces(
     layout: &Layout,
     other: &Layout,
@@ -355,8 +361,9 @@ pub fn pieces(
     Ok(())
 }
 
-/// The layout of a temporary of [`packed_bytes`] at address `at` for the elements of `of`. They are dense and in the order of their memory;
-/// a repeated element is stored once. The shape and the direction of each axis are those of `of`, so that boxes fit both.
+/// The layout of a temporary of [`packed_bytes`] at address `at` for the elements of `of`. They are dense and in the
+/// order of their memory; a repeated element is stored once. The shape and the direction of each axis are those of
+/// `of`, so that boxes fit both.
 pub fn packed(of: &Layout, at: i64) -> Result<Layout> {
     let mut distinct = of.try_clone()?;
     for axis in repeated(of) {

@@ -1,10 +1,11 @@
 //! The host memory that `tn_host_register` page-locked.
 //!
-//! Contract: the registered ranges share no byte and are sorted by address. Every copy between host and device calls [`covers`], which
-//! costs one load while no range is registered.
+//! Contract: the registered ranges share no byte and are sorted by address. Every copy between host and device calls
+//! [`covers`], which costs one load while no range is registered.
 //!
-//! A registration records the last work of each stream that uses its bytes, whichever array the work was enqueued for. [`unlock`] waits for
-//! that work. Only [`lock`] allocates. No allocation and no driver call happens under the lock of this module.
+//! A registration records the last work of each stream that uses its bytes, whichever array the work was enqueued for.
+//! [`unlock`] waits for that work. Only [`lock`] allocates. No allocation and no driver call happens under the lock of
+//! this module.
 
 use crate::error::{Result, fail, quietly};
 use crate::gpu::{Gpu, REGISTERED_BYTES, page_lock};
@@ -64,7 +65,8 @@ pub fn flags(range: (i64, i64)) -> Option<u32> {
     within(range, |registration| registration.flags)
 }
 
-/// The address of a range's first byte for devices; 0: it is not mapped for them. None: no registration contains the range.
+/// The address of a range's first byte for devices; 0: it is not mapped for them. None: no registration contains the
+/// range.
 pub fn device_address(range: (i64, i64)) -> Option<u64> {
     within(range, |registration| match registration.device_address {
         0 => 0,

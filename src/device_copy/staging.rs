@@ -1,14 +1,16 @@
 //! Staging: page-locked memory for copies of memory that a device cannot access itself.
 //!
-//! A small copy gets a block of exactly its size (`staging_pool`). A larger one is cut into pieces and goes through up to
-//! [`CHUNKS_PER_COPY`] chunks of `transfer.chunk` bytes: while the device copies one, the host copies the other. Each device has at most
-//! `transfer.chunks` chunks, for both directions. They are allocated at their first use and freed by [`trim`]. A chunk records the [`Point`]
-//! at which its device has finished with it.
+//! A small copy gets a block of exactly its size (`staging_pool`). A larger one is cut into pieces and goes through up
+//! to [`CHUNKS_PER_COPY`] chunks of `transfer.chunk` bytes: while the device copies one, the host copies the other.
+//! Each device has at most `transfer.chunks` chunks, for both directions. They are allocated at their first use and
+//! freed by [`trim`]. A chunk records the [`Point`] at which its device has finished with it.
 //!
-//! A copy never waits for work of a stream other than its own. It takes a chunk that no stream uses, or one that its own stream uses and
-//! waits for that stream. If there is none, pageable memory takes its place. The driver then copies more slowly, with an equal result.
+//! A copy never waits for work of a stream other than its own. It takes a chunk that no stream uses, or one that its
+//! own stream uses and waits for that stream. If there is none, pageable memory takes its place. The driver then copies
+//! more slowly, with an equal result.
 //!
-//! Contract: a [`ChunkRing`] belongs to one copy. No allocation, wait or driver call happens under the lock of this module.
+//! Contract: a [`ChunkRing`] belongs to one copy. No allocation, wait or driver call happens under the lock of this
+//! module.
 
 use super::staging_pool::{self, Piece};
 use crate::blit::Scratch;
@@ -114,8 +116,8 @@ impl ChunkRing {
         self.bytes as i64
     }
 
-    /// Waits until the device has finished with the next chunk. Returns the chunk's index and address. A ring that got only one chunk
-    /// returns it every time.
+    /// Waits until the device has finished with the next chunk. Returns the chunk's index and address. A ring that got
+    /// only one chunk returns it every time.
     pub fn next(&mut self) -> Result<(usize, i64)> {
         let mut index = self.next;
         if self.chunks[index].is_none() {
@@ -140,7 +142,8 @@ impl ChunkRing {
         });
     }
 
-    /// Waits until the device has finished with a chunk. If that fails, the chunk stays busy, so that no other copy uses it too early.
+    /// Waits until the device has finished with a chunk. If that fails, the chunk stays busy, so that no other copy
+    /// uses it too early.
     pub fn wait(&mut self, index: usize) -> Result<()> {
         let Some(chunk) = &mut self.chunks[index] else { return Ok(()) };
         chunk.after.map_or(Ok(()), Point::wait)?;
@@ -156,8 +159,8 @@ impl ChunkRing {
         &SLOTS[self.gpu().id() as usize]
     }
 
-    /// Takes a page-locked chunk, which may have to be allocated. None: there is none that no other stream uses. `first`: the size of the
-    /// ring's pieces may still change.
+    /// Takes a page-locked chunk, which may have to be allocated. None: there is none that no other stream uses.
+    /// `first`: the size of the ring's pieces may still change.
     fn claim(&mut self, first: bool) -> Option<Chunk> {
         reclaim::register(trim);
         gpu::on_reset(gpu::Layer::Copies, forget_chunks);

@@ -1,8 +1,8 @@
 //! Page-locked blocks for small staged copies, from a pool of the library for each GPU.
 //!
-//! A block goes back to its pool in the order of the stream that reads it, so a copy waits for no block: while all blocks are in use, the
-//! pool grows. Copies whose streams stand still would make it grow without bound. Once [`MAX_PENDING_BYTES`] are in use, a copy first waits
-//! for its own stream.
+//! A block goes back to its pool in the order of the stream that reads it, so a copy waits for no block: while all
+//! blocks are in use, the pool grows. Copies whose streams stand still would make it grow without bound. Once
+//! [`MAX_PENDING_BYTES`] are in use, a copy first waits for its own stream.
 //!
 //! Contract: no copy waits for a stream other than its own. Called under no lock.
 

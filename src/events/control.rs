@@ -1,7 +1,7 @@
 //! A log begins, ends and is copied.
 //!
-//! Contract: one log at a time. A log in memory stays after its end, to be copied, until the next one begins. The callers of this file are in
-//! no critical section, because the world is stopped for them.
+//! Contract: one log at a time. A log in memory stays after its end, to be copied, until the next one begins. The
+//! callers of this file are in no critical section, because the world is stopped for them.
 
 use super::store::{CHUNK_BYTES, KINDS, LOG, Reserved, STORE};
 use super::texts;
@@ -57,7 +57,8 @@ fn runs_already() -> Status {
     fail(TN_ERR_DUPLICATE, format_args!("a log of events runs already; end it with tn_log_stop first"))
 }
 
-/// A new file for a log. It takes the place of a regular file with that name. A process that still writes to the old one keeps it.
+/// A new file for a log. It takes the place of a regular file with that name. A process that still writes to the old
+/// one keeps it.
 fn create(path: &CStr) -> Result<File> {
     let refuse = |what: &str, errno: Errno| Err(fail(TN_ERR_IO, format_args!("{} {what}: {errno}", Path(path))));
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;

@@ -1,7 +1,7 @@
 //! Where a thread writes its events.
 //!
-//! Contract: a cursor belongs to its thread, and to its exit hook. It leads into a chunk of the log whose number it has; a cursor of an earlier
-//! log leads nowhere. Used in critical sections only.
+//! Contract: a cursor belongs to its thread, and to its exit hook. It leads into a chunk of the log whose number it
+//! has; a cursor of an earlier log leads nowhere. Used in critical sections only.
 
 use super::store::{Chunk, LOG, SLOT_BYTES, SLOTS, STORE, Slot};
 use crate::thread::{self, Area, PerThread, Thread, area};
@@ -23,7 +23,8 @@ pub struct Cursor {
     thread: Cell<u32>,
 }
 
-// SAFETY: zeros are valid and mean no chunk. Only the thread and its exit hook touch the cells. The area is for this type.
+// SAFETY: zeros are valid and mean no chunk. Only the thread and its exit hook touch the cells. The area is for this
+// type.
 unsafe impl PerThread for Cursor {
     const AREA: Area = area::EVENTS;
 }
@@ -38,8 +39,8 @@ impl Cursor {
         }
         let used = cursor.used.get();
         let at = cursor.start.get() + (used as usize + 1) * SLOT_BYTES;
-        // SAFETY: the chunk is this thread's, in the log that runs, and has room for the slots. The log does not end during a critical
-        // section.
+        // SAFETY: the chunk is this thread's, in the log that runs, and has room for the slots. The log does not end
+        // during a critical section.
         unsafe { core::ptr::copy_nonoverlapping(slots.as_ptr(), at as *mut Slot, slots.len()) };
         let now = used + slots.len() as u32;
         cursor.used.set(now);

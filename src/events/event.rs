@@ -25,7 +25,8 @@ pub enum Kind {
     Take = 9,
     /// A guard began, [`READ`] or [`WRITE`]; [`ENDED`]: it ended. Other: the guard.
     Borrow = 10,
-    /// A block was resized; other: the old address; subject: the time when the new bytes were there; stream: the old size.
+    /// A block was resized; other: the old address; subject: the time when the new bytes were there; stream: the old
+    /// size.
     Reallocate = 11,
     /// An import began; detail [`ENDED`]: it ended.
     Import = 12,

@@ -1,7 +1,7 @@
 //! Logs in memory are read: as a copy in the format of the file, or in place.
 //!
-//! Contract: the log is of one moment, because the world is stopped while its memory is read. A log in a file is not read here: others can
-//! read the file.
+//! Contract: the log is of one moment, because the world is stopped while its memory is read. A log in a file is not
+//! read here: others can read the file.
 
 use super::event::Kind;
 use super::store::{CHUNK_BYTES, HEADER_BYTES, LOG, SLOT_BYTES, SLOTS, STORE, Slot, begin_copied_chunk};
@@ -29,7 +29,8 @@ impl Drop for Copied {
 impl Copied {
     /// Adds bytes of the store, and room.
     fn add(&mut self, from: usize, bytes: usize, room: usize) {
-        // SAFETY: bytes of the store, which stays while the world is stopped; the copy has the room, and this value alone has it.
+        // SAFETY: bytes of the store, which stays while the world is stopped; the copy has the room, and this value
+        // alone has it.
         unsafe { core::ptr::copy_nonoverlapping(from as *const u8, (self.start + self.used) as *mut u8, bytes) };
         self.used += room;
     }
@@ -70,7 +71,8 @@ impl Definitions {
     }
 }
 
-/// Copies the log in memory, and adds the definitions of all call sites in it. `pools` defines the pools. TN_ERR_INVALID: there is none.
+/// Copies the log in memory, and adds the definitions of all call sites in it. `pools` defines the pools.
+/// TN_ERR_INVALID: there is none.
 pub fn copy(pools: impl FnOnce(&mut dyn FnMut(u64, &str))) -> Result<Copied> {
     let copied = thread::stop_the_world(copy_memory)?;
     let mut definitions = Definitions { copied, used: SLOTS };

@@ -1,7 +1,7 @@
 //! Events as slots.
 //!
-//! Contract: a time is taken before bytes are given up, and after bytes are got. So among all threads, the order of times is an order in which
-//! no two owners have the same bytes.
+//! Contract: a time is taken before bytes are given up, and after bytes are got. So among all threads, the order of
+//! times is an order in which no two owners have the same bytes.
 
 use super::cursor::Cursor;
 use super::event::{Event, Kind};
@@ -62,7 +62,8 @@ pub fn define_pool(serial: u64, name: &str) {
     }
 }
 
-/// Writes in a critical section of the thread. Only a thread that has ended, or found no memory for its record, has none, and drops the event.
+/// Writes in a critical section of the thread. Only a thread that has ended, or found no memory for its record, has
+/// none, and drops the event.
 #[inline(always)]
 fn in_section(write: impl FnOnce(&'static Thread)) {
     let Some(thread) = thread::current_if_registered() else {

@@ -1,9 +1,9 @@
 //! The memory of the log: a header, and chunks that threads take in turn.
 //!
-//! Contract: one [`Store`] is in use at a time. It changes only while the world is stopped, and its addresses are used only inside of critical
-//! sections or by the thread that stopped the world. A chunk has one writer, the thread that took it. In memory the oldest chunk that nobody
-//! writes is taken again; in a file each chunk is taken once, after the file system has reserved its bytes. So a full disk drops events, and
-//! never stops the program.
+//! Contract: one [`Store`] is in use at a time. It changes only while the world is stopped, and its addresses are used
+//! only inside of critical sections or by the thread that stopped the world. A chunk has one writer, the thread that
+//! took it. In memory the oldest chunk that nobody writes is taken again; in a file each chunk is taken once, after the
+//! file system has reserved its bytes. So a full disk drops events, and never stops the program.
 
 use crate::sys::file::{Errno, File, Outcome};
 use crate::sys::{os, ticks};
@@ -224,7 +224,8 @@ impl Store {
             return;
         }
         let chunks = self.chunks.swap(0, Ordering::Relaxed);
-        // SAFETY: mapped by `Reserved::new`. The world is stopped, so no thread uses them, and none finds them from now on.
+        // SAFETY: mapped by `Reserved::new`. The world is stopped, so no thread uses them, and none finds them from now
+        // on.
         unsafe {
             os::unmap(start, HEADER_BYTES + chunks * CHUNK_BYTES);
             os::unmap(self.states.swap(0, Ordering::Relaxed), states_bytes(chunks));
@@ -257,7 +258,8 @@ impl Store {
     }
 
     fn state(&self, number: usize) -> &AtomicU32 {
-        // SAFETY: mapped with the store, one for each chunk, and accessed atomically; the store stays during the caller's critical section.
+        // SAFETY: mapped with the store, one for each chunk, and accessed atomically; the store stays during the
+        // caller's critical section.
         unsafe { &*(self.states.load(Ordering::Relaxed) as *const AtomicU32).add(number) }
     }
 
@@ -268,7 +270,8 @@ impl Store {
         let start = self.start.load(Ordering::Relaxed) + HEADER_BYTES + number * CHUNK_BYTES;
         let (ticks, ns) = (ticks::now(), os::time_ns());
         let set = |index, value: u64| {
-            // SAFETY: a chunk of the store, which stays during the caller's critical section, and is this thread's alone.
+            // SAFETY: a chunk of the store, which stays during the caller's critical section, and is this thread's
+            // alone.
             unsafe { word(start, index) }.store(value, Ordering::Relaxed);
         };
         // SAFETY: as above.
@@ -307,7 +310,8 @@ impl Store {
         Some(number)
     }
 
-    /// Gives the file at least `bytes` bytes, and their pages to the mapping. It grows by as much as it has, up to [`GROWTH_BYTES`].
+    /// Gives the file at least `bytes` bytes, and their pages to the mapping. It grows by as much as it has, up to
+    /// [`GROWTH_BYTES`].
     fn grow(&self, bytes: usize, chunks: usize) -> Outcome<()> {
         let mut grown = self.grown.lock();
         let file = File::lent(self.file.load(Ordering::Relaxed) as i32 - 1);
@@ -343,7 +347,8 @@ impl Store {
         unsafe { word(self.memory().0 + HEADER_BYTES + number * CHUNK_BYTES, chunk::USED) }.load(Ordering::Acquire)
     }
 
-    /// Updates the pair of clocks and the number of dropped events in the header. In a critical section, while a log runs.
+    /// Updates the pair of clocks and the number of dropped events in the header. In a critical section, while a log
+    /// runs.
     pub fn set_clock(&self) {
         if self.clock_busy.swap(true, Ordering::Acquire) {
             return;

@@ -1,7 +1,8 @@
 //! Texts in the log: names of arrays, call sites and pools.
 //!
-//! Contract: an event has the number of its call site, and the log defines each number that occurs. A log in a file does so before the
-//! number's first event. In memory the definition could be overwritten, so there [`define`] adds them to a copy.
+//! Contract: an event has the number of its call site, and the log defines each number that occurs. A log in a file
+//! does so before the number's first event. In memory the definition could be overwritten, so there [`define`] adds
+//! them to a copy.
 
 use super::cursor::Cursor;
 use super::event::Kind;

@@ -1,7 +1,7 @@
 //! The CUDA array interface, version 3: <https://nvidia.github.io/numba-cuda/user/cuda_array_interface.html>.
 //!
-//! Contract: the interface has no release, so an export comes with a guard that the caller ends (XC-5). On import every field is checked; only
-//! the pointers themselves are trusted.
+//! Contract: the interface has no release, so an export comes with a guard that the caller ends (XC-5). On import every
+//! field is checked; only the pointers themselves are trusted.
 
 use crate::array;
 use crate::dtype::Dtype;
@@ -67,7 +67,8 @@ fn dtype_of(text: &Typestr) -> Result<Dtype> {
     }
 }
 
-/// Exports an array. Returns the description, the guard that keeps its bytes and its lists, and TN_ALIASED or TN_COPIED.
+/// Exports an array. Returns the description, the guard that keeps its bytes and its lists, and TN_ALIASED or
+/// TN_COPIED.
 pub fn export(
     function: &'static CStr,
     id: Id,
@@ -153,7 +154,8 @@ unsafe fn layout_of(source: &tn_cuda_array_interface) -> Result<Layout> {
     let dtype = dtype_of(&source.typestr)?;
     let (mut shape, mut strides) = ([0i64; TN_MAX_NDIM], [0i64; TN_MAX_NDIM]);
     for axis in 0..ndim {
-        // SAFETY: both lists have `ndim` numbers, by the caller's obligation; NULL strides are not read. Each number is read once.
+        // SAFETY: both lists have `ndim` numbers, by the caller's obligation; NULL strides are not read. Each number is
+        // read once.
         unsafe {
             shape[axis] = source.shape.add(axis).read_unaligned();
             if !source.strides.is_null() {

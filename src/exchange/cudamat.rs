@@ -1,8 +1,9 @@
 //! CUDAMat's matrices: float32 on a GPU, column by column: <https://github.com/cudamat/cudamat>.
 //!
-//! Contract: an export shares the bytes only where CUDAMat then sees the array itself, or its transpose if the caller asks for that. A matrix
-//! whose size contradicts the order of its elements is never written. The struct has no release, so an export comes with a guard (XC-5).
-//! CUDAMat works on the legacy stream, which waits for unfinished work.
+//! Contract: an export shares the bytes only where CUDAMat then sees the array itself, or its transpose if the caller
+//! asks for that. A matrix whose size contradicts the order of its elements is never written. The struct has no
+//! release, so an export comes with a guard (XC-5). CUDAMat works on the legacy stream, which waits for unfinished
+//! work.
 
 use crate::array;
 use crate::dtype::Dtype;
@@ -32,7 +33,8 @@ pub const EXPORT_FLAGS: u32 = (host::EXPORT_FLAGS & !TN_EXPORT_NONNEGATIVE) | TN
 /// The flags that an import accepts.
 pub const IMPORT_FLAGS: u32 = host::IMPORT_FLAGS | TN_UNORDERED;
 
-/// The reason why CUDAMat cannot see an array, or with `transposed` its transpose, in these bytes. None: it can. A vector has both orders.
+/// The reason why CUDAMat cannot see an array, or with `transposed` its transpose, in these bytes. None: it can. A
+/// vector has both orders.
 fn why_not_expressible(layout: &Layout, transposed: bool) -> Option<&'static str> {
     match transposed {
         false if layout.is_f() => None,

@@ -1,11 +1,11 @@
 //! Import and export of memory that devices access: GPU, managed, and page-locked memory.
 //!
-//! Contract of exports: the consumer's stream waits for unfinished work on the bytes; the host does not. A consumer that states no stream is
-//! told one on which waiting is enough. That stream never ends.
+//! Contract of exports: the consumer's stream waits for unfinished work on the bytes; the host does not. A consumer
+//! that states no stream is told one on which waiting is enough. That stream never ends.
 //!
-//! Contract of imports: the driver says whose memory the bytes are. Unfinished work of the producer's stream becomes work on the new array,
-//! so that every later use comes after it. The import ends after this library's work on the bytes; the producer's stream, which may not exist
-//! any more by then, is not touched.
+//! Contract of imports: the driver says whose memory the bytes are. Unfinished work of the producer's stream becomes
+//! work on the new array, so that every later use comes after it. The import ends after this library's work on the
+//! bytes; the producer's stream, which may not exist any more by then, is not touched.
 
 use crate::array::{self, Checked};
 use crate::borrow::{self, would_copy};
@@ -35,8 +35,8 @@ pub struct DeviceExport {
     pub ready: Option<&'static Stream>,
 }
 
-/// Opens an export of an array to a consumer on a device. `stream` is the consumer's; NULL: it is not known, and the export says which
-/// stream to wait for. A copy has the given order.
+/// Opens an export of an array to a consumer on a device. `stream` is the consumer's; NULL: it is not known, and the
+/// export says which stream to wait for. A copy has the given order.
 pub fn export(id: Id, request: &Export, stream: &StreamArg, why_not: &WhyNot, order: Order) -> Result<DeviceExport> {
     ledger::find::<Claim>(id)?;
     let device = array::device(id)?;
@@ -90,7 +90,8 @@ pub fn open_alias(id: Id, request: &Export, stream: &StreamArg, why_not: &WhyNot
     }
 }
 
-/// The address of element (0,..,0) for devices; 0 without elements. TN_ERR_DEVICE: page-locked memory that is not mapped.
+/// The address of element (0,..,0) for devices; 0 without elements. TN_ERR_DEVICE: page-locked memory that is not
+/// mapped.
 fn address_of(device: tn_device, layout: &Layout) -> Result<u64> {
     if layout.is_empty() {
         return Ok(0);
@@ -106,7 +107,8 @@ fn address_of(device: tn_device, layout: &Layout) -> Result<u64> {
     }
 }
 
-/// A stream that comes after all unfinished work on an array, for a consumer that reads or writes. None: no work is unfinished.
+/// A stream that comes after all unfinished work on an array, for a consumer that reads or writes. None: no work is
+/// unfinished.
 fn stream_after_work(id: Id, device: tn_device, class: Class) -> Result<Option<&'static Stream>> {
     let points: Points = array::with(id, |locked, claim| -> Checked<Points> {
         array::check_live(locked, claim)?;
@@ -138,8 +140,8 @@ pub fn export_copy(
     Ok(DeviceExport { exported: Exported { how: TN_COPIED, ..exported }, address, ready })
 }
 
-/// Ends an export whose consumer used the bytes on a device and orders later uses of the array itself. The memory is not reused before all
-/// work is done that the device has now.
+/// Ends an export whose consumer used the bytes on a device and orders later uses of the array itself. The memory is
+/// not reused before all work is done that the device has now.
 pub fn end_unordered(guard: &'static Guard) {
     keep_from_reuse(guard);
     guard.lock().end_guard(guard, false);
@@ -155,7 +157,8 @@ pub fn keep_from_reuse(guard: &'static Guard) {
     }
 }
 
-/// Copies an array of a device to the host, or to another device that the host reaches, and opens an export of the copy, which is done.
+/// Copies an array of a device to the host, or to another device that the host reaches, and opens an export of the
+/// copy, which is done.
 pub fn copy_out(id: Id, request: &Export, target: tn_device) -> Result<Exported> {
     let of_copy = of_copy(request);
     let export = |copy| host::export(copy, &of_copy, Ok(StreamArg::Now), &|_| None);
@@ -283,7 +286,8 @@ pub fn stated(kind: tn_device_type, id: i64) -> Result<tn_device> {
     }
 }
 
-/// TN_ERR_DEVICE: the memory is not what the producer states. Managed and page-locked memory may be stated to be a GPU's.
+/// TN_ERR_DEVICE: the memory is not what the producer states. Managed and page-locked memory may be stated to be a
+/// GPU's.
 fn check_stated(stated: Option<tn_device>, memory: tn_device) -> Result<()> {
     let Some(stated) = stated else { return Ok(()) };
     let is_right = match stated.r#type {

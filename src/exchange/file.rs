@@ -16,7 +16,8 @@ use crate::transfer;
 use crate::types::*;
 use core::ffi::{CStr, c_int};
 
-/// Opens a `.npy` file in one of the modes TN_NPY_. Returns the array, and the offset in the file of the byte behind it.
+/// Opens a `.npy` file in one of the modes TN_NPY_. Returns the array, and the offset in the file of the byte behind
+/// it.
 pub fn open(
     function: &'static CStr,
     origin: Origin<'_>,

@@ -1,7 +1,7 @@
 //! Import and export of raw memory. All other formats are built on these: for consumers on devices by way of `device`.
 //!
-//! An import whose bytes belong to a store already becomes one more claim of that store. A second store on the same range would make the
-//! counts of both wrong.
+//! An import whose bytes belong to a store already becomes one more claim of that store. A second store on the same
+//! range would make the counts of both wrong.
 
 use crate::address_index;
 use crate::array::{self, Checked, HOST, Refusal};
@@ -58,7 +58,8 @@ pub struct Import<'a> {
     pub flags: u32,
     /// The release of the bytes. It runs when all that descends from the import has ended, or at once after a copy.
     pub release: Release,
-    /// The point of the producer's unfinished work on the bytes, after which all uses come. None: there is none, as on the host.
+    /// The point of the producer's unfinished work on the bytes, after which all uses come. None: there is none, as on
+    /// the host.
     pub after: Option<Point>,
 }
 
@@ -124,7 +125,8 @@ fn check_is_of_the_host((start, end): (i64, i64)) -> Result<()> {
     Ok(())
 }
 
-/// The fast path of an aliasing import: it makes a new store if no store has any of the bytes. In all other cases it returns the lease.
+/// The fast path of an aliasing import: it makes a new store if no store has any of the bytes. In all other cases it
+/// returns the lease.
 #[inline(always)]
 fn alias_fast(
     thread: &'static Thread,
@@ -293,8 +295,8 @@ pub enum Joined {
     Nothing,
 }
 
-/// Another handle on the store that has all bytes of a layout, if `holds` while that store is locked. `owns`: the handle does not make the
-/// store FOREIGN.
+/// Another handle on the store that has all bytes of a layout, if `holds` while that store is locked. `owns`: the
+/// handle does not make the store FOREIGN.
 pub fn join(layout: Layout, readonly: bool, owns: bool, holds: impl FnOnce() -> bool) -> Result<Joined> {
     let thread = thread::current();
     let (start, end) = layout.extent().unwrap_or((0, 0));
@@ -334,16 +336,16 @@ pub struct Export {
     pub flags: u32,
     /// The class of an aliasing export: read, shared or exclusive.
     pub class: Class,
-    /// The class of an export of a copy. Exclusive: only the consumer uses the copy. Read: the format's data never change, so the copy can
-    /// be imported again, and both sides may read it. Shared: the copy can be imported again, because the format has no mark by which its
-    /// import would be recognised.
+    /// The class of an export of a copy. Exclusive: only the consumer uses the copy. Read: the format's data never
+    /// change, so the copy can be imported again, and both sides may read it. Shared: the copy can be imported again,
+    /// because the format has no mark by which its import would be recognised.
     pub copy: Class,
     /// Whether the mode is TN_WRITE_UNIQUE.
     pub unique: bool,
 }
 
-/// The class of an export, and whether its mode is UNIQUE, from its flags and mode. TN_ERR_INVALID: these contradict each other.
-/// `says_readonly`: the format can tell the consumer that the bytes are read-only.
+/// The class of an export, and whether its mode is UNIQUE, from its flags and mode. TN_ERR_INVALID: these contradict
+/// each other. `says_readonly`: the format can tell the consumer that the bytes are read-only.
 pub fn class(flags: u32, mode: u32, says_readonly: bool) -> Result<(Class, bool)> {
     let invalid = |why: &str| Err(fail(TN_ERR_INVALID, format_args!("flags {flags:#x}, mode {mode:#x}: {why}")));
     let writable = flags & TN_EXPORT_WRITABLE != 0;
@@ -384,8 +386,9 @@ pub struct Exported {
     pub how: tn_how,
 }
 
-/// Opens an export of an array to the host. `why_not` returns the reason why the format cannot express a layout, or None. With TN_BORROW
-/// such a layout is copied, for TN_WHY_LAYOUT. With TN_REQUIRE_BORROW the export fails with TN_ERR_LAYOUT.
+/// Opens an export of an array to the host. `why_not` returns the reason why the format cannot express a layout, or
+/// None. With TN_BORROW such a layout is copied, for TN_WHY_LAYOUT. With TN_REQUIRE_BORROW the export fails with
+/// TN_ERR_LAYOUT.
 pub fn export(id: Id, request: &Export, stream: Result<StreamArg>, why_not: &WhyNot) -> Result<Exported> {
     export_ordered(id, request, stream, why_not, Order::A)
 }
@@ -420,8 +423,8 @@ impl Export {
     }
 }
 
-/// Opens an export on the array's own bytes. None: the format cannot express their layout, and the flags allow a copy. `reach` refuses
-/// memory that the consumer cannot access.
+/// Opens an export on the array's own bytes. None: the format cannot express their layout, and the flags allow a copy.
+/// `reach` refuses memory that the consumer cannot access.
 pub fn open_alias(
     id: Id,
     request: &Export,
@@ -521,7 +524,8 @@ pub fn export_copy_into<R>(
     }
 }
 
-/// Turns an export into a handle again: the export ends, and a claim on the exported view takes its place. All uses come after `point`.
+/// Turns an export into a handle again: the export ends, and a claim on the exported view takes its place. All uses
+/// come after `point`.
 pub fn reclaim(guard: &'static Guard, readonly: bool, point: Option<Point>) -> Result<Id> {
     let thread = thread::current();
     let mut spare = SpareClaim::take(thread)?;

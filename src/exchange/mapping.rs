@@ -47,7 +47,8 @@ fn make(mapped: Mapped) -> Result<Id> {
     claim.set_origin(ledger::Origin::by(thread));
     let store = SpareLedger::take(thread)?;
     let mut index = address_index::lock()?;
-    // The addresses are new. Stores that are still in the index at these addresses have ended, and the lookup removes them.
+    // The addresses are new. Stores that are still in the index at these addresses have ended, and the lookup removes
+    // them.
     if !matches!(ledger::find_by_address(&mut index, start, end), Found::Nothing) {
         return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
     }

@@ -1,8 +1,9 @@
 //! New files: each is written in the target's folder, and then replaces the target in one step.
 //!
-//! Contract: the old file stays unchanged until that step. A failure leaves no other file behind (IO-11). If the file system supports it,
-//! the new file has no name while it is written, so that even a killed process leaves none behind. A link as target is followed. A folder,
-//! device or pipe is refused, as is a file without write permission. The old file's permissions are kept.
+//! Contract: the old file stays unchanged until that step. A failure leaves no other file behind (IO-11). If the file
+//! system supports it, the new file has no name while it is written, so that even a killed process leaves none behind.
+//! A link as target is followed. A folder, device or pipe is refused, as is a file without write permission. The old
+//! file's permissions are kept.
 
 use crate::error::{Result, Status, fail};
 use crate::names::Path;
@@ -252,7 +253,8 @@ impl<'a> NewFile<'a> {
     }
 }
 
-/// Gives a file without a name the target's name. A link cannot replace an existing file, so then a temporary name is linked and renamed.
+/// Gives a file without a name the target's name. A link cannot replace an existing file, so then a temporary name is
+/// linked and renamed.
 fn link(file: &File, target: &Target) -> Result<()> {
     if target.permissions.is_none() {
         match file::link(file, &target.folder, target.name.as_cstr()) {

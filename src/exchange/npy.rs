@@ -1,14 +1,14 @@
 //! NumPy's file format `.npy`: files are mapped or read, and written.
 //!
-//! Contract: this module knows layouts and addresses, but no array and no store. A file is untrusted input: every fault in it is a status.
-//! The time is linear in the header's length, the stack is bounded, and the only memory is that of the header's bytes. A failed [`open`]
-//! leaves no mapping and no open descriptor. A failed [`save`] leaves the old file unchanged and no other file. Errors name the file and
-//! the reason.
+//! Contract: this module knows layouts and addresses, but no array and no store. A file is untrusted input: every fault
+//! in it is a status. The time is linear in the header's length, the stack is bounded, and the only memory is that of
+//! the header's bytes. A failed [`open`] leaves no mapping and no open descriptor. A failed [`save`] leaves the old
+//! file unchanged and no other file. Errors name the file and the reason.
 //!
-//! Two maintained crates read these files, npyz 0.9 and ndarray-npy 0.10, but neither is safe for untrusted input. Both parse the header
-//! with py_literal, a recursive parser of all Python literals: nested brackets overflow the stack. Strings and lists are allocated without
-//! a status on failure. So is the header, with the length that the file claims. A header has three keys only, so `dict` needs 200 lines,
-//! and neither recursion nor memory.
+//! Two maintained crates read these files, npyz 0.9 and ndarray-npy 0.10, but neither is safe for untrusted input. Both
+//! parse the header with py_literal, a recursive parser of all Python literals: nested brackets overflow the stack.
+//! Strings and lists are allocated without a status on failure. So is the header, with the length that the file claims.
+//! A header has three keys only, so `dict` needs 200 lines, and neither recursion nor memory.
 //!
 //! | file | contents |
 //! |---|---|

@@ -167,7 +167,8 @@ fn check(
     arguments: Arguments,
 ) -> Result<NewOperation> {
     let mut numbers = [node::NONE; 2];
-    // The first error in the order of checks. Its text is kept, because another thread may change what a second look-up finds.
+    // The first error in the order of checks. Its text is kept, because another thread may change what a second look-up
+    // finds.
     let mut first = FirstError::default();
     for (number, (id, name)) in numbers.iter_mut().zip(operands) {
         match graph.find(*id) {

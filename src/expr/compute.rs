@@ -1,12 +1,12 @@
 //! Evaluation of an expression.
 //!
-//! An evaluation determines the order of its nodes (operands first, left before right), marks them as its own, and computes them one
-//! after another (`step`). It ends with a value, with a failure of a node and all that depend on it, or with an error after which it can
-//! be tried again.
+//! An evaluation determines the order of its nodes (operands first, left before right), marks them as its own, and
+//! computes them one after another (`step`). It ends with a value, with a failure of a node and all that depend on it,
+//! or with an error after which it can be tried again.
 //!
-//! With TN_KEEP_ON_FAIL, values that existed before are neither overwritten nor released until the whole evaluation has succeeded. Its nodes
-//! stay in progress until then, because a failure takes their values back: no other evaluation may use such a value. So a node that is
-//! done keeps its value for all operations that depend on it.
+//! With TN_KEEP_ON_FAIL, values that existed before are neither overwritten nor released until the whole evaluation has
+//! succeeded. Its nodes stay in progress until then, because a failure takes their values back: no other evaluation may
+//! use such a value. So a node that is done keeps its value for all operations that depend on it.
 
 use super::build::poisoned;
 use super::node::{self, EndedNodes, Graph, NONE, Progress};
@@ -205,7 +205,8 @@ impl Drop for Run {
     }
 }
 
-/// Marks the nodes under `root` that have no value, and chains them in the order of evaluation: operands first, left before right.
+/// Marks the nodes under `root` that have no value, and chains them in the order of evaluation: operands first, left
+/// before right.
 pub(super) fn order(graph: &mut Graph, root: u32, run: u32) -> Result<u32> {
     fn enter(graph: &mut Graph, at: u32, up: u32, run: u32) {
         let node = &mut graph[at];

@@ -1,6 +1,7 @@
 //! The execution of one operation: which kernel runs on which arrays, by the forms of the operands.
 //!
-//! Contract: the caller has guards on what is read and written, and guards no lock. Results have identical bits in place and in new memory.
+//! Contract: the caller has guards on what is read and written, and guards no lock. Results have identical bits in
+//! place and in new memory.
 
 use super::compute::Failure;
 use super::op::Op;

@@ -1,7 +1,7 @@
 //! What an evaluation would do now: which operations work in place, and why the others do not.
 //!
-//! The nodes are taken in the order of evaluation, and `predict` decides each by the rule of evaluation. Other threads, and handles that
-//! are released before `compute`, can change the outcome. Nothing is computed, and nothing changes.
+//! The nodes are taken in the order of evaluation, and `predict` decides each by the rule of evaluation. Other threads,
+//! and handles that are released before `compute`, can change the outcome. Nothing is computed, and nothing changes.
 
 use super::compute::order;
 use super::format::{Buffer, Format, write_known, write_operation};

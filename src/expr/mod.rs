@@ -1,10 +1,11 @@
 //! Lazy expressions: built first, computed once. An operation overwrites an operand that has no other user.
 //!
-//! Contract: a leaf is a claim on its array's store. The array may be released at once; its bytes do not change until the expression no
-//! longer needs them. Building makes all checks and computes nothing. `compute` evaluates each node once, operands first, left before
-//! right, and releases a value right after its last use. When an operation runs, `rules` decides whether it overwrites an operand, with
-//! the operands' ledgers locked; results have identical bits either way. No function recurses, so expressions can be as deep as memory
-//! allows. One lock guards all graphs; no kernel runs and nothing is freed under it. Any thread may call.
+//! Contract: a leaf is a claim on its array's store. The array may be released at once; its bytes do not change until
+//! the expression no longer needs them. Building makes all checks and computes nothing. `compute` evaluates each node
+//! once, operands first, left before right, and releases a value right after its last use. When an operation runs,
+//! `rules` decides whether it overwrites an operand, with the operands' ledgers locked; results have identical bits
+//! either way. No function recurses, so expressions can be as deep as memory allows. One lock guards all graphs; no
+//! kernel runs and nothing is freed under it. Any thread may call.
 //!
 //! | file | contents |
 //! |---|---|

@@ -1,9 +1,10 @@
 //! The graph of all expressions: nodes and their references.
 //!
-//! A node is a leaf or an operation. Its references are its handle, the edges from operations that use it, and evaluations with it as
-//! their root. The node ends with the last of them, and releases its operands. One lock guards the list of nodes, whose index is the
-//! number of the slot. Lists of nodes to end or to compute are chained through the nodes, so they need no memory, and no function
-//! recurses. Claims and slots are freed after unlocking ([`EndedNodes::free`]), because that may run callbacks.
+//! A node is a leaf or an operation. Its references are its handle, the edges from operations that use it, and
+//! evaluations with it as their root. The node ends with the last of them, and releases its operands. One lock guards
+//! the list of nodes, whose index is the number of the slot. Lists of nodes to end or to compute are chained through
+//! the nodes, so they need no memory, and no function recurses. Claims and slots are freed after unlocking
+//! ([`EndedNodes::free`]), because that may run callbacks.
 
 use crate::borrow::HolderInfo;
 use crate::dtype::Dtype;

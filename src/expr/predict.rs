@@ -1,7 +1,7 @@
 //! What one operation would do, decided by the rule of overwriting for values that do not exist yet.
 //!
-//! Contract: changes nothing. Each value has a [`Location`]: the bytes in which it would be, an operand's or new ones. The values that are
-//! still needed are counted as during an evaluation.
+//! Contract: changes nothing. Each value has a [`Location`]: the bytes in which it would be, an operand's or new ones.
+//! The values that are still needed are counted as during an evaluation.
 
 use super::node::Graph;
 use super::op::Op;

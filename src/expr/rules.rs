@@ -231,7 +231,8 @@ pub struct Operand {
     pub(crate) sole: bool,
 }
 
-/// Why operand `k` may not take a result of this shape, as TN_WHY_ bits; 0 if it may. The ledgers of all operands are locked.
+/// Why operand `k` may not take a result of this shape, as TN_WHY_ bits; 0 if it may. The ledgers of all operands are
+/// locked.
 pub fn why_not(locked: &Locked, operands: &[Operand], k: usize, shape: &[i64], elementwise: bool) -> u32 {
     let Operand { number, claim, sole } = operands[k];
     let ledger = ledger_of_claim(claim);

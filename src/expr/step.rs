@@ -1,8 +1,9 @@
 //! One step of an evaluation: from operands with values to a node with a value.
 //!
-//! The decision about overwriting is made with the operands' ledgers locked. If it needs memory, everything is unlocked, the memory is
-//! allocated, and the decision is made again. Guards are opened on what is read and written, and `execute` runs the kernels under no lock.
-//! If an operand takes the result, its claim passes to the operation, and weak handles of the old contents end.
+//! The decision about overwriting is made with the operands' ledgers locked. If it needs memory, everything is
+//! unlocked, the memory is allocated, and the decision is made again. Guards are opened on what is read and written,
+//! and `execute` runs the kernels under no lock. If an operand takes the result, its claim passes to the operation, and
+//! weak handles of the old contents end.
 
 use super::compute::{Failure, Run, busy};
 use super::node::{self, EndedNodes, Graph, Progress};
@@ -168,7 +169,8 @@ impl Run {
         NewStore::allocate(self.thread, pool, &mut Layout::contiguous(dtype, shape, order, 0)?, false)
     }
 
-    /// Computes a transpose, a view. The operand's claim passes to it if nothing else needs the operand; otherwise it gets its own.
+    /// Computes a transpose, a view. The operand's claim passes to it if nothing else needs the operand; otherwise it
+    /// gets its own.
     fn transpose(&self, op: &Op) -> Result<()> {
         let mut spare = SpareClaim::take(self.thread)?;
         let mut root = Some(SpareRoot::take(self.thread, 2)?);

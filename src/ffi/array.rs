@@ -84,13 +84,14 @@ unsafe fn create(
 /// @param pool     The pool to allocate from; NULL: the thread's current pool of the host.
 /// @param dtype    The element type, TN_BOOL .. TN_C128.
 /// @param ndim     The number of axes, 0 to TN_MAX_NDIM.
-/// @param shape    The ndim lengths in elements, none negative. NULL only with ndim 0. An array with a length of 0 has no bytes and does
-///                 not use the pool.
+/// @param shape    The ndim lengths in elements, none negative. NULL only with ndim 0. An array with a length of 0 has
+///                 no bytes and does not use the pool.
 /// @param options  The order and name; NULL: C order, no name.
 /// @param[out] out The array: dense, aligned to 256 bytes. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for invalid options, an unknown order or a name that is not UTF-8;
-///         TN_ERR_DTYPE; TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_SHAPE for a negative ndim or length;
-///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT if no more handles can be made.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for invalid options, an unknown order or a
+///         name that is not UTF-8; TN_ERR_DTYPE; TN_ERR_OVERFLOW for more than 64 axes or a size that overflows;
+///         TN_ERR_SHAPE for a negative ndim or length; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT if no
+///         more handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
 /// @since 0.1
 /// @ingroup array
@@ -181,10 +182,11 @@ pub unsafe extern "C" fn tn_array_full(
 ///
 /// @param prototype    An array, which is neither read nor changed.
 /// @param pool         The pool to allocate from; NULL: the thread's current pool of the prototype's device.
-/// @param options      The order and name; TN_ORDER_K keeps the order of the prototype's strides. NULL: C order, no name.
+/// @param options      The order and name; TN_ORDER_K keeps the order of the prototype's strides. NULL: C order, no
+///                     name.
 /// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW;
-///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+///         TN_ERR_OVERFLOW; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: the bytes, from the pool.
 /// @since 0.1
 /// @ingroup array
@@ -241,26 +243,29 @@ pub unsafe fn raw_layout(ptr: *const c_void, layout: *const tn_layout) -> Result
     Ok(made)
 }
 
-/// Makes an array from the caller's host memory: an alias or a copy, as the flags say. If the bytes belong to a live store, the array is
-/// another claim on that store.
+/// Makes an array from the caller's host memory: an alias or a copy, as the flags say. If the bytes belong to a live
+/// store, the array is another claim on that store.
 ///
 /// @param ptr          The address that `layout.offset` counts from. NULL only for a layout without elements.
 /// @param layout       The element type, shape in elements, strides in bytes (NULL: C order) and offset in bytes.
-/// @param flags        No flag: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias, else an error. TN_MAY_OVERWRITE:
-///                     an alias whose contents may be overwritten. TN_TAKE_OWNERSHIP: an alias; the library takes ownership of the memory.
-///                     TN_RELEASE_QUEUED: the callback runs only in `tn_run_releases`. TN_IMPORT_READONLY: the handle is READONLY.
-/// @param release      The callback that ends the import. If the call succeeds, it is called exactly once: at once if the bytes were
-///                     copied, else after the last of this handle and the claims, guards and exports derived from it ended (with TN_TAKE_OWNERSHIP:
-///                     after the store ended). The memory must stay valid until then. NULL only without TN_TAKE_OWNERSHIP. If the call fails, the
-///                     callback is never called, and the caller keeps the memory.
+/// @param flags        No flag: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias, else an error.
+///                     TN_MAY_OVERWRITE: an alias whose contents may be overwritten. TN_TAKE_OWNERSHIP: an alias; the
+///                     library takes ownership of the memory. TN_RELEASE_QUEUED: the callback runs only in
+///                     `tn_run_releases`. TN_IMPORT_READONLY: the handle is READONLY.
+/// @param release      The callback that ends the import. If the call succeeds, it is called exactly once: at once if
+///                     the bytes were copied, else after the last of this handle and the claims, guards and exports
+///                     derived from it ended (with TN_TAKE_OWNERSHIP: after the store ended). The memory must stay
+///                     valid until then. NULL only without TN_TAKE_OWNERSHIP. If the call fails, the callback is never
+///                     called, and the caller keeps the memory.
 /// @param context      The argument of release.
 /// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID; TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_SHAPE; TN_ERR_RANGE for addresses that wrap around;
-///         TN_ERR_ALIASED if TN_REQUIRE_BORROW, TN_TAKE_OWNERSHIP or TN_MAY_OVERWRITE is not possible because live stores own some of the bytes;
-///         TN_ERR_WOULD_COPY for memory that is not aligned for the type, or under `tn_copies_forbid`; TN_ERR_NO_HOST_MEMORY,
-///         TN_ERR_POOL_LIMIT.
-/// @note Threads: any; release runs on the thread that ended the last holder, under no lock, and may call the library. Blocks: never.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID; TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_SHAPE; TN_ERR_RANGE for addresses
+///         that wrap around; TN_ERR_ALIASED if TN_REQUIRE_BORROW, TN_TAKE_OWNERSHIP or TN_MAY_OVERWRITE is not possible
+///         because live stores own some of the bytes; TN_ERR_WOULD_COPY for memory that is not aligned for the type, or
+///         under `tn_copies_forbid`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
+/// @note Threads: any; release runs on the thread that ended the last holder, under no lock, and may call the library.
+///       Blocks: never.
 /// @since 0.1
 /// @ingroup array
 #[unsafe(no_mangle)]
@@ -293,8 +298,8 @@ pub unsafe extern "C" fn tn_array_import_host(
 /// Describes an array: type, shape, strides, device, flags, form, bytes, name.
 ///
 /// @param array        An array, also a given one. It is neither read nor changed.
-/// @param[out] info    The struct to fill, with `size` set by the caller. As much as fits is filled; of shape and strides, only the first
-///                     ndim entries. On failure: untouched.
+/// @param[out] info    The struct to fill, with `size` set by the caller. As much as fits is filled; of shape and
+///                     strides, only the first ndim entries. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DESTRUCTED.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -337,7 +342,8 @@ fn write_info(id: Id, info: &Fill<tn_array_info>) -> Result<()> {
 ///
 /// @param array    An array, also a given one.
 /// @param name     The name, UTF-8, of which the first 63 bytes are copied; NULL: the name is removed.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a name that is not UTF-8; TN_ERR_DESTRUCTED.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a name that is not UTF-8;
+///         TN_ERR_DESTRUCTED.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup array
@@ -352,17 +358,17 @@ pub unsafe extern "C" fn tn_array_set_name(array: *mut tn_array, name: *const c_
 
 /// Sets the form of a matrix: what expressions take the array for. No byte and no shape changes.
 ///
-/// The form belongs to the handle; other handles on the bytes keep theirs. A clone, a taken or entered handle, an upgraded weak handle and
-/// a copy to new bytes have the form of their source, and copy-on-write keeps it. A view is full, except that the transpose of a lower
-/// triangle is an upper one, and the reverse, and that of a diagonal is a diagonal. A new array is full, and so are imports and opened
-/// files: exports and files have the elements alone.
+/// The form belongs to the handle; other handles on the bytes keep theirs. A clone, a taken or entered handle, an
+/// upgraded weak handle and a copy to new bytes have the form of their source, and copy-on-write keeps it. A view is
+/// full, except that the transpose of a lower triangle is an upper one, and the reverse, and that of a diagonal is a
+/// diagonal. A new array is full, and so are imports and opened files: exports and files have the elements alone.
 ///
 /// @param array    An array, which may be borrowed, exported, read-only or poisoned.
-/// @param form     TN_FORM_FULL: all elements, as at first. TN_FORM_DIAGONAL: the array, which has one axis, is the diagonal of a matrix
-///                 that is 0 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix, the elements above, or below, the diagonal count
-///                 as 0 and are not read.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown form; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_SHAPE
-///         if the array's shape does not fit the form.
+/// @param form     TN_FORM_FULL: all elements, as at first. TN_FORM_DIAGONAL: the array, which has one axis, is the
+///                 diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix, the
+///                 elements above, or below, the diagonal count as 0 and are not read.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown form; TN_ERR_DESTRUCTED,
+///         TN_ERR_GIVEN; TN_ERR_SHAPE if the array's shape does not fit the form.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup array
@@ -374,10 +380,10 @@ pub extern "C" fn tn_array_set_form(array: *mut tn_array, form: tn_form) -> tn_s
 /// Makes a new handle on the pool of an array's bytes.
 ///
 /// @param array    An array, also a view or clone of one.
-/// @param[out] out The pool. Released by `tn_pool_release`. If the pool was released before, queries work and allocations fail. On failure:
-///                 untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_FOREIGN for imported bytes and arrays
-///         without elements; TN_ERR_LIMIT if no more handles can be made.
+/// @param[out] out The pool. Released by `tn_pool_release`. If the pool was released before, queries work and
+///                 allocations fail. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_FOREIGN for imported
+///         bytes and arrays without elements; TN_ERR_LIMIT if no more handles can be made.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup array
@@ -393,13 +399,13 @@ pub unsafe extern "C" fn tn_array_pool(array: *mut tn_array, out: *mut *mut tn_p
     })
 }
 
-/// Waits until the device work on an array is done, so that the host may access the bytes. It neither checks nor takes guards, and does not
-/// call the driver if no work is unfinished.
+/// Waits until the device work on an array is done, so that the host may access the bytes. It neither checks nor takes
+/// guards, and does not call the driver if no work is unfinished.
 ///
 /// @param array    An array.
 /// @param access   TN_READ: wait for unfinished writers. TN_WRITE: wait for unfinished readers and writers.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for access 0 or another bit; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
-///         TN_ERR_DRIVER, also if the device is lost.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for access 0 or another bit;
+///         TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DRIVER, also if the device is lost.
 /// @note Threads: any. Blocks: for the device, never for a holder.
 /// @since 0.1
 /// @ingroup array
@@ -412,7 +418,8 @@ pub extern "C" fn tn_array_wait(array: *mut tn_array, access: tn_access) -> tn_s
 ///
 /// @param array    An array, which may be borrowed, exported or poisoned.
 /// @param[out] out The clone. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT if no more handles can be made.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LIMIT if no more
+///         handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup array
@@ -428,15 +435,18 @@ pub unsafe extern "C" fn tn_array_clone(array: *mut tn_array, out: *mut *mut tn_
     })
 }
 
-/// Copies an array to new bytes. The copy has the source's form, and is dense, in F order if the source is F- and not C-contiguous, else in
-/// C order.
+/// Copies an array to new bytes. The copy has the source's form, and is dense, in F order if the source is F- and not
+/// C-contiguous, else in C order.
 ///
-/// @param array    The source. It is read during the call, or with a stream until the copy is done. It may be READONLY; the copy is not.
+/// @param array    The source. It is read during the call, or with a stream until the copy is done. It may be READONLY;
+///                 the copy is not.
 /// @param pool     The pool to allocate from; NULL: the thread's current pool of the array's device.
-/// @param stream   The stream of the copy; NULL: the copy is done on return. On host memory the stream constants mean the same as NULL.
+/// @param stream   The stream of the copy; NULL: the copy is done on return. On host memory the stream constants mean
+///                 the same as NULL.
 /// @param[out] out The copy. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a pool of another device;
-///         TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a pool of
+///         another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY,
+///         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: the copy, from the pool.
 /// @since 0.1
 /// @ingroup array
@@ -458,12 +468,13 @@ pub unsafe extern "C" fn tn_array_copy(
     })
 }
 
-/// Releases an array handle and its claim. Open guards, exports and promises keep the bytes alive; the bytes are freed after the last of
-/// them ended.
+/// Releases an array handle and its claim. Open guards, exports and promises keep the bytes alive; the bytes are freed
+/// after the last of them ended.
 ///
 /// @param array    An array, in whatever state. Each handle is released exactly once, even if its claim was taken.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND. With the option "strict": TN_ERR_GIVEN, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED,
-///         TN_ERR_EXPORTED if this handle is given or has open guards or exports.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND. With the option "strict": TN_ERR_GIVEN,
+///         TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED if this handle is given or has open guards or
+///         exports.
 /// @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
 /// @since 0.1
 /// @ingroup array
@@ -495,9 +506,10 @@ pub unsafe extern "C" fn tn_array_weaken(array: *mut tn_array, out: *mut *mut tn
 /// Makes an array handle, with a claim, from a weak handle.
 ///
 /// @param weak     A weak handle. It stays valid.
-/// @param[out] out The array, with the layout of the weak handle. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if the store had no claim at any time since, or the import that
-///         the handle derives from ended; TN_ERR_LIMIT.
+/// @param[out] out The array, with the layout of the weak handle. Released by `tn_array_release`. On failure:
+///                 untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED if the store had no claim at any time
+///         since, or the import that the handle derives from ended; TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup array
@@ -525,20 +537,21 @@ pub extern "C" fn tn_weak_release(weak: *mut tn_weak) -> tn_status {
     enter("tn_weak_release", || array::release_weak(convert::id(weak, "weak")?))
 }
 
-/// Opens a `.npy` file as an array: maps it, or reads it into a pool's memory. Pickled objects are not supported, so nothing in a file is
-/// executed.
+/// Opens a `.npy` file as an array: maps it, or reads it into a pool's memory. Pickled objects are not supported, so
+/// nothing in a file is executed.
 ///
-/// A file stays mapped until the last claim, guard and export ended; it may be closed, renamed or deleted before. If another process
-/// truncates a mapped file, an access past its end raises SIGBUS; TN_NPY_COPY returns TN_ERR_IO instead. Mapped booleans are the unchanged
-/// bytes of the file; TN_NPY_COPY turns every byte other than 0 into 1.
+/// A file stays mapped until the last claim, guard and export ended; it may be closed, renamed or deleted before. If
+/// another process truncates a mapped file, an access past its end raises SIGBUS; TN_NPY_COPY returns TN_ERR_IO
+/// instead. Mapped booleans are the unchanged bytes of the file; TN_NPY_COPY turns every byte other than 0 into 1.
 ///
 /// @param path     The file, NUL-terminated. NULL: use `options.fd`, which the caller still closes.
 /// @param options  The mode, file descriptor, pool and header limit; NULL: TN_NPY_READ.
-/// @param[out] out The array, which is READONLY with TN_NPY_READ, and FOREIGN with TN_NPY_READ and TN_NPY_WRITE. Released by
-///                 `tn_array_release`. On failure: untouched; no mapping and no descriptor is left behind.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE for an element type that Tenure does not have;
-///         TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT for a header that is too long; TN_ERR_WOULD_COPY in
-///         the mapped modes for data that is unaligned or big-endian; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_IO with the reason.
+/// @param[out] out The array, which is READONLY with TN_NPY_READ, and FOREIGN with TN_NPY_READ and TN_NPY_WRITE.
+///                 Released by `tn_array_release`. On failure: untouched; no mapping and no descriptor is left behind.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE for an element type that Tenure
+///         does not have; TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT for a header
+///         that is too long; TN_ERR_WOULD_COPY in the mapped modes for data that is unaligned or big-endian;
+///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_IO with the reason.
 /// @note Threads: any. Blocks: for the file system.
 /// @since 0.1
 /// @ingroup array
@@ -572,7 +585,8 @@ pub unsafe extern "C" fn tn_array_open_npy(
 
 /// Opens an array in `.npy` format that begins at any byte of an open file, as `tn_array_open_npy` does.
 ///
-/// @param fd       The descriptor of a regular file, which the caller still closes. Its position is neither used nor changed.
+/// @param fd       The descriptor of a regular file, which the caller still closes. Its position is neither used nor
+///                 changed.
 /// @param offset   The offset in bytes of the array's header in the file.
 /// @param options  The mode, pool and header limit; `fd` is ignored. NULL: TN_NPY_READ.
 /// @param[out] end The offset in bytes behind the array's data, where another array may begin; may be NULL.
@@ -606,17 +620,17 @@ pub unsafe extern "C" fn tn_array_open_npy_fd(
     })
 }
 
-/// Saves an array as a `.npy` file for NumPy, in C order, or in F order if the array is only F-contiguous. The call writes a temporary file
-/// beside the target and then renames it, so the target is at any time the old file or the complete new one. An array may be saved over the
-/// file that it is mapped from.
+/// Saves an array as a `.npy` file for NumPy, in C order, or in F order if the array is only F-contiguous. The call
+/// writes a temporary file beside the target and then renames it, so the target is at any time the old file or the
+/// complete new one. An array may be saved over the file that it is mapped from.
 ///
 /// @param array    The array, with any layout, read only during the call.
 /// @param path     The file, NUL-terminated.
-/// @param flags    TN_IO_SYNC: sync the file and its directory to disk before the call returns. TN_IO_EXCLUSIVE: fail with TN_ERR_IO if the
-///                 file exists.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for bfloat16, which
-///         the format does not have; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the
-///         reason: the old file is unchanged, and no temporary file is left.
+/// @param flags    TN_IO_SYNC: sync the file and its directory to disk before the call returns. TN_IO_EXCLUSIVE: fail
+///                 with TN_ERR_IO if the file exists.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE
+///         for bfloat16, which the format does not have; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED;
+///         TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the old file is unchanged, and no temporary file is left.
 /// @note Threads: any. Blocks: for the file system. Allocates: at most one chunk.
 /// @since 0.1
 /// @ingroup array
@@ -630,10 +644,11 @@ pub unsafe extern "C" fn tn_array_save_npy(array: *mut tn_array, path: *const c_
     })
 }
 
-/// Writes an array in `.npy` format to an open file, pipe or socket, at the descriptor's position, which is behind the data afterwards.
+/// Writes an array in `.npy` format to an open file, pipe or socket, at the descriptor's position, which is behind the
+/// data afterwards.
 ///
-/// Unlike `tn_array_save_npy`, it writes in place: if it fails, a part may have been written, and the position is behind that part. An array
-/// that is mapped from the file must not be written over itself.
+/// Unlike `tn_array_save_npy`, it writes in place: if it fails, a part may have been written, and the position is
+/// behind that part. An array that is mapped from the file must not be written over itself.
 ///
 /// @param array    The array, with any layout, read only during the call.
 /// @param fd       A descriptor that is open for writing, which the caller still closes.

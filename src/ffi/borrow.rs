@@ -1,5 +1,5 @@
-//! Section "borrow": guards. A guard gives access to an array's pointer. A region has many readers or one writer, and a conflict is
-//! reported at once.
+//! Section "borrow": guards. A guard gives access to an array's pointer. A region has many readers or one writer, and a
+//! conflict is reported at once.
 
 use crate::borrow::{self, BorrowContext, LayoutSink, Use};
 use crate::boundary::enter;
@@ -20,22 +20,25 @@ use core::ffi::c_void;
 /// Opens a read guard: until it ends, no other guard of this library may write the bytes.
 ///
 /// @param array        An array.
-/// @param flags        TN_FROZEN: exclude shared views, existing and new ones, so that the bytes do not change. TN_WAIT: wait for
-///                     unfinished device work. TN_INTERPROCESS: exclude write guards of other processes that have the flag too, from the
-///                     array's first byte to its last; for arrays in shareable memory (TN_POOL_SHAREABLE, `tn_array_import_ipc`). The
-///                     kernel ends the exclusion with the process.
-/// @param stream       The stream that reads; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
-///                     made to wait for unfinished writers of the bytes. The host does not wait for them, except with TN_WAIT.
-/// @param[out] data    The address of element (0,..,0), valid until the guard ends, for reading only; NULL if there is no element. The
-///                     output may be NULL.
+/// @param flags        TN_FROZEN: exclude shared views, existing and new ones, so that the bytes do not change.
+///                     TN_WAIT: wait for unfinished device work. TN_INTERPROCESS: exclude write guards of other
+///                     processes that have the flag too, from the array's first byte to its last; for arrays in
+///                     shareable memory (TN_POOL_SHAREABLE, `tn_array_import_ipc`). The kernel ends the exclusion with
+///                     the process.
+/// @param stream       The stream that reads; NULL: the host, now. On host memory the stream constants mean the same as
+///                     NULL. A stream is made to wait for unfinished writers of the bytes. The host does not wait for
+///                     them, except with TN_WAIT.
+/// @param[out] data    The address of element (0,..,0), valid until the guard ends, for reading only; NULL if there is
+///                     no element. The output may be NULL.
 /// @param[out] view    The array's layout at this moment. Its pointers are valid until the guard ends. May be NULL.
 /// @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: all outputs are untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a stream of
-///         another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, also for a guard of another process, TN_ERR_EXPORTED; TN_ERR_PENDING for
-///         the host while a device writes the bytes; TN_ERR_DRIVER; TN_ERR_LIMIT if no more guards can be made. With TN_INTERPROCESS
-///         TN_ERR_UNSUPPORTED for other memory, TN_ERR_IO, TN_ERR_NO_HOST_MEMORY.
-/// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done, after all other checks and under no lock; never for a holder.
-///       Allocates: bookkeeping only.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+///         TN_ERR_DEVICE for a stream of another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, also for a guard of
+///         another process, TN_ERR_EXPORTED; TN_ERR_PENDING for the host while a device writes the bytes;
+///         TN_ERR_DRIVER; TN_ERR_LIMIT if no more guards can be made. With TN_INTERPROCESS TN_ERR_UNSUPPORTED for other
+///         memory, TN_ERR_IO, TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done, after all other checks and under no lock;
+///       never for a holder. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup borrow
 #[unsafe(no_mangle)]
@@ -129,24 +132,28 @@ impl LayoutSink for Outputs {
 /// Opens a write guard: until it ends, no other guard of this library may read or write the bytes.
 ///
 /// @param array        An array.
-/// @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: fail if anything else holds the
-///                     store, that is unless `tn_array_why_not` reports 0. TN_WRITE_COW: copy on write; if anything else holds the store,
-///                     this handle moves to a copy. TN_WRITE_DISCARD: the old contents are not needed, so they are not copied, and poison
-///                     is cleared. TN_WAIT: wait for unfinished device work. TN_INTERPROCESS, not with TN_WRITE_COW: as for
-///                     `tn_array_borrow_read`, and exclude read guards of other processes too.
-/// @param stream       The stream that writes; NULL: the host, now. On host memory the stream constants mean the same as NULL. A stream is
-///                     made to wait for unfinished readers and writers of the bytes. The host does not wait for them, except with TN_WAIT.
-///                     A copy of page-locked bytes (TN_WRITE_COW) is made by the host: TN_ERR_PENDING while a stream writes them.
-/// @param[out] data    The address of element (0,..,0), valid until the guard ends; NULL if there is no element. The output may be NULL.
+/// @param mode         TN_WRITE_ALIASED (0): other handles on the store see the change. TN_WRITE_UNIQUE: fail if
+///                     anything else holds the store, that is unless `tn_array_why_not` reports 0. TN_WRITE_COW: copy
+///                     on write; if anything else holds the store, this handle moves to a copy. TN_WRITE_DISCARD: the
+///                     old contents are not needed, so they are not copied, and poison is cleared. TN_WAIT: wait for
+///                     unfinished device work. TN_INTERPROCESS, not with TN_WRITE_COW: as for `tn_array_borrow_read`,
+///                     and exclude read guards of other processes too.
+/// @param stream       The stream that writes; NULL: the host, now. On host memory the stream constants mean the same
+///                     as NULL. A stream is made to wait for unfinished readers and writers of the bytes. The host does
+///                     not wait for them, except with TN_WAIT. A copy of page-locked bytes (TN_WRITE_COW) is made by
+///                     the host: TN_ERR_PENDING while a stream writes them.
+/// @param[out] data    The address of element (0,..,0), valid until the guard ends; NULL if there is no element. The
+///                     output may be NULL.
 /// @param[out] view    The array's layout at this moment. Its pointers are valid until the guard ends. May be NULL.
 /// @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. On failure: all outputs are untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a stream of
-///         another device; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED,
-///         TN_ERR_IN_EXPRESSION; TN_ERR_PENDING for the host while a device uses the bytes; TN_ERR_FOREIGN; TN_ERR_DRIVER; with
-///         TN_WRITE_COW, TN_ERR_WOULD_COPY under `tn_copies_forbid`, and TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT. With
-///         TN_INTERPROCESS TN_ERR_BORROWED for a guard of another process, TN_ERR_UNSUPPORTED for other memory, TN_ERR_IO.
-/// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done, after all other checks and under no lock; never for a holder.
-///       Allocates: bookkeeping; with TN_WRITE_COW also the copy, under no lock.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+///         TN_ERR_DEVICE for a stream of another device; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE,
+///         TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING for the host while a
+///         device uses the bytes; TN_ERR_FOREIGN; TN_ERR_DRIVER; with TN_WRITE_COW, TN_ERR_WOULD_COPY under
+///         `tn_copies_forbid`, and TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT; TN_ERR_LIMIT. With TN_INTERPROCESS
+///         TN_ERR_BORROWED for a guard of another process, TN_ERR_UNSUPPORTED for other memory, TN_ERR_IO.
+/// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done, after all other checks and under no lock;
+///       never for a holder. Allocates: bookkeeping; with TN_WRITE_COW also the copy, under no lock.
 /// @since 0.1
 /// @ingroup borrow
 #[unsafe(no_mangle)]
@@ -179,16 +186,17 @@ pub unsafe extern "C" fn tn_array_borrow_write(
 /// Opens one guard on several arrays, all or none. Calls that list the arrays in different orders do not deadlock.
 ///
 /// @param n_specs      The number of entries; 0 makes an empty guard.
-/// @param specs        The n_specs entries: an array, a stream and an access. The access is TN_READ, also with TN_FROZEN; TN_READ_WRITE; or
-///                     TN_WRITE, which overwrites every element. A writing access may add a TN_WRITE_ mode. NULL only with n_specs 0.
-/// @param[out] views   The n_specs views, in the order of specs. Their pointers are valid until the guard ends. May be NULL. On failure:
-///                     untouched.
+/// @param specs        The n_specs entries: an array, a stream and an access. The access is TN_READ, also with
+///                     TN_FROZEN; TN_READ_WRITE; or TN_WRITE, which overwrites every element. A writing access may add
+///                     a TN_WRITE_ mode. NULL only with n_specs 0.
+/// @param[out] views   The n_specs views, in the order of specs. Their pointers are valid until the guard ends. May be
+///                     NULL. On failure: untouched.
 /// @param[out] out     The guard. Ended by one `tn_borrow_end`. On failure: untouched.
-/// @return The statuses of `tn_array_borrow_read` and `tn_array_borrow_write`; of several errors, the first in the order of checks.
-///         TN_ERR_ALIASED if an entry writes bytes that another entry uses, or copies on write while another entry has the same handle;
-///         TN_ERR_NO_HOST_MEMORY.
-/// @note Threads: any. Blocks: if an entry has TN_WAIT, until the device's work is done. Allocates: bookkeeping, and the copies of
-///       TN_WRITE_COW.
+/// @return The statuses of `tn_array_borrow_read` and `tn_array_borrow_write`; of several errors, the first in the
+///         order of checks. TN_ERR_ALIASED if an entry writes bytes that another entry uses, or copies on write while
+///         another entry has the same handle; TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: if an entry has TN_WAIT, until the device's work is done. Allocates: bookkeeping, and
+///       the copies of TN_WRITE_COW.
 /// @since 0.1
 /// @ingroup borrow
 #[unsafe(no_mangle)]
@@ -217,20 +225,21 @@ pub unsafe extern "C" fn tn_borrow_all(
     })
 }
 
-/// Opens write guards on consecutive parts of an axis, so that each part can be written by its own thread. The call checks the whole array
-/// as one write, and makes all guards or none.
+/// Opens write guards on consecutive parts of an axis, so that each part can be written by its own thread. The call
+/// checks the whole array as one write, and makes all guards or none.
 ///
 /// @param array        An array.
 /// @param axis         The axis; a negative one counts from the last one.
-/// @param n_chunks     The number of parts, at least 1. The first (length mod n_chunks) parts are one longer than the rest. Parts beyond
-///                     the length of the axis are empty.
+/// @param n_chunks     The number of parts, at least 1. The first (length mod n_chunks) parts are one longer than the
+///                     rest. Parts beyond the length of the axis are empty.
 /// @param mode         As for `tn_array_borrow_write`, applied once to the whole array.
 /// @param stream       As for `tn_array_borrow_write`.
-/// @param[out] chunks  The n_chunks parts: guard, address (NULL if empty), first index and length on the axis. Each guard is ended by its
-///                     own `tn_borrow_end`, on any thread. On failure: untouched.
-/// @return The statuses of `tn_array_borrow_write`; TN_ERR_INVALID for n_chunks 0; TN_ERR_RANGE for an axis out of range;
-///         TN_ERR_NO_HOST_MEMORY.
-/// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done. Allocates: bookkeeping; with TN_WRITE_COW also the copy.
+/// @param[out] chunks  The n_chunks parts: guard, address (NULL if empty), first index and length on the axis. Each
+///                     guard is ended by its own `tn_borrow_end`, on any thread. On failure: untouched.
+/// @return The statuses of `tn_array_borrow_write`; TN_ERR_INVALID for n_chunks 0; TN_ERR_RANGE for an axis out of
+///         range; TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done. Allocates: bookkeeping; with TN_WRITE_COW
+///       also the copy.
 /// @since 0.1
 /// @ingroup borrow
 #[unsafe(no_mangle)]
@@ -263,8 +272,8 @@ pub unsafe extern "C" fn tn_array_split_write(
 ///
 /// @param borrow       A guard of one array.
 /// @param[out] info    The struct to fill, with `size` set by the caller. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size, and for a guard of `tn_borrow_all`, which writes
-///         the views itself.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size, and for a guard of
+///         `tn_borrow_all`, which writes the views itself.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup borrow
@@ -292,17 +301,20 @@ pub unsafe extern "C" fn tn_borrow_query(borrow: *mut tn_borrow, info: *mut tn_b
 
 /// Writes what a kernel gets of the memory of an open guard, for callers that launch their kernels themselves.
 ///
-/// They open the guard on the kernel's stream, pass the view to the kernel, launch it, and end the guard on that stream.
+/// They open the guard on the kernel's stream, pass the view to the kernel, launch it, and end the guard on that
+/// stream.
 ///
 /// @param borrow       A guard of one array.
-/// @param ndim         The N of the kernel's `tn_view<T, N>`, 1 to 8: the array's number of axes. An array without axes is passed as one
-///                     axis of length 1, for which 0 is accepted too.
+/// @param ndim         The N of the kernel's `tn_view<T, N>`, 1 to 8: the array's number of axes. An array without axes
+///                     is passed as one axis of length 1, for which 0 is accepted too.
 /// @param bytes        The sizeof of tn_view<T, N>, 8 + 16 * N: the number of bytes at out.
-/// @param[out] out     The view: `void *data; int64_t shape[N]; int64_t strides[N]`, strides in bytes. Of page-locked memory, `data` is
-///                     the address that devices use. Without elements it is NULL, and the shape is the array's. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another number of bytes, for more than 8 axes, and for a guard
-///         of `tn_borrow_all`, which writes the views itself; TN_ERR_SHAPE for an array with another number of axes; TN_ERR_LAYOUT for
-///         elements that are not at multiples of their size; TN_ERR_DEVICE for page-locked memory that is not mapped for devices.
+/// @param[out] out     The view: `void *data; int64_t shape[N]; int64_t strides[N]`, strides in bytes. Of page-locked
+///                     memory, `data` is the address that devices use. Without elements it is NULL, and the shape is
+///                     the array's. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another number of bytes, for more than 8
+///         axes, and for a guard of `tn_borrow_all`, which writes the views itself; TN_ERR_SHAPE for an array with
+///         another number of axes; TN_ERR_LAYOUT for elements that are not at multiples of their size; TN_ERR_DEVICE
+///         for page-locked memory that is not mapped for devices.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup borrow
@@ -326,15 +338,15 @@ pub unsafe extern "C" fn tn_borrow_kernel_view(
 /// Ends a guard of any kind. The bytes are freed if the guard was their last holder.
 ///
 /// @param borrow   A guard. It is ended exactly once, and its pointers must not be used afterwards.
-/// @param flags    TN_END_FAILED: the writer failed, and the contents of its region are undefined. Reads of the region are refused until it
-///                 is rewritten. Ignored for readers.
-/// @param stream   The stream of the last work on the bytes, which may be unfinished; later uses are ordered after it. NULL: the work is
-///                 done. On host memory the stream constants mean the same as NULL. For a guard of `tn_borrow_all`, it applies to the
-///                 entries that were opened with a stream.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, TN_ERR_DEVICE for a stream of another device, TN_ERR_DRIVER: the
-///         guard then stays open.
-/// @note Threads: any, also another thread than the one that opened the guard. Blocks: never. Allocates: nothing. May run the release
-///       callback of an import, under no lock.
+/// @param flags    TN_END_FAILED: the writer failed, and the contents of its region are undefined. Reads of the region
+///                 are refused until it is rewritten. Ignored for readers.
+/// @param stream   The stream of the last work on the bytes, which may be unfinished; later uses are ordered after it.
+///                 NULL: the work is done. On host memory the stream constants mean the same as NULL. For a guard of
+///                 `tn_borrow_all`, it applies to the entries that were opened with a stream.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, TN_ERR_DEVICE for a stream of another device,
+///         TN_ERR_DRIVER: the guard then stays open.
+/// @note Threads: any, also another thread than the one that opened the guard. Blocks: never. Allocates: nothing. May
+///       run the release callback of an import, under no lock.
 /// @since 0.1
 /// @ingroup borrow
 #[unsafe(no_mangle)]
@@ -365,13 +377,14 @@ fn end_slow(id: Id, flags: u32, stream: Result<StreamArg>) -> Result<()> {
     borrow::end(id, flags, stream)
 }
 
-/// Accepts the bytes of an array as they are, after a writer that failed: they count as written. A write guard with TN_WRITE_DISCARD that
-/// is opened and ended has this effect too.
+/// Accepts the bytes of an array as they are, after a writer that failed: they count as written. A write guard with
+/// TN_WRITE_DISCARD that is opened and ended has this effect too.
 ///
-/// @param array    An array. Poisoned regions that lie wholly in it are poisoned no longer; those that reach beyond it stay.
-/// @return TN_OK, also if nothing is poisoned; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_READONLY,
-///         TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_IN_EXPRESSION: whatever refuses a writer; TN_ERR_PENDING while a
-///         device uses the bytes: see `tn_array_wait`; TN_ERR_LIMIT.
+/// @param array    An array. Poisoned regions that lie wholly in it are poisoned no longer; those that reach beyond it
+///                 stay.
+/// @return TN_OK, also if nothing is poisoned; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+///         TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_IN_EXPRESSION: whatever
+///         refuses a writer; TN_ERR_PENDING while a device uses the bytes: see `tn_array_wait`; TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup borrow

@@ -1,7 +1,7 @@
 //! Converts arguments from C to the types of the layers below.
 //!
-//! A NULL argument is reported at once. Every other error is noted in a `Result` ([`Noted`]) and passed on, because the STALE and KIND of
-//! handles are reported first.
+//! A NULL argument is reported at once. Every other error is noted in a `Result` ([`Noted`]) and passed on, because the
+//! STALE and KIND of handles are reported first.
 
 use crate::array;
 use crate::borrow::HolderInfo;
@@ -488,7 +488,8 @@ impl TextOut {
             }
             self.is_cut = fitting < part.len();
             if self.capacity > 0 {
-                // SAFETY: the part and its NUL fit into `capacity` bytes, which are writable by the caller's obligation.
+                // SAFETY: the part and its NUL fit into `capacity` bytes, which are writable by the caller's
+                // obligation.
                 unsafe {
                     core::ptr::copy_nonoverlapping(part.as_ptr().cast(), self.text.add(self.length), fitting);
                     self.text.add(self.length + fitting).write(0);
@@ -554,7 +555,8 @@ impl<T: Item> ListOut<T> {
     pub unsafe fn add(&mut self, item: &T) {
         if self.count < self.capacity {
             let known = size_of::<T>().min(self.item_size);
-            // SAFETY: within `capacity` items, by the caller's obligation. Bytes that the library does not know are zeroed.
+            // SAFETY: within `capacity` items, by the caller's obligation. Bytes that the library does not know are
+            // zeroed.
             unsafe {
                 let to = self.items.add(self.count * self.item_size);
                 core::ptr::copy_nonoverlapping(core::ptr::from_ref(item).cast::<u8>(), to, known);
@@ -579,7 +581,8 @@ impl Holders {
         Ok(list(item_size, capacity, out, name)?.map(Holders))
     }
 
-    /// Adds a holder. May run under a ledger's lock, so it keeps the number of the site in `reserved` until [`Holders::finish`].
+    /// Adds a holder. May run under a ledger's lock, so it keeps the number of the site in `reserved` until
+    /// [`Holders::finish`].
     pub fn add(&mut self, held: HolderInfo) {
         let holder = tn_holder {
             kind: held.kind,

@@ -1,7 +1,8 @@
 //! Section "exchange": exports to other libraries and imports from them, with DLPack and the CUDA array interface.
 //!
-//! An export that aliases keeps the store alive until the consumer released it. There are three classes. XR, the default, is read-only. XS
-//! (TN_EXPORT_WRITABLE) is a shared view that both sides may write. XW (with TN_EXPORT_EXCLUSIVE too) is exclusive.
+//! An export that aliases keeps the store alive until the consumer released it. There are three classes. XR, the
+//! default, is read-only. XS (TN_EXPORT_WRITABLE) is a shared view that both sides may write. XW (with
+//! TN_EXPORT_EXCLUSIVE too) is exclusive.
 
 use crate::boundary::enter;
 use crate::error::{Result, fail};
@@ -18,18 +19,21 @@ use core::ffi::{CStr, c_void};
 /// `tn_array_import_host`.
 ///
 /// @param array        An array. It may be released while the export lives.
-/// @param flags        No flag: a copy, which only the guard holds. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias, else
-///                     an error. An alias is read-only; with TN_EXPORT_WRITABLE it is a shared view, with TN_EXPORT_EXCLUSIVE too it is
-///                     exclusive. Also TN_EXPORT_NONNEGATIVE, TN_UNORDERED, TN_WAIT.
+/// @param flags        No flag: a copy, which only the guard holds. TN_BORROW: an alias where possible.
+///                     TN_REQUIRE_BORROW: an alias, else an error. An alias is read-only; with TN_EXPORT_WRITABLE it is
+///                     a shared view, with TN_EXPORT_EXCLUSIVE too it is exclusive. Also TN_EXPORT_NONNEGATIVE,
+///                     TN_UNORDERED, TN_WAIT.
 /// @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
-/// @param stream       The stream that accesses the bytes; NULL: the host, now. On host memory the stream constants mean the same as NULL.
+/// @param stream       The stream that accesses the bytes; NULL: the host, now. On host memory the stream constants
+///                     mean the same as NULL.
 /// @param[out] view    The address and the layout, valid until the guard ends.
 /// @param[out] guard   The guard. Ended by `tn_borrow_end`, which ends the export.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_LAYOUT if only a copy is
-///         possible; TN_ERR_DEVICE for bytes that the host cannot access; TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE,
-///         TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION; TN_ERR_PENDING while a device uses the bytes;
-///         TN_ERR_FOREIGN; TN_ERR_WOULD_COPY; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+///         TN_ERR_LAYOUT if only a copy is possible; TN_ERR_DEVICE for bytes that the host cannot access;
+///         TN_ERR_POISONED, TN_ERR_READONLY, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED,
+///         TN_ERR_IN_EXPRESSION; TN_ERR_PENDING while a device uses the bytes; TN_ERR_FOREIGN; TN_ERR_WOULD_COPY;
+///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup exchange
@@ -111,11 +115,12 @@ unsafe fn export<T>(
 ///
 /// @param array        An array. It may be released while the export lives.
 /// @param options      The flags, write mode, device label and target; NULL: a copy with the device label unchanged.
-/// @param[out] out     The struct, with byte_offset 0 and strides in elements, never NULL. The consumer ends the export by calling the
-///                     struct's deleter, exactly once, on any thread. On failure: untouched.
+/// @param[out] out     The struct, with byte_offset 0 and strides in elements, never NULL. The consumer ends the export
+///                     by calling the struct's deleter, exactly once, on any thread. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
-/// @return The statuses of `tn_array_export_host`; TN_ERR_READONLY for a READONLY array without TN_EXPORT_CONSUMER_READS, because then this
-///         format exports a shared view; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that is impossible for the memory.
+/// @return The statuses of `tn_array_export_host`; TN_ERR_READONLY for a READONLY array without
+///         TN_EXPORT_CONSUMER_READS, because then this format exports a shared view; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED
+///         for a label or target that is impossible for the memory.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup exchange
@@ -136,11 +141,11 @@ pub unsafe extern "C" fn tn_array_export_dlpack(
 ///
 /// @param array        An array. It may be released while the export lives.
 /// @param options      The flags, write mode, device label and target; NULL: a copy with the device label unchanged.
-/// @param[out] out     The struct, with byte_offset 0 and strides in elements, never NULL. The consumer ends the export by calling the
-///                     struct's deleter, exactly once, on any thread. On failure: untouched.
+/// @param[out] out     The struct, with byte_offset 0 and strides in elements, never NULL. The consumer ends the export
+///                     by calling the struct's deleter, exactly once, on any thread. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
-/// @return The statuses of `tn_array_export_host`; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that is impossible for the
-///         memory.
+/// @return The statuses of `tn_array_export_host`; TN_ERR_DEVICE, TN_ERR_UNSUPPORTED for a label or target that is
+///         impossible for the memory.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup exchange
@@ -157,18 +162,20 @@ pub unsafe extern "C" fn tn_array_export_dlpack_versioned(
     })
 }
 
-/// Makes an array from a DLManagedTensor. If the bytes belong to a live store, the array is another claim on it; a struct exported by this
-/// library becomes a clone.
+/// Makes an array from a DLManagedTensor. If the bytes belong to a live store, the array is another claim on it; a
+/// struct exported by this library becomes a clone.
 ///
-/// @param tensor       The struct. On success the library owns it and calls its deleter exactly once: at once if the bytes were copied,
-///                     else after the last holder derived from the import ended. On failure the caller still owns it.
-/// @param flags        As for `tn_array_import_host`. TN_IMPORT_WRITABLE: the producer permits writing; without it the handle is READONLY.
-///                     For a tensor on a device the thread's current stream must come after the producer's work, and all uses of the
-///                     array come after that stream's present work. With TN_UNORDERED the caller orders them.
+/// @param tensor       The struct. On success the library owns it and calls its deleter exactly once: at once if the
+///                     bytes were copied, else after the last holder derived from the import ended. On failure the
+///                     caller still owns it.
+/// @param flags        As for `tn_array_import_host`. TN_IMPORT_WRITABLE: the producer permits writing; without it the
+///                     handle is READONLY. For a tensor on a device the thread's current stream must come after the
+///                     producer's work, and all uses of the array come after that stream's present work. With
+///                     TN_UNORDERED the caller orders them.
 /// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
-/// @return The statuses of `tn_array_import_host`; TN_ERR_DEVICE for memory of another device than the tensor states, by the driver's
-///         knowledge, and for a GPU that does not exist.
+/// @return The statuses of `tn_array_import_host`; TN_ERR_DEVICE for memory of another device than the tensor states,
+///         by the driver's knowledge, and for a GPU that does not exist.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup exchange
@@ -190,11 +197,11 @@ pub unsafe extern "C" fn tn_array_import_dlpack(
     })
 }
 
-/// Makes an array from a DLManagedTensorVersioned. If the bytes belong to a live store, the array is another claim on it; a struct exported
-/// by this library becomes a clone.
+/// Makes an array from a DLManagedTensorVersioned. If the bytes belong to a live store, the array is another claim on
+/// it; a struct exported by this library becomes a clone.
 ///
-/// @param tensor       The struct, as for `tn_array_import_dlpack`. For a struct of another major version the call fails and calls its
-///                     deleter, as the format requires.
+/// @param tensor       The struct, as for `tn_array_import_dlpack`. For a struct of another major version the call
+///                     fails and calls its deleter, as the format requires.
 /// @param flags        As for `tn_array_import_host`. The struct's read-only flag makes the handle READONLY.
 /// @param[out] out     The array. Released by `tn_array_release`. On failure: untouched.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL.
@@ -220,12 +227,13 @@ pub unsafe extern "C" fn tn_array_import_dlpack_versioned(
     })
 }
 
-/// Gets DLPack's table of C functions, with which other libraries exchange arrays with the Python package without a call into the
-/// interpreter.
+/// Gets DLPack's table of C functions, with which other libraries exchange arrays with the Python package without a
+/// call into the interpreter.
 ///
-/// @param[out] out     The table, of version 1.3, valid until the process ends. No function in it is NULL, and it links to no older table.
-///                     On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED until the Python package is imported, which provides three of the functions.
+/// @param[out] out     The table, of version 1.3, valid until the process ends. No function in it is NULL, and it links
+///                     to no older table. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED until the Python package is imported, which provides three of the
+///         functions.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup exchange
@@ -240,20 +248,22 @@ pub unsafe extern "C" fn tn_dlpack_exchange_api(out: *mut *const DLPackExchangeA
     })
 }
 
-/// Exports an array that devices can access, as the CUDA array interface describes it. The interface has no release: the guard is the
-/// release.
+/// Exports an array that devices can access, as the CUDA array interface describes it. The interface has no release:
+/// the guard is the release.
 ///
-/// @param array        An array in memory of a GPU, in managed memory, or in page-locked memory that is mapped. It may be released while the
-///                     export lives.
+/// @param array        An array in memory of a GPU, in managed memory, or in page-locked memory that is mapped. It may
+///                     be released while the export lives.
 /// @param flags        As for `tn_array_export_host`. A copy stays on the array's device.
 /// @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
-/// @param stream       The consumer's stream, which is made to wait for unfinished work on the bytes. NULL: it is not known, and `out` names
-///                     a stream to wait for.
-/// @param[out] out     The struct to fill, with `size` set by the caller. Its lists are valid until the guard ends. Its stream never ends.
-/// @param[out] guard   The guard. Ended by `tn_borrow_end` with the stream of the consumer's last work; that ends the export.
+/// @param stream       The consumer's stream, which is made to wait for unfinished work on the bytes. NULL: it is not
+///                     known, and `out` names a stream to wait for.
+/// @param[out] out     The struct to fill, with `size` set by the caller. Its lists are valid until the guard ends. Its
+///                     stream never ends.
+/// @param[out] guard   The guard. Ended by `tn_borrow_end` with the stream of the consumer's last work; that ends the
+///                     export.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
-/// @return The statuses of `tn_array_export_host`; TN_ERR_DTYPE for bfloat16, which the interface does not have; TN_ERR_DEVICE for bytes
-///         that no device can access, and for a stream of another device; TN_ERR_DRIVER.
+/// @return The statuses of `tn_array_export_host`; TN_ERR_DTYPE for bfloat16, which the interface does not have;
+///         TN_ERR_DEVICE for bytes that no device can access, and for a stream of another device; TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup exchange
@@ -286,19 +296,21 @@ pub unsafe extern "C" fn tn_array_export_cuda_array_interface(
     })
 }
 
-/// Makes an array of memory that the CUDA array interface of another library describes. The driver says whose memory it is.
+/// Makes an array of memory that the CUDA array interface of another library describes. The driver says whose memory it
+/// is.
 ///
-/// @param source       The description; the lists are read during the call only. Versions up to 3, and later ones with these fields. The
-///                     pointers in it must point to what its fields say.
+/// @param source       The description; the lists are read during the call only. Versions up to 3, and later ones with
+///                     these fields. The pointers in it must point to what its fields say.
 /// @param flags        As for `tn_array_import_host`. TN_UNORDERED: the caller orders the work of both sides.
 /// @param release      As for `tn_array_import_host`. It also runs only after this library's work on the bytes is done.
 /// @param context      Passed to release.
-/// @param[out] out     The array, READONLY if the description says so. Work of the description's stream counts as unfinished work on it,
-///                     and the thread's current stream waits for it.
-/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched, and the bytes stay the caller's.
-/// @return The statuses of `tn_array_import_host`; TN_ERR_INVALID for stream 0; TN_ERR_DTYPE for a typestr without an element type;
-///         TN_ERR_DEVICE for an address that the driver does not know, or of a context other than the primary one; TN_ERR_UNSUPPORTED
-///         without a driver; TN_ERR_DRIVER.
+/// @param[out] out     The array, READONLY if the description says so. Work of the description's stream counts as
+///                     unfinished work on it, and the thread's current stream waits for it.
+/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched, and the bytes stay
+///                     the caller's.
+/// @return The statuses of `tn_array_import_host`; TN_ERR_INVALID for stream 0; TN_ERR_DTYPE for a typestr without an
+///         element type; TN_ERR_DEVICE for an address that the driver does not know, or of a context other than the
+///         primary one; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: only for a copy, until it is done. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup exchange
@@ -327,19 +339,22 @@ pub unsafe extern "C" fn tn_array_import_cuda_array_interface(
     })
 }
 
-/// Exports an array as CUDAMat's matrix of float32. CUDAMat works on the legacy stream, which is made to wait for unfinished work.
+/// Exports an array as CUDAMat's matrix of float32. CUDAMat works on the legacy stream, which is made to wait for
+/// unfinished work.
 ///
-/// @param array        An array of float32 with 2 axes in memory of a GPU or in managed memory, and at most 2^31 - 1 elements. It may be
-///                     released while the export lives.
-/// @param flags        As for `tn_array_export_host`. An F-contiguous array is shared, and CUDAMat sees it as it is. With
-///                     TN_CUDAMAT_TRANSPOSED a C-contiguous array is shared, and CUDAMat sees its transpose. Any other order needs a copy.
-///                     The struct cannot express "read-only": an export is a shared view, unless TN_EXPORT_CONSUMER_READS is given.
+/// @param array        An array of float32 with 2 axes in memory of a GPU or in managed memory, and at most 2^31 - 1
+///                     elements. It may be released while the export lives.
+/// @param flags        As for `tn_array_export_host`. An F-contiguous array is shared, and CUDAMat sees it as it is.
+///                     With TN_CUDAMAT_TRANSPOSED a C-contiguous array is shared, and CUDAMat sees its transpose. Any
+///                     other order needs a copy. The struct cannot express "read-only": an export is a shared view,
+///                     unless TN_EXPORT_CONSUMER_READS is given.
 /// @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
 /// @param[out] out     The struct to fill, for one matrix of CUDAMat, which may change it. owns_data is 0.
 /// @param[out] guard   The guard. Ended by `tn_borrow_end`, with TN_STREAM_LEGACY if CUDAMat's work may be unfinished.
 /// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
-/// @return The statuses of `tn_array_export_host`; TN_ERR_DTYPE, TN_ERR_SHAPE for another number of axes, TN_ERR_OVERFLOW; TN_ERR_LAYOUT if
-///         only a copy is possible; TN_ERR_DEVICE for memory of the host; TN_ERR_DRIVER.
+/// @return The statuses of `tn_array_export_host`; TN_ERR_DTYPE, TN_ERR_SHAPE for another number of axes,
+///         TN_ERR_OVERFLOW; TN_ERR_LAYOUT if only a copy is possible; TN_ERR_DEVICE for memory of the host;
+///         TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup exchange
@@ -372,12 +387,14 @@ pub unsafe extern "C" fn tn_array_export_cudamat(
 /// @param flags        As for `tn_array_import_host`. TN_UNORDERED: the caller orders the work of both sides.
 /// @param release      As for `tn_array_import_host`. NULL is refused if the matrix owns its elements.
 /// @param context      Passed to release.
-/// @param[out] out     The array: size[0] x size[1], by columns; with is_trans its transpose. CUDAMat's unfinished work, which is on the
-///                     legacy stream, counts as unfinished work on it.
-/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched, and the elements stay CUDAMat's.
-/// @return The statuses of `tn_array_import_host`; TN_ERR_NULL, also for data_device with elements; TN_ERR_INVALID for is_trans;
-///         TN_ERR_OVERFLOW for more than 2^31 - 1 elements; TN_ERR_SHAPE for a negative size; TN_ERR_DEVICE if the elements are not on a
-///         GPU, or not in its primary context; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER.
+/// @param[out] out     The array: size[0] x size[1], by columns; with is_trans its transpose. CUDAMat's unfinished
+///                     work, which is on the legacy stream, counts as unfinished work on it.
+/// @param[out] how     TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched, and the elements
+///                     stay CUDAMat's.
+/// @return The statuses of `tn_array_import_host`; TN_ERR_NULL, also for data_device with elements; TN_ERR_INVALID for
+///         is_trans; TN_ERR_OVERFLOW for more than 2^31 - 1 elements; TN_ERR_SHAPE for a negative size; TN_ERR_DEVICE
+///         if the elements are not on a GPU, or not in its primary context; TN_ERR_UNSUPPORTED without a driver;
+///         TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: only for a copy, until it is done. Allocates: bookkeeping, or the copy.
 /// @since 0.1
 /// @ingroup exchange

@@ -1,5 +1,5 @@
-//! Section "function": code of the program with declared inputs, outputs and updates of shared variables. Flags decide what is aliased
-//! and what is copied at each border.
+//! Section "function": code of the program with declared inputs, outputs and updates of shared variables. Flags decide
+//! what is aliased and what is copied at each border.
 
 use crate::boundary::enter;
 use crate::dtype::Dtype;
@@ -13,39 +13,46 @@ use core::ffi::c_void;
 
 /// Creates a function: code of the program, which the library calls with declared inputs, outputs and updates.
 ///
-/// In each call, the body gets arrays for the inputs and leaves arrays for the outputs and the new values of the updated variables. The
-/// library decides for every array that crosses whether it is aliased or copied. All updates of a call become visible together, or none.
+/// In each call, the body gets arrays for the inputs and leaves arrays for the outputs and the new values of the
+/// updated variables. The library decides for every array that crosses whether it is aliased or copied. All updates of
+/// a call become visible together, or none.
 ///
-/// The body's places. `in[i]`: the argument, the default, or the variable's value. It cannot be written, except with TN_WRITE_COW, unless
-/// the input has TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP. `out[i]`, `update[k]`: NULL at first; with TN_REUSE a spare buffer of an earlier call, if
-/// there is one, with undefined contents; for an update with TN_MAY_OVERWRITE the value itself, or a copy if another holder needs it. The
-/// body puts arrays there: what it found, a new array, an input, a clone or view of one. They become the library's, also on failure. NULL
-/// in `update[k]` leaves that variable as it is. The body may release `in[i]` and what it found in a place. It leaves no write guard and no
-/// exclusive export open. It returns TN_OK or a failure; it does not throw or longjmp.
+/// The body's places. `in[i]`: the argument, the default, or the variable's value. It cannot be written, except with
+/// TN_WRITE_COW, unless the input has TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP. `out[i]`, `update[k]`: NULL at first; with
+/// TN_REUSE a spare buffer of an earlier call, if there is one, with undefined contents; for an update with
+/// TN_MAY_OVERWRITE the value itself, or a copy if another holder needs it. The body puts arrays there: what it found,
+/// a new array, an input, a clone or view of one. They become the library's, also on failure. NULL in `update[k]`
+/// leaves that variable as it is. The body may release `in[i]` and what it found in a place. It leaves no write guard
+/// and no exclusive export open. It returns TN_OK or a failure; it does not throw or longjmp.
 ///
-/// With `expr_body`, the places have expressions, and the library computes them. An operation overwrites an input with TN_MAY_OVERWRITE or
-/// TN_TAKE_OWNERSHIP, and the value of an update with TN_MAY_OVERWRITE, by the rules of `tn_expr_compute`. TN_REUSE offers no spare buffer.
+/// With `expr_body`, the places have expressions, and the library computes them. An operation overwrites an input with
+/// TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP, and the value of an update with TN_MAY_OVERWRITE, by the rules of
+/// `tn_expr_compute`. TN_REUSE offers no spare buffer.
 ///
-/// Inputs: no flag: the body reads the argument, and no output may alias it. TN_BORROW: an output may alias it. TN_MAY_OVERWRITE: the body
-/// may write the argument's own bytes, if nobody else holds them, else it gets a copy; contents are undefined afterwards. TN_TAKE_OWNERSHIP: as
-/// before, and the argument's handle is destructed. TN_REQUIRE_BORROW: never a copy. TN_RAW: not moved to the declared device. TN_STRICT:
-/// on that device and C-contiguous, else an error. A default value and an implicit input are never written.
+/// Inputs: no flag: the body reads the argument, and no output may alias it. TN_BORROW: an output may alias it.
+/// TN_MAY_OVERWRITE: the body may write the argument's own bytes, if nobody else holds them, else it gets a copy;
+/// contents are undefined afterwards. TN_TAKE_OWNERSHIP: as before, and the argument's handle is destructed.
+/// TN_REQUIRE_BORROW: never a copy. TN_RAW: not moved to the declared device. TN_STRICT: on that device and
+/// C-contiguous, else an error. A default value and an implicit input are never written.
 ///
-/// Outputs: no flag: shares no byte with any other array. TN_BORROW: may alias an input with TN_BORROW, a variable's value, another output.
-/// TN_REQUIRE_BORROW: is not copied after the body. TN_RAW: stays on its device. TN_REUSE: the function keeps the buffer after the caller
-/// has released the output.
+/// Outputs: no flag: shares no byte with any other array. TN_BORROW: may alias an input with TN_BORROW, a variable's
+/// value, another output. TN_REQUIRE_BORROW: is not copied after the body. TN_RAW: stays on its device. TN_REUSE: the
+/// function keeps the buffer after the caller has released the output.
 ///
-/// @param options  The description, copied. Exactly one of `body` and `expr_body` is not NULL. On success, `release` is called once with
-///                 `context`, after the function was released and its last call has returned; if this call fails, it is not called.
+/// @param options  The description, copied. Exactly one of `body` and `expr_body` is not NULL. On success, `release` is
+///                 called once with `context`, after the function was released and its last call has returned; if this
+///                 call fails, it is not called.
 /// @param[out] out The function. Released by `tn_function_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, also for missing bodies, inputs, outputs, updates and targets; TN_ERR_STALE, TN_ERR_KIND for a default or
-///         variable; TN_ERR_INVALID for a wrong size, for flags that do not fit, for two bodies, for an implicit input with TN_TAKE_OWNERSHIP, a
-///         default, or an element type or number of axes that its variable lacks; TN_ERR_DTYPE for an unknown element
-///         type; TN_ERR_SHAPE, TN_ERR_OVERFLOW for an impossible number of axes; TN_ERR_DTYPE, TN_ERR_SHAPE for a default that is not as
-///         declared; TN_ERR_DEVICE; TN_ERR_DUPLICATE for two updates of one variable; TN_ERR_DESTRUCTED,
-///         TN_ERR_GIVEN, TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED, TN_ERR_PENDING for a default;
-///         TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
-/// @note Threads: any. Blocks: never. Allocates: bookkeeping; the bytes of defaults, from the current pool of their device.
+/// @return TN_OK; TN_ERR_NULL, also for missing bodies, inputs, outputs, updates and targets; TN_ERR_STALE, TN_ERR_KIND
+///         for a default or variable; TN_ERR_INVALID for a wrong size, for flags that do not fit, for two bodies, for
+///         an implicit input with TN_TAKE_OWNERSHIP, a default, or an element type or number of axes that its variable
+///         lacks; TN_ERR_DTYPE for an unknown element type; TN_ERR_SHAPE, TN_ERR_OVERFLOW for an impossible number of
+///         axes; TN_ERR_DTYPE, TN_ERR_SHAPE for a default that is not as declared; TN_ERR_DEVICE; TN_ERR_DUPLICATE for
+///         two updates of one variable; TN_ERR_DESTRUCTED, TN_ERR_GIVEN, TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
+///         TN_ERR_EXPORTED, TN_ERR_PENDING for a default; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
+///         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping; the bytes of defaults, from the current pool of their
+///       device.
 /// @since 0.1
 /// @ingroup function
 #[unsafe(no_mangle)]
@@ -71,33 +78,38 @@ pub unsafe extern "C" fn tn_function_create(
 
 /// Calls a function.
 ///
-/// Before the body runs, the call checks the arguments, reserves the updated variables, and moves, copies or passes each input. After it,
-/// the call checks the arrays that the body left, and copies where the flags require that. Then it exchanges the values of all updated
-/// variables at once and hands out the outputs.
+/// Before the body runs, the call checks the arguments, reserves the updated variables, and moves, copies or passes
+/// each input. After it, the call checks the arrays that the body left, and copies where the flags require that. Then
+/// it exchanges the values of all updated variables at once and hands out the outputs.
 ///
-/// On failure, arguments, variables and outputs are as they were. The exceptions: the bytes of an input with TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP,
-/// which the body may have written; a variable that the body wrote in place is undefined, and reading it is TN_ERR_POISONED until a set.
+/// On failure, arguments, variables and outputs are as they were. The exceptions: the bytes of an input with
+/// TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP, which the body may have written; a variable that the body wrote in place is
+/// undefined, and reading it is TN_ERR_POISONED until a set.
 ///
-/// Arguments that share bytes: an argument is copied if it shares a byte with an earlier one that was not copied, and one of the two has
-/// TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP. The comparison is exact: interleaved views share no byte.
+/// Arguments that share bytes: an argument is copied if it shares a byte with an earlier one that was not copied, and
+/// one of the two has TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP. The comparison is exact: interleaved views share no byte.
 ///
 /// @param function A function. If it is released meanwhile, it lives until the call returns.
 /// @param n_in     Number of arguments: that of the inputs without the implicit ones.
 /// @param in       The n_in arguments; an entry is NULL where the default of the input is meant. NULL only with n_in 0.
 /// @param n_out    Number of outputs that the caller takes; the others are released.
-/// @param[out] out The n_out outputs. NULL only with n_out 0. Each is released by `tn_array_release`. On failure: untouched.
-/// @param[out] in_crossings  For each argument whether it was aliased or copied, and why, n_in items; may be NULL. On failure: untouched.
+/// @param[out] out The n_out outputs. NULL only with n_out 0. Each is released by `tn_array_release`. On failure:
+///                 untouched.
+/// @param[out] in_crossings  For each argument whether it was aliased or copied, and why, n_in items; may be NULL. On
+///     failure: untouched.
 /// @param[out] out_crossings The same for each output, n_out items; may be NULL. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_COUNT for a wrong number of arguments or too many outputs;
-///         TN_ERR_DUPLICATE for one handle twice with TN_TAKE_OWNERSHIP; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE for an argument
-///         of another type or number of axes; TN_ERR_LAYOUT, TN_ERR_DEVICE with TN_STRICT; TN_ERR_POISONED; TN_ERR_READONLY;
-///         TN_ERR_BORROWED_WRITE, also for a variable that another call changes; TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED,
-///         TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN; TN_ERR_PENDING for a host argument with unfinished device work; TN_ERR_WOULD_COPY; what the
-///         body returned, TN_ERR_FAILED if that is no status code; TN_ERR_FAILED for what the body left in a place; TN_ERR_ALIASED with
-///         the option check_managed; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. A message names the
-///         input, output or update by index and name.
-/// @note Threads: any, also several at once; two calls that update one variable exclude each other, and the second one is refused. Blocks:
-///       as long as the body runs. Allocates: bookkeeping; for copies their bytes, from the thread's current pool or the variable's pool.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_COUNT for a wrong number of arguments or too many
+///         outputs; TN_ERR_DUPLICATE for one handle twice with TN_TAKE_OWNERSHIP; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+///         TN_ERR_DTYPE, TN_ERR_SHAPE for an argument of another type or number of axes; TN_ERR_LAYOUT, TN_ERR_DEVICE
+///         with TN_STRICT; TN_ERR_POISONED; TN_ERR_READONLY; TN_ERR_BORROWED_WRITE, also for a variable that another
+///         call changes; TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN;
+///         TN_ERR_PENDING for a host argument with unfinished device work; TN_ERR_WOULD_COPY; what the body returned,
+///         TN_ERR_FAILED if that is no status code; TN_ERR_FAILED for what the body left in a place; TN_ERR_ALIASED
+///         with the option check_managed; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT,
+///         TN_ERR_LIMIT. A message names the input, output or update by index and name.
+/// @note Threads: any, also several at once; two calls that update one variable exclude each other, and the second one
+///       is refused. Blocks: as long as the body runs. Allocates: bookkeeping; for copies their bytes, from the
+///       thread's current pool or the variable's pool.
 /// @since 0.1
 /// @ingroup function
 #[unsafe(no_mangle)]
@@ -112,7 +124,8 @@ pub unsafe extern "C" fn tn_function_call(
 ) -> tn_status {
     enter("tn_function_call", || {
         let id = convert::id(function, "function")?;
-        // SAFETY: `n_in` handles by this function's documentation; an id has the bits of the pointer, and any bits are one.
+        // SAFETY: `n_in` handles by this function's documentation; an id has the bits of the pointer, and any bits are
+        // one.
         let arguments = unsafe { convert::slice(n_in, r#in.cast::<Id>(), "in")? };
         if n_out > 0 && out.is_null() {
             return Err(convert::null("out"));
@@ -137,8 +150,8 @@ pub extern "C" fn tn_function_release(function: *mut tn_function) -> tn_status {
 }
 
 /// # Safety
-/// - `out` may be written for as many handles as there are outputs. `in_crossings` and `out_crossings` are NULL, or may be written for as many items as
-///   there are inputs and outputs.
+/// - `out` may be written for as many handles as there are outputs. `in_crossings` and `out_crossings` are NULL, or may
+///   be written for as many items as there are inputs and outputs.
 unsafe fn hand_out(
     item: HandedOut,
     out: *mut *mut tn_array,
@@ -161,7 +174,8 @@ unsafe fn hand_out(
 }
 
 /// # Safety
-/// - The arrays of the description have as many items as it says; each item has as many bytes as the `size` of the first one.
+/// - The arrays of the description have as many items as it says; each item has as many bytes as the `size` of the
+///   first one.
 unsafe fn describe(options: &tn_function_options) -> Result<Description> {
     if options.body.is_none() && options.expr_body.is_none() {
         return Err(convert::null("body"));
@@ -291,8 +305,8 @@ fn run(code: Code, inputs: &[Id], outputs: &mut [Id], updates: &mut [Id]) -> tn_
     let (inputs, outputs, updates) = (inputs.as_ptr(), outputs.as_mut_ptr(), updates.as_mut_ptr());
     let context = code.context as *mut c_void;
     if let Some(body) = code.body {
-        // SAFETY: a body that may be called with its context, by the documentation of `tn_function_create`. The bits of an id are those of
-        // the handle.
+        // SAFETY: a body that may be called with its context, by the documentation of `tn_function_create`. The bits of
+        // an id are those of the handle.
         return unsafe { body(context, inputs.cast(), outputs.cast(), updates.cast()) };
     }
     let Some(body) = code.expr_body else { return TN_ERR_NULL };

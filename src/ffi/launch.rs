@@ -25,38 +25,43 @@ impl convert::VersionedStruct for tn_launch_config {
 
 /// Launches a kernel, which borrows the arrays among its arguments as their access says.
 ///
-/// The call checks all arguments first. If one fails, nothing is launched and nothing stays borrowed. The stream is made to wait for
-/// unfinished work on the arrays. The borrows end on the stream, behind the kernel: arrays may be released at once, later uses on other
-/// streams wait, and the host gets TN_ERR_PENDING until the kernel is done. An array is never copied, except by TN_WRITE_COW. It must be
-/// memory that the kernel can reach: of the stream's GPU, managed, or page-locked with TN_HOST_MAPPED. If the driver refuses the launch at
-/// last, a handle with TN_WRITE_COW may have moved to its copy.
+/// The call checks all arguments first. If one fails, nothing is launched and nothing stays borrowed. The stream is
+/// made to wait for unfinished work on the arrays. The borrows end on the stream, behind the kernel: arrays may be
+/// released at once, later uses on other streams wait, and the host gets TN_ERR_PENDING until the kernel is done. An
+/// array is never copied, except by TN_WRITE_COW. It must be memory that the kernel can reach: of the stream's GPU,
+/// managed, or page-locked with TN_HOST_MAPPED. If the driver refuses the launch at last, a handle with TN_WRITE_COW
+/// may have moved to its copy.
 ///
-/// Two arguments may not overlap if one of them is written, nor be one handle then. With TN_ALLOW_ALIAS an argument may overlap one that is
-/// written in mode TN_WRITE_ALIASED, if it is read, or written in that mode itself.
+/// Two arguments may not overlap if one of them is written, nor be one handle then. With TN_ALLOW_ALIAS an argument may
+/// overlap one that is written in mode TN_WRITE_ALIASED, if it is read, or written in that mode itself.
 ///
-/// A kernel of the host (`host_function`) is called once for each block. With a runner (`tn_runner_set_current`) the blocks are spread over
-/// its threads, else they run one after the other, with index[0] fastest. The call returns when all blocks are done. The arrays must be
-/// memory that the host can reach. Until the call returns they are borrowed, also for the kernel, which may call the library.
+/// A kernel of the host (`host_function`) is called once for each block. With a runner (`tn_runner_set_current`) the
+/// blocks are spread over its threads, else they run one after the other, with index[0] fastest. The call returns when
+/// all blocks are done. The arrays must be memory that the host can reach. Until the call returns they are borrowed,
+/// also for the kernel, which may call the library.
 ///
-/// A launch on a stream that captures a graph becomes part of the graph. The borrows end then as those of other captured work do.
+/// A launch on a stream that captures a graph becomes part of the graph. The borrows end then as those of other
+/// captured work do.
 ///
-/// @param config   What to launch: exactly one of `function` and `host_function`. `function` is a CUfunction of the primary context of the
-///                 stream's GPU, with its module loaded until the kernel is done.
+/// @param config   What to launch: exactly one of `function` and `host_function`. `function` is a CUfunction of the
+///                 primary context of the stream's GPU, with its module loaded until the kernel is done.
 /// @param n_args   Number of arguments: that of the kernel's parameters.
-/// @param args     The arguments, in the order of the parameters. They are read during the call only, values too. NULL only with n_args 0.
-/// @return TN_OK; TN_ERR_NULL, also if there is neither function; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size, for two
-///         functions, a grid or block with a 0, negative block_bytes, an unknown kind or access, an ndim outside 0..8, a value of 0 bytes;
-///         TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT, TN_ERR_INVALID if the kernel has another number of parameters, or one of another
-///         size, where the driver can tell (from 12.4 on); TN_ERR_SHAPE for an array of another ndim; TN_ERR_LAYOUT for elements that are
-///         not at multiples of their size, and for TN_ARG_POINTER with an array that is not C-contiguous; TN_ERR_DEVICE for memory out of
-///         reach, and for a stream of a GPU with a kernel of the host; TN_ERR_UNSUPPORTED without a driver, for stream
-///         NULL while the current stream captures a graph, and for a captured stream that would have to wait for work outside of the
-///         capture; the statuses of `tn_borrow_all` for what others do with the arrays; TN_ERR_ALIASED; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER
-///         if the driver refuses the launch, or the kernel failed and stream is NULL; TN_ERR_LIMIT for a launch above the limits of the GPU
-///         or of the kernel.
-/// @note Threads: any. Blocks: with stream NULL, until the kernel is done; a kernel of the host, until all blocks are done, and with TN_WAIT
-///       until the device's work on the arrays is done. Holds no lock meanwhile. Allocates: bookkeeping; for the host, block memory of each
-///       thread that runs blocks; the copies of TN_WRITE_COW.
+/// @param args     The arguments, in the order of the parameters. They are read during the call only, values too. NULL
+///                 only with n_args 0.
+/// @return TN_OK; TN_ERR_NULL, also if there is neither function; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong
+///         size, for two functions, a grid or block with a 0, negative block_bytes, an unknown kind or access, an ndim
+///         outside 0..8, a value of 0 bytes; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT, TN_ERR_INVALID if the
+///         kernel has another number of parameters, or one of another size, where the driver can tell (from 12.4 on);
+///         TN_ERR_SHAPE for an array of another ndim; TN_ERR_LAYOUT for elements that are not at multiples of their
+///         size, and for TN_ARG_POINTER with an array that is not C-contiguous; TN_ERR_DEVICE for memory out of reach,
+///         and for a stream of a GPU with a kernel of the host; TN_ERR_UNSUPPORTED without a driver, for stream NULL
+///         while the current stream captures a graph, and for a captured stream that would have to wait for work
+///         outside of the capture; the statuses of `tn_borrow_all` for what others do with the arrays; TN_ERR_ALIASED;
+///         TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER if the driver refuses the launch, or the kernel failed and stream is
+///         NULL; TN_ERR_LIMIT for a launch above the limits of the GPU or of the kernel.
+/// @note Threads: any. Blocks: with stream NULL, until the kernel is done; a kernel of the host, until all blocks are
+///       done, and with TN_WAIT until the device's work on the arrays is done. Holds no lock meanwhile. Allocates:
+///       bookkeeping; for the host, block memory of each thread that runs blocks; the copies of TN_WRITE_COW.
 /// @since 0.1
 /// @ingroup launch
 #[unsafe(no_mangle)]

@@ -34,12 +34,13 @@ pub extern "C" fn tn_status_name(status: tn_status) -> *const c_char {
     error::name(status).as_ptr()
 }
 
-/// Returns the message of this thread's last failed call: the function, what was wrong, the offending values, what to do.
+/// Returns the message of this thread's last failed call: the function, what was wrong, the offending values, what to
+/// do.
 ///
-/// @return NUL-terminated UTF-8; "" if no call failed yet; never NULL. The library owns the text; it is valid until the thread's next
-///         failure.
-/// @note Threads: any; each thread has its own message. A task that may change threads between two calls (a goroutine, a virtual thread)
-///       must pin its thread around the failing call and this one. Never fails.
+/// @return NUL-terminated UTF-8; "" if no call failed yet; never NULL. The library owns the text; it is valid until the
+///         thread's next failure.
+/// @note Threads: any; each thread has its own message. A task that may change threads between two calls (a goroutine,
+///       a virtual thread) must pin its thread around the failing call and this one. Never fails.
 /// @since 0.1
 /// @ingroup library
 #[unsafe(no_mangle)]
@@ -66,16 +67,17 @@ pub extern "C" fn tn_last_error() -> *const c_char {
 /// | torch.on_failure | null, exit | whether a failed `tn_torch_alloc` returns NULL or aborts the process |
 /// | pool.DEVICE.FIELD | as the field | a field of tn_pool_options of the default pool of cpu, cuda, cuda_host or cuda_managed, before its first use |
 ///
-/// In the environment, TENURE_CHECK=1, TENURE_BACKGROUND=1 and TENURE_LISTEN=1 set those options when the library is loaded. "expr.blas":
-/// auto takes an OpenBLAS that the process has loaded already for large products, else faer, which is part of this library; openblas loads it
-/// if it is not loaded yet. faer always computes the product of an operand without contiguous rows or columns. OpenBLAS uses the number of
-/// threads that the program gave it.
+/// In the environment, TENURE_CHECK=1, TENURE_BACKGROUND=1 and TENURE_LISTEN=1 set those options when the library is
+/// loaded. "expr.blas": auto takes an OpenBLAS that the process has loaded already for large products, else faer, which
+/// is part of this library; openblas loads it if it is not loaded yet. faer always computes the product of an operand
+/// without contiguous rows or columns. OpenBLAS uses the number of threads that the program gave it.
 ///
 /// @param name     The option, NUL-terminated.
 /// @param value    The value, NUL-terminated. Bytes: a number, optionally followed by KiB, MiB or GiB.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, an invalid value, a default pool that exists already, or "listen" set to 0
-///         in a process that listens; TN_ERR_NO_HOST_MEMORY if "background" or "listen" fails, and TN_ERR_IO if "listen" does; TN_ERR_UNSUPPORTED
-///         for "expr.blas" set to openblas without an OpenBLAS that has threads, or in a build without the Cargo feature `linalg`.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown name, an invalid value, a default pool that exists
+///         already, or "listen" set to 0 in a process that listens; TN_ERR_NO_HOST_MEMORY if "background" or "listen"
+///         fails, and TN_ERR_IO if "listen" does; TN_ERR_UNSUPPORTED for "expr.blas" set to openblas without an
+///         OpenBLAS that has threads, or in a build without the Cargo feature `linalg`.
 /// @note Threads: any. Blocks: while a library is loaded for "expr.blas", else never.
 /// @since 0.1
 /// @ingroup library
@@ -125,8 +127,8 @@ pub unsafe extern "C" fn tn_option_get(
     })
 }
 
-/// Sets this thread's call site. Whatever the thread makes and copies is recorded with it, until the next `tn_here`. Usually called by the
-/// macro TN_HERE: as a statement, or as (TN_HERE, tn_array_borrow_read(..)).
+/// Sets this thread's call site. Whatever the thread makes and copies is recorded with it, until the next `tn_here`.
+/// Usually called by the macro TN_HERE: as a statement, or as (TN_HERE, tn_array_borrow_read(..)).
 ///
 /// @param file     The file name. It is copied; of a long one, the end is kept. NULL: no call site.
 /// @param line     The line number.
@@ -148,8 +150,9 @@ pub unsafe extern "C" fn tn_here(file: *const c_char, line: i32) -> tn_status {
     })
 }
 
-/// Runs the release callbacks that TN_RELEASE_QUEUED delayed, in the order in which they were queued. Callbacks that these queue in turn
-/// run in the next call. It also ends imports that have no holder and were kept only for device work that is now done.
+/// Runs the release callbacks that TN_RELEASE_QUEUED delayed, in the order in which they were queued. Callbacks that
+/// these queue in turn run in the next call. It also ends imports that have no holder and were kept only for device
+/// work that is now done.
 ///
 /// @param[out] n_run   The number of callbacks that ran; may be NULL.
 /// @return TN_OK.

@@ -14,23 +14,29 @@ use core::ffi::c_void;
 
 /// Creates a mirror: one array with a side on the host and a side on a GPU, of which one or both are valid.
 ///
-/// A side gets memory when it is first needed. It is made valid by one transfer, when somebody acquires or gets it. A writing borrow makes its
-/// side the only valid one. No other call moves bytes, except for a side that somebody holds: see `tn_mirror_get`.
+/// A side gets memory when it is first needed. It is made valid by one transfer, when somebody acquires or gets it. A
+/// writing borrow makes its side the only valid one. No other call moves bytes, except for a side that somebody holds:
+/// see `tn_mirror_get`.
 ///
-/// By default the mirror copies `object`. With TN_BORROW the object becomes the side on which its bytes are. Other handles on it then hold
-/// that side, and see its bytes change. An object that may not be written is copied when it would be.
+/// By default the mirror copies `object`. With TN_BORROW the object becomes the side on which its bytes are. Other
+/// handles on it then hold that side, and see its bytes change. An object that may not be written is copied when it
+/// would be.
 ///
 /// A machine without a GPU can use the host side of every mirror.
 ///
 /// @param options  The options, copied. Either `object` or `shape`, or both if they agree.
 /// @param[out] out The mirror. Released by `tn_mirror_release`. On failure: untouched.
-/// @param[out] crossing Whether the object was aliased or copied, and why; without an object 0. May be NULL. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL for options without object and shape; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DTYPE, TN_ERR_SHAPE, also
-///         for an object that disagrees with them; TN_ERR_OVERFLOW; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that is no
-///         GPU, or a pool of another device; TN_ERR_UNSUPPORTED for a device side without a driver; the statuses of a read of the object;
-///         TN_ERR_WOULD_COPY with TN_REQUIRE_BORROW for an object on another GPU, with elements that overlap, or with exports, and for the
-///         same objects on a thread that forbids copies; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
-/// @note Threads: any. Blocks: to wait for a copy into memory that the host can access. Allocates: bookkeeping and the side `where`.
+/// @param[out] crossing Whether the object was aliased or copied, and why; without an object 0. May be NULL. On
+///                      failure: untouched.
+/// @return TN_OK; TN_ERR_NULL for options without object and shape; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID;
+///         TN_ERR_DTYPE, TN_ERR_SHAPE, also for an object that disagrees with them; TN_ERR_OVERFLOW; TN_ERR_DESTRUCTED,
+///         TN_ERR_GIVEN; TN_ERR_DEVICE for a device that is no GPU, or a pool of another device; TN_ERR_UNSUPPORTED for
+///         a device side without a driver; the statuses of a read of the object; TN_ERR_WOULD_COPY with
+///         TN_REQUIRE_BORROW for an object on another GPU, with elements that overlap, or with exports, and for the
+///         same objects on a thread that forbids copies; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
+///         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: to wait for a copy into memory that the host can access. Allocates: bookkeeping and the
+///       side `where`.
 /// @since 0.1
 /// @ingroup mirror
 #[unsafe(no_mangle)]
@@ -57,7 +63,8 @@ pub unsafe extern "C" fn tn_mirror_create(
 }
 
 /// # Safety
-/// - `from` points to a struct of as many bytes as its `size` says, and its `shape` to ndim lengths that stay valid during the call.
+/// - `from` points to a struct of as many bytes as its `size` says, and its `shape` to ndim lengths that stay valid
+///   during the call.
 unsafe fn options_of<'a>(from: *const tn_mirror_options) -> Result<mirror::Options<'a>> {
     // SAFETY: the caller's obligation.
     let raw =
@@ -87,26 +94,30 @@ unsafe fn options_of<'a>(from: *const tn_mirror_options) -> Result<mirror::Optio
 
 /// Makes a side valid and borrows it.
 ///
-/// A borrow for reading goes beside others, on both sides. A borrow for writing excludes all others on both sides. Its end, by
-/// `tn_borrow_end`, makes its side the only valid one; if somebody holds the other side, that is refreshed first. With TN_END_FAILED the
-/// contents are those of the other side if that was valid before the write, else undefined.
+/// A borrow for reading goes beside others, on both sides. A borrow for writing excludes all others on both sides. Its
+/// end, by `tn_borrow_end`, makes its side the only valid one; if somebody holds the other side, that is refreshed
+/// first. With TN_END_FAILED the contents are those of the other side if that was valid before the write, else
+/// undefined.
 ///
 /// @param mirror       A mirror.
 /// @param side         TN_SIDE_HOST or TN_SIDE_DEVICE.
 /// @param access       TN_READ; TN_READ_WRITE; TN_WRITE: the caller writes every element, so no transfer is needed.
-/// @param stream       The stream of the GPU that orders the transfer, and on the device side the use. NULL: the call waits for its transfer.
-/// @param[out] data    The address of element (0,..,0), valid until the guard ends; NULL if there is no element. The output may be NULL.
+/// @param stream       The stream of the GPU that orders the transfer, and on the device side the use. NULL: the call
+///                     waits for its transfer.
+/// @param[out] data    The address of element (0,..,0), valid until the guard ends; NULL if there is no element. The
+///                     output may be NULL.
 /// @param[out] view    As for `tn_array_borrow_read`; may be NULL.
-/// @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. It keeps the bytes if the mirror is released. On failure: all
-///                     outputs are untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DEVICE for a stream of another GPU; TN_ERR_UNSUPPORTED for
-///         the device side without a driver; TN_ERR_POISONED, except with TN_WRITE; TN_ERR_BORROWED_WRITE while somebody writes either side;
-///         TN_ERR_BORROWED for a write while a guard is open on either side; TN_ERR_EXPORTED for an exclusive export of either side;
-///         TN_ERR_ALIASED if both sides were written through other handles; TN_ERR_DRIVER; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
-///         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT; TN_ERR_WOULD_COPY on a thread that forbids copies, for the first write of a read-only object. After
-///         a failure no side is lost.
-/// @note Threads: any. Blocks: on the host side until its bytes are there, and while another thread's call works on the mirror; never for a
-///       holder. Allocates: bookkeeping; the side, when it is first needed.
+/// @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. It keeps the bytes if the mirror is
+///                     released. On failure: all outputs are untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DEVICE for a stream of another GPU;
+///         TN_ERR_UNSUPPORTED for the device side without a driver; TN_ERR_POISONED, except with TN_WRITE;
+///         TN_ERR_BORROWED_WRITE while somebody writes either side; TN_ERR_BORROWED for a write while a guard is open
+///         on either side; TN_ERR_EXPORTED for an exclusive export of either side; TN_ERR_ALIASED if both sides were
+///         written through other handles; TN_ERR_DRIVER; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
+///         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT; TN_ERR_WOULD_COPY on a thread that forbids copies, for the first write of a
+///         read-only object. After a failure no side is lost.
+/// @note Threads: any. Blocks: on the host side until its bytes are there, and while another thread's call works on the
+///       mirror; never for a holder. Allocates: bookkeeping; the side, when it is first needed.
 /// @since 0.1
 /// @ingroup mirror
 #[unsafe(no_mangle)]
@@ -133,13 +144,14 @@ pub unsafe extern "C" fn tn_mirror_acquire(
 
 /// Makes a side valid, and returns an array handle on it.
 ///
-/// The side is held from now on, until the handle and all clones, views, guards and exports that descend from it have ended. A side that is held
-/// is refreshed whenever the other one changes, in place: pointers to it see the new bytes. A write through the handle makes the side the
-/// valid one at the next call on the mirror.
+/// The side is held from now on, until the handle and all clones, views, guards and exports that descend from it have
+/// ended. A side that is held is refreshed whenever the other one changes, in place: pointers to it see the new bytes.
+/// A write through the handle makes the side the valid one at the next call on the mirror.
 ///
 /// @param mirror   A mirror.
 /// @param side     TN_SIDE_HOST or TN_SIDE_DEVICE. The transfer to the device runs on the thread's current stream.
-/// @param[out] out The array. Released by `tn_array_release`; it outlives the mirror as an ordinary array. On failure: untouched.
+/// @param[out] out The array. Released by `tn_array_release`; it outlives the mirror as an ordinary array. On failure:
+///                 untouched.
 /// @return The statuses of `tn_mirror_acquire` with TN_READ.
 /// @note Threads: any. Blocks: as `tn_mirror_acquire`. Allocates: as `tn_mirror_acquire`.
 /// @since 0.1
@@ -156,16 +168,17 @@ pub unsafe extern "C" fn tn_mirror_get(mirror: *mut tn_mirror, side: tn_side, ou
     })
 }
 
-/// Makes a side the only valid one, after bytes of it were changed in a way that the library does not see: through a shared view, or through
-/// a raw pointer. If somebody holds the other side, it is refreshed.
+/// Makes a side the only valid one, after bytes of it were changed in a way that the library does not see: through a
+/// shared view, or through a raw pointer. If somebody holds the other side, it is refreshed.
 ///
 /// It also decides between two sides that were both written, and accepts the bytes that a failed write left.
 ///
 /// @param mirror   A mirror.
 /// @param side     TN_SIDE_HOST or TN_SIDE_DEVICE, which has memory.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, also for a side that was never allocated; TN_ERR_UNSUPPORTED for
-///         the device side without a driver; TN_ERR_BORROWED_WRITE; TN_ERR_EXPORTED for an exclusive export of either side;
-///         TN_ERR_BORROWED for a guard on a side that would be refreshed; TN_ERR_DRIVER.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, also for a side that was never allocated;
+///         TN_ERR_UNSUPPORTED for the device side without a driver; TN_ERR_BORROWED_WRITE; TN_ERR_EXPORTED for an
+///         exclusive export of either side; TN_ERR_BORROWED for a guard on a side that would be refreshed;
+///         TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: as `tn_mirror_acquire`. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup mirror
@@ -181,7 +194,8 @@ pub extern "C" fn tn_mirror_mark_changed(mirror: *mut tn_mirror, side: tn_side) 
 ///
 /// @param mirror   A mirror.
 /// @param[out] info The properties; `size` set by the caller. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DEVICE in the child of a fork.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DEVICE in the child
+///         of a fork.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup mirror
@@ -221,7 +235,8 @@ fn write_info(id: Id, info: &Fill<tn_mirror_info>) -> Result<()> {
     })
 }
 
-/// Releases a mirror. Handles on its sides live on as ordinary arrays, with the last contents that they saw. Open borrows keep their bytes.
+/// Releases a mirror. Handles on its sides live on as ordinary arrays, with the last contents that they saw. Open
+/// borrows keep their bytes.
 ///
 /// @param mirror   A mirror. It is released exactly once.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.

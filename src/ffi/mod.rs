@@ -1,9 +1,10 @@
-//! Every exported function. Each file is a section of the header. Each shim converts its arguments, makes one call down, and writes the
-//! outputs. The shim of a hot function calls the fast path first, and the slow path where the fast path does not apply.
+//! Every exported function. Each file is a section of the header. Each shim converts its arguments, makes one call
+//! down, and writes the outputs. The shim of a hot function calls the fast path first, and the slow path where the fast
+//! path does not apply.
 //!
-//! Contract: a body runs in `boundary::enter`, except a fast path that cannot fail or panic. A shim takes no lock, and decides only the
-//! order in which arguments are checked. Its only loops convert lists. `convert` has the conversions and the messages for NULL arguments.
-//! The `@param` lines are the safety section of each function, so the lint is off.
+//! Contract: a body runs in `boundary::enter`, except a fast path that cannot fail or panic. A shim takes no lock, and
+//! decides only the order in which arguments are checked. Its only loops convert lists. `convert` has the conversions
+//! and the messages for NULL arguments. The `@param` lines are the safety section of each function, so the lint is off.
 #![allow(clippy::missing_safety_doc)]
 
 pub mod convert;

@@ -12,15 +12,16 @@ use smallvec::SmallVec;
 
 /// Makes a module of an image: PTX, a cubin or a fatbin.
 ///
-/// A GPU loads the module when `tn_module_function` first needs it there. The driver then compiles PTX, which may take seconds, and keeps the
-/// result in a cache of its own. So errors in the image are found there.
+/// A GPU loads the module when `tn_module_function` first needs it there. The driver then compiles PTX, which may take
+/// seconds, and keeps the result in a cache of its own. So errors in the image are found there.
 ///
-/// @param image    PTX as text, with or without a NUL at its end; or a whole cubin or fatbin. It is copied. The driver trusts a cubin.
+/// @param image    PTX as text, with or without a NUL at its end; or a whole cubin or fatbin. It is copied. The driver
+///                 trusts a cubin.
 /// @param bytes    Its size.
 /// @param options  `name`; the other fields are of `tn_module_compile`. May be NULL.
 /// @param[out] out The module. Released by `tn_module_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for what is no image or only a part of one, and for options of `tn_module_compile`;
-///         TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for what is no image or only a part of one, and for options of
+///         `tn_module_compile`; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: no. Allocates: the copy. Needs no driver.
 /// @since 0.1
 /// @ingroup module
@@ -48,17 +49,19 @@ pub unsafe extern "C" fn tn_module_load(
 
 /// Compiles CUDA C++ with NVRTC, CUDA's compiler library, and makes a module of the result.
 ///
-/// The library is looked for in each call: one that the process has loaded, else `libnvrtc.so`, `libnvrtc.so.13`, `libnvrtc.so.12`,
-/// `libnvrtc.so.11.2` and older. No other call needs it. The program can include `tenure_kernel.cuh`, and else what the options of NVRTC
-/// allow (`-I`). It is compiled as C++17 unless the options say otherwise. Kernels that are declared `extern "C"` keep their names.
+/// The library is looked for in each call: one that the process has loaded, else `libnvrtc.so`, `libnvrtc.so.13`,
+/// `libnvrtc.so.12`, `libnvrtc.so.11.2` and older. No other call needs it. The program can include `tenure_kernel.cuh`,
+/// and else what the options of NVRTC allow (`-I`). It is compiled as C++17 unless the options say otherwise. Kernels
+/// that are declared `extern "C"` keep their names.
 ///
 /// @param source   The program, a text with a NUL.
 /// @param options  How to compile, and where the compiler's log goes. May be NULL.
 /// @param[out] out The module. Released by `tn_module_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an arch that is none, and for options that NVRTC does not know; TN_ERR_UNSUPPORTED without
-///         NVRTC, and for GPUs that it does not know; TN_ERR_FAILED if the program has errors: the message has as much of the log as fits;
-///         TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
-/// @note Threads: any. Blocks: while the compiler works, often for a second. Allocates: the image; what the compiler needs. Needs no driver.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an arch that is none, and for options that NVRTC does not know;
+///         TN_ERR_UNSUPPORTED without NVRTC, and for GPUs that it does not know; TN_ERR_FAILED if the program has
+///         errors: the message has as much of the log as fits; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: while the compiler works, often for a second. Allocates: the image; what the compiler
+///       needs. Needs no driver.
 /// @since 0.1
 /// @ingroup module
 #[unsafe(no_mangle)]
@@ -86,19 +89,19 @@ pub unsafe extern "C" fn tn_module_compile(
 
 /// Finds a kernel of a module on a GPU, for `tn_launch`. The first call for a GPU loads the module there.
 ///
-/// The result belongs to the module, and is valid until the module is released. After a reset of the GPU's primary context it is not: call
-/// again. A load does not disturb streams that capture a graph.
+/// The result belongs to the module, and is valid until the module is released. After a reset of the GPU's primary
+/// context it is not: call again. A load does not disturb streams that capture a graph.
 ///
 /// @param module        A module.
 /// @param name          The name of the kernel; in C++ the mangled name, unless the kernel is declared `extern "C"`.
 /// @param device        A GPU: TN_CUDA and its number.
 /// @param[out] function The kernel, a CUfunction of the GPU's primary context. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an empty name, a kernel that the module does not have, and an
-///         image that is damaged or has errors, with the driver's log; TN_ERR_DEVICE for a device that is no GPU or does not exist;
-///         TN_ERR_UNSUPPORTED without a driver, and for an image without code for the GPU or newer than the driver;
-///         TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER.
-/// @note Threads: any. Blocks: while the driver loads the module, also for other threads that need this module. Allocates: bookkeeping; device
-///       memory for the module's code and variables.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an empty name, a kernel that the module
+///         does not have, and an image that is damaged or has errors, with the driver's log; TN_ERR_DEVICE for a device
+///         that is no GPU or does not exist; TN_ERR_UNSUPPORTED without a driver, and for an image without code for the
+///         GPU or newer than the driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER.
+/// @note Threads: any. Blocks: while the driver loads the module, also for other threads that need this module.
+///       Allocates: bookkeeping; device memory for the module's code and variables.
 /// @since 0.1
 /// @ingroup module
 #[unsafe(no_mangle)]
@@ -122,8 +125,9 @@ pub unsafe extern "C" fn tn_module_function(
 
 /// Releases a module, also while its kernels run.
 ///
-/// Each GPU unloads the module once the work is done that the library issued there before this call; later work may delay that. This call finds
-/// it out, or a later one of this section. What the library does not see must be over before: launches by other means, and graphs that contain its kernels.
+/// Each GPU unloads the module once the work is done that the library issued there before this call; later work may
+/// delay that. This call finds it out, or a later one of this section. What the library does not see must be over
+/// before: launches by other means, and graphs that contain its kernels.
 ///
 /// @param module  A module. No thread may use its kernels in later launches.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.

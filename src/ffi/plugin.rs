@@ -6,12 +6,13 @@ use crate::plugin;
 use crate::types::*;
 use core::ffi::c_void;
 
-/// Gets the table of operations with which UMF makes Tenure pools over its providers (umfPoolCreate). Such a pool takes memory only from
-/// its provider, and returns all of it when it is destroyed, even if blocks are live. `params` of umfPoolCreate is NULL or a
-/// tn_pool_options of this library's size. Blocks count for the client "umf". libumf must be loaded in the process.
+/// Gets the table of operations with which UMF makes Tenure pools over its providers (umfPoolCreate). Such a pool takes
+/// memory only from its provider, and returns all of it when it is destroyed, even if blocks are live. `params` of
+/// umfPoolCreate is NULL or a tn_pool_options of this library's size. Blocks count for the client "umf". libumf must be
+/// loaded in the process.
 ///
-/// @param version  The version of the table: UMF_POOL_OPS_VERSION_CURRENT of the caller's headers, 0x10000 or 0x10001; a higher minor
-///                 version gets the newest known one.
+/// @param version  The version of the table: UMF_POOL_OPS_VERSION_CURRENT of the caller's headers, 0x10000 or 0x10001;
+///                 a higher minor version gets the newest known one.
 /// @param[out] out The table, valid until the process ends. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
@@ -28,12 +29,13 @@ pub unsafe extern "C" fn tn_umf_pool_ops(version: u32, out: *mut *const umf_memo
     })
 }
 
-/// Gets the table of operations with which UMF makes providers over Tenure pools (umfMemoryProviderCreate). `params` there is the tn_pool
-/// itself, or NULL for the host's default pool. Memory counts for the client "umf". It comes in multiples of 64 KiB, at which UMF can split
-/// and merge it. After the pool's last handle was released, the provider still frees its memory, but its allocations fail.
+/// Gets the table of operations with which UMF makes providers over Tenure pools (umfMemoryProviderCreate). `params`
+/// there is the tn_pool itself, or NULL for the host's default pool. Memory counts for the client "umf". It comes in
+/// multiples of 64 KiB, at which UMF can split and merge it. After the pool's last handle was released, the provider
+/// still frees its memory, but its allocations fail.
 ///
-/// @param version  The version of the table: UMF_PROVIDER_OPS_VERSION_CURRENT of the caller's headers, 0x10000 to 0x10002; a higher minor
-///                 version gets the newest known one.
+/// @param version  The version of the table: UMF_PROVIDER_OPS_VERSION_CURRENT of the caller's headers, 0x10000 to
+///                 0x10002; a higher minor version gets the newest known one.
 /// @param[out] out The table, valid until the process ends. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_UNSUPPORTED for another major version.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
@@ -56,8 +58,8 @@ pub unsafe extern "C" fn tn_umf_provider_ops(version: u32, out: *mut *const umf_
 /// @param bytes     The number of bytes; with 0 the call returns a block too.
 /// @param alignment The alignment of the address in bytes, a power of two up to 4 MiB; values below 16 mean 16.
 /// @param[out] out  The block. Freed by `tn_cpp_deallocate`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an invalid alignment; TN_ERR_NO_HOST_MEMORY or
-///         TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an invalid alignment;
+///         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: the block.
 /// @since 0.1
 /// @ingroup plugin
@@ -81,9 +83,9 @@ pub unsafe extern "C" fn tn_cpp_allocate(
 ///
 /// @param pool     The pool of the block, also after its handle was released; NULL: the pool that the block belongs to.
 /// @param ptr      The block. NULL: nothing happens.
-/// @return TN_OK; TN_ERR_STALE for a block that was freed already; TN_ERR_KIND for a handle of another kind; TN_ERR_INVALID for an address
-///         inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no
-///         block at all.
+/// @return TN_OK; TN_ERR_STALE for a block that was freed already; TN_ERR_KIND for a handle of another kind;
+///         TN_ERR_INVALID for an address inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN
+///         for a block of another pool, or an address in no block at all.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup plugin

@@ -56,14 +56,15 @@ fn address<T>(pointer: *const T) -> usize {
 
 /// Creates a pool on a device. The pool takes no memory from the device before its first use, except `initial_size`.
 ///
-/// @param device   The device of the memory. Without a driver, TN_CUDA_HOST with the host flag TN_HOST_BEST_EFFORT gives ordinary host
-///                 memory, labelled TN_CPU.
+/// @param device   The device of the memory. Without a driver, TN_CUDA_HOST with the host flag TN_HOST_BEST_EFFORT
+///                 gives ordinary host memory, labelled TN_CPU.
 /// @param options  The options, copied; NULL: all defaults.
 /// @param[out] out The pool. Released by `tn_pool_release`; live blocks stay valid after that. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an option out of range, an unknown flag or a size of 0, with the field's name in the
-///         message; TN_ERR_RANGE for a NUMA node that does not exist; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED
-///         for a device or option that this build has no code for; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY if there is no memory
-///         for `initial_size`; TN_ERR_LIMIT if no more handles can be made.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an option out of range, an unknown flag or a size of 0, with the
+///         field's name in the message; TN_ERR_RANGE for a NUMA node that does not exist; TN_ERR_DEVICE for a device
+///         that does not exist; TN_ERR_UNSUPPORTED for a device or option that this build has no code for;
+///         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY if there is no memory for `initial_size`; TN_ERR_LIMIT if
+///         no more handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping, and `initial_size`.
 /// @since 0.1
 /// @ingroup pool
@@ -84,29 +85,32 @@ pub unsafe extern "C" fn tn_pool_create(
     })
 }
 
-/// Creates a pool that allocates and deallocates its memory through the caller's callbacks. Its bookkeeping is kept elsewhere, so the host
-/// need not be able to access the memory.
+/// Creates a pool that allocates and deallocates its memory through the caller's callbacks. Its bookkeeping is kept
+/// elsewhere, so the host need not be able to access the memory.
 ///
-/// Blocks are cut from the pieces that `allocate` returns. The pool requests what it needs, or more if `growth_factor` is above 1; the
-/// default here is 1. A piece is deallocated, with the same address and bytes, when all of it is free and the pool is trimmed or released.
-/// `release_threshold` and `release_delay_ms` can make that earlier; here they are off by default. After the last block of a released pool
-/// was freed, all pieces are deallocated, and `release` is called.
+/// Blocks are cut from the pieces that `allocate` returns. The pool requests what it needs, or more if `growth_factor`
+/// is above 1; the default here is 1. A piece is deallocated, with the same address and bytes, when all of it is free
+/// and the pool is trimmed or released. `release_threshold` and `release_delay_ms` can make that earlier; here they are
+/// off by default. After the last block of a released pool was freed, all pieces are deallocated, and `release` is
+/// called.
 ///
 /// Callbacks run on any thread that uses the pool, under no lock of the library. Two callbacks never run at once unless
 /// TN_UPSTREAM_THREAD_SAFE is set. A callback that calls the same pool gets TN_ERR_INVALID.
 ///
-/// The host does not clear or copy memory on TN_CUDA. There, `tn_pool_allocate_zeroed` works only on memory that is known to be 0,
-/// `tn_pool_reallocate` works only in place, and arrays are TN_ERR_UNSUPPORTED.
+/// The host does not clear or copy memory on TN_CUDA. There, `tn_pool_allocate_zeroed` works only on memory that is
+/// known to be 0, `tn_pool_reallocate` works only in place, and arrays are TN_ERR_UNSUPPORTED.
 ///
-/// @param device   The device of the memory, as a label: {TN_CPU, 0}, or any device of another type, with or without a driver.
+/// @param device   The device of the memory, as a label: {TN_CPU, 0}, or any device of another type, with or without a
+///                 driver.
 /// @param upstream The upstream, copied. Its callbacks and context are used until `release` is called.
 /// @param options  The options, copied; NULL: all defaults. `initial_size` is allocated from the upstream at once.
-/// @param[out] out The pool. Released by `tn_pool_release`; live blocks stay valid after that. On failure: untouched; `release` is not
-///                 called, and memory for `initial_size` is deallocated.
-/// @return TN_OK; TN_ERR_NULL, also for `allocate` and `deallocate`; TN_ERR_INVALID for a field out of range, an unknown flag or a size of
-///         0, with the field's name in the message; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED for options that
-///         need the system's own memory; TN_ERR_FAILED if the upstream returned invalid memory for `initial_size`; TN_ERR_NO_HOST_MEMORY or
-///         TN_ERR_NO_DEVICE_MEMORY if it returned none; TN_ERR_LIMIT if no more handles can be made.
+/// @param[out] out The pool. Released by `tn_pool_release`; live blocks stay valid after that. On failure: untouched;
+///                 `release` is not called, and memory for `initial_size` is deallocated.
+/// @return TN_OK; TN_ERR_NULL, also for `allocate` and `deallocate`; TN_ERR_INVALID for a field out of range, an
+///         unknown flag or a size of 0, with the field's name in the message; TN_ERR_DEVICE for a device that does not
+///         exist; TN_ERR_UNSUPPORTED for options that need the system's own memory; TN_ERR_FAILED if the upstream
+///         returned invalid memory for `initial_size`; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY if it returned
+///         none; TN_ERR_LIMIT if no more handles can be made.
 /// @note Threads: any. Blocks: if the callbacks do. Allocates: bookkeeping, and `initial_size`.
 /// @since 0.1
 /// @ingroup pool
@@ -135,16 +139,16 @@ pub unsafe extern "C" fn tn_pool_import(
     })
 }
 
-/// Makes a new handle on the process-wide default pool of a device: the pool that `tn_pool_set_default` set, else the initial default pool,
-/// which is created at its first use and lives until the process ends.
+/// Makes a new handle on the process-wide default pool of a device: the pool that `tn_pool_set_default` set, else the
+/// initial default pool, which is created at its first use and lives until the process ends.
 ///
 /// `tn_option_set` can set the options of the initial pool before its first use.
 ///
 /// @param device   The device of the pool.
 /// @param[out] out The handle. Released by `tn_pool_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option is out of range; TN_ERR_DEVICE for a device that does not exist;
-///         TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT if no more handles can be
-///         made.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if an option is out of range; TN_ERR_DEVICE for a device that does not
+///         exist; TN_ERR_UNSUPPORTED for a type that this build has no code for; TN_ERR_NO_HOST_MEMORY; TN_ERR_LIMIT if
+///         no more handles can be made.
 /// @note Threads: any; threads that race get the same pool. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup pool
@@ -159,18 +163,19 @@ pub unsafe extern "C" fn tn_pool_default(device: tn_device, out: *mut *mut tn_po
     })
 }
 
-/// Sets the process-wide default pool of the pool's device: the meaning of NULL as a pool on all threads that set no current pool.
+/// Sets the process-wide default pool of the pool's device: the meaning of NULL as a pool on all threads that set no
+/// current pool.
 ///
-/// Existing arrays and blocks stay in their pools. A request of another thread that runs meanwhile comes from either pool; each later one
-/// from the new pool. The default keeps the pool alive as a handle does, also if every handle on it is released. After another pool is set,
-/// a thread that used the previous default may keep it alive until its next such request or its end. Plug-ins for other libraries that are
-/// called without a pool use the initial default pool.
+/// Existing arrays and blocks stay in their pools. A request of another thread that runs meanwhile comes from either
+/// pool; each later one from the new pool. The default keeps the pool alive as a handle does, also if every handle on
+/// it is released. After another pool is set, a thread that used the previous default may keep it alive until its next
+/// such request or its end. Plug-ins for other libraries that are called without a pool use the initial default pool.
 ///
-/// @param pool     The pool; NULL: the initial default pools again, for all devices. To restore the previous default of one device, pass the
-///                 handle that `tn_pool_default` returned before.
+/// @param pool     The pool; NULL: the initial default pools again, for all devices. To restore the previous default of
+///                 one device, pass the handle that `tn_pool_default` returned before.
 /// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID in a callback of a pool's upstream.
-/// @note Threads: any. Blocks: a few microseconds, until no other thread is inside the library. Allocates: nothing. May end the previous
-///       default pool, as `tn_pool_release` does.
+/// @note Threads: any. Blocks: a few microseconds, until no other thread is inside the library. Allocates: nothing. May
+///       end the previous default pool, as `tn_pool_release` does.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -184,8 +189,8 @@ pub extern "C" fn tn_pool_set_default(pool: *mut tn_pool) -> tn_status {
 
 /// Sets the thread's current pool of the pool's device: the meaning of NULL as a pool on this thread.
 ///
-/// The thread keeps the pool alive until it sets another or ends, even if every handle on it is released. A thread that sets the default
-/// pool follows later changes of the default.
+/// The thread keeps the pool alive until it sets another or ends, even if every handle on it is released. A thread that
+/// sets the default pool follows later changes of the default.
 ///
 /// @param pool     The pool; NULL: the default pools again, for all devices.
 /// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
@@ -222,12 +227,14 @@ pub unsafe extern "C" fn tn_pool_current(device: tn_device, out: *mut *mut tn_po
     })
 }
 
-/// Releases a handle on a pool. When the last handle is released and the pool is no thread's current one, cached memory is returned to the
-/// device. Live blocks and arrays stay valid; the rest of the memory is returned with the last of them.
+/// Releases a handle on a pool. When the last handle is released and the pool is no thread's current one, cached memory
+/// is returned to the device. Live blocks and arrays stay valid; the rest of the memory is returned with the last of
+/// them.
 ///
 /// @param pool     The handle. It is released exactly once.
 /// @return TN_OK, also if blocks are live; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
-/// @note Threads: any; of two threads that release one handle, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
+/// @note Threads: any; of two threads that release one handle, one gets TN_ERR_STALE. Blocks: never. Allocates:
+///       nothing.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -238,17 +245,19 @@ pub extern "C" fn tn_pool_release(pool: *mut tn_pool) -> tn_status {
 /// Allocates a raw block with undefined contents.
 ///
 /// @param pool      The pool; NULL: the thread's current pool of the host.
-/// @param bytes     The number of bytes; with 0 the call returns a block too. The block may be larger: see `tn_pool_usable_size`.
+/// @param bytes     The number of bytes; with 0 the call returns a block too. The block may be larger: see
+///                  `tn_pool_usable_size`.
 /// @param alignment The alignment of the address in bytes, a power of two up to 4 MiB; 0: the pool's alignment.
-/// @param stream    The stream that uses the block first. On TN_CUDA the block may be memory that earlier work on this stream still uses,
-///                  and NULL means the thread's current stream. On memory that the host can access, NULL means the host, now. On TN_CPU the
-///                  stream constants mean that too.
+/// @param stream    The stream that uses the block first. On TN_CUDA the block may be memory that earlier work on this
+///                  stream still uses, and NULL means the thread's current stream. On memory that the host can access,
+///                  NULL means the host, now. On TN_CPU the stream constants mean that too.
 /// @param[out] out  The block. Freed by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an invalid alignment; TN_ERR_DEVICE for a stream of another
-///         device, or in the child of a process that made a device pool before the fork; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY
-///         if the device is out of memory, TN_ERR_POOL_LIMIT if the pool would exceed `max_size`, both after cached memory was released:
-///         the message has the pool's statistics and its largest named holders; TN_ERR_UNSUPPORTED if the stream captures a graph and no
-///         cached block fits; TN_ERR_DRIVER.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an invalid alignment; TN_ERR_DEVICE for a
+///         stream of another device, or in the child of a process that made a device pool before the fork;
+///         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY if the device is out of memory, TN_ERR_POOL_LIMIT if the
+///         pool would exceed `max_size`, both after cached memory was released: the message has the pool's statistics
+///         and its largest named holders; TN_ERR_UNSUPPORTED if the stream captures a graph and no cached block fits;
+///         TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: on memory of devices, where the request would fail otherwise, until work on freed
 ///       blocks is done. Allocates: the block.
 /// @since 0.1
@@ -336,21 +345,22 @@ unsafe extern "C" fn allocate_slow(
     })
 }
 
-/// Allocates a raw block whose first `bytes` bytes are 0. Memory that is new from the system is not cleared again. Nor are pages of blocks
-/// of 32 MiB and more that were allocated before and never written.
+/// Allocates a raw block whose first `bytes` bytes are 0. Memory that is new from the system is not cleared again. Nor
+/// are pages of blocks of 32 MiB and more that were allocated before and never written.
 ///
 /// @param pool      The pool; NULL: the thread's current pool of the host.
 /// @param bytes     The number of bytes; with 0 the call returns a block too.
 /// @param alignment The alignment of the address in bytes, a power of two up to 4 MiB; 0: the pool's alignment.
-/// @param stream    The stream that uses the block first. On TN_CUDA the block may be memory that earlier work on this stream still uses,
-///                  and NULL means the thread's current stream. On memory that the host can access, NULL means the host, now. On TN_CPU the
-///                  stream constants mean that too.
+/// @param stream    The stream that uses the block first. On TN_CUDA the block may be memory that earlier work on this
+///                  stream still uses, and NULL means the thread's current stream. On memory that the host can access,
+///                  NULL means the host, now. On TN_CPU the stream constants mean that too.
 /// @param[out] out  The block. Freed by `tn_pool_deallocate` or `tn_pool_reallocate`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an invalid alignment; TN_ERR_DEVICE for a stream of another
-///         device, or in the child of a process that made a device pool before the fork; TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY
-///         if the device is out of memory, TN_ERR_POOL_LIMIT if the pool would exceed `max_size`, both after cached memory was released:
-///         the message has the pool's statistics and its largest named holders; TN_ERR_UNSUPPORTED if the stream captures a graph and no
-///         cached block fits; TN_ERR_DRIVER.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an invalid alignment; TN_ERR_DEVICE for a
+///         stream of another device, or in the child of a process that made a device pool before the fork;
+///         TN_ERR_NO_HOST_MEMORY or TN_ERR_NO_DEVICE_MEMORY if the device is out of memory, TN_ERR_POOL_LIMIT if the
+///         pool would exceed `max_size`, both after cached memory was released: the message has the pool's statistics
+///         and its largest named holders; TN_ERR_UNSUPPORTED if the stream captures a graph and no cached block fits;
+///         TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: on memory of devices, where the request would fail otherwise, until work on freed
 ///       blocks is done. Allocates: the block.
 /// @since 0.1
@@ -374,20 +384,24 @@ pub unsafe extern "C" fn tn_pool_allocate_zeroed(
 
 /// Resizes a raw block: in place if there is room, else by moving its pages or copying its bytes.
 ///
-/// The first min(old, new) bytes and the originally requested alignment are kept. The call counts as a reallocation; with `ptr` NULL as an
-/// allocation, with 0 bytes as a deallocation.
+/// The first min(old, new) bytes and the originally requested alignment are kept. The call counts as a reallocation;
+/// with `ptr` NULL as an allocation, with 0 bytes as a deallocation.
 ///
-/// @param pool     The block's pool. NULL: the pool that the block belongs to, or without a block the thread's current pool of the host.
-/// @param ptr      A live raw block. If `*out` differs, this address is no longer valid. NULL: allocate a new block with the pool's
-///                 alignment.
+/// @param pool     The block's pool. NULL: the pool that the block belongs to, or without a block the thread's current
+///                 pool of the host.
+/// @param ptr      A live raw block. If `*out` differs, this address is no longer valid. NULL: allocate a new block
+///                 with the pool's alignment.
 /// @param bytes    The new size in bytes; 0: free the block and write NULL to `*out`.
-/// @param stream   The stream on which a device copies, and on which the old block is freed. NULL and the constants: as for
-///                 `tn_pool_allocate`.
-/// @param[out] out The block. Freed by `tn_pool_deallocate`. On failure: untouched, and the old block is live and unchanged.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an address inside a
-///         block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool or of none; TN_ERR_DEVICE for a
-///         stream of another device; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_DRIVER.
-/// @note Threads: any; no other thread may use the block during the call. Blocks: as `tn_pool_allocate`. Allocates: the new block.
+/// @param stream   The stream on which a device copies, and on which the old block is freed. NULL and the constants: as
+///                 for `tn_pool_allocate`.
+/// @param[out] out The block. Freed by `tn_pool_deallocate`. On failure: untouched, and the old block is live and
+///                 unchanged.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an
+///         address inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another
+///         pool or of none; TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY,
+///         TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_DRIVER.
+/// @note Threads: any; no other thread may use the block during the call. Blocks: as `tn_pool_allocate`. Allocates: the
+///       new block.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -436,12 +450,13 @@ unsafe extern "C" fn reallocate_slow(
 ///
 /// @param pool     The block's pool; NULL: the pool that the block belongs to.
 /// @param ptr      The block; NULL: the call does nothing.
-/// @param stream   The stream whose work so far may still use the block. Its bytes can be reused on that stream at once, and elsewhere when
-///                 that work is done. NULL and the constants: as for `tn_pool_allocate`. The call does not call the driver.
-/// @return TN_OK; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an address inside a block, whose
-///         start is in the message; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an
-///         address in no block; TN_ERR_NO_HOST_MEMORY if the stream's work can neither be recorded nor waited for: the block then stays
-///         live.
+/// @param stream   The stream whose work so far may still use the block. Its bytes can be reused on that stream at
+///                 once, and elsewhere when that work is done. NULL and the constants: as for `tn_pool_allocate`. The
+///                 call does not call the driver.
+/// @return TN_OK; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an address
+///         inside a block, whose start is in the message; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN
+///         for a block of another pool, or an address in no block; TN_ERR_NO_HOST_MEMORY if the stream's work can
+///         neither be recorded nor waited for: the block then stays live.
 /// @note Threads: any; of two threads that free one block, one gets TN_ERR_STALE. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
@@ -453,16 +468,18 @@ pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, strea
     deallocate_slow(pool as u64, address(ptr), stream as u64)
 }
 
-/// Records that a raw block is also used on another stream than the one on which it will be freed. Its bytes are reused only after the work
-/// that was issued on all recorded streams before the free. A block can have any number of such streams.
+/// Records that a raw block is also used on another stream than the one on which it will be freed. Its bytes are reused
+/// only after the work that was issued on all recorded streams before the free. A block can have any number of such
+/// streams.
 ///
 /// @param pool     The block's pool; NULL: the pool that the block belongs to.
 /// @param ptr      The block.
-/// @param stream   The stream. NULL and the constants: as for `tn_pool_allocate`, so NULL on memory that the host can access records
-///                 nothing. An imported stream must exist until the block is freed, or the last handle on the stream is released.
-/// @return TN_OK; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an address inside a block;
-///         TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool, or an address in no block;
-///         TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY.
+/// @param stream   The stream. NULL and the constants: as for `tn_pool_allocate`, so NULL on memory that the host can
+///                 access records nothing. An imported stream must exist until the block is freed, or the last handle
+///                 on the stream is released.
+/// @return TN_OK; TN_ERR_STALE for a released handle or a freed block, TN_ERR_KIND; TN_ERR_INVALID for an address
+///         inside a block; TN_ERR_SHARED for a block that backs an array; TN_ERR_FOREIGN for a block of another pool,
+///         or an address in no block; TN_ERR_DEVICE for a stream of another device; TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only. Does not call the driver.
 /// @since 0.1
 /// @ingroup pool
@@ -471,19 +488,21 @@ pub extern "C" fn tn_pool_record_use(pool: *mut tn_pool, ptr: *mut c_void, strea
     enter("tn_pool_record_use", || raw::record_use(pool as u64, address(ptr), stream as u64))
 }
 
-/// Lets another pool serve the requests for a pool's memory on a stream, until `tn_pool_private_end`: `tn_pool_allocate`,
-/// `tn_pool_allocate_zeroed` and new arrays. For a stream that captures a graph: a launch of the graph uses its blocks again, so blocks that
-/// were freed within the capture must not go to others while the graph lives. They stay in the private pool, which serves further captures
-/// of that graph's group. Blocks of it can be freed and resized with either pool. Release the private pool after the last launch, to
-/// return its memory.
+/// Lets another pool serve the requests for a pool's memory on a stream, until `tn_pool_private_end`:
+/// `tn_pool_allocate`, `tn_pool_allocate_zeroed` and new arrays. For a stream that captures a graph: a launch of the
+/// graph uses its blocks again, so blocks that were freed within the capture must not go to others while the graph
+/// lives. They stay in the private pool, which serves further captures of that graph's group. Blocks of it can be freed
+/// and resized with either pool. Release the private pool after the last launch, to return its memory.
 ///
 /// @param pool         A pool of TN_CUDA, TN_CUDA_HOST or TN_CUDA_MANAGED.
-/// @param private_pool Another pool of that device, by `tn_pool_create`. It serves one pool, on any number of streams, and lives on at least
-///                     until `tn_pool_private_end`. Its limits and statistics are its own.
-/// @param stream       The stream. NULL and the constants: as for `tn_pool_allocate`, but NULL is refused for memory that the host can access.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for pools of different devices, of the host, or in the child of a
-///         fork; TN_ERR_INVALID for one pool twice, and for a private pool that has served another one; TN_ERR_DUPLICATE for a stream that a
-///         private pool serves already; TN_ERR_LIMIT for more than 16 streams of a pool.
+/// @param private_pool Another pool of that device, by `tn_pool_create`. It serves one pool, on any number of streams,
+///                     and lives on at least until `tn_pool_private_end`. Its limits and statistics are its own.
+/// @param stream       The stream. NULL and the constants: as for `tn_pool_allocate`, but NULL is refused for memory
+///                     that the host can access.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DEVICE for pools of different devices, of the host, or
+///         in the child of a fork; TN_ERR_INVALID for one pool twice, and for a private pool that has served another
+///         one; TN_ERR_DUPLICATE for a stream that a private pool serves already; TN_ERR_LIMIT for more than 16 streams
+///         of a pool.
 /// @note Threads: any. Blocks: never. Allocates: nothing. Does not call the driver.
 /// @since 0.1
 /// @ingroup pool
@@ -499,7 +518,8 @@ pub extern "C" fn tn_pool_private_begin(
     })
 }
 
-/// Ends what `tn_pool_private_begin` began: the pool serves its requests on the stream itself. Blocks of the private pool stay that pool's.
+/// Ends what `tn_pool_private_begin` began: the pool serves its requests on the stream itself. Blocks of the private
+/// pool stay that pool's.
 ///
 /// @param pool     The pool.
 /// @param stream   The stream that was passed there.
@@ -532,11 +552,12 @@ extern "C" fn deallocate_slow(pool: u64, address: usize, stream: u64) -> tn_stat
     enter("tn_pool_deallocate", || raw::deallocate_slow(pool, address, stream))
 }
 
-/// Makes a new handle on the pool whose live block, raw or of an array, contains an address. The address is not dereferenced.
+/// Makes a new handle on the pool whose live block, raw or of an array, contains an address. The address is not
+/// dereferenced.
 ///
 /// @param ptr      Any address.
-/// @param[out] out The handle. Released by `tn_pool_release`. If the pool was released before, queries work and allocations fail. On
-///                 failure: untouched.
+/// @param[out] out The handle. Released by `tn_pool_release`. If the pool was released before, queries work and
+///                 allocations fail. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_FOREIGN for an address in no live block; TN_ERR_NO_HOST_MEMORY,
 ///         TN_ERR_LIMIT if no more handles can be made.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -553,12 +574,13 @@ pub unsafe extern "C" fn tn_pool_of(ptr: *const c_void, out: *mut *mut tn_pool) 
     })
 }
 
-/// Writes the usable size of a live block: at least the requested size. Under AddressSanitizer or valgrind it is exactly that.
+/// Writes the usable size of a live block: at least the requested size. Under AddressSanitizer or valgrind it is
+/// exactly that.
 ///
 /// @param ptr      The start of a live block, raw or of an array.
 /// @param[out] out The number of bytes. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_STALE for a freed block; TN_ERR_INVALID for an address inside a block; TN_ERR_FOREIGN for
-///         an address in no block, and for NULL.
+/// @return TN_OK; TN_ERR_NULL for `out`; TN_ERR_STALE for a freed block; TN_ERR_INVALID for an address inside a block;
+///         TN_ERR_FOREIGN for an address in no block, and for NULL.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
@@ -578,7 +600,8 @@ pub unsafe extern "C" fn tn_pool_usable_size(ptr: *const c_void, out: *mut usize
 /// In every snapshot, reserved_bytes = in_use_bytes + cached_bytes + pending_bytes + overhead_bytes.
 ///
 /// @param pool     The pool; NULL: the thread's current pool of the host.
-/// @param[out] stats The struct to fill, with `size` set by the caller; as much as fits is filled. On failure: untouched.
+/// @param[out] stats The struct to fill, with `size` set by the caller; as much as fits is filled. On failure:
+///                   untouched.
 /// @return TN_OK; TN_ERR_NULL for `stats`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a size of 0.
 /// @note Threads: any. Blocks: never. Allocates: nothing; no device call, but for the counts of a pool of the driver.
 /// @since 0.1
@@ -610,15 +633,16 @@ pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
     })
 }
 
-/// Returns cached memory to the device, longest unused first, until at most `keep_bytes` are cached or no whole segment is free. Live
-/// blocks and the memory of `initial_size` stay. If more is still cached between live small blocks, its pages are returned too; they keep
-/// counting as committed and cached.
+/// Returns cached memory to the device, longest unused first, until at most `keep_bytes` are cached or no whole segment
+/// is free. Live blocks and the memory of `initial_size` stay. If more is still cached between live small blocks, its
+/// pages are returned too; they keep counting as committed and cached.
 ///
 /// @param pool     The pool; NULL: the thread's current pool of the host.
 /// @param keep_bytes The number of cached bytes to keep.
 /// @param[out] released_bytes The number of bytes by which reserved_bytes fell; may be NULL. On failure: untouched.
 /// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND.
-/// @note Threads: any; other threads can use the pool meanwhile. Blocks: while the system takes the memory. Allocates: nothing.
+/// @note Threads: any; other threads can use the pool meanwhile. Blocks: while the system takes the memory. Allocates:
+///       nothing.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -634,18 +658,19 @@ pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, rel
     })
 }
 
-/// Lists the size classes of a pool that were ever used. The sums of live_blocks, allocation_count and hit_count equal those of
-/// `tn_pool_query`.
+/// Lists the size classes of a pool that were ever used. The sums of live_blocks, allocation_count and hit_count equal
+/// those of `tn_pool_query`.
 ///
 /// @param pool         The pool; NULL: the thread's current pool of the host.
 /// @param item_size    The size of an item in the caller's program: sizeof(tn_pool_class_stats).
 /// @param capacity     The number of items at classes.
-/// @param[out] classes The first `capacity` classes: large blocks first, with block_bytes 0, then the others by size. NULL only with
-///                     capacity 0.
+/// @param[out] classes The first `capacity` classes: large blocks first, with block_bytes 0, then the others by size.
+///                     NULL only with capacity 0.
 /// @param[out] n_classes The total number of classes.
-/// @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
-/// @note Threads: any; while other threads use the pool, each span is read at another moment. Blocks: never. Allocates: nothing. Takes time
-///       in proportion to the pool's blocks.
+/// @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is
+///         too small.
+/// @note Threads: any; while other threads use the pool, each span is read at another moment. Blocks: never. Allocates:
+///       nothing. Takes time in proportion to the pool's blocks.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]
@@ -669,15 +694,17 @@ pub unsafe extern "C" fn tn_pool_query_classes(
     })
 }
 
-/// Lists the clients of a pool with their statistics: arrays, raw blocks, and each library that allocates from it. The sum of live_bytes is
-/// the pool's in_use_bytes.
+/// Lists the clients of a pool with their statistics: arrays, raw blocks, and each library that allocates from it. The
+/// sum of live_bytes is the pool's in_use_bytes.
 ///
 /// @param pool         The pool; NULL: the thread's current pool of the host.
 /// @param item_size    The size of an item in the caller's program: sizeof(tn_pool_client).
 /// @param capacity     The number of items at clients.
-/// @param[out] clients The first `capacity` clients that ever allocated, ordered by TN_CLIENT_. NULL only with capacity 0.
+/// @param[out] clients The first `capacity` clients that ever allocated, ordered by TN_CLIENT_. NULL only with capacity
+///                     0.
 /// @param[out] n_clients The total number of clients.
-/// @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is too small.
+/// @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an item_size that is
+///         too small.
 /// @note Threads: any; a snapshot of one moment. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup pool
@@ -702,18 +729,20 @@ pub unsafe extern "C" fn tn_pool_query_clients(
     })
 }
 
-/// Registers a callback for when the pool is out of memory: after the cached memory of all pools of the device was released, and before the
-/// request fails. The registered callbacks are called in order until the request succeeds, each at most once per request.
+/// Registers a callback for when the pool is out of memory: after the cached memory of all pools of the device was
+/// released, and before the request fails. The registered callbacks are called in order until the request succeeds,
+/// each at most once per request.
 ///
 /// @param pool     The pool; NULL: the thread's current pool of the host.
-/// @param callback The callback. It returns its estimate of the bytes that it freed; 0: the request is not tried again before the next
-///                 callback.
+/// @param callback The callback. It returns its estimate of the bytes that it freed; 0: the request is not tried again
+///                 before the next callback.
 /// @param context  The first argument of callback, and the argument of release.
-/// @param release  Called once after the registration ended, by `tn_pool_off_pressure` or with the pool, and the last call of the callback
-///                 returned. May be NULL. On failure: not called.
-/// @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DUPLICATE if this callback is registered with this context;
-///         TN_ERR_NO_HOST_MEMORY.
-/// @note Threads: any; the callback runs on the allocating thread, under no lock. Blocks: never. Allocates: bookkeeping only.
+/// @param release  Called once after the registration ended, by `tn_pool_off_pressure` or with the pool, and the last
+///                 call of the callback returned. May be NULL. On failure: not called.
+/// @return TN_OK; TN_ERR_NULL for `callback`; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DUPLICATE if this callback is
+///         registered with this context; TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any; the callback runs on the allocating thread, under no lock. Blocks: never. Allocates: bookkeeping
+///       only.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]

@@ -1,4 +1,5 @@
-//! Section "promise": giving arrays away and taking them, holders of a store, and reasons against overwriting its bytes.
+//! Section "promise": giving arrays away and taking them, holders of a store, and reasons against overwriting its
+//! bytes.
 
 use crate::borrow::{self, Target};
 use crate::boundary::enter;
@@ -9,16 +10,18 @@ use crate::promise;
 use crate::types::*;
 use core::ffi::c_void;
 
-/// Gives an array away: makes a promise not to use the handle again, which `tn_take` or `tn_enter` opens. If one such call opens n_required
-/// promises of a handle, the claim moves to the taker and the giver's handle is destructed. With fewer, the taker gets a clone.
+/// Gives an array away: makes a promise not to use the handle again, which `tn_take` or `tn_enter` opens. If one such
+/// call opens n_required promises of a handle, the claim moves to the taker and the giver's handle is destructed. With
+/// fewer, the taker gets a clone.
 ///
-/// @param array    An array without open guards of its own. While a promise is outstanding, only queries and release of this handle
-///                 succeed.
-/// @param n_required The number of the giver's variables that refer to the handle, usually 1. Of several calls, the largest number counts.
+/// @param array    An array without open guards of its own. While a promise is outstanding, only queries and release of
+///                 this handle succeed.
+/// @param n_required The number of the giver's variables that refer to the handle, usually 1. Of several calls, the
+///                   largest number counts.
 /// @param[out] out The promise. Released by `tn_promise_release`, also after it was taken. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_required 0; TN_ERR_DESTRUCTED; TN_ERR_GIVEN if the array was
-///         given n_required times already, or TN_ERR_COUNT if n_required is above 1; TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED for open guards
-///         of this handle; TN_ERR_LIMIT.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_required 0; TN_ERR_DESTRUCTED;
+///         TN_ERR_GIVEN if the array was given n_required times already, or TN_ERR_COUNT if n_required is above 1;
+///         TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED for open guards of this handle; TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup promise
@@ -62,15 +65,16 @@ pub extern "C" fn tn_promise_release(promise: *mut tn_promise) -> tn_status {
     enter("tn_promise_release", || promise::release(convert::id(promise, "promise")?))
 }
 
-/// Takes arrays: opens promises, all or none, and makes a new handle for each. The promises cannot be taken again, and their owner still
-/// releases them.
+/// Takes arrays: opens promises, all or none, and makes a new handle for each. The promises cannot be taken again, and
+/// their owner still releases them.
 ///
 /// @param n_promises   The number of promises.
 /// @param promises     The n_promises outstanding promises, none listed twice. NULL only with n_promises 0.
-/// @param[out] out     The n_promises arrays. out[i] has the layout, name and READONLY flag of the handle that promises[i] gave. NULL only
-///                     with n_promises 0. Each is released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already;
-///         TN_ERR_DUPLICATE; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+/// @param[out] out     The n_promises arrays. out[i] has the layout, name and READONLY flag of the handle that
+///                     promises[i] gave. NULL only with n_promises 0. Each is released by `tn_array_release`. On
+///                     failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled
+///         already; TN_ERR_DUPLICATE; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup promise
@@ -93,22 +97,25 @@ pub unsafe extern "C" fn tn_take(
     })
 }
 
-/// Enters a scope: the callee gets its own handle for every parameter, all or none. It need not know which parameters were given and which
-/// were lent.
+/// Enters a scope: the callee gets its own handle for every parameter, all or none. It need not know which parameters
+/// were given and which were lent.
 ///
-/// A promise is opened as by `tn_take`: if this call has as many promises of a handle as its giver required, the claim moves and the
-/// giver's handle is destructed; else the callee gets a clone. For a plain array the callee gets a clone, even if a promise of that handle
-/// is in the call too. The callee may release, give or write its handles at any time. `tn_leave` releases those that are left.
+/// A promise is opened as by `tn_take`: if this call has as many promises of a handle as its giver required, the claim
+/// moves and the giver's handle is destructed; else the callee gets a clone. For a plain array the callee gets a clone,
+/// even if a promise of that handle is in the call too. The callee may release, give or write its handles at any time.
+/// `tn_leave` releases those that are left.
 ///
 /// @param n_params     The number of parameters; 0 makes an empty scope.
-/// @param params       The n_params handles, each a tn_array * or a tn_promise *. An array may be listed several times, a promise once.
-///                     NULL only with n_params 0. The promises cannot be taken again, and their owner still releases them.
-/// @param[out] out     The n_params arrays, owned by the scope. out[i] has the layout, name and READONLY flag of params[i]. NULL only with
-///                     n_params 0. On failure: untouched.
+/// @param params       The n_params handles, each a tn_array * or a tn_promise *. An array may be listed several times,
+///                     a promise once. NULL only with n_params 0. The promises cannot be taken again, and their owner
+///                     still releases them.
+/// @param[out] out     The n_params arrays, owned by the scope. out[i] has the layout, name and READONLY flag of
+///                     params[i]. NULL only with n_params 0. On failure: untouched.
 /// @param[out] scope   The scope. Ended by `tn_leave`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already, and for an
-///         array that was taken; TN_ERR_GIVEN for an array that was given, unless one of its promises is in this call; TN_ERR_DUPLICATE for
-///         a promise that is listed twice; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled
+///         already, and for an array that was taken; TN_ERR_GIVEN for an array that was given, unless one of its
+///         promises is in this call; TN_ERR_DUPLICATE for a promise that is listed twice; TN_ERR_NO_HOST_MEMORY,
+///         TN_ERR_LIMIT.
 /// @note Threads: any; the scope belongs to no thread. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup promise
@@ -136,16 +143,17 @@ pub unsafe extern "C" fn tn_enter(
     })
 }
 
-/// Leaves a scope: releases its remaining handles, in the order of its parameters. Scopes may be left in any order, by any thread.
+/// Leaves a scope: releases its remaining handles, in the order of its parameters. Scopes may be left in any order, by
+/// any thread.
 ///
 /// @param scope    A scope. It is left exactly once.
 /// @param n_keep   The number of handles to keep.
-/// @param keep     Handles of this scope to keep, such as those that the callee returns. They may be in any state, and belong to the caller
-///                 from now on. NULL only with n_keep 0.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND, for the scope and for each of keep; TN_ERR_INVALID for an array that is not of
-///         this scope; TN_ERR_DUPLICATE for an array that is listed twice. With the option "strict", for the handles to release:
-///         TN_ERR_GIVEN, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED. On failure the scope stays entered, and no handle is
-///         released.
+/// @param keep     Handles of this scope to keep, such as those that the callee returns. They may be in any state, and
+///                 belong to the caller from now on. NULL only with n_keep 0.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND, for the scope and for each of keep; TN_ERR_INVALID for an
+///         array that is not of this scope; TN_ERR_DUPLICATE for an array that is listed twice. With the option
+///         "strict", for the handles to release: TN_ERR_GIVEN, TN_ERR_BORROWED_WRITE, TN_ERR_BORROWED, TN_ERR_EXPORTED.
+///         On failure the scope stays entered, and no handle is released.
 /// @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
 /// @since 0.1
 /// @ingroup promise
@@ -162,7 +170,8 @@ pub unsafe extern "C" fn tn_leave(scope: *mut tn_scope, n_keep: usize, keep: *co
 /// Tests whether this handle is the only holder of its store: no other claims, guards or exports.
 ///
 /// @param array    An array, also a given one, for which the result is 0.
-/// @param[out] out 1 if it is, else 0. Other threads that hold handles can change it at any time. On failure: untouched.
+/// @param[out] out 1 if it is, else 0. Other threads that hold handles can change it at any time. On failure:
+///                 untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1
@@ -186,13 +195,14 @@ pub unsafe extern "C" fn tn_array_is_unique(array: *mut tn_array, out: *mut i32)
 /// @param item_size        The size of an item in the caller's program: sizeof(tn_holder).
 /// @param capacity         The number of items at holders.
 /// @param[out] bits        0 if the bytes can be overwritten, else TN_WHY_ bits.
-/// @param[out] holders     The first `capacity` holders of the store other than this handle: handles, promises, exports, and overlapping
-///                         guards. NULL only with capacity 0.
+/// @param[out] holders     The first `capacity` holders of the store other than this handle: handles, promises,
+///                         exports, and overlapping guards. NULL only with capacity 0.
 /// @param[out] n_holders   The total number of holders.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong target.size or item_size; TN_ERR_DESTRUCTED;
-///         TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_SHAPE for the target. On failure all outputs are untouched.
-/// @note Threads: any. Blocks: never. Allocates: nothing. Other threads that hold handles can change the result at any time; a borrow
-///       checks again.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong target.size or item_size;
+///         TN_ERR_DESTRUCTED; TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_SHAPE for the target. On failure all outputs are
+///         untouched.
+/// @note Threads: any. Blocks: never. Allocates: nothing. Other threads that hold handles can change the result at any
+///       time; a borrow checks again.
 /// @since 0.1
 /// @ingroup promise
 #[unsafe(no_mangle)]
@@ -245,13 +255,13 @@ fn store_info(store: &borrow::Store) -> tn_store_info {
 /// @param bytes            The number of bytes from there, at least 1.
 /// @param item_size        The size of an item in the caller's program: sizeof(tn_holder).
 /// @param capacity         The number of items at holders.
-/// @param[out] store       The store, or the raw block of a pool; `size` is set by the caller. May be NULL. An imported raw block is
-///                         reported as a store, with the block as one of its holders.
-/// @param[out] holders     The first `capacity` holders: handles, promises, and guards and exports that overlap the bytes. NULL only with
-///                         capacity 0.
+/// @param[out] store       The store, or the raw block of a pool; `size` is set by the caller. May be NULL. An imported
+///                         raw block is reported as a store, with the block as one of its holders.
+/// @param[out] holders     The first `capacity` holders: handles, promises, and guards and exports that overlap the
+///                         bytes. NULL only with capacity 0.
 /// @param[out] n_holders   The total number of holders.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for bytes 0, a wrong store.size or item_size; TN_ERR_FOREIGN for memory that is not Tenure's;
-///         TN_ERR_ALIASED for bytes of two stores. On failure all outputs are untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for bytes 0, a wrong store.size or item_size; TN_ERR_FOREIGN for memory
+///         that is not Tenure's; TN_ERR_ALIASED for bytes of two stores. On failure all outputs are untouched.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup promise
@@ -288,11 +298,11 @@ pub unsafe extern "C" fn tn_holders_of(
 /// @param item_size        The size of an item in the caller's program: sizeof(tn_holder).
 /// @param capacity         The number of items at holders.
 /// @param[out] store       The store; `size` is set by the caller. May be NULL.
-/// @param[out] holders     The first `capacity` holders: handles, promises, and guards and exports that overlap the array. NULL only with
-///                         capacity 0.
+/// @param[out] holders     The first `capacity` holders: handles, promises, and guards and exports that overlap the
+///                         array. NULL only with capacity 0.
 /// @param[out] n_holders   The total number of holders.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong store.size or item_size; TN_ERR_DESTRUCTED;
-///         TN_ERR_FOREIGN for an array without elements. On failure all outputs are untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong store.size or item_size;
+///         TN_ERR_DESTRUCTED; TN_ERR_FOREIGN for an array without elements. On failure all outputs are untouched.
 /// @note Threads: any. Blocks: never. Other threads that hold handles can change the result at any time.
 /// @since 0.1
 /// @ingroup promise

@@ -29,17 +29,18 @@ impl fmt::Write for TextOut {
     }
 }
 
-/// Writes a report as JSON: every pool with its statistics and clients, every store with its holders, their call sites and ages, raw blocks
-/// by call site, other open objects, the copy book, and the copies of this library in the process. docs/report.schema.json is its schema.
+/// Writes a report as JSON: every pool with its statistics and clients, every store with its holders, their call sites
+/// and ages, raw blocks by call site, other open objects, the copy book, and the copies of this library in the process.
+/// docs/report.schema.json is its schema.
 ///
 /// @param flags        0: no flag is defined yet.
 /// @param capacity     The number of bytes at text.
 /// @param[out] text    UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
-/// @param[out] length  The number of bytes of the whole text without its NUL. It can grow between two calls while other threads work:
-///                     repeat with more room than the last call reported.
+/// @param[out] length  The number of bytes of the whole text without its NUL. It can grow between two calls while other
+///                     threads work: repeat with more room than the last call reported.
 /// @return TN_OK, also if the text did not fit; TN_ERR_NULL; TN_ERR_INVALID for an unknown flag.
-/// @note Threads: any; each store and each pool is a snapshot of one moment, the whole report is not. Blocks: briefly, for locks.
-///       Allocates: temporary memory if there is any; the call works without.
+/// @note Threads: any; each store and each pool is a snapshot of one moment, the whole report is not. Blocks: briefly,
+///       for locks. Allocates: temporary memory if there is any; the call works without.
 /// @since 0.1
 /// @ingroup report
 #[unsafe(no_mangle)]
@@ -60,15 +61,16 @@ pub unsafe extern "C" fn tn_report_json(
     })
 }
 
-/// Saves a page for a browser: a map of the memory, the arrays with their holders, the copy book, pools and limits. It is one file that
-/// loads nothing from a network. It shows the snapshot of `tn_report_json` with bounded lists, the largest entries first, and says what it
-/// leaves out.
+/// Saves a page for a browser: a map of the memory, the arrays with their holders, the copy book, pools and limits. It
+/// is one file that loads nothing from a network. It shows the snapshot of `tn_report_json` with bounded lists, the
+/// largest entries first, and says what it leaves out.
 ///
 /// @param flags    0: no flag is defined yet.
 /// @param path     The file, which is replaced in one step.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown flag; TN_ERR_IO if the file cannot be written: then an old file is unchanged.
-/// @note Threads: as `tn_report_json`. Blocks: for the file system, and briefly for locks. Allocates: temporary memory if there is any; the
-///       call works without.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an unknown flag; TN_ERR_IO if the file cannot be written: then an old
+///         file is unchanged.
+/// @note Threads: as `tn_report_json`. Blocks: for the file system, and briefly for locks. Allocates: temporary memory
+///       if there is any; the call works without.
 /// @since 0.1
 /// @ingroup report
 #[unsafe(no_mangle)]
@@ -86,10 +88,11 @@ pub unsafe extern "C" fn tn_report_html(flags: tn_report_flags, path: *const c_c
 /// @param flags        0: no flag is defined yet.
 /// @param capacity     The number of bytes at text.
 /// @param[out] text    The page in UTF-8 with its NUL; what does not fit is cut off. NULL only with capacity 0.
-/// @param[out] length  The number of bytes of the whole page without its NUL. It can grow between two calls while other threads work:
-///                     repeat with more room than the last call reported.
+/// @param[out] length  The number of bytes of the whole page without its NUL. It can grow between two calls while other
+///                     threads work: repeat with more room than the last call reported.
 /// @return TN_OK, also if the page did not fit; TN_ERR_NULL; TN_ERR_INVALID for an unknown flag.
-/// @note Threads: as `tn_report_json`. Blocks: briefly, for locks. Allocates: temporary memory if there is any; the call works without.
+/// @note Threads: as `tn_report_json`. Blocks: briefly, for locks. Allocates: temporary memory if there is any; the
+///       call works without.
 /// @since 0.1
 /// @ingroup report
 #[unsafe(no_mangle)]
@@ -110,8 +113,8 @@ pub unsafe extern "C" fn tn_report_html_text(
     })
 }
 
-/// Lists the copy book: the copies of imports, exports and copy-on-write, added up by function, call site and reason, most bytes first.
-/// Calls whose purpose is a copy (`tn_array_copy`, `tn_array_copy_into`) are not counted.
+/// Lists the copy book: the copies of imports, exports and copy-on-write, added up by function, call site and reason,
+/// most bytes first. Calls whose purpose is a copy (`tn_array_copy`, `tn_array_copy_into`) are not counted.
 ///
 /// @param item_size    The size of an item in the caller's program: sizeof(tn_copy_site).
 /// @param capacity     The number of items at sites.
@@ -141,8 +144,8 @@ pub unsafe extern "C" fn tn_copies_query(
     })
 }
 
-/// Forbids copies on this thread where the caller would have accepted an alias. Such a call then fails with TN_ERR_WOULD_COPY and changes
-/// nothing.
+/// Forbids copies on this thread where the caller would have accepted an alias. Such a call then fails with
+/// TN_ERR_WOULD_COPY and changes nothing.
 ///
 /// @param on   1: forbid; 0: undo one earlier call with 1. Calls nest.
 /// @return TN_OK; TN_ERR_INVALID for another value, and for a 0 without a preceding 1.
@@ -154,17 +157,18 @@ pub extern "C" fn tn_copies_forbid(on: i32) -> tn_status {
     enter("tn_copies_forbid", || report::forbid_copies(convert::switch(on, "on")?))
 }
 
-/// Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes, expressions, shared
-/// variables, functions, pools, raw blocks of pools, queued release callbacks. The default values and spare buffers of a function are
-/// listed as handles beside it. The list is empty at the end of a program without leaks.
+/// Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes,
+/// expressions, shared variables, functions, pools, raw blocks of pools, queued release callbacks. The default values
+/// and spare buffers of a function are listed as handles beside it. The list is empty at the end of a program without
+/// leaks.
 ///
 /// @param item_size    The size of an item in the caller's program: sizeof(tn_holder).
 /// @param capacity     The number of items at leaks.
 /// @param[out] leaks   The first `capacity` leaks, with names, call sites and threads; NULL only with capacity 0.
 /// @param[out] n_leaks The total number of leaks.
 /// @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small.
-/// @note Threads: any; objects that other threads make or release during the call may or may not be listed. Blocks: never. Allocates:
-///       nothing.
+/// @note Threads: any; objects that other threads make or release during the call may or may not be listed. Blocks:
+///       never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup report
 #[unsafe(no_mangle)]
@@ -185,21 +189,23 @@ pub unsafe extern "C" fn tn_leaks(
     })
 }
 
-/// Begins to record events: what happens to the memory of all pools and arrays of the process, with times, threads and call sites.
+/// Begins to record events: what happens to the memory of all pools and arrays of the process, with times, threads and
+/// call sites.
 ///
-/// In memory the log keeps the newest events, and `tn_log_save` writes them to a file at any time. In a file each event is written in
-/// place as it happens, so the file is good however the process ends. A full file, or a full disk, drops events and counts them. Nobody may
-/// truncate the file meanwhile. docs/event-log.md has the format; `tenure convert` makes traces of it, and `tenure replay` repeats it.
+/// In memory the log keeps the newest events, and `tn_log_save` writes them to a file at any time. In a file each event
+/// is written in place as it happens, so the file is good however the process ends. A full file, or a full disk, drops
+/// events and counts them. Nobody may truncate the file meanwhile. docs/event-log.md has the format; `tenure convert`
+/// makes traces of it, and `tenure replay` repeats it.
 ///
-/// While events are recorded, calls take their slow paths. Guards, promises and blocks from before the start are not in the log. The child
-/// of a fork has no log. The environment variable TENURE_EVENTS names a file for a log that begins when the library is loaded; "%p" in it
-/// becomes the process id.
+/// While events are recorded, calls take their slow paths. Guards, promises and blocks from before the start are not in
+/// the log. The child of a fork has no log. The environment variable TENURE_EVENTS names a file for a log that begins
+/// when the library is loaded; "%p" in it becomes the process id.
 ///
 /// @param options  What is recorded, and where; copied. NULL: everything, in memory.
-/// @return TN_OK; TN_ERR_DUPLICATE if a log runs already; TN_ERR_INVALID for an unknown kind, `reserved` other than 0, or a capacity below
-///         1 MiB or above 1 TiB; TN_ERR_IO if the file cannot be made; TN_ERR_NO_HOST_MEMORY.
-/// @note Threads: any. Blocks: a few microseconds, until no other thread is inside the library, and for the file system. Allocates: the log,
-///       whose pages become resident as they are used.
+/// @return TN_OK; TN_ERR_DUPLICATE if a log runs already; TN_ERR_INVALID for an unknown kind, `reserved` other than 0,
+///         or a capacity below 1 MiB or above 1 TiB; TN_ERR_IO if the file cannot be made; TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: a few microseconds, until no other thread is inside the library, and for the file
+///       system. Allocates: the log, whose pages become resident as they are used.
 /// @since 0.1
 /// @ingroup report
 #[unsafe(no_mangle)]
@@ -228,10 +234,10 @@ pub extern "C" fn tn_log_stop() -> tn_status {
 /// Saves the log that is in memory, as a file of the format that a log in a file has. The log goes on.
 ///
 /// @param path     The file, which is replaced in one step.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if there is no log, or if the events go to a file already; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO if
-///         the file cannot be written: then an old file is unchanged.
-/// @note Threads: any. Blocks: for a copy of the log in memory all calls of other threads wait, some milliseconds for 16 MiB; then for the
-///       file system. Allocates: temporary memory of the size of the log.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID if there is no log, or if the events go to a file already;
+///         TN_ERR_NO_HOST_MEMORY; TN_ERR_IO if the file cannot be written: then an old file is unchanged.
+/// @note Threads: any. Blocks: for a copy of the log in memory all calls of other threads wait, some milliseconds for
+///       16 MiB; then for the file system. Allocates: temporary memory of the size of the log.
 /// @since 0.1
 /// @ingroup report
 #[unsafe(no_mangle)]

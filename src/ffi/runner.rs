@@ -13,18 +13,18 @@ impl convert::VersionedStruct for tn_runner {
     }
 }
 
-/// Sets the runner of this thread: a function that spreads its large copies, and the blocks of kernels of the host that it launches, over
-/// threads of the caller. The library starts no threads.
+/// Sets the runner of this thread: a function that spreads its large copies, and the blocks of kernels of the host that
+/// it launches, over threads of the caller. The library starts no threads.
 ///
-/// Copies and fills of host arrays and raw memory are divided into at most `threads` tasks, which `run` calls. The calling thread runs the
-/// tasks that `run` did not call. Small copies, and those whose source and destination overlap, are not divided. The result does not depend
-/// on the runner.
+/// Copies and fills of host arrays and raw memory are divided into at most `threads` tasks, which `run` calls. The
+/// calling thread runs the tasks that `run` did not call. Small copies, and those whose source and destination overlap,
+/// are not divided. The result does not depend on the runner.
 ///
-/// @param runner   The runner, copied during this call. Its `context` must stay valid until this thread sets another runner. NULL: no
-///                 runner, as at first. A runner whose `run` is NULL means that too.
+/// @param runner   The runner, copied during this call. Its `context` must stay valid until this thread sets another
+///                 runner. NULL: no runner, as at first. A runner whose `run` is NULL means that too.
 /// @return TN_OK; TN_ERR_INVALID for a wrong size.
-/// @note Threads: any; other threads keep their runners. This thread calls `run` while it holds no lock. `run` may call the library, and
-///       must return normally. Blocks: never. Allocates: nothing.
+/// @note Threads: any; other threads keep their runners. This thread calls `run` while it holds no lock. `run` may call
+///       the library, and must return normally. Blocks: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup runner
 #[unsafe(no_mangle)]
@@ -38,7 +38,8 @@ pub unsafe extern "C" fn tn_runner_set_current(runner: *const tn_runner) -> tn_s
 
 /// Writes the runner of this thread, for a later `tn_runner_set_current`.
 ///
-/// @param[out] out The struct to fill, with `size` set by the caller. `run` is NULL if there is no runner. On failure: untouched.
+/// @param[out] out The struct to fill, with `size` set by the caller. `run` is NULL if there is no runner. On failure:
+///                 untouched.
 /// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for a wrong size.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1

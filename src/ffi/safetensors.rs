@@ -17,9 +17,10 @@ use core::ffi::{CStr, c_char};
 /// @param capacity   The number of items at infos.
 /// @param[out] infos The first `capacity` tensors; NULL only with capacity 0.
 /// @param[out] n_infos The number of tensors in the file. On failure all outputs are untouched.
-/// @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_OVERFLOW for more than 64 axes or a size that overflows; TN_ERR_LIMIT
-///         for a header of more than 100 000 000 bytes; TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file cannot be read, or its
-///         header is invalid. The whole header is checked.
+/// @return TN_OK, also if not all fit; TN_ERR_NULL; TN_ERR_INVALID for an item_size that is too small; TN_ERR_OVERFLOW
+///         for more than 64 axes or a size that overflows; TN_ERR_LIMIT for a header of more than 100 000 000 bytes;
+///         TN_ERR_NO_HOST_MEMORY; TN_ERR_IO with the reason: the file cannot be read, or its header is invalid. The
+///         whole header is checked.
 /// @note Threads: any. Blocks: for the file system. Allocates: during the call, a few times the length of the header.
 /// @since 0.1
 /// @ingroup safetensors
@@ -41,7 +42,8 @@ pub unsafe extern "C" fn tn_safetensors_query(
 
 /// Lists the tensors of an open safetensors file, as `tn_safetensors_query` does.
 ///
-/// @param fd         The descriptor of a regular file, which the caller still closes. Its position is neither used nor changed.
+/// @param fd         The descriptor of a regular file, which the caller still closes. Its position is neither used nor
+///                   changed.
 /// @param offset     The offset in bytes at which the safetensors data begin; they reach to the end of the file.
 /// @param item_size  The size of an item in the caller's program: sizeof(tn_safetensors_info).
 /// @param capacity   The number of items at infos.
@@ -109,18 +111,24 @@ fn info(file: &File, tensor: &Tensor) -> tn_safetensors_info {
 
 /// Opens tensors of a safetensors file by their names, all or none.
 ///
-/// @param path     The file, NUL-terminated. If it is truncated while it is mapped, an access past its end raises SIGBUS.
+/// @param path     The file, NUL-terminated. If it is truncated while it is mapped, an access past its end raises
+///                 SIGBUS.
 /// @param n_names  The number of names.
-/// @param names    The n_names NUL-terminated names, in any length, or cut as `tn_safetensors_query` lists them if only one tensor is
-///                 listed so. NULL only with n_names 0. A name that occurs twice makes two arrays.
-/// @param options  The pool and the flags. No flag: read all tensors into the pool. TN_BORROW: make READONLY arrays on one mapping of the
-///                 file, which ends with the last of them; a tensor that is not aligned for its elements is read. TN_REQUIRE_BORROW: such a
-///                 tensor is an error. NULL: no flag, and the thread's current host pool.
-/// @param[out] out The n_names arrays, in the order of names. NULL only with n_names 0. Each is released by `tn_array_release`.
-/// @param[out] how The n_names results, each TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND for the pool; TN_ERR_INVALID, also for a name that the file does not have;
-///         TN_ERR_WOULD_COPY; the statuses of `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
-/// @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and memory for the tensors that are read.
+/// @param names    The n_names NUL-terminated names, in any length, or cut as `tn_safetensors_query` lists them if only
+///                 one tensor is listed so. NULL only with n_names 0. A name that occurs twice makes two arrays.
+/// @param options  The pool and the flags. No flag: read all tensors into the pool. TN_BORROW: make READONLY arrays on
+///                 one mapping of the file, which ends with the last of them; a tensor that is not aligned for its
+///                 elements is read. TN_REQUIRE_BORROW: such a tensor is an error. NULL: no flag, and the thread's
+///                 current host pool.
+/// @param[out] out The n_names arrays, in the order of names. NULL only with n_names 0. Each is released by
+///                 `tn_array_release`.
+/// @param[out] how The n_names results, each TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are
+///                 untouched.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_STALE, TN_ERR_KIND for the pool; TN_ERR_INVALID, also for a name that the file
+///         does not have; TN_ERR_WOULD_COPY; the statuses of `tn_safetensors_query`; TN_ERR_NO_HOST_MEMORY,
+///         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+/// @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and memory for the tensors
+///       that are read.
 /// @since 0.1
 /// @ingroup safetensors
 #[unsafe(no_mangle)]
@@ -142,15 +150,21 @@ pub unsafe extern "C" fn tn_array_open_safetensors(
 
 /// Opens tensors of an open safetensors file by their names, all or none, as `tn_array_open_safetensors` does.
 ///
-/// @param fd       The descriptor of a regular file, which the caller still closes. Its position is neither used nor changed.
+/// @param fd       The descriptor of a regular file, which the caller still closes. Its position is neither used nor
+///                 changed.
 /// @param offset   The offset in bytes at which the safetensors data begin; they reach to the end of the file.
 /// @param n_names  The number of names.
-/// @param names    The n_names NUL-terminated names. NULL only with n_names 0. A name that is listed twice makes two arrays.
-/// @param options  The pool and the flags, as for `tn_array_open_safetensors`. The alignment of a tensor is that of its offset in the file.
-/// @param[out] out The n_names arrays, in the order of names. NULL only with n_names 0. Each is released by `tn_array_release`.
-/// @param[out] how The n_names results, each TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are untouched.
+/// @param names    The n_names NUL-terminated names. NULL only with n_names 0. A name that is listed twice makes two
+///                 arrays.
+/// @param options  The pool and the flags, as for `tn_array_open_safetensors`. The alignment of a tensor is that of its
+///                 offset in the file.
+/// @param[out] out The n_names arrays, in the order of names. NULL only with n_names 0. Each is released by
+///                 `tn_array_release`.
+/// @param[out] how The n_names results, each TN_ALIASED or TN_COPIED; may be NULL. On failure all outputs are
+///                 untouched.
 /// @return The statuses of `tn_array_open_safetensors`.
-/// @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and memory for the tensors that are read.
+/// @note Threads: any. Blocks: for the file system. Allocates: as `tn_safetensors_query`, and memory for the tensors
+///       that are read.
 /// @since 0.1
 /// @ingroup safetensors
 #[unsafe(no_mangle)]
@@ -171,7 +185,8 @@ pub unsafe extern "C" fn tn_array_open_safetensors_fd(
 }
 
 /// # Safety
-/// - `names` has n_names texts, `options` is NULL or points to a struct of the size it says, and the outputs have n_names places.
+/// - `names` has n_names texts, `options` is NULL or points to a struct of the size it says, and the outputs have
+///   n_names places.
 unsafe fn open(
     function: &'static CStr,
     origin: Origin<'_>,

@@ -1,5 +1,5 @@
-//! Section "transfer": copies between arrays and raw memory. A copy overwrites every element of its destination. It neither converts types
-//! nor broadcasts shapes.
+//! Section "transfer": copies between arrays and raw memory. A copy overwrites every element of its destination. It
+//! neither converts types nor broadcasts shapes.
 
 use crate::boundary::enter;
 use crate::device_copy::{MemoryView, registered};
@@ -11,17 +11,20 @@ use crate::transfer::{self, Side};
 use crate::types::*;
 use core::ffi::c_void;
 
-/// Copies the elements of one array into another. The two may overlap: the result is as if the source had been read completely first.
+/// Copies the elements of one array into another. The two may overlap: the result is as if the source had been read
+/// completely first.
 ///
-/// @param source       The source, with any layout. It is read during the call, or with a stream until the copy is done.
+/// @param source       The source, with any layout. It is read during the call, or with a stream until the copy is
+///                     done.
 /// @param destination  The array to write, with any layout. Bytes between its elements are unchanged.
 /// @param mode         The write mode on the destination, also with TN_WAIT and TN_REQUIRE_ASYNC.
-/// @param stream       The stream of the copy; NULL: the copy is done on return. Between host arrays the stream constants mean the same as
-///                     NULL.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE if
-///         they differ; the statuses of a read borrow of the source and a write borrow of the destination; TN_ERR_NO_HOST_MEMORY. On
-///         failure the destination is unchanged.
-/// @note Threads: any. Blocks: never. Allocates: if the two overlap and no order of copying is safe, a temporary of the source's size.
+/// @param stream       The stream of the copy; NULL: the copy is done on return. Between host arrays the stream
+///                     constants mean the same as NULL.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+///         TN_ERR_DTYPE, TN_ERR_SHAPE if they differ; the statuses of a read borrow of the source and a write borrow of
+///         the destination; TN_ERR_NO_HOST_MEMORY. On failure the destination is unchanged.
+/// @note Threads: any. Blocks: never. Allocates: if the two overlap and no order of copying is safe, a temporary of the
+///       source's size.
 /// @since 0.1
 /// @ingroup transfer
 #[unsafe(no_mangle)]
@@ -55,11 +58,12 @@ fn copy_into_slow(from: Id, to: Id, mode: tn_write_mode, stream: *mut tn_stream)
 /// @param device   The device to copy to; the host is {TN_CPU, 0}.
 /// @param pool     A pool of that device; NULL: the thread's current pool of it.
 /// @param stream   The stream of the copy; NULL: the copy is done on return.
-/// @param[out] out The new array, of the source's form, dense, in F order if the source is F- and not C-contiguous, else in C order.
-///                 Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device that does not exist
-///         or a pool of another device; TN_ERR_UNSUPPORTED without a driver for it; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
-///         TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+/// @param[out] out The new array, of the source's form, dense, in F order if the source is F- and not C-contiguous,
+///                 else in C order. Released by `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE for a device
+///         that does not exist or a pool of another device; TN_ERR_UNSUPPORTED without a driver for it;
+///         TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT,
+///         TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: the new array, from the pool.
 /// @since 0.1
 /// @ingroup transfer
@@ -82,22 +86,25 @@ pub unsafe extern "C" fn tn_array_to_device(
     })
 }
 
-/// Moves a given array to a device: takes the promise, copies the elements to a new array there, and releases the old bytes. They return to
-/// their pool when the copy is done, in the order of the stream.
+/// Moves a given array to a device: takes the promise, copies the elements to a new array there, and releases the old
+/// bytes. They return to their pool when the copy is done, in the order of the stream.
 ///
-/// An array that lies there already is taken as by `tn_take`, without a copy: with pool NULL an array on that device, else an array in that
-/// pool. If its giver required more promises than this one, the giver keeps the array and its bytes.
+/// An array that lies there already is taken as by `tn_take`, without a copy: with pool NULL an array on that device,
+/// else an array in that pool. If its giver required more promises than this one, the giver keeps the array and its
+/// bytes.
 ///
-/// @param promise  An outstanding promise. It cannot be taken again, and its owner still releases it. On failure: as before.
+/// @param promise  An outstanding promise. It cannot be taken again, and its owner still releases it. On failure: as
+///                 before.
 /// @param device   The device to move to; the host is {TN_CPU, 0}.
 /// @param pool     A pool of that device; NULL: the thread's current pool of it.
 /// @param stream   The stream of the copy; NULL: the copy is done on return.
-/// @param[out] out The array, with the name of the handle that was given. A copy is dense, in F order if the array was F- and not
-///                 C-contiguous, else in C order, and writable. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled already; the other
-///         statuses of `tn_array_to_device`.
-/// @note Threads: any. Blocks: if the host copies, until unfinished device work on the bytes is done. Allocates: the new array, from the
-///       pool.
+/// @param[out] out The array, with the name of the handle that was given. A copy is dense, in F order if the array was
+///                 F- and not C-contiguous, else in C order, and writable. Released by `tn_array_release`. On failure:
+///                 untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED for a promise that was taken or cancelled
+///         already; the other statuses of `tn_array_to_device`.
+/// @note Threads: any. Blocks: if the host copies, until unfinished device work on the bytes is done. Allocates: the
+///       new array, from the pool.
 /// @since 0.1
 /// @ingroup transfer
 #[unsafe(no_mangle)]
@@ -135,8 +142,9 @@ unsafe fn raw_side(ptr: *const c_void, layout: *const tn_layout, array: &Layout)
     Ok(made)
 }
 
-/// Raw memory for which the caller guarantees what the two functions document. It stays readable or writable until the call returns, or, if
-/// it is page-locked and a stream was given, until that stream's work is done. The elements of a target share no byte.
+/// Raw memory for which the caller guarantees what the two functions document. It stays readable or writable until the
+/// call returns, or, if it is page-locked and a stream was given, until that stream's work is done. The elements of a
+/// target share no byte.
 fn side<'a>(layout: &'a dyn Fn(&Layout) -> crate::error::Result<Layout>) -> Side<'a> {
     // SAFETY: the caller's obligation, see above.
     Side { layout, vouch: &|layout, memory| unsafe { MemoryView::new(layout, memory) } }
@@ -145,13 +153,14 @@ fn side<'a>(layout: &'a dyn Fn(&Layout) -> crate::error::Result<Layout>) -> Side
 /// Copies an array's elements into raw host memory.
 ///
 /// @param array    The source, with any layout. It is read during the call, or with a stream until the copy is done.
-/// @param ptr      Memory for the elements. NULL only for an array without elements. It must stay valid until the call returns; page-locked
-///                 memory with a stream, until the stream's copy is done.
+/// @param ptr      Memory for the elements. NULL only for an array without elements. It must stay valid until the call
+///                 returns; page-locked memory with a stream, until the stream's copy is done.
 /// @param layout   The layout of the elements at ptr, with the array's type and shape; NULL: C order.
-/// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
-///         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout; TN_ERR_LAYOUT if its elements share bytes; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
-///         TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY.
+/// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean
+///                 the same as NULL.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+///         TN_ERR_DTYPE, TN_ERR_SHAPE, TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout; TN_ERR_LAYOUT if its elements
+///         share bytes; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED; TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup transfer
@@ -174,13 +183,15 @@ pub unsafe extern "C" fn tn_array_copy_to_host(
 /// Copies elements from raw host memory into an array.
 ///
 /// @param array    The array to write, with any layout.
-/// @param ptr      The elements. NULL only for an array without elements. They must stay valid and unchanged until the call returns;
-///                 page-locked memory with a stream, until the stream's copy is done.
+/// @param ptr      The elements. NULL only for an array without elements. They must stay valid and unchanged until the
+///                 call returns; page-locked memory with a stream, until the stream's copy is done.
 /// @param layout   The layout of the elements at ptr, with the array's type and shape; NULL: C order.
 /// @param mode     The write mode on the array, also with TN_WAIT and TN_REQUIRE_ASYNC.
-/// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE, TN_ERR_SHAPE,
-///         TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout; the statuses of a write borrow; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
+/// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean
+///                 the same as NULL.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+///         TN_ERR_DTYPE, TN_ERR_SHAPE, TN_ERR_RANGE, TN_ERR_OVERFLOW for the layout; the statuses of a write borrow;
+///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup transfer
@@ -206,9 +217,10 @@ pub unsafe extern "C" fn tn_array_copy_from_host(
 /// @param array    The array to write, with any layout. Bytes between its elements are unchanged.
 /// @param value    One element, copied bit by bit before the call returns; any alignment.
 /// @param mode     The write mode on the array, also with TN_WAIT.
-/// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; the statuses of a write borrow
-///         with TN_WRITE_DISCARD; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT for TN_WRITE_COW.
+/// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean
+///                 the same as NULL.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; the statuses
+///         of a write borrow with TN_WRITE_DISCARD; TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT for TN_WRITE_COW.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup transfer
@@ -236,7 +248,8 @@ pub unsafe extern "C" fn tn_array_fill(
 ///
 /// @param array    The array to write, with any layout. Bytes between its elements are unchanged.
 /// @param mode     The write mode on the array, also with TN_WAIT.
-/// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean the same as NULL.
+/// @param stream   The stream of the work; NULL: the work is done on return. For a host array the stream constants mean
+///                 the same as NULL.
 /// @return The statuses of `tn_array_fill`.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
@@ -248,22 +261,24 @@ pub extern "C" fn tn_array_clear(array: *mut tn_array, mode: tn_write_mode, stre
     })
 }
 
-/// Page-locks the caller's memory, so that devices can copy it directly, and makes a one-dimensional array of u8 on TN_CUDA_HOST from it.
-/// Views can give it another type and shape. Copies of other arrays and raw pointers in the range become fast too.
+/// Page-locks the caller's memory, so that devices can copy it directly, and makes a one-dimensional array of u8 on
+/// TN_CUDA_HOST from it. Views can give it another type and shape. Copies of other arrays and raw pointers in the range
+/// become fast too.
 ///
-/// The memory is unlocked when the last array derived from the result is released. That release waits for copies of the range, because the
-/// caller may free the memory afterwards.
+/// The memory is unlocked when the last array derived from the result is released. That release waits for copies of the
+/// range, because the caller may free the memory afterwards.
 ///
-/// @param ptr      Host memory of any alignment, which must stay valid until the release. Memory of a live array's store makes another
-///                 array on that store, with its device. If it reaches past the end of an imported store, it extends that store.
+/// @param ptr      Host memory of any alignment, which must stay valid until the release. Memory of a live array's
+///                 store makes another array on that store, with its device. If it reaches past the end of an imported
+///                 store, it extends that store.
 /// @param bytes    The number of bytes, at least 1.
-/// @param flags    TN_HOST_PORTABLE, TN_HOST_MAPPED. TN_HOST_READ_ONLY: devices only read the memory, and the array is READONLY.
-///                 TN_HOST_BEST_EFFORT: without a GPU, the array is made on TN_CPU, and no memory is locked.
+/// @param flags    TN_HOST_PORTABLE, TN_HOST_MAPPED. TN_HOST_READ_ONLY: devices only read the memory, and the array is
+///                 READONLY. TN_HOST_BEST_EFFORT: without a GPU, the array is made on TN_CPU, and no memory is locked.
 /// @param[out] out The array. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for other flags, also TN_HOST_WRITE_COMBINED, and for 0 bytes; TN_ERR_DUPLICATE if some of
-///         the memory is registered already, by this library or another; TN_ERR_RANGE; TN_ERR_UNSUPPORTED without a GPU; TN_ERR_ALIASED for
-///         bytes of two stores, or bytes past the end of a pool's store; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER for memory that the driver
-///         refuses.
+/// @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for other flags, also TN_HOST_WRITE_COMBINED, and for 0 bytes;
+///         TN_ERR_DUPLICATE if some of the memory is registered already, by this library or another; TN_ERR_RANGE;
+///         TN_ERR_UNSUPPORTED without a GPU; TN_ERR_ALIASED for bytes of two stores, or bytes past the end of a pool's
+///         store; TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER for memory that the driver refuses.
 /// @note Threads: any. Blocks: while the driver locks the pages.
 /// @since 0.1
 /// @ingroup transfer
@@ -291,8 +306,9 @@ pub unsafe extern "C" fn tn_host_register(
 /// @param array    An array of managed memory. It is neither read nor written, so open guards do not matter.
 /// @param advice   One of TN_ADVISE_, which applies to the whole pages in the array's range.
 /// @param device   A GPU or the host. TN_ADVISE_READ_MOSTLY and the TN_ADVISE_UNSET_ constants ignore it.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DEVICE;
-///         TN_ERR_UNSUPPORTED for other memory, without a driver, or where the device does not share managed memory; TN_ERR_DRIVER.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+///         TN_ERR_DEVICE; TN_ERR_UNSUPPORTED for other memory, without a driver, or where the device does not share
+///         managed memory; TN_ERR_DRIVER.
 /// @note Threads: any. Blocks: never.
 /// @since 0.1
 /// @ingroup transfer

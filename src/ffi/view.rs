@@ -1,5 +1,6 @@
-//! Section "view": other layouts on the same bytes. Each call makes a new handle on the array's store, without a name, and copies no
-//! element. The handle is released on its own, and the array stays usable. Each call returns TN_ERR_LIMIT if no more handles can be made.
+//! Section "view": other layouts on the same bytes. Each call makes a new handle on the array's store, without a name,
+//! and copies no element. The handle is released on its own, and the array stays usable. Each call returns TN_ERR_LIMIT
+//! if no more handles can be made.
 
 use crate::array::{self, Axes, Cut};
 use crate::boundary::enter;
@@ -40,11 +41,12 @@ fn view(
 /// @param array    An array. It stays usable, and is still released on its own.
 /// @param ndim     The number of axes of the view, 0 to TN_MAX_NDIM.
 /// @param shape    The ndim lengths in elements. One may be -1 and is then computed. NULL only with ndim 0.
-/// @param order    TN_ORDER_C, TN_ORDER_F or TN_ORDER_A: the order in which elements are read from the array and placed in the view.
+/// @param order    TN_ORDER_C, TN_ORDER_F or TN_ORDER_A: the order in which elements are read from the array and placed
+///                 in the view.
 /// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown order; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
-///         TN_ERR_OVERFLOW; TN_ERR_SHAPE for another number of elements, two -1, or a -1 that cannot be computed; TN_ERR_LAYOUT if the view
-///         is possible only as a copy.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown order; TN_ERR_DESTRUCTED,
+///         TN_ERR_GIVEN; TN_ERR_OVERFLOW; TN_ERR_SHAPE for another number of elements, two -1, or a -1 that cannot be
+///         computed; TN_ERR_LAYOUT if the view is possible only as a copy.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -86,7 +88,8 @@ pub unsafe extern "C" fn tn_array_ravel(array: *mut tn_array, order: tn_order, o
     })
 }
 
-/// Makes a view with all axes reversed. The view of an upper triangle is a lower one, and the reverse; that of a diagonal is a diagonal.
+/// Makes a view with all axes reversed. The view of an upper triangle is a lower one, and the reverse; that of a
+/// diagonal is a diagonal.
 ///
 /// @param array    An array. It stays usable, and is still released on its own.
 /// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
@@ -103,14 +106,18 @@ pub unsafe extern "C" fn tn_array_transpose(array: *mut tn_array, out: *mut *mut
     })
 }
 
-/// Makes a view with the axes in another order. A permutation of two axes has the form that `tn_array_transpose` gives it.
+/// Makes a view with the axes in another order. A permutation of two axes has the form that `tn_array_transpose` gives
+/// it.
 ///
 /// @param array    An array. It stays usable, and is still released on its own.
 /// @param ndim     The number of axes of the array.
-/// @param axes     The ndim axes of the array in their new order, each once; negative ones count from the end. NULL only with ndim 0.
-/// @param[out] out The view: its axis i is axis axes[i] of the array. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a negative ndim; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT
-///         for a wrong number of axes; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_RANGE for an axis out of range.
+/// @param axes     The ndim axes of the array in their new order, each once; negative ones count from the end. NULL
+///                 only with ndim 0.
+/// @param[out] out The view: its axis i is axis axes[i] of the array. Released by `tn_array_release`. On failure:
+///                 untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a negative ndim; TN_ERR_DESTRUCTED,
+///         TN_ERR_GIVEN; TN_ERR_COUNT for a wrong number of axes; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_RANGE for
+///         an axis out of range.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -135,11 +142,12 @@ pub unsafe extern "C" fn tn_array_permute(
 ///
 /// @param array    An array. It stays usable, and is still released on its own.
 /// @param n_specs  The number of specs, at most the number of axes. Axes from n_specs on are kept whole.
-/// @param specs    The n_specs slices {start, stop, step}, with the rules of Python: a negative bound counts from the end, a bound outside
-///                 the axis is clamped, TN_NONE is an absent bound. The reserved words are 0. NULL only with n_specs 0.
+/// @param specs    The n_specs slices {start, stop, step}, with the rules of Python: a negative bound counts from the
+///                 end, a bound outside the axis is clamped, TN_NONE is an absent bound. The reserved words are 0. NULL
+///                 only with n_specs 0.
 /// @param[out] out The view, with the same number of axes. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step of 0 or a reserved word that is not 0;
-///         TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT for more specs than axes; TN_ERR_OVERFLOW.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a step of 0 or a reserved word that is not
+///         0; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT for more specs than axes; TN_ERR_OVERFLOW.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -166,8 +174,8 @@ pub unsafe extern "C" fn tn_array_slice(
 /// @param axis     The axis; a negative one counts from the last one.
 /// @param index    The index; a negative one counts from the end.
 /// @param[out] out The view, with one axis less. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW; TN_ERR_RANGE for an axis or
-///         index out of range.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW;
+///         TN_ERR_RANGE for an axis or index out of range.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -189,10 +197,12 @@ pub unsafe extern "C" fn tn_array_index(
 ///
 /// @param array    An array. It stays usable, and is still released on its own.
 /// @param n_axes   The number of axes to remove.
-/// @param axes     The n_axes axes of length 1, each once; negative ones count from the end. NULL with n_axes 0: all axes of length 1.
+/// @param axes     The n_axes axes of length 1, each once; negative ones count from the end. NULL with n_axes 0: all
+///                 axes of length 1.
 /// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT for more axes than an array can
-///         have; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_SHAPE for an axis of another length; TN_ERR_RANGE for an axis out of range.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT for more axes
+///         than an array can have; TN_ERR_DUPLICATE; TN_ERR_OVERFLOW; TN_ERR_SHAPE for an axis of another length;
+///         TN_ERR_RANGE for an axis out of range.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -218,7 +228,8 @@ pub unsafe extern "C" fn tn_array_squeeze(
 /// @param array    An array. It stays usable, and is still released on its own.
 /// @param axis     The position of the new axis, 0 to the number of axes; -1 is the position after the last axis.
 /// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW past 64 axes; TN_ERR_RANGE.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW past 64
+///         axes; TN_ERR_RANGE.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -231,15 +242,16 @@ pub unsafe extern "C" fn tn_array_expand(array: *mut tn_array, axis: i32, out: *
     })
 }
 
-/// Broadcasts an array to a larger shape, with NumPy's rules: shapes are aligned at the last axis, and lengths of 1 are stretched.
+/// Broadcasts an array to a larger shape, with NumPy's rules: shapes are aligned at the last axis, and lengths of 1 are
+/// stretched.
 ///
 /// @param array    An array. It stays usable, and is still released on its own.
 /// @param ndim     The number of axes of the view, 0 to TN_MAX_NDIM.
 /// @param shape    The ndim lengths in elements. NULL only with ndim 0.
-/// @param[out] out The view, which is READONLY if an axis is stretched to a length above 1. Released by `tn_array_release`. On failure:
-///                 untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW; TN_ERR_SHAPE if there are fewer
-///         axes than the array has, or lengths do not match.
+/// @param[out] out The view, which is READONLY if an axis is stretched to a length above 1. Released by
+///                 `tn_array_release`. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_OVERFLOW;
+///         TN_ERR_SHAPE if there are fewer axes than the array has, or lengths do not match.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -285,18 +297,19 @@ impl Outs {
     }
 }
 
-/// Splits an axis into a given number of consecutive views, whose lengths differ by at most 1, the longer ones first. Makes all of them or
-/// none.
+/// Splits an axis into a given number of consecutive views, whose lengths differ by at most 1, the longer ones first.
+/// Makes all of them or none.
 ///
 /// @param array        An array. It stays usable, and is still released on its own.
 /// @param axis         The axis; a negative one counts from the last one.
 /// @param n_parts      The number of views, at least 1.
 /// @param capacity     The number of handles that fit at outs.
-/// @param[out] outs    The views, in the order of their indices, each released by `tn_array_release`. NULL: only n_outs is written. On
-///                     failure: untouched.
+/// @param[out] outs    The views, in the order of their indices, each released by `tn_array_release`. NULL: only n_outs
+///                     is written. On failure: untouched.
 /// @param[out] n_outs  The number of views: n_parts. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_parts 0; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT if
-///         capacity is less than the number of views; TN_ERR_RANGE for an axis out of range; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for n_parts 0; TN_ERR_DESTRUCTED,
+///         TN_ERR_GIVEN; TN_ERR_COUNT if capacity is less than the number of views; TN_ERR_RANGE for an axis out of
+///         range; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -317,14 +330,15 @@ pub unsafe extern "C" fn tn_array_split(
     })
 }
 
-/// Splits an axis into consecutive views of a given length, of which the last may be shorter. Makes all of them or none.
+/// Splits an axis into consecutive views of a given length, of which the last may be shorter. Makes all of them or
+/// none.
 ///
 /// @param array        An array. It stays usable, and is still released on its own.
 /// @param axis         The axis; a negative one counts from the last one.
 /// @param length       The length of a view on the axis, in elements, at least 1.
 /// @param capacity     The number of handles that fit at outs.
-/// @param[out] outs    The views, in the order of their indices, each released by `tn_array_release`. NULL: only n_outs is written. On
-///                     failure: untouched.
+/// @param[out] outs    The views, in the order of their indices, each released by `tn_array_release`. NULL: only n_outs
+///                     is written. On failure: untouched.
 /// @param[out] n_outs  The number of views; 0 for an axis of length 0. On failure: untouched.
 /// @return The statuses of `tn_array_split`; TN_ERR_INVALID for a length below 1.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
@@ -350,11 +364,12 @@ pub unsafe extern "C" fn tn_array_chunks(
 /// Makes a view of the same bytes as another element type.
 ///
 /// @param array    An array. It stays usable, and is still released on its own.
-/// @param dtype    The new element type. It may have another size if the last axis is dense; that axis then changes its length.
+/// @param dtype    The new element type. It may have another size if the last axis is dense; that axis then changes its
+///                 length.
 /// @param[out] out The view. Released by `tn_array_release`. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for an unknown type, and for bool
-///         if the array is not bool; TN_ERR_OVERFLOW; TN_ERR_SHAPE if the bytes of the last axis are no multiple of the new size;
-///         TN_ERR_LAYOUT if the last axis is not dense, or addresses would not be aligned.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DTYPE for an unknown
+///         type, and for bool if the array is not bool; TN_ERR_OVERFLOW; TN_ERR_SHAPE if the bytes of the last axis are
+///         no multiple of the new size; TN_ERR_LAYOUT if the last axis is not dense, or addresses would not be aligned.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup view
@@ -375,8 +390,8 @@ pub unsafe extern "C" fn tn_array_view_dtype(
 ///
 /// @param a        An array.
 /// @param b        An array.
-/// @param[out] out TN_OVERLAP_NONE, TN_OVERLAP_EXACT, TN_OVERLAP_SOME or TN_OVERLAP_UNKNOWN. Every rule treats an unknown overlap as an
-///                 overlap. On failure: untouched.
+/// @param[out] out TN_OVERLAP_NONE, TN_OVERLAP_EXACT, TN_OVERLAP_SOME or TN_OVERLAP_UNKNOWN. Every rule treats an
+///                 unknown overlap as an overlap. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED, TN_ERR_GIVEN.
 /// @note Threads: any. Blocks: never. Allocates: nothing.
 /// @since 0.1

@@ -1,7 +1,7 @@
 //! A call of a function, step by step.
 //!
-//! Contract: until the last step, every failure undoes what was done, by the drops of what the call has so far. The last step cannot fail. The
-//! body runs under no lock.
+//! Contract: until the last step, every failure undoes what was done, by the drops of what the call has so far. The
+//! last step cannot fail. The body runs under no lock.
 
 use super::body;
 use super::copies::Copies;
@@ -121,7 +121,8 @@ fn prepare<'a>(
     Ok(())
 }
 
-/// Handles on the values of the implicit inputs, all of one time. For a value that is lent to the body, that is a handle on the lent bytes.
+/// Handles on the values of the implicit inputs, all of one time. For a value that is lent to the body, that is a
+/// handle on the lent bytes.
 fn values(of: &Function, updates: &[Reserved<'_>]) -> Result<List<Owned>> {
     let implicit = || {
         of.inputs().filter_map(|(at, input)| match &input.from {
@@ -238,7 +239,8 @@ fn finish(
         outputs.push(Output::NONE);
         outcome.output(place, &mut outputs[place])?;
     }
-    // From here on nothing can fail. Buffers that were offered are kept first, so that newer ones, of this call, replace them.
+    // From here on nothing can fail. Buffers that were offered are kept first, so that newer ones, of this call,
+    // replace them.
     let mut returned = Returned::new(outcome.places.thread, &of.spares);
     call.offered.end(&mut returned);
     outcome.keep_unwanted(n_out, &mut returned);

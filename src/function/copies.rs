@@ -1,4 +1,5 @@
-//! The copies of one call: made at once, and counted when the call has succeeded, because a call that fails has no crossing.
+//! The copies of one call: made at once, and counted when the call has succeeded, because a call that fails has no
+//! crossing.
 #![forbid(unsafe_code)]
 
 use crate::borrow::List;

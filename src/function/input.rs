@@ -1,8 +1,8 @@
 //! Inputs: how the arguments of a call reach the body.
 //!
-//! Contract: the body gets handles of its own. One that it may only read cannot write the bytes. While the body may write an argument's own
-//! bytes, or takes them, the argument's handle cannot be used. The end of a [`Passed`] undoes all that; after a call that succeeded,
-//! [`Passed::finish`] destructs what was taken.
+//! Contract: the body gets handles of its own. One that it may only read cannot write the bytes. While the body may
+//! write an argument's own bytes, or takes them, the argument's handle cannot be used. The end of a [`Passed`] undoes
+//! all that; after a call that succeeded, [`Passed::finish`] destructs what was taken.
 
 use super::copies::Copies;
 use super::declaration::{At, Declared};
@@ -261,7 +261,8 @@ impl Passed {
     }
 }
 
-/// TN_ERR_DTYPE, TN_ERR_SHAPE, with TN_STRICT also TN_ERR_LAYOUT and TN_ERR_DEVICE, for an array that is not what was declared.
+/// TN_ERR_DTYPE, TN_ERR_SHAPE, with TN_STRICT also TN_ERR_LAYOUT and TN_ERR_DEVICE, for an array that is not what was
+/// declared.
 pub fn check_declared(locked: &Locked, claim: &'static Claim, declared: &Declared, flags: u32) -> Checked<()> {
     let (layout, device) = (&locked.get(claim).layout, locked.state(locked.ledger_of(claim)).device);
     let refuse = |status, text: core::fmt::Arguments<'_>| Err(Refusal::from(fail(status, text)));
@@ -291,8 +292,8 @@ pub fn check_declared(locked: &Locked, claim: &'static Claim, declared: &Declare
     }
 }
 
-/// What else the call has on the store of an argument: the number of claims, and whether an earlier input that was not copied shares a byte,
-/// where one of the two may be written.
+/// What else the call has on the store of an argument: the number of claims, and whether an earlier input that was not
+/// copied shares a byte, where one of the two may be written.
 pub fn beside(
     locked: &Locked,
     claim: &'static Claim,
@@ -337,8 +338,8 @@ pub fn pass_default((at, input): (At<'_>, &Input), default: Id) -> Result<Passed
     pass().map_err(|status| about(status, at))
 }
 
-/// Passes the value of a variable, which the body may only read. `value`: a handle on it, which is used up. `is_written`: the call updates
-/// the value in place, so the body gets a copy.
+/// Passes the value of a variable, which the body may only read. `value`: a handle on it, which is used up.
+/// `is_written`: the call updates the value in place, so the body gets a copy.
 pub fn pass_value(copies: &mut Copies, (at, input): (At<'_>, &Input), value: Id, is_written: bool) -> Result<Passed> {
     let mut passed = Passed::new(value, input.flags);
     let outcome = array::with(value, |locked, claim| {

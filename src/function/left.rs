@@ -1,7 +1,7 @@
 //! What the body of a function left in the places of outputs and updates.
 //!
-//! Contract: every array there is the library's from now on, also if the call fails; the drop of [`Places`] releases what was not handed out
-//! or stored. After [`Places::settle`] each place has a handle of its own.
+//! Contract: every array there is the library's from now on, also if the call fails; the drop of [`Places`] releases
+//! what was not handed out or stored. After [`Places::settle`] each place has a handle of its own.
 
 use super::declaration::Declared;
 use super::input::{Passed, check_declared};
@@ -83,10 +83,12 @@ impl Places {
         self.arrays.contains(&handle)
     }
 
-    /// Gives each place a handle of its own, and checks the arrays. `all`, which has room, receives what is in each place.
+    /// Gives each place a handle of its own, and checks the arrays. `all`, which has room, receives what is in each
+    /// place.
     ///
-    /// Two things are done under the lock of the check, where nothing prevents them. An update's array that nothing else in the call has
-    /// becomes the new value. The buffer of an output with TN_REUSE that the caller wants gets a claim of the function.
+    /// Two things are done under the lock of the check, where nothing prevents them. An update's array that nothing
+    /// else in the call has becomes the new value. The buffer of an output with TN_REUSE that the caller wants gets a
+    /// claim of the function.
     pub fn settle(
         &mut self,
         function: &Function,

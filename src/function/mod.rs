@@ -1,8 +1,9 @@
 //! Functions: code of the program with declared inputs, outputs and updates of shared variables.
 //!
-//! Contract: the body gets arrays, and leaves arrays. For each of them the library decides whether the bytes cross or a copy. All updates of
-//! a call become visible together; a call that fails changes nothing, except bytes that the body was given to write. Several calls of one
-//! function may run at once, unless they update a variable. Any thread may call.
+//! Contract: the body gets arrays, and leaves arrays. For each of them the library decides whether the bytes cross or a
+//! copy. All updates of a call become visible together; a call that fails changes nothing, except bytes that the body
+//! was given to write. Several calls of one function may run at once, unless they update a variable. Any thread may
+//! call.
 //!
 //! | file | contents |
 //! |---|---|
@@ -124,7 +125,8 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     Ok(id)
 }
 
-/// The variables of the implicit inputs, and then those of the updates. TN_ERR_STALE, TN_ERR_KIND, also for default values.
+/// The variables of the implicit inputs, and then those of the updates. TN_ERR_STALE, TN_ERR_KIND, also for default
+/// values.
 fn find_all(description: &Description) -> Result<Vec<VariableRef>> {
     let mut variables = vector(description.inputs.len() + description.updates.len())?;
     let mut first = FirstError::default();
@@ -245,7 +247,8 @@ pub fn release(id: Id) -> Result<()> {
     slot::release(id)
 }
 
-/// Drops the spare buffers of all functions that nobody else has, in the pools that `is_meant` accepts. True: there were some.
+/// Drops the spare buffers of all functions that nobody else has, in the pools that `is_meant` accepts. True: there
+/// were some.
 pub fn drop_spares(is_meant: impl Fn(&Pool) -> bool) -> bool {
     let mut dropped = 0;
     slot::each(|function| {

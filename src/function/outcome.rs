@@ -1,7 +1,8 @@
 //! What a call has between its body and its commit: what the body left, and which bytes are spoken for.
 //!
-//! Contract: the decisions are made in the order of the places, updates first. Bytes that became the new value of a variable are in `taken`,
-//! so no later place gets them. `update` decides about the new values, `output` about what the caller gets.
+//! Contract: the decisions are made in the order of the places, updates first. Bytes that became the new value of a
+//! variable are in `taken`, so no later place gets them. `update` decides about the new values, `output` about what the
+//! caller gets.
 
 use super::copies::Copies;
 use super::input::Passed;

@@ -1,6 +1,7 @@
 //! Outputs: which array the caller gets for each.
 //!
-//! It implements the table "outputs" of docs/spec/shared-variables.md. Nothing is handed out before the call can no longer fail.
+//! It implements the table "outputs" of docs/spec/shared-variables.md. Nothing is handed out before the call can no
+//! longer fail.
 
 use super::copies::Copies;
 use super::input::{Bytes, Passed};
@@ -36,8 +37,9 @@ impl Output {
     /// None yet.
     pub const NONE: Output = Output { array: Id::NONE, how: ALIASED, kept: None, is_left: false, was_value: false };
 
-    /// Makes the caller the only holder of a former value, after the commit: until then, other threads may have borrowed it from the
-    /// variable. The caller then gets a copy; without memory for that, an array through which the bytes cannot be written. Cannot fail.
+    /// Makes the caller the only holder of a former value, after the commit: until then, other threads may have
+    /// borrowed it from the variable. The caller then gets a copy; without memory for that, an array through which the
+    /// bytes cannot be written. Cannot fail.
     pub fn leave_readers(&mut self, copies: &mut Copies) {
         let is_shared = |locked: &mut Locked, claim| {
             let state = locked.state(locked.ledger_of(claim));
@@ -163,7 +165,8 @@ impl Outcome<'_, '_> {
         if is_alone && is_new { Fate::HandedOut } else { aliased_if(may_alias) }
     }
 
-    /// Whether the function may keep the buffer of an output: it is neither a variable's, nor an argument's, nor foreign memory.
+    /// Whether the function may keep the buffer of an output: it is neither a variable's, nor an argument's, nor
+    /// foreign memory.
     fn may_keep(&self, left: Left) -> bool {
         let has_other = |input: &Passed| input.store == left.store && input.bytes != Bytes::Copy;
         self.update_on(left.store).is_none() && !left.is_foreign && !self.inputs.iter().any(has_other)

@@ -1,7 +1,8 @@
 //! Reservations: the variables that a call changes, until its commit.
 //!
-//! Contract: a call reserves all its variables or none. Until the commit each variable has its old value, except for one that the body writes
-//! in place. The drop of a [`Reserved`] undoes everything, and poisons a value that the body may have written in place.
+//! Contract: a call reserves all its variables or none. Until the commit each variable has its old value, except for
+//! one that the body writes in place. The drop of a [`Reserved`] undoes everything, and poisons a value that the body
+//! may have written in place.
 
 use super::copies::Copies;
 use super::slot::Update;
@@ -71,7 +72,8 @@ impl<'a> Reserved<'a> {
         Ok(())
     }
 
-    /// Prepares what the body finds in the place. With TN_MAY_OVERWRITE that is the value itself, if nobody else holds it, or a copy.
+    /// Prepares what the body finds in the place. With TN_MAY_OVERWRITE that is the value itself, if nobody else holds
+    /// it, or a copy.
     pub fn offer(&mut self, copies: &mut Copies) -> Result<Id> {
         if self.flags & TN_MAY_OVERWRITE != 0 {
             match variable::lend_alone(self.array)? {

@@ -1,7 +1,7 @@
 //! The function behind a handle of C: its declaration, the count of references, and the spare buffers.
 //!
-//! Contract: what was declared never changes. The handle and each running call have a reference. The last one ends the function, under no
-//! lock, so a call may release its own function.
+//! Contract: what was declared never changes. The handle and each running call have a reference. The last one ends the
+//! function, under no lock, so a call may release its own function.
 
 use super::declaration::{At, Code, Declared};
 use super::spare::Spares;

@@ -1,8 +1,9 @@
 //! Spare buffers: what outputs and updates with TN_REUSE leave for later calls.
 //!
-//! Contract: the function keeps a claim on each buffer. While a caller has the buffer as an output, that claim rests: it is not counted, so
-//! the caller's handle can be the only holder. The buffer is offered to a body only when nobody else has anything on it. A call takes a
-//! buffer for itself alone. Nothing is allocated or released under the lock, which no call takes for each buffer alone.
+//! Contract: the function keeps a claim on each buffer. While a caller has the buffer as an output, that claim rests:
+//! it is not counted, so the caller's handle can be the only holder. The buffer is offered to a body only when nobody
+//! else has anything on it. A call takes a buffer for itself alone. Nothing is allocated or released under the lock,
+//! which no call takes for each buffer alone.
 
 use super::declaration;
 use crate::error::Result;
@@ -13,7 +14,8 @@ use crate::slots::Id;
 use crate::thread::{QuickLock, Thread};
 use smallvec::SmallVec;
 
-/// The most buffers that are kept for one output or update. A caller may have the output of the call before, and several threads may call.
+/// The most buffers that are kept for one output or update. A caller may have the output of the call before, and
+/// several threads may call.
 const KEPT: usize = 4;
 
 /// The most places that are looked at under one lock.
@@ -37,7 +39,8 @@ impl Spares {
         Ok(Spares { lists: QuickLock::new(lists), is_used })
     }
 
-    /// Takes a buffer that nobody else has for each place that has one. `found`: by place, all none. The caller owns the handles.
+    /// Takes a buffer that nobody else has for each place that has one. `found`: by place, all none. The caller owns
+    /// the handles.
     pub fn take(&self, thread: &'static Thread, found: &mut [Id]) {
         if !self.is_used {
             return;
@@ -168,8 +171,9 @@ impl<'a> Returned<'a> {
         self.push(place, claim);
     }
 
-    /// Keeps the buffer of a former value of a variable, if nobody else has it. False: somebody has, and nothing was done. The handle becomes
-    /// another one, because a reader may still have the old one and take the array for the value.
+    /// Keeps the buffer of a former value of a variable, if nobody else has it. False: somebody has, and nothing was
+    /// done. The handle becomes another one, because a reader may still have the old one and take the array for the
+    /// value.
     pub fn keep_value(&mut self, place: usize, before: Id) -> bool {
         let kept = LockedSlot::<Claim>::live(self.thread, before).and_then(LockedSlot::become_spare);
         let kept = kept.or_else(|| value_to_spare(before));
@@ -179,7 +183,8 @@ impl<'a> Returned<'a> {
         })
     }
 
-    /// Keeps the buffer of an array that a caller gets, for the time after. Cannot fail: a buffer that cannot be kept is not.
+    /// Keeps the buffer of an array that a caller gets, for the time after. Cannot fail: a buffer that cannot be kept
+    /// is not.
     pub fn keep_handed_out(&mut self, place: usize, array: Id, spare: SpareClaim) {
         let fast = LockedSlot::<Claim>::live(self.thread, array).and_then(|mut one| one.add_resting_spare());
         if let Some(claim) = fast.or_else(|| output_to_spare(array, spare)) {

@@ -1,6 +1,7 @@
 //! Updates: the new values of the variables that a call changes.
 //!
-//! Contract: all new values are decided, and the copies made, before the first one is committed. [`commit`] cannot fail.
+//! Contract: all new values are decided, and the copies made, before the first one is committed. [`commit`] cannot
+//! fail.
 
 use super::input::{Bytes, Passed};
 use super::left::{self, Left};

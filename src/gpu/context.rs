@@ -1,11 +1,12 @@
 //! Makes a GPU's primary context current for the calling thread.
 //!
-//! Contract: while an [`Inside`] lives, the GPU's primary context is current; its drop restores the caller's context, which may be none,
-//! the primary one or a foreign one (DV-6). Values nest, and drop in reverse order.
+//! Contract: while an [`Inside`] lives, the GPU's primary context is current; its drop restores the caller's context,
+//! which may be none, the primary one or a foreign one (DV-6). Values nest, and drop in reverse order.
 //!
-//! The thread's capture mode is relaxed meanwhile, so that no call of the library breaks a graph capture (PD-15). Otherwise a capture in
-//! global mode forbids every thread to allocate, to page-lock memory and to query events, and one in thread-local mode forbids it to its own
-//! thread; a violation breaks the capture. PyTorch's caching allocators and its NCCL watchdog relax the mode for the same reason.
+//! The thread's capture mode is relaxed meanwhile, so that no call of the library breaks a graph capture (PD-15).
+//! Otherwise a capture in global mode forbids every thread to allocate, to page-lock memory and to query events, and
+//! one in thread-local mode forbids it to its own thread; a violation breaks the capture. PyTorch's caching allocators
+//! and its NCCL watchdog relax the mode for the same reason.
 
 use super::table::Gpu;
 use crate::cuda_driver::{CUcontext, Driver, SUCCESS};
@@ -29,13 +30,15 @@ pub struct Inside {
 }
 
 impl Gpu {
-    /// Makes the primary context current until the value drops. TN_ERR_DRIVER: the device is lost; the message names the error.
+    /// Makes the primary context current until the value drops. TN_ERR_DRIVER: the device is lost; the message names
+    /// the error.
     pub fn enter(&'static self) -> Result<Inside> {
         let driver = self.alive()?;
         self.enter_as(driver, exchange_mode(driver, CAPTURE_MODE_RELAXED))
     }
 
-    /// As [`Gpu::enter`], for calls that no capture forbids: the capture mode stays, which spares two calls of the driver.
+    /// As [`Gpu::enter`], for calls that no capture forbids: the capture mode stays, which spares two calls of the
+    /// driver.
     #[inline]
     pub fn enter_unrelaxed(&'static self) -> Result<Inside> {
         self.enter_as(self.alive()?, None)

@@ -1,12 +1,12 @@
 //! Raw copies and memsets of the driver, on a stream.
 //!
-//! Contract: each function makes one call of the driver, and does not wait. A call copies a [`Block`], the most general shape that the
-//! driver supports: runs of bytes, rows of runs at a pitch, planes of rows. The simplest call is used: `cuMemcpy*Async` for a run, the 2-D
-//! call for rows, the 3-D call for planes. Addresses are not checked: the caller ensures that they are valid and not used in a conflicting
-//! way, and is [`Inside`] the context of the stream's device.
+//! Contract: each function makes one call of the driver, and does not wait. A call copies a [`Block`], the most general
+//! shape that the driver supports: runs of bytes, rows of runs at a pitch, planes of rows. The simplest call is used:
+//! `cuMemcpy*Async` for a run, the 2-D call for rows, the 3-D call for planes. Addresses are not checked: the caller
+//! ensures that they are valid and not used in a conflicting way, and is [`Inside`] the context of the stream's device.
 //!
-//! By the driver's reference, the 2-D call may refuse pitches within a device that `cuMemAllocPitch` did not choose, although no driver is
-//! known to. The 3-D call has no such restriction. So refused rows are copied as one plane.
+//! By the driver's reference, the 2-D call may refuse pitches within a device that `cuMemAllocPitch` did not choose,
+//! although no driver is known to. The 3-D call has no such restriction. So refused rows are copied as one plane.
 
 use super::context::Inside;
 use crate::cuda_driver::sys::{CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUmemorytype};
@@ -90,7 +90,8 @@ impl CopyKind {
 ///
 /// # Safety
 /// - `stream` is one of the device of `inside`, and exists.
-/// - Both sides are memory of the kinds that `kind` states, which stays valid until the copy is done, and share no byte.
+/// - Both sides are memory of the kinds that `kind` states, which stays valid until the copy is done, and share no
+///   byte.
 /// - Until then no other access conflicts with the copy.
 pub unsafe fn copy(inside: &Inside, stream: CUstream, kind: CopyKind, block: &Block) -> Result<()> {
     let (to, from) = (block.dst.at as CUdeviceptr, block.src.at as CUdeviceptr);
@@ -137,7 +138,8 @@ pub unsafe fn copy(inside: &Inside, stream: CUstream, kind: CopyKind, block: &Bl
 ///
 /// # Safety
 /// - `stream` is one of the device of `inside`, and exists.
-/// - The runs are device or managed memory, which stays valid until the call is done, and is not used by others until then.
+/// - The runs are device or managed memory, which stays valid until the call is done, and is not used by others until
+///   then.
 /// - Address and pitch are multiples of the unit.
 pub unsafe fn set(inside: &Inside, stream: CUstream, strip: Strip) -> Result<()> {
     let Strip { at, pitch, unit, value, count, rows } = strip;

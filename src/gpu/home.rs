@@ -1,14 +1,16 @@
-//! The GPU through which the library reaches memory that belongs to no GPU alone: page-locked, managed and registered memory.
+//! The GPU through which the library reaches memory that belongs to no GPU alone: page-locked, managed and registered
+//! memory.
 //!
-//! Contract: a context costs half a GiB of a GPU's memory, so no context is created on a GPU that the program does not use while it uses
-//! another one. PyTorch does so since its pull request 22229.
+//! Contract: a context costs half a GiB of a GPU's memory, so no context is created on a GPU that the program does not
+//! use while it uses another one. PyTorch does so since its pull request 22229.
 
 use super::table::{self, GPUS, Gpu};
 use crate::cuda_driver::{self, Driver, SUCCESS};
 use crate::error::Result;
 
-/// The first of these: the GPU of the thread's current context, if its primary context is active; one that this library uses; one whose
-/// primary context is active; GPU 0. A lost GPU comes last. TN_ERR_UNSUPPORTED: no driver; TN_ERR_DEVICE: no GPU.
+/// The first of these: the GPU of the thread's current context, if its primary context is active; one that this library
+/// uses; one whose primary context is active; GPU 0. A lost GPU comes last. TN_ERR_UNSUPPORTED: no driver;
+/// TN_ERR_DEVICE: no GPU.
 pub fn home() -> Result<&'static Gpu> {
     let first = table::gpu(0)?;
     let driver = cuda_driver::driver()?;

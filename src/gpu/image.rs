@@ -1,6 +1,7 @@
 //! Modules of the program: images that it gives, with errors that say what is wrong with them.
 //!
-//! Contract: a load may take seconds, because the driver compiles PTX. It holds no lock of the library. Graph captures go on.
+//! Contract: a load may take seconds, because the driver compiles PTX. It holds no lock of the library. Graph captures
+//! go on.
 
 use super::context::Inside;
 use crate::cuda_driver::{CUfunction, CUmodule, SUCCESS, code};
@@ -39,8 +40,8 @@ impl ImageKernel {
 }
 
 impl LoadedImage {
-    /// Loads an image. TN_ERR_INVALID: it is damaged, or PTX with errors. TN_ERR_UNSUPPORTED: it has no code for this GPU, or is newer than the
-    /// driver. TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER.
+    /// Loads an image. TN_ERR_INVALID: it is damaged, or PTX with errors. TN_ERR_UNSUPPORTED: it has no code for this
+    /// GPU, or is newer than the driver. TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER.
     ///
     /// # Safety
     /// - `image` is PTX with a NUL behind it, or begins with the header of a whole cubin or fatbin.

@@ -1,7 +1,7 @@
 //! A GPU's attributes, features and description.
 //!
-//! Contract: retains no context unless memory figures are requested, which need one. An attribute that the driver does not know is 0, so
-//! the feature counts as absent.
+//! Contract: retains no context unless memory figures are requested, which need one. An attribute that the driver does
+//! not know is 0, so the feature counts as absent.
 
 use super::limits::Limits;
 use super::table::Gpu;
@@ -148,7 +148,8 @@ impl Gpu {
     pub fn uuid(&self, driver: &Driver) -> Result<[u8; 16]> {
         let device = self.ordinal(driver)?;
         let mut uuid = cuda_driver::sys::CUuuid { bytes: [0; 16] };
-        // SAFETY: the struct is ours. The second version distinguishes the instances of a MIG GPU; old drivers have only the first.
+        // SAFETY: the struct is ours. The second version distinguishes the instances of a MIG GPU; old drivers have
+        // only the first.
         let number = unsafe {
             match driver.cuDeviceGetUuid_v2(&mut uuid, device) {
                 Ok(number) => number,

@@ -1,12 +1,14 @@
 //! Memory and events of a GPU that cross to other processes, by handles of 64 bytes.
 //!
-//! Contract: thin; keeps no list of what crosses. The caller is [`Inside`] the GPU's context. Only whole allocations of cuMemAlloc cross. The
-//! driver keeps none of them alive for the process that opened it, and refuses to open one in the process that has it.
+//! Contract: thin; keeps no list of what crosses. The caller is [`Inside`] the GPU's context. Only whole allocations of
+//! cuMemAlloc cross. The driver keeps none of them alive for the process that opened it, and refuses to open one in the
+//! process that has it.
 //!
-//! The driver places allocations of less than 2 MiB side by side, and shares all of them with one. So the caller exports allocations of at
-//! least that size.
+//! The driver places allocations of less than 2 MiB side by side, and shares all of them with one. So the caller
+//! exports allocations of at least that size.
 //!
-//! Source: "Memory Management" in the CUDA driver's reference, and "Interprocess Communication" in the programming guide.
+//! Source: "Memory Management" in the CUDA driver's reference, and "Interprocess Communication" in the programming
+//! guide.
 
 use super::context::Inside;
 use super::table::{self, Gpu};

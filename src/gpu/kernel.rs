@@ -1,9 +1,10 @@
 //! Kernels of any library: what the driver tells about them, and their launches.
 //!
-//! Contract: a launch that fails has no effect. Another library may unload a module, and the driver may then give the value of its CUfunction
-//! to another kernel. So nothing about a kernel counts as known. A launch that succeeded only spares the next one, if that asks for no more,
-//! the queries before it. A refusal always follows from what the driver answers now. A launch calls the driver once in the common case, and
-//! does not wait. The limit of a kernel's dynamic memory is raised and never lowered, also by two threads at once.
+//! Contract: a launch that fails has no effect. Another library may unload a module, and the driver may then give the
+//! value of its CUfunction to another kernel. So nothing about a kernel counts as known. A launch that succeeded only
+//! spares the next one, if that asks for no more, the queries before it. A refusal always follows from what the driver
+//! answers now. A launch calls the driver once in the common case, and does not wait. The limit of a kernel's dynamic
+//! memory is raised and never lowered, also by two threads at once.
 
 use super::context::Inside;
 use super::table::Gpu;
@@ -55,7 +56,8 @@ struct Facts {
     dynamic_bytes: i64,
 }
 
-/// The answers about a launch that no earlier one has confirmed. The caller reports them where they come in the order of checks.
+/// The answers about a launch that no earlier one has confirmed. The caller reports them where they come in the order
+/// of checks.
 pub struct Answers {
     /// TN_ERR_COUNT, TN_ERR_INVALID: the kernel has other parameters.
     pub parameters: core::result::Result<(), Kept>,
@@ -68,8 +70,9 @@ impl Answers {
     pub const CONFIRMED: Answers = Answers { parameters: Ok(()), shape: Ok(()) };
 }
 
-/// A launch that the driver accepted: the arguments of the kernel, and the most that a launch may ask for. Written without a lock: where two
-/// threads mix their launches up, the entry fits none, or a wrong launch, which the driver is left to refuse.
+/// A launch that the driver accepted: the arguments of the kernel, and the most that a launch may ask for. Written
+/// without a lock: where two threads mix their launches up, the entry fits none, or a wrong launch, which the driver is
+/// left to refuse.
 struct Confirmed {
     function: AtomicUsize,
     signature: AtomicU64,
@@ -192,7 +195,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// The size of a parameter. None: there is no such parameter. TN_ERR_UNSUPPORTED: the driver, older than 12.4, cannot tell.
+    /// The size of a parameter. None: there is no such parameter. TN_ERR_UNSUPPORTED: the driver, older than 12.4,
+    /// cannot tell.
     fn parameter(self, inside: &Inside, index: usize) -> Result<Option<usize>> {
         let (mut offset, mut bytes) = (0, 0);
         // SAFETY: the numbers are ours; the caller of `launch` vouches for the function.
@@ -203,8 +207,8 @@ impl Kernel {
         }
     }
 
-    /// TN_ERR_COUNT, TN_ERR_INVALID: the kernel has another number of parameters, or one of another size. A driver that cannot tell is
-    /// believed to agree; what it cannot answer, the launch finds out.
+    /// TN_ERR_COUNT, TN_ERR_INVALID: the kernel has another number of parameters, or one of another size. A driver that
+    /// cannot tell is believed to agree; what it cannot answer, the launch finds out.
     fn check_parameters(self, inside: &Inside, sizes: &[usize]) -> Result<()> {
         let parameter = |index| quietly(|| self.parameter(inside, index));
         let is_there = |index| matches!(parameter(index), Ok(Some(_)));
@@ -262,7 +266,8 @@ impl Kernel {
         inside.gpu().check(number, "cuFuncSetAttribute").map(|()| bytes)
     }
 
-    /// Launches the kernel. `arguments` point to the values of its parameters, and `sizes` are their bytes. A failure has no effect.
+    /// Launches the kernel. `arguments` point to the values of its parameters, and `sizes` are their bytes. A failure
+    /// has no effect.
     ///
     /// # Safety
     /// - The function is a CUfunction of the driver, whose module is loaded.

@@ -1,7 +1,8 @@
 //! Managed memory: advice on its location, and prefetches.
 //!
-//! Contract: neither changes the contents, so no guard is needed. An address that is not managed memory is a status. The functions are
-//! called with their signatures from before CUDA 12.2, which drivers keep for the plain names (headers of CUDA 13 map these to `_v2`).
+//! Contract: neither changes the contents, so no guard is needed. An address that is not managed memory is a status.
+//! The functions are called with their signatures from before CUDA 12.2, which drivers keep for the plain names
+//! (headers of CUDA 13 map these to `_v2`).
 
 use super::context::Inside;
 use super::home::home;
@@ -57,7 +58,8 @@ pub fn gpu_id() -> Option<i32> {
     GPU_PLUS_1.load(Ordering::Relaxed).checked_sub(1).map(|id| id as i32)
 }
 
-/// The ordinal of the GPU with which a managed array is lost: the one that an import names, or that of this library's memory.
+/// The ordinal of the GPU with which a managed array is lost: the one that an import names, or that of this library's
+/// memory.
 pub fn gpu_of(device: tn_device) -> i32 {
     if device.id == 0 { gpu_id().unwrap_or(0) } else { device.id }
 }
@@ -104,7 +106,8 @@ pub fn advise(inside: &Inside, start: u64, bytes: usize, advice: tn_advice, devi
 /// - `stream` is one of the device of `inside`, and exists.
 pub unsafe fn prefetch(inside: &Inside, stream: CUstream, start: u64, bytes: usize, device: tn_device) -> Result<()> {
     let location = location(device)?;
-    // SAFETY: a prefetch changes no byte, and a range that is not managed is refused; the stream exists, by the caller's obligation.
+    // SAFETY: a prefetch changes no byte, and a range that is not managed is refused; the stream exists, by the
+    // caller's obligation.
     let number = unsafe { inside.cuMemPrefetchAsync(start, bytes, location, stream) }?;
     inside.gpu().check(number, "cuMemPrefetchAsync")
 }

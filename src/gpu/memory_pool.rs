@@ -1,7 +1,7 @@
 //! The driver's memory pools: memory of a GPU that is allocated and freed in the order of streams.
 //!
-//! Contract: thin; keeps no list of what was allocated. The caller is [`Inside`] the GPU's context, and made its calls relaxed. The driver
-//! keeps what is freed, up to the pool's release threshold, and serves later requests from it.
+//! Contract: thin; keeps no list of what was allocated. The caller is [`Inside`] the GPU's context, and made its calls
+//! relaxed. The driver keeps what is freed, up to the pool's release threshold, and serves later requests from it.
 //!
 //! Source: "Stream Ordered Memory Allocator" in the CUDA driver's reference.
 
@@ -45,8 +45,9 @@ impl Gpu {
 }
 
 impl MemoryPool {
-    /// Creates a pool that keeps up to `threshold` free bytes when the program synchronises. `waits`: the driver may make a stream wait for
-    /// another one's free, to reuse its memory. `peers`: GPUs that may access the memory too, by the bits of their ordinals.
+    /// Creates a pool that keeps up to `threshold` free bytes when the program synchronises. `waits`: the driver may
+    /// make a stream wait for another one's free, to reuse its memory. `peers`: GPUs that may access the memory too, by
+    /// the bits of their ordinals.
     pub fn create(inside: &Inside, threshold: u64, waits: bool, peers: u64) -> Result<MemoryPool> {
         let gpu = inside.gpu();
         // SAFETY: all zero is a valid value: no handle type, no limit, no usage.

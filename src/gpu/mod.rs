@@ -1,9 +1,9 @@
 //! GPUs: which exist, what the driver reports about them, and whether they still work.
 //!
-//! Contract: a [`Gpu`] is static and costs nothing until it is entered. Its primary context is retained at the first [`Gpu::enter`] and
-//! never released, because other libraries share it. A reset by another library is found out at the next [`Gpu::enter`]. Every driver call
-//! is made while the context is current, and its result goes through [`Gpu::check`]. A result that means a lost device marks the [`Gpu`] as
-//! lost; no further driver call is made for it.
+//! Contract: a [`Gpu`] is static and costs nothing until it is entered. Its primary context is retained at the first
+//! [`Gpu::enter`] and never released, because other libraries share it. A reset by another library is found out at the
+//! next [`Gpu::enter`]. Every driver call is made while the context is current, and its result goes through
+//! [`Gpu::check`]. A result that means a lost device marks the [`Gpu`] as lost; no further driver call is made for it.
 //!
 //! | file | what |
 //! |---|---|

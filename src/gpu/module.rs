@@ -1,7 +1,7 @@
 //! Modules of the library's own device code, and launches of their kernels.
 //!
-//! Contract: a load makes a few driver calls and may take tens of milliseconds, because the driver compiles PTX. A launch is one call and
-//! does not wait.
+//! Contract: a load makes a few driver calls and may take tens of milliseconds, because the driver compiles PTX. A
+//! launch is one call and does not wait.
 
 use super::context::Inside;
 use crate::cuda_driver::{CUfunction, CUstream, SUCCESS, code};
@@ -35,7 +35,8 @@ impl Refused {
     }
 }
 
-/// Loads PTX, a text with a NUL at its end, and finds kernels by their names. Disturbs no graph capture of another thread.
+/// Loads PTX, a text with a NUL at its end, and finds kernels by their names. Disturbs no graph capture of another
+/// thread.
 pub fn load<const N: usize>(
     inside: &Inside,
     ptx: &CStr,

@@ -30,7 +30,8 @@ impl Gpu {
         }
     }
 
-    /// Lets page-locked memory that the calling thread allocates come from `node`, or else from the GPU's own node, until the value drops.
+    /// Lets page-locked memory that the calling thread allocates come from `node`, or else from the GPU's own node,
+    /// until the value drops.
     pub(crate) fn prefer_node(&self, node: Option<u32>) -> Option<NodePreference> {
         node.or_else(|| self.numa_node()).and_then(NodePreference::set)
     }

@@ -1,7 +1,8 @@
 //! Page-locked host memory: allocated for staging, or the caller's memory, locked in place.
 //!
-//! Contract: each function makes one call of the driver, besides those that enter and leave the context. None disturbs a graph capture of
-//! another thread. Allocated memory is portable: all devices can access it. This module keeps no list of ranges.
+//! Contract: each function makes one call of the driver, besides those that enter and leave the context. None disturbs
+//! a graph capture of another thread. Allocated memory is portable: all devices can access it. This module keeps no
+//! list of ranges.
 
 use super::context::Inside;
 use super::pointer::{Attribute, MEMORY_DEVICE, MEMORY_HOST, attribute, is_managed};
@@ -38,8 +39,8 @@ pub unsafe fn free(gpu: &'static Gpu, address: usize) -> Result<()> {
     gpu.check(number, "cuMemFreeHost")
 }
 
-/// Page-locks a range of host memory; `flags`: TN_HOST_PORTABLE, TN_HOST_MAPPED, TN_HOST_READ_ONLY. Ranges that share a page but no byte
-/// can be locked separately (observed with driver 590). TN_ERR_DUPLICATE: some byte is locked already.
+/// Page-locks a range of host memory; `flags`: TN_HOST_PORTABLE, TN_HOST_MAPPED, TN_HOST_READ_ONLY. Ranges that share a
+/// page but no byte can be locked separately (observed with driver 590). TN_ERR_DUPLICATE: some byte is locked already.
 ///
 /// # Safety
 /// - The range belongs to the library's caller, and stays mapped until it is unlocked.
@@ -48,7 +49,8 @@ pub unsafe fn lock(gpu: &'static Gpu, address: usize, bytes: usize, flags: u32) 
     let inside = gpu.enter()?;
     // SAFETY: the caller's obligation.
     let number = unsafe { inside.cuMemHostRegister_v2(address as *mut c_void, bytes, flags) }?;
-    // For memory that it has allocated itself, and which is page-locked, the driver returns only INVALID_VALUE (libgdsync issue 25).
+    // For memory that it has allocated itself, and which is page-locked, the driver returns only INVALID_VALUE
+    // (libgdsync issue 25).
     let allocated = number == code::INVALID_VALUE && kind_of(&inside, address) == Some(MEMORY_HOST);
     let number = if allocated { code::HOST_MEMORY_ALREADY_REGISTERED } else { number };
     gpu.check_as(number, "cuMemHostRegister", TN_ERR_NO_HOST_MEMORY)
@@ -65,8 +67,8 @@ pub unsafe fn unlock(gpu: &'static Gpu, address: usize) -> Result<()> {
     gpu.check(number, "cuMemHostUnregister")
 }
 
-/// The device's address of page-locked and mapped memory, for any host address in it. The two addresses are equal only on some systems, so
-/// the driver is always queried.
+/// The device's address of page-locked and mapped memory, for any host address in it. The two addresses are equal only
+/// on some systems, so the driver is always queried.
 pub fn device_address(gpu: &'static Gpu, address: usize) -> Result<u64> {
     let inside = gpu.enter()?;
     let mut at_device = 0;
@@ -76,14 +78,15 @@ pub fn device_address(gpu: &'static Gpu, address: usize) -> Result<u64> {
     Ok(at_device)
 }
 
-/// Whether an address is memory of a GPU, which the host cannot access, as far as the driver knows. False before a GPU was used.
+/// Whether an address is memory of a GPU, which the host cannot access, as far as the driver knows. False before a GPU
+/// was used.
 #[inline]
 pub fn is_device(address: usize) -> bool {
     table::any_used() && is_known_as_device(address)
 }
 
-/// Whether another library of the process page-locked [start, end): the driver knows its first and its last byte as host memory. In between
-/// there may be pageable memory; the driver refuses to copy such a range.
+/// Whether another library of the process page-locked [start, end): the driver knows its first and its last byte as
+/// host memory. In between there may be pageable memory; the driver refuses to copy such a range.
 pub fn is_page_locked(gpu: &'static Gpu, (start, end): (i64, i64)) -> bool {
     let Ok(inside) = gpu.enter() else { return false };
     [start, end - 1].into_iter().all(|address| kind_of(&inside, address as usize) == Some(MEMORY_HOST))

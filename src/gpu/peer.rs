@@ -1,7 +1,7 @@
 //! Peer access: which GPU can access the memory of which other one.
 //!
-//! Contract: access is enabled at its first use, in both directions, and stays. The driver copies directly between two GPUs only then.
-//! Otherwise it stages every byte through host memory, even where the hardware has a link.
+//! Contract: access is enabled at its first use, in both directions, and stays. The driver copies directly between two
+//! GPUs only then. Otherwise it stages every byte through host memory, even where the hardware has a link.
 //!
 //! The answer for a pair belongs to its two contexts, and is asked for again in new ones.
 
@@ -21,8 +21,8 @@ const ENABLED: u64 = 2;
 static PAIRS: [[AtomicU64; GPUS]; GPUS] = [const { [const { AtomicU64::new(0) }; GPUS] }; GPUS];
 
 impl Gpu {
-    /// Whether the memory of two GPUs is accessible from each other, so that copies between them are direct. The first call for a pair
-    /// enables the access.
+    /// Whether the memory of two GPUs is accessible from each other, so that copies between them are direct. The first
+    /// call for a pair enables the access.
     pub fn has_peer_access(&'static self, other: &'static Gpu) -> Result<bool> {
         let (low, high) = if self.id() < other.id() { (self, other) } else { (other, self) };
         let pair = &PAIRS[low.id() as usize][high.id() as usize];

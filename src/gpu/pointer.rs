@@ -1,7 +1,7 @@
 //! What the driver knows about an address that another library passes.
 //!
-//! Contract: the memory's GPU and kind come from the driver, whatever context is current. Memory that this library could not use is refused:
-//! memory of the host alone, and memory of a context other than the GPU's primary one.
+//! Contract: the memory's GPU and kind come from the driver, whatever context is current. Memory that this library
+//! could not use is refused: memory of the host alone, and memory of a context other than the GPU's primary one.
 
 use super::context::Inside;
 use super::home::home;
@@ -22,7 +22,8 @@ pub struct DeviceMemory {
     pub address: u64,
 }
 
-/// The memory of an address. TN_ERR_DEVICE: no device can access it, or it belongs to a context that this library does not use.
+/// The memory of an address. TN_ERR_DEVICE: no device can access it, or it belongs to a context that this library does
+/// not use.
 pub fn locate(address: u64) -> Result<DeviceMemory> {
     let inside = home()?.enter()?;
     let Some(kind) = attribute::<u32>(&inside, Attribute::CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address) else {
@@ -46,8 +47,8 @@ pub fn locate(address: u64) -> Result<DeviceMemory> {
     }
 }
 
-/// TN_ERR_RANGE: the bytes from `start` to `end`, of which the first is memory of this GPU, leave the allocations that lie there. A use of the
-/// bytes behind them would end the context, and with it all that the process has on the GPU.
+/// TN_ERR_RANGE: the bytes from `start` to `end`, of which the first is memory of this GPU, leave the allocations that
+/// lie there. A use of the bytes behind them would end the context, and with it all that the process has on the GPU.
 pub fn check_range(gpu: i32, start: u64, end: u64) -> Result<()> {
     // The driver knows the ranges of the current context.
     let inside = table::gpu(gpu)?.enter()?;
@@ -94,7 +95,8 @@ pub(super) fn is_managed(inside: &Inside, address: u64) -> bool {
     attribute::<u32>(inside, Attribute::CU_POINTER_ATTRIBUTE_IS_MANAGED, address).unwrap_or(0) & 0xff != 0
 }
 
-/// TN_ERR_DEVICE for memory of a context other than the primary one of its GPU. Memory of a driver's pool belongs to no context.
+/// TN_ERR_DEVICE for memory of a context other than the primary one of its GPU. Memory of a driver's pool belongs to no
+/// context.
 fn check_context(inside: &Inside, address: u64, id: i32) -> Result<()> {
     let context = attribute::<usize>(inside, Attribute::CU_POINTER_ATTRIBUTE_CONTEXT, address).unwrap_or(0);
     if context == 0 || context == table::gpu(id)?.enter()?.context() as usize {

@@ -1,7 +1,7 @@
 //! Tells the layers above that a GPU's primary context was reset.
 //!
-//! Contract: each layer registers one function, once. It is called under no lock, on the thread that found out, after the new context was
-//! retained: streams first, so that the others find their work passed.
+//! Contract: each layer registers one function, once. It is called under no lock, on the thread that found out, after
+//! the new context was retained: streams first, so that the others find their work passed.
 
 use core::sync::atomic::{AtomicPtr, Ordering};
 

@@ -1,6 +1,7 @@
 //! The table of GPUs by the driver's ordinal: their primary contexts, and which of them are lost.
 //!
-//! Contract: entries are static, and any thread may use them. The lost state of a GPU is final, and the first error's message stays.
+//! Contract: entries are static, and any thread may use them. The lost state of a GPU is final, and the first error's
+//! message stays.
 
 use super::limits::Limits;
 use super::reset;
@@ -261,8 +262,8 @@ impl Gpu {
         if context.is_null() { self.retain(driver) } else { Ok(context) }
     }
 
-    /// Which of the GPU's primary contexts is in use: a reset by the program, or by another library, begins a new one. What was made in
-    /// an earlier one does not exist any more.
+    /// Which of the GPU's primary contexts is in use: a reset by the program, or by another library, begins a new one.
+    /// What was made in an earlier one does not exist any more.
     #[inline]
     pub fn epoch(&self) -> u32 {
         // Acquire pairs with the Release in `renew`.
@@ -295,8 +296,8 @@ impl Gpu {
         Ok(())
     }
 
-    /// Whether the recorded context is the one that was retained. A reset may end it and give its handle to the next one, so the driver's
-    /// number decides. Drivers before 12.0 have no numbers.
+    /// Whether the recorded context is the one that was retained. A reset may end it and give its handle to the next
+    /// one, so the driver's number decides. Drivers before 12.0 have no numbers.
     pub(super) fn is_retained(&self, driver: &'static Driver) -> bool {
         let known = self.context_id.load(Ordering::Relaxed);
         if known == 0 {
@@ -309,8 +310,8 @@ impl Gpu {
         }
     }
 
-    /// Retains the new primary context if the one in use was reset, and lets the layers above forget what was in it. False: it was not
-    /// reset, or the driver gives no new one.
+    /// Retains the new primary context if the one in use was reset, and lets the layers above forget what was in it.
+    /// False: it was not reset, or the driver gives no new one.
     #[cold]
     pub(super) fn renew_if_reset(&self, driver: &'static Driver) -> bool {
         let before = self.epoch();

@@ -1,7 +1,7 @@
 //! Mapped memory of a GPU: addresses that are reserved ahead, and granules of physical memory that are mapped there.
 //!
-//! Contract: thin; keeps no list of what it made. The caller is [`Inside`] the GPU's context, and made its calls relaxed. Unmapping does not
-//! wait for work, so the caller unmaps only memory whose work is done.
+//! Contract: thin; keeps no list of what it made. The caller is [`Inside`] the GPU's context, and made its calls
+//! relaxed. Unmapping does not wait for work, so the caller unmaps only memory whose work is done.
 
 use super::context::Inside;
 use super::table::{Gpu, gpu};
@@ -118,8 +118,8 @@ pub unsafe fn map(inside: &Inside, start: usize, granule: Granule) -> Result<boo
     done(inside, number, "cuMemMap")
 }
 
-/// Whether a call succeeded; false: the driver has no memory left. PyTorch's users saw that from the call that sets the access, when all else
-/// had succeeded (pytorch/pytorch#188008).
+/// Whether a call succeeded; false: the driver has no memory left. PyTorch's users saw that from the call that sets the
+/// access, when all else had succeeded (pytorch/pytorch#188008).
 fn done(inside: &Inside, number: u32, call: &'static str) -> Result<bool> {
     if number == code::OUT_OF_MEMORY {
         return Ok(false);
@@ -127,8 +127,8 @@ fn done(inside: &Inside, number: u32, call: &'static str) -> Result<bool> {
     inside.gpu().check(number, call).map(|()| true)
 }
 
-/// Lets a GPU, and the `peers` by the bits of their ordinals, read and write what is mapped in a range. False: the driver has no memory for
-/// that.
+/// Lets a GPU, and the `peers` by the bits of their ordinals, read and write what is mapped in a range. False: the
+/// driver has no memory for that.
 pub fn allow(inside: &Inside, start: usize, bytes: usize, peers: u64) -> Result<bool> {
     let list = AccessList::of(peers | 1 << inside.gpu().id());
     // SAFETY: the list has that many entries.
@@ -177,7 +177,8 @@ pub unsafe fn unmap(inside: &Inside, start: usize, bytes: usize) -> bool {
     }
 }
 
-/// TN_ERR_DEVICE: one of the `peers`, by the bits of their ordinals, does not exist or cannot access the memory of a GPU.
+/// TN_ERR_DEVICE: one of the `peers`, by the bits of their ordinals, does not exist or cannot access the memory of a
+/// GPU.
 pub fn check_peers(owner: &'static Gpu, peers: u64) -> Result<()> {
     let reaches = |id: i32| gpu(id).is_ok_and(|peer| id == owner.id() || peer.can_access(owner).unwrap_or(false));
     let unreachable = (0..u64::BITS as i32).filter(|id| peers & 1 << id != 0).find(|&id| !reaches(id));

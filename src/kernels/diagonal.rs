@@ -22,8 +22,9 @@ pub enum Side {
     Minus,
 }
 
-/// Rows, columns and their strides in elements. A vector is a matrix of one column. faer's choice of loops depends even on the stride of an
-/// axis of one element, which has no meaning. So that stride is set to that of a dense matrix, and equal layouts give equal bits.
+/// Rows, columns and their strides in elements. A vector is a matrix of one column. faer's choice of loops depends even
+/// on the stride of an axis of one element, which has no meaning. So that stride is set to that of a dense matrix, and
+/// equal layouts give equal bits.
 pub(super) fn shape<T>(layout: &Layout) -> (usize, usize, isize, isize) {
     let (rows, columns, down, across) = match (layout.shape(), layout.strides()) {
         (&[n], &[stride]) => (n as usize, 1, stride, 0),
@@ -98,8 +99,8 @@ fn has(form: Form, i: usize, j: usize) -> bool {
     }
 }
 
-/// dst = x + y or x - y, of full matrices and triangles. Elements outside of a triangle count as 0 and are not read. `dst` may be an
-/// operand itself, with an equal layout.
+/// dst = x + y or x - y, of full matrices and triangles. Elements outside of a triangle count as 0 and are not read.
+/// `dst` may be an operand itself, with an equal layout.
 pub fn combine(side: Side, dst: &HostView, (x, x_form): (&HostView, Form), (y, y_form): (&HostView, Form)) {
     with_float!(dst.layout().dtype(), T => {
         let (rows, columns, down, across) = shape::<T>(dst.layout());
@@ -175,8 +176,8 @@ pub fn zero_above(dst: &HostView, triangle: Triangle) {
     });
 }
 
-/// Checks that all numbers of a vector are positive and finite: the pivots of a diagonal matrix, as the factorisation of a full one
-/// requires them.
+/// Checks that all numbers of a vector are positive and finite: the pivots of a diagonal matrix, as the factorisation
+/// of a full one requires them.
 pub fn check_pivots(diagonal: &HostView) -> Result<(), Pivot> {
     with_float!(diagonal.layout().dtype(), T => {
         let (n, _, step, _) = shape::<T>(diagonal.layout());

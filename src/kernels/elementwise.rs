@@ -1,7 +1,7 @@
 //! Elementwise operations over any strides, and sums over an axis.
 //!
-//! Results are dense. A result may be an operand itself, with an equal layout: a block of elements is read completely before it is
-//! written. So the loops vectorise without a test for that case.
+//! Results are dense. A result may be an operand itself, with an equal layout: a block of elements is read completely
+//! before it is written. So the loops vectorise without a test for that case.
 
 use super::{Float, step, with_float};
 use crate::blit::{self, HostView};
@@ -49,7 +49,8 @@ struct Run<T> {
     steps: [isize; 3],
 }
 
-/// Calls `visit` with each run along the innermost axis of three layouts of one shape, in the order of the destination's memory.
+/// Calls `visit` with each run along the innermost axis of three layouts of one shape, in the order of the
+/// destination's memory.
 fn each_run<T>(dst: &Layout, x: &Layout, y: &Layout, mut visit: impl FnMut(Run<T>)) {
     assert!(dst.shape() == x.shape() && dst.shape() == y.shape(), "elements of different shapes");
     let mut loops = Loops::new();
@@ -150,8 +151,8 @@ pub fn scale(factor: f64, dst: &HostView, x: &HostView) {
 /// `sum` over all axes.
 pub const ALL_AXES: usize = usize::MAX;
 
-/// dst = sum of x over an axis, or over all of them; an empty sum is 0. Adjacent elements of the axis are added in several partial sums; otherwise slices are
-/// added one after the other. The two share no byte.
+/// dst = sum of x over an axis, or over all of them; an empty sum is 0. Adjacent elements of the axis are added in
+/// several partial sums; otherwise slices are added one after the other. The two share no byte.
 pub fn sum(dst: &HostView, x: &HostView, axis: usize) -> Result<()> {
     if axis == ALL_AXES {
         total(dst, x);

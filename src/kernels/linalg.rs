@@ -1,9 +1,10 @@
-//! Factorisations, triangular solves and products of matrices, by faer, in place. Large products are offered to OpenBLAS (`openblas`) first.
-//! The product with a triangle in place, which faer does not have, is written here. Compiled with the Cargo feature `linalg`.
+//! Factorisations, triangular solves and products of matrices, by faer, in place. Large products are offered to
+//! OpenBLAS (`openblas`) first. The product with a triangle in place, which faer does not have, is written here.
+//! Compiled with the Cargo feature `linalg`.
 //!
-//! faer's factorisations are fast on column-major matrices. A row-major matrix is the transpose of a column-major one. So Cholesky mirrors
-//! the lower triangle to the upper one first, and back afterwards. LU factors the transpose and solves with that. Neither needs a second
-//! matrix.
+//! faer's factorisations are fast on column-major matrices. A row-major matrix is the transpose of a column-major one.
+//! So Cholesky mirrors the lower triangle to the upper one first, and back afterwards. LU factors the transpose and
+//! solves with that. Neither needs a second matrix.
 
 use super::diagonal::{Triangle, shape, zero_above};
 use super::{Float, Pivot, Workspace, address, openblas, with_float};
@@ -14,10 +15,12 @@ use faer::linalg::{cholesky::llt, lu::partial_pivoting, matmul as product, trian
 use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, MatMut, MatRef, Par};
 
-/// Rows of a triangle that are processed at once: enough that the product does most of the work, few enough to stay in the cache.
+/// Rows of a triangle that are processed at once: enough that the product does most of the work, few enough to stay in
+/// the cache.
 const ROWS: usize = 32;
 
-/// The side of the tiles in which a matrix is mirrored, in elements: a tile fits into the L1 cache together with its source rows.
+/// The side of the tiles in which a matrix is mirrored, in elements: a tile fits into the L1 cache together with its
+/// source rows.
 const TILE: usize = 32;
 
 /// A view for reading.
@@ -45,8 +48,8 @@ fn is_row_major(layout: &Layout) -> bool {
     layout.is_c() && !layout.is_f()
 }
 
-/// Replaces a symmetric matrix, given by its lower triangle, by its lower Cholesky factor. The elements above the diagonal are not used,
-/// and 0 afterwards. After an error the contents are undefined.
+/// Replaces a symmetric matrix, given by its lower triangle, by its lower Cholesky factor. The elements above the
+/// diagonal are not used, and 0 afterwards. After an error the contents are undefined.
 pub fn cholesky(matrix: &HostView, workspace: &mut Workspace) -> Result<(), Pivot> {
     with_float!(matrix.layout().dtype(), T => cholesky_of::<T>(matrix, workspace))
 }
@@ -77,9 +80,9 @@ fn cholesky_of<T: Float>(view: &HostView, workspace: &mut Workspace) -> Result<(
     Ok(())
 }
 
-/// Mirrors the lower triangle of a square matrix in order C to the upper one; or back, leaving zeros above the diagonal. It copies tile by
-/// tile through a small buffer, so that the matrix is read and written along its rows. The elements of a column of a large matrix are on
-/// different pages and, if the side is a power of two, in few cache sets.
+/// Mirrors the lower triangle of a square matrix in order C to the upper one; or back, leaving zeros above the
+/// diagonal. It copies tile by tile through a small buffer, so that the matrix is read and written along its rows. The
+/// elements of a column of a large matrix are on different pages and, if the side is a power of two, in few cache sets.
 #[allow(clippy::needless_range_loop)] // i and j also name an element of the matrix
 fn mirror<T: Float>(matrix: MatMut<'_, T>, back: bool) {
     let n = matrix.nrows();
@@ -91,7 +94,8 @@ fn mirror<T: Float>(matrix: MatMut<'_, T>, back: bool) {
     for rows in (0..n).step_by(TILE) {
         let height = TILE.min(n - rows);
         for columns in (0..=rows).step_by(TILE) {
-            // A tile on the diagonal is its own mirror image: of its rows, only the elements below the diagonal are moved.
+            // A tile on the diagonal is its own mirror image: of its rows, only the elements below the diagonal are
+            // moved.
             let width = |i: usize| if columns == rows { i } else { TILE };
             let first = |j: usize| if columns == rows { j + 1 } else { 0 };
             let across = if columns == rows { height } else { TILE };
@@ -193,8 +197,8 @@ fn times_lower<T: Float>(m: MatRef<'_, T>, mut x: MatMut<'_, T>) {
     }
 }
 
-/// Solves m * x = b with the triangle of `m`. `x` contains b before and the solution afterwards. The two share no byte. Division by zero
-/// gives inf.
+/// Solves m * x = b with the triangle of `m`. `x` contains b before and the solution afterwards. The two share no byte.
+/// Division by zero gives inf.
 pub fn solve_triangle(triangle: Triangle, m: &HostView, x: &HostView) {
     with_float!(x.layout().dtype(), T => {
         // SAFETY: the elements of the views may be accessed, and the views share none.
@@ -206,8 +210,9 @@ pub fn solve_triangle(triangle: Triangle, m: &HostView, x: &HostView) {
     });
 }
 
-/// Solves m * x = b by LU with partial pivoting, and destroys `m`. `x` contains b before and the solution afterwards. The two share no
-/// byte. If a pivot is 0 or NaN, `x` is unchanged. The pivots of a row-major matrix are those of its transpose.
+/// Solves m * x = b by LU with partial pivoting, and destroys `m`. `x` contains b before and the solution afterwards.
+/// The two share no byte. If a pivot is 0 or NaN, `x` is unchanged. The pivots of a row-major matrix are those of its
+/// transpose.
 pub fn lu_solve(m: &HostView, x: &HostView, workspace: &mut Workspace) -> Result<(), Pivot> {
     with_float!(x.layout().dtype(), T => lu_solve_of::<T>(m, x, workspace))
 }

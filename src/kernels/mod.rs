@@ -1,9 +1,10 @@
 //! The computations of expressions, on memory for which the caller guarantees access ([`HostView`]).
 //!
-//! Contract: float32 and float64 in host memory. Operands may have any strides that are multiples of the element's size; results are dense.
-//! A result may share memory with an operand only as each function says, and its bits do not depend on that. Single-threaded, except that
-//! OpenBLAS computes products on its own threads. A [`Workspace`] of at most a few numbers per row is allocated before anything is written.
-//! For a matrix that is too singular the error is a [`Pivot`]; the caller makes a status from it. Tests: tests/library/expr.rs.
+//! Contract: float32 and float64 in host memory. Operands may have any strides that are multiples of the element's
+//! size; results are dense. A result may share memory with an operand only as each function says, and its bits do not
+//! depend on that. Single-threaded, except that OpenBLAS computes products on its own threads. A [`Workspace`] of at
+//! most a few numbers per row is allocated before anything is written. For a matrix that is too singular the error is a
+//! [`Pivot`]; the caller makes a status from it. Tests: tests/library/expr.rs.
 //!
 //! | file | what |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! Stands in for `linalg` in a library that is built without that Cargo feature. `expr` refuses such expressions when they are built
-//! (`rules::check_linalg`), so these functions are never called.
+//! Stands in for `linalg` in a library that is built without that Cargo feature. `expr` refuses such expressions when
+//! they are built (`rules::check_linalg`), so these functions are never called.
 #![forbid(unsafe_code)]
 
 use super::diagonal::Triangle;

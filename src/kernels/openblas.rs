@@ -1,14 +1,15 @@
 //! Products of matrices by OpenBLAS, which is faster than faer where they are large. The option `expr.blas` decides.
 //!
-//! Contract: `auto` loads nothing, because OpenBLAS starts threads when it is loaded: it uses a library that the process has loaded already.
-//! While there is none, it searches again only after the process has loaded something. `openblas` loads one when the option is set. A
-//! library that was found stays loaded, and is used until the process ends. No setting of it is changed: it computes on the threads that the
-//! program gave it. The child of a fork does not search (`sys::objects`). No lock of the library is held meanwhile. Products that CBLAS cannot
-//! express, and vectors, are left to faer.
+//! Contract: `auto` loads nothing, because OpenBLAS starts threads when it is loaded: it uses a library that the
+//! process has loaded already. While there is none, it searches again only after the process has loaded something.
+//! `openblas` loads one when the option is set. A library that was found stays loaded, and is used until the process
+//! ends. No setting of it is changed: it computes on the threads that the program gave it. The child of a fork does not
+//! search (`sys::objects`). No lock of the library is held meanwhile. Products that CBLAS cannot express, and vectors,
+//! are left to faer.
 //!
-//! Sources: the C interface to the BLAS (<https://www.netlib.org/blas/blast-forum/cinterface.pdf>): `cblas_dgemm`, `cblas_sgemm` and the
-//! numbers of its enumerations. OpenBLAS's documentation and Makefile.rule: INTERFACE64, SYMBOLPREFIX, SYMBOLSUFFIX, and
-//! `openblas_get_config`. Tests: tests/library/openblas.rs.
+//! Sources: the C interface to the BLAS (<https://www.netlib.org/blas/blast-forum/cinterface.pdf>): `cblas_dgemm`,
+//! `cblas_sgemm` and the numbers of its enumerations. OpenBLAS's documentation and Makefile.rule: INTERFACE64,
+//! SYMBOLPREFIX, SYMBOLSUFFIX, and `openblas_get_config`. Tests: tests/library/openblas.rs.
 
 use super::diagonal::shape;
 use super::{Float, address};
@@ -23,11 +24,12 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::OnceLock;
 
-/// Multiplications in the smallest product for which `auto` takes OpenBLAS: 1024 x 1024 x 1024. Below, faer takes about as long.
+/// Multiplications in the smallest product for which `auto` takes OpenBLAS: 1024 x 1024 x 1024. Below, faer takes about
+/// as long.
 const LEAST_WORK: u64 = 1 << 30;
 
-/// The least number of rows, of columns, and of terms of each sum, for the same. With 64 terms faer is up to 13 % faster, with 128
-/// OpenBLAS is 10 % faster.
+/// The least number of rows, of columns, and of terms of each sum, for the same. With 64 terms faer is up to 13 %
+/// faster, with 128 OpenBLAS is 10 % faster.
 const LEAST_LENGTH: i64 = 128;
 
 /// How the file names of OpenBLAS begin, in the order of the search: NumPy's, SciPy's, and that of the system.
@@ -95,7 +97,8 @@ const BUILDS: [Names; 4] = [
 ];
 
 impl Functions {
-    /// None: it has other names, or no threads. A build without threads may lack the locks for calls from several threads of a program.
+    /// None: it has other names, or no threads. A build without threads may lack the locks for calls from several
+    /// threads of a program.
     fn of(library: &Library) -> Option<Functions> {
         BUILDS.iter().find_map(|names| {
             let (double, single) = (library.symbol(names.double)?.as_ptr(), library.symbol(names.single)?.as_ptr());
@@ -106,7 +109,8 @@ impl Functions {
                 None => true,
                 Some(config) => has_wide_integers(library.symbol(config)?.as_ptr()),
             };
-            // SAFETY: by the C interface to the BLAS, the functions of these names have these parameters, and the build's integers.
+            // SAFETY: by the C interface to the BLAS, the functions of these names have these parameters, and the
+            // build's integers.
             Some(unsafe {
                 if wide {
                     Functions::Wide(Pair {
@@ -154,7 +158,8 @@ fn search() -> Option<Functions> {
     None
 }
 
-/// The functions, if a library is loaded. While none is, this asks the loader whether it has loaded anything since the last search.
+/// The functions, if a library is loaded. While none is, this asks the loader whether it has loaded anything since the
+/// last search.
 fn find() -> Option<&'static Functions> {
     if let Some(functions) = FOUND.get() {
         return Some(functions);
@@ -290,8 +295,8 @@ fn multiply<T: Element, I: TryFrom<usize>>(
     let (lda, ldb, ldc) = (int(left.leading)?, int(right.leading)?, int(to.leading)?);
     let (one, zero) = (T::of(1.0), T::ZERO);
     let (a, b) = (address::<T>(m).cast_const(), address::<T>(x).cast_const());
-    // SAFETY: the elements of the views may be accessed, and the destination shares none with the others. Shapes and strides are those of
-    // the views. With beta 0, the function writes the destination without reading it.
+    // SAFETY: the elements of the views may be accessed, and the destination shares none with the others. Shapes and
+    // strides are those of the views. With beta 0, the function writes the destination without reading it.
     unsafe {
         product(
             layout,

@@ -1,7 +1,7 @@
 //! The arguments of a launch, and what the kernel gets of them.
 //!
-//! Contract: the functions check in the order of checks, all arguments for one error before any for the next. Messages name an argument by
-//! its index.
+//! Contract: the functions check in the order of checks, all arguments for one error before any for the next. Messages
+//! name an argument by its index.
 #![forbid(unsafe_code)]
 
 use crate::borrow::{self, BorrowContext, Entry, KernelView, List, Use, kernel_view};
@@ -152,7 +152,8 @@ impl<'a> Arguments<'a> {
         Ok(())
     }
 
-    /// Borrows the mirrors, all or none, after the arrays. `wanted`: the side that the kernel uses. Transfers are ordered on the stream.
+    /// Borrows the mirrors, all or none, after the arrays. `wanted`: the side that the kernel uses. Transfers are
+    /// ordered on the stream.
     pub fn borrow_mirrors(
         &self,
         function: &'static CStr,

@@ -1,7 +1,7 @@
 //! Launches on a GPU.
 //!
-//! Contract: the stream is made to wait for unfinished work on the arrays. The kernel can reach every array, or nothing is launched. The
-//! driver reads the arguments during the call.
+//! Contract: the stream is made to wait for unfinished work on the arrays. The kernel can reach every array, or nothing
+//! is launched. The driver reads the arguments during the call.
 
 use super::argument::{Arguments, PerArgument};
 use crate::array::{self, Checked};
@@ -25,8 +25,8 @@ struct Target {
 }
 
 impl Target {
-    /// The stream of a launch. A constant, or NULL, means one of the GPU of the first array that is memory of a GPU, or else of the
-    /// first mirror, or else of the thread's current context.
+    /// The stream of a launch. A constant, or NULL, means one of the GPU of the first array that is memory of a GPU, or
+    /// else of the first mirror, or else of the thread's current context.
     fn of(stream: &StreamArg, devices: &[tn_device], of_mirrors: Option<tn_device>) -> Result<Target> {
         let of_arrays = devices.iter().copied().find(|device| device.r#type == TN_CUDA);
         let device = match (stream, of_arrays.or(of_mirrors)) {
@@ -150,7 +150,8 @@ impl Target {
         StreamArg::StreamRef(self.stream.new_ref())
     }
 
-    /// Ends the guards behind the kernel. An error of a mirror is that of a transfer to its host side, which somebody holds.
+    /// Ends the guards behind the kernel. An error of a mirror is that of a transfer to its host side, which somebody
+    /// holds.
     fn end(
         self,
         function: &'static CStr,

@@ -1,7 +1,8 @@
-//! The fast path of a launch on a GPU: a few plain arrays of that GPU, which nobody else uses, in the order of a stream.
+//! The fast path of a launch on a GPU: a few plain arrays of that GPU, which nobody else uses, in the order of a
+//! stream.
 //!
-//! Contract: either does all of the launch, or changes nothing and says so. The slow path then knows every case and every status. An array
-//! that has unfinished work of the stream itself is the common case.
+//! Contract: either does all of the launch, or changes nothing and says so. The slow path then knows every case and
+//! every status. An array that has unfinished work of the stream itself is the common case.
 
 use crate::borrow::{self, Mode, Use, kernel_view};
 use crate::error::Result;
@@ -101,7 +102,8 @@ impl Launch {
             }
         }
         let inside = self.stream.enter_unrelaxed()?;
-        // SAFETY: the caller's obligation. The stream has a reference, and the guards are open until a point behind the launch.
+        // SAFETY: the caller's obligation. The stream has a reference, and the guards are open until a point behind the
+        // launch.
         unsafe { kernel.launch(&inside, self.stream.raw(), shape, &self.sizes, &mut pointers) }
     }
 

@@ -1,7 +1,7 @@
 //! Kernels of the host: functions of the program that run one block at a call.
 //!
-//! Contract: the function is called once for each block of the grid, on the calling thread's runner if it has one. The launch returns when all
-//! blocks are done. Blocks that run at the same time have memory of their own.
+//! Contract: the function is called once for each block of the grid, on the calling thread's runner if it has one. The
+//! launch returns when all blocks are done. Blocks that run at the same time have memory of their own.
 
 use super::argument::Arguments;
 use super::device::end_mirrors;
@@ -133,7 +133,8 @@ struct Work<'a> {
     memory: *mut Line,
 }
 
-// SAFETY: the pointers are those of a launch, whose arguments and memory outlive the tasks. Each task uses its own part of the memory.
+// SAFETY: the pointers are those of a launch, whose arguments and memory outlive the tasks. Each task uses its own part
+// of the memory.
 unsafe impl Sync for Work<'_> {}
 
 impl Work<'_> {

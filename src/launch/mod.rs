@@ -1,8 +1,8 @@
 //! Launches of kernels that borrow their arguments: on a GPU, or on the host.
 //!
-//! Contract: a launch makes all its checks before it starts anything, and borrows all arrays or none. The borrows end after the kernel: in
-//! the order of its stream, or on return. A launch that fails leaves no borrow and poisons nothing. No lock is held while a kernel starts, or
-//! while one of the host runs. Any thread may call it.
+//! Contract: a launch makes all its checks before it starts anything, and borrows all arrays or none. The borrows end
+//! after the kernel: in the order of its stream, or on return. A launch that fails leaves no borrow and poisons
+//! nothing. No lock is held while a kernel starts, or while one of the host runs. Any thread may call it.
 //!
 //! | file | contents |
 //! |---|---|
@@ -44,7 +44,8 @@ pub enum Code {
 /// Launches a kernel. `args` passed [`check_handles`].
 ///
 /// # Safety
-/// - The obligations of `tn_launch`: the function exists, the values of arguments are readable, and the kernel keeps to its arguments.
+/// - The obligations of `tn_launch`: the function exists, the values of arguments are readable, and the kernel keeps to
+///   its arguments.
 pub unsafe fn launch(
     function: &'static CStr,
     code: Result<Code>,

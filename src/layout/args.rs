@@ -1,7 +1,7 @@
 //! Checks of arguments that need no layout: orders, counts, steps.
 //!
-//! Contract: a call makes these checks before it checks the state of the array, so they read no layout. All errors are TN_ERR_INVALID,
-//! except those of [`check_ndim`].
+//! Contract: a call makes these checks before it checks the state of the array, so they read no layout. All errors are
+//! TN_ERR_INVALID, except those of [`check_ndim`].
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};
@@ -49,7 +49,8 @@ impl Order {
     }
 }
 
-/// Checks a number of axes before a list of `ndim` lengths is read. TN_ERR_SHAPE: it is negative. TN_ERR_OVERFLOW: it is above 64.
+/// Checks a number of axes before a list of `ndim` lengths is read. TN_ERR_SHAPE: it is negative. TN_ERR_OVERFLOW: it
+/// is above 64.
 #[inline]
 pub fn check_ndim(ndim: i32) -> Result<usize> {
     if ndim < 0 {
@@ -93,7 +94,8 @@ pub fn check_slices(specs: &[tn_slice_spec]) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a number of parts is at least 1. A number above `i64::MAX` becomes `i64::MAX`: memory for so many parts does not exist.
+/// Checks that a number of parts is at least 1. A number above `i64::MAX` becomes `i64::MAX`: memory for so many parts
+/// does not exist.
 #[inline]
 pub fn check_parts(parts: usize) -> Result<i64> {
     if parts == 0 {

@@ -10,22 +10,23 @@ pub struct Parts {
     start: i64,
     /// Length of the axis.
     end: i64,
-    /// Length of a part. The next `longer_left` parts have one index more, and the last one of [`pieces`] may have fewer.
+    /// Length of a part. The next `longer_left` parts have one index more, and the last one of [`pieces`] may have
+    /// fewer.
     length: i64,
     longer_left: i64,
     parts_left: i64,
 }
 
-/// Divides an axis of length `n` into exactly `parts` parts. Their lengths differ by at most 1, and the longer parts come first (LA-16).
-/// `parts` below 1 counts as 1.
+/// Divides an axis of length `n` into exactly `parts` parts. Their lengths differ by at most 1, and the longer parts
+/// come first (LA-16). `parts` below 1 counts as 1.
 #[inline]
 pub fn even_parts(n: i64, parts: i64) -> Parts {
     let parts = parts.max(1);
     Parts { start: 0, end: n, length: n / parts, longer_left: n % parts, parts_left: parts }
 }
 
-/// Divides an axis of length `n` into pieces of `length`; the last one may be shorter (LA-15). An axis of length 0 has no pieces. `length`
-/// below 1 counts as 1.
+/// Divides an axis of length `n` into pieces of `length`; the last one may be shorter (LA-15). An axis of length 0 has
+/// no pieces. `length` below 1 counts as 1.
 #[inline]
 pub fn pieces(n: i64, length: i64) -> Parts {
     let length = length.max(1);

@@ -1,16 +1,18 @@
-//! The loops of a copy, a fill or an elementwise operation over layouts of one shape: as few axes as possible, in the order of the
-//! destination's memory.
+//! The loops of a copy, a fill or an elementwise operation over layouts of one shape: as few axes as possible, in the
+//! order of the destination's memory.
 //!
-//! Contract: pure arithmetic on addresses. It accesses no memory and allocates nothing. The loops are normalised in four steps:
+//! Contract: pure arithmetic on addresses. It accesses no memory and allocates nothing. The loops are normalised in
+//! four steps:
 //!
 //! 1. An axis of length 1 is dropped.
 //! 2. An axis with a negative destination stride is reversed for all operands.
 //! 3. The axes are sorted by destination stride, the smallest first: the first axis is the innermost loop.
 //! 4. Neighbouring axes that continue each other for all operands are merged into one.
 //!
-//! A copy has one source. A fill is a copy whose source strides are all 0. An elementwise operation has several sources ([`Sources`]).
-//! `blit` runs the loops of copies on the host, and `device_copy::plan` divides them into the boxes that a driver copies. `kernels` runs
-//! those of elementwise operations. Properties: tests/blit.rs and tests/library/plan.rs.
+//! A copy has one source. A fill is a copy whose source strides are all 0. An elementwise operation has several sources
+//! ([`Sources`]). `blit` runs the loops of copies on the host, and `device_copy::plan` divides them into the boxes that
+//! a driver copies. `kernels` runs those of elementwise operations. Properties: tests/blit.rs and
+//! tests/library/plan.rs.
 
 use super::Layout;
 use crate::arith::gcd;
@@ -153,7 +155,8 @@ impl<S: Sources> Loops<S> {
         self.src = self.src.plus(src);
     }
 
-    /// Inserts an axis by its destination stride. Axes of equal strides (in a broadcast destination of a fill) keep their order.
+    /// Inserts an axis by its destination stride. Axes of equal strides (in a broadcast destination of a fill) keep
+    /// their order.
     fn insert(&mut self, mut axis: Axis<S>) {
         if axis.dst < 0 {
             let first = axis.reverse();
@@ -189,8 +192,8 @@ impl<const N: usize> Loops<[isize; N]>
 where
     [isize; N]: Default,
 {
-    /// Makes the loops of an operation on several sources with the destination's shape. False: there is no element. Offsets are absolute
-    /// addresses.
+    /// Makes the loops of an operation on several sources with the destination's shape. False: there is no element.
+    /// Offsets are absolute addresses.
     pub fn set_sources(&mut self, dst: &Layout, sources: [&Layout; N]) -> bool {
         self.src = sources.map(|source| source.offset() as isize);
         self.set(dst, |axis| sources.map(|source| source.strides()[axis] as isize))
@@ -220,9 +223,9 @@ impl Loops {
         self.axes.iter().fold(self.item, |bytes, axis| bytes.saturating_mul(axis.length))
     }
 
-    /// Divides the loops into at most `parts` along the outermost axis that is long enough. Returns that axis and the number of its
-    /// indices in each part, a multiple of `GRAIN` where possible, so that two parts seldom write one cache line. None: no axis is
-    /// long enough.
+    /// Divides the loops into at most `parts` along the outermost axis that is long enough. Returns that axis and the
+    /// number of its indices in each part, a multiple of `GRAIN` where possible, so that two parts seldom write one
+    /// cache line. None: no axis is long enough.
     pub fn divided(&self, parts: usize) -> Option<(usize, usize)> {
         let axes = &self.axes[..];
         let long = |axis: &Axis| axis.length >= parts * Self::GRAIN;
@@ -245,7 +248,8 @@ impl Loops {
         Some(part)
     }
 
-    /// Takes out the innermost axis if both sides are one run of bytes along it. Returns the bytes of the run, else those of one element.
+    /// Takes out the innermost axis if both sides are one run of bytes along it. Returns the bytes of the run, else
+    /// those of one element.
     pub fn take_run(&mut self) -> usize {
         let item = self.item as isize;
         let Some(inner) = self.axes.first().copied().filter(|inner| inner.dst == item && inner.src == item) else {
@@ -263,8 +267,8 @@ impl Loops {
         }
     }
 
-    /// Finds a transposition: an outer axis whose source stride is smaller than that of the innermost one. Moves that axis next to the
-    /// innermost one and returns true. Only for copies in any order.
+    /// Finds a transposition: an outer axis whose source stride is smaller than that of the innermost one. Moves that
+    /// axis next to the innermost one and returns true. Only for copies in any order.
     pub fn pair_transposed(&mut self) -> bool {
         let step = |axis: &Axis| axis.src.unsigned_abs();
         let axes = &mut self.axes[..];
@@ -280,10 +284,10 @@ impl Loops {
 
     /// The order in which no element is overwritten before it was read.
     ///
-    /// With ascending destination addresses (each outer stride clears what lies inside it), an earlier step overwrites an element only if
-    /// the element's source lies below its own destination: all earlier steps end at or below it. So forward is safe if no source lies
-    /// below its destination, and backward is safe if none lies above. Both distances are linear in the index, so their extremes are at
-    /// corners.
+    /// With ascending destination addresses (each outer stride clears what lies inside it), an earlier step overwrites
+    /// an element only if the element's source lies below its own destination: all earlier steps end at or below it. So
+    /// forward is safe if no source lies below its destination, and backward is safe if none lies above. Both distances
+    /// are linear in the index, so their extremes are at corners.
     pub fn direction(&self) -> OverlapDirection {
         let (dst, src, item) = (self.dst, self.src, self.item as isize);
         let (mut dst_end, mut low, mut high) = (dst + item, src, src + item);
@@ -344,8 +348,8 @@ impl Loops {
     }
 }
 
-/// Whether the elements of two sides interleave without overlap, like the even and the odd columns of a matrix. Within each side, addresses
-/// differ by multiples of `step`; the sides are `shift` apart. All in bytes.
+/// Whether the elements of two sides interleave without overlap, like the even and the odd columns of a matrix. Within
+/// each side, addresses differ by multiples of `step`; the sides are `shift` apart. All in bytes.
 pub fn are_interleaved(shift: isize, step: isize, item: isize) -> bool {
     if step == 0 {
         return false;

@@ -1,12 +1,13 @@
 //! Layouts: element type, shape, strides in bytes, and the position of element (0,..,0).
 //!
-//! Element (i0,..) lies at `offset + sum(i * stride)`, relative to a base that the owner chooses; the ledger uses absolute addresses. A
-//! layout is made by [`Layout::contiguous`], [`Layout::strided`] or as a view of another layout. Afterwards only its base can change.
+//! Element (i0,..) lies at `offset + sum(i * stride)`, relative to a base that the owner chooses; the ledger uses
+//! absolute addresses. A layout is made by [`Layout::contiguous`], [`Layout::strided`] or as a view of another layout.
+//! Afterwards only its base can change.
 //!
-//! Contract: pure. Every layout is valid ([`Layout::is_valid`]). It has at most 64 axes and no negative length. Its dense size, with
-//! lengths of 0 counted as 1, fits in i64. If it has an element, so do the positions of its first and last byte and their distance. So code
-//! that only reads a layout needs no overflow checks. Up to 4 axes are stored inline; more need memory, without which the status is
-//! TN_ERR_NO_HOST_MEMORY. Tests: tests/library/layout.rs.
+//! Contract: pure. Every layout is valid ([`Layout::is_valid`]). It has at most 64 axes and no negative length. Its
+//! dense size, with lengths of 0 counted as 1, fits in i64. If it has an element, so do the positions of its first and
+//! last byte and their distance. So code that only reads a layout needs no overflow checks. Up to 4 axes are stored
+//! inline; more need memory, without which the status is TN_ERR_NO_HOST_MEMORY. Tests: tests/library/layout.rs.
 //!
 //! | file | what |
 //! |---|---|
@@ -49,7 +50,8 @@ enum Dims {
     Outside(Vec<i64>),
 }
 
-/// Element type, shape, strides and offset. It has no `Clone`, because copying may need memory: see [`Layout::try_clone`].
+/// Element type, shape, strides and offset. It has no `Clone`, because copying may need memory: see
+/// [`Layout::try_clone`].
 #[derive(Debug)]
 pub struct Layout {
     offset: i64,
@@ -134,8 +136,8 @@ impl Layout {
 
     /// A dense layout in `order`. A and K mean C, because there is no source. A length of 0 counts as 1 in the strides.
     ///
-    /// TN_ERR_OVERFLOW: more than 64 axes, or a size above i64::MAX, zeros counted as 1. TN_ERR_SHAPE: a negative length.
-    /// TN_ERR_RANGE: the last byte lies above i64::MAX.
+    /// TN_ERR_OVERFLOW: more than 64 axes, or a size above i64::MAX, zeros counted as 1. TN_ERR_SHAPE: a negative
+    /// length. TN_ERR_RANGE: the last byte lies above i64::MAX.
     #[inline]
     pub fn contiguous(dtype: Dtype, shape: &[i64], order: Order, offset: i64) -> Result<Layout> {
         Layout::made(|layout| layout.set_contiguous(dtype, shape, order, offset))
@@ -153,8 +155,8 @@ impl Layout {
         }
         self.rebuild(dtype, shape.len(), offset, |lengths, strides| {
             let axes = shape.iter().zip(lengths).zip(strides).map(|((&asked, length), stride)| {
-                // `max` changes nothing, because the lengths were checked. It keeps the compiler from recognising a copy and calling
-                // memcpy.
+                // `max` changes nothing, because the lengths were checked. It keeps the compiler from recognising a
+                // copy and calling memcpy.
                 *length = asked.max(0);
                 (asked, stride)
             });
@@ -165,9 +167,9 @@ impl Layout {
 
     /// Any layout, for imports. It may be unaligned, and its elements may share bytes.
     ///
-    /// TN_ERR_OVERFLOW: more than 64 axes, a size above i64::MAX, or strides whose reach (length x stride, or the sum) is outside i64.
-    /// TN_ERR_SHAPE: a negative length, or not one stride per axis. TN_ERR_RANGE: with the offset, the first or last byte lies outside i64.
-    /// An empty layout has no bytes, so it may have any strides and offset.
+    /// TN_ERR_OVERFLOW: more than 64 axes, a size above i64::MAX, or strides whose reach (length x stride, or the sum)
+    /// is outside i64. TN_ERR_SHAPE: a negative length, or not one stride per axis. TN_ERR_RANGE: with the offset, the
+    /// first or last byte lies outside i64. An empty layout has no bytes, so it may have any strides and offset.
     pub fn strided(dtype: Dtype, shape: &[i64], strides: &[i64], offset: i64) -> Result<Layout> {
         Layout::made(|layout| layout.set_strided(dtype, shape, strides, offset))
     }
@@ -206,8 +208,8 @@ impl Layout {
         })
     }
 
-    /// Adds `base` to the offset. TN_ERR_RANGE: the first byte would lie below 0 or the last one above i64::MAX, which no user address
-    /// reaches (AR-20).
+    /// Adds `base` to the offset. TN_ERR_RANGE: the first byte would lie below 0 or the last one above i64::MAX, which
+    /// no user address reaches (AR-20).
     #[inline]
     pub fn rebase(&mut self, base: u64) -> Result<()> {
         let (lowest, end) = self.extent().unwrap_or((self.offset, self.offset));
@@ -315,7 +317,8 @@ impl Layout {
         }
     }
 
-    /// Whether the elements are dense in row-major order (LA-2). Axes of length 1 do not matter. True for an empty layout.
+    /// Whether the elements are dense in row-major order (LA-2). Axes of length 1 do not matter. True for an empty
+    /// layout.
     #[inline]
     pub fn is_c(&self) -> bool {
         if let Dims::Inline(numbers) = &self.dims
@@ -342,7 +345,8 @@ impl Layout {
         self.is_c().then(|| self.bytes())
     }
 
-    /// Whether the elements are dense in column-major order (LA-2). Axes of length 1 do not matter. True for an empty layout.
+    /// Whether the elements are dense in column-major order (LA-2). Axes of length 1 do not matter. True for an empty
+    /// layout.
     #[inline]
     pub fn is_f(&self) -> bool {
         dense(self.axes(), self.item())
@@ -381,8 +385,8 @@ impl Layout {
             if length == 0 {
                 return None;
             }
-            // This overflows only in a layout without elements, whose sums are not used. The stride of an axis of length 1 is multiplied by
-            // 0.
+            // This overflows only in a layout without elements, whose sums are not used. The stride of an axis of
+            // length 1 is multiplied by 0.
             let reach = (length - 1).wrapping_mul(stride);
             if reach < 0 {
                 lowest = lowest.wrapping_add(reach);
@@ -462,7 +466,8 @@ impl PartialEq for Layout {
         self.offset == other.offset
             && self.dtype == other.dtype
             && self.ndim == other.ndim
-            // Axis by axis: wider loads from a layout that was just written would wait for its stores (store forwarding).
+            // Axis by axis: wider loads from a layout that was just written would wait for its stores (store
+            // forwarding).
             && self.axes().zip(other.axes()).all(|(axis, same)| axis == same)
     }
 }
@@ -496,8 +501,8 @@ fn outside(ndim: usize) -> Result<Vec<i64>> {
     Ok(numbers)
 }
 
-/// Writes the strides of a dense layout, given with their lengths. A length of 0 counts as 1. The dense size was checked, so no product
-/// overflows.
+/// Writes the strides of a dense layout, given with their lengths. A length of 0 counts as 1. The dense size was
+/// checked, so no product overflows.
 #[inline]
 fn lay_dense<'a>(axes: impl DoubleEndedIterator<Item = (i64, &'a mut i64)>, order: Order, item: i64) {
     let mut expected = item;
@@ -561,7 +566,8 @@ fn negative(shape: &[i64], axis: usize) -> Status {
     fail(TN_ERR_SHAPE, format_args!("length {length} of axis {axis} is negative; lengths go from 0 up"))
 }
 
-/// The lowest byte, and the end of the highest element. None: one of them, or their distance, is outside i64. No length may be 0.
+/// The lowest byte, and the end of the highest element. None: one of them, or their distance, is outside i64. No length
+/// may be 0.
 fn reach(shape: &[i64], strides: &[i64], item: i64, offset: i64) -> Option<(i64, i64)> {
     let (mut below, mut above) = (0i64, item);
     for (&length, &stride) in shape.iter().zip(strides) {

@@ -1,9 +1,9 @@
 //! Nesting of strides, and whether two elements of one layout share a byte.
 //!
-//! Order the axes longer than 1 by |stride|, and call the span of the smaller axes plus one element their *reach*. If each |stride| is at
-//! least the reach of the smaller ones, the strides *nest*: the position of an element determines its indices, and no two elements share a
-//! byte. Nearly every layout nests; for the others there is a bounded search. If each |stride| is at most the reach of the smaller ones,
-//! the elements leave no gap.
+//! Order the axes longer than 1 by |stride|, and call the span of the smaller axes plus one element their *reach*. If
+//! each |stride| is at least the reach of the smaller ones, the strides *nest*: the position of an element determines
+//! its indices, and no two elements share a byte. Nearly every layout nests; for the others there is a bounded search.
+//! If each |stride| is at most the reach of the smaller ones, the elements leave no gap.
 //!
 //! Contract: pure, allocates nothing, and is exact where a comment says so.
 #![forbid(unsafe_code)]
@@ -70,7 +70,8 @@ impl Nest {
         self.every(layout, |step, reach| step >= reach)
     }
 
-    /// Whether every byte of the extent belongs to an element. May be false for a layout without gaps whose strides do not nest.
+    /// Whether every byte of the extent belongs to an element. May be false for a layout without gaps whose strides do
+    /// not nest.
     #[inline]
     pub fn is_gapless(&self, layout: &Layout) -> bool {
         self.every(layout, |step, reach| step <= reach)
@@ -78,7 +79,8 @@ impl Nest {
 }
 
 impl Layout {
-    /// Whether two elements share a byte (TN_SELF_OVERLAP). Exact, unless the search gives up: undecided counts as overlap.
+    /// Whether two elements share a byte (TN_SELF_OVERLAP). Exact, unless the search gives up: undecided counts as
+    /// overlap.
     #[inline]
     pub fn self_overlaps(&self) -> bool {
         if nested_in_order(self.axes().rev(), self.item()) || nested_in_order(self.axes(), self.item()) {
@@ -126,8 +128,9 @@ fn nested_in_order(axes: impl Iterator<Item = (i64, i64)>, item: i64) -> bool {
 
 /// Searches for a difference of two index tuples, not all zero, whose distance in bytes is less than one element.
 ///
-/// It goes through the axes by stride, largest first. The smaller axes must be able to undo the distance so far, so only few differences
-/// are possible on each axis. The gcd of the smaller strides rules out most of these. The last axis is solved directly.
+/// It goes through the axes by stride, largest first. The smaller axes must be able to undo the distance so far, so
+/// only few differences are possible on each axis. The gcd of the smaller strides rules out most of these. The last
+/// axis is solved directly.
 struct Search {
     /// |stride| per axis, largest first.
     step: [i128; TN_MAX_NDIM],
@@ -163,8 +166,8 @@ impl Search {
         search
     }
 
-    /// Searches from axis `position` on. `distance`: the bytes so far. `all_zero`: whether all differences so far are 0. Solutions come in
-    /// pairs of opposite sign, so the first difference other than 0 is taken as positive.
+    /// Searches from axis `position` on. `distance`: the bytes so far. `all_zero`: whether all differences so far are
+    /// 0. Solutions come in pairs of opposite sign, so the first difference other than 0 is taken as positive.
     fn finds(&mut self, position: usize, distance: i128, all_zero: bool) -> bool {
         let (step, most) = (self.step[position], self.most[position]);
         // The smaller axes must bring the distance after this axis back into (-item, item).

@@ -1,9 +1,9 @@
 //! Reshape and ravel: views with another shape and the same order of elements.
 //!
-//! Without axes of length 1, both shapes divide into groups of neighbouring axes with equal products: (4,6) and (2,2,6) into 4 = 2 x 2 and
-//! 6 = 6. A group needs no copy if its old axes are one progression: each stride is length x stride of the next inner axis. The inner axis
-//! is the one before in order F, the one after in order C. The source's contiguity does not matter, so the order of elements is always the
-//! requested one (LA-3).
+//! Without axes of length 1, both shapes divide into groups of neighbouring axes with equal products: (4,6) and (2,2,6)
+//! into 4 = 2 x 2 and 6 = 6. A group needs no copy if its old axes are one progression: each stride is length x stride
+//! of the next inner axis. The inner axis is the one before in order F, the one after in order C. The source's
+//! contiguity does not matter, so the order of elements is always the requested one (LA-3).
 //!
 //! Contract: as `view`.
 #![forbid(unsafe_code)]
@@ -29,8 +29,8 @@ impl Layout {
 
     /// A view with another shape. The elements are read and placed in `order`. One length may be -1 (LA-3, LA-4).
     ///
-    /// TN_ERR_INVALID: order K. TN_ERR_OVERFLOW: more than 64 axes, or a size above i64::MAX. TN_ERR_SHAPE: another number of elements, or
-    /// a -1 that cannot be computed. TN_ERR_LAYOUT: only a copy is possible.
+    /// TN_ERR_INVALID: order K. TN_ERR_OVERFLOW: more than 64 axes, or a size above i64::MAX. TN_ERR_SHAPE: another
+    /// number of elements, or a -1 that cannot be computed. TN_ERR_LAYOUT: only a copy is possible.
     #[inline]
     pub fn reshape(&self, shape: &[i64], order: Order) -> Result<Layout> {
         Layout::made(|view| self.reshape_to(shape, order, view))
@@ -96,8 +96,8 @@ impl Layout {
         Ok(count / known)
     }
 
-    /// Writes the strides of all axes of `shape` longer than 1. False: only a copy is possible. The numbers of elements are equal and not
-    /// 0.
+    /// Writes the strides of all axes of `shape` longer than 1. False: only a copy is possible. The numbers of elements
+    /// are equal and not 0.
     #[inline]
     fn regroup(&self, shape: &[i64], strides: &mut [i64], order: Order) -> bool {
         let (old_shape, old_strides) = (self.shape(), self.strides());
@@ -206,7 +206,8 @@ fn progression(shape: &[i64], strides: &[i64], order: Order) -> Option<i64> {
     Some(if order == Order::F { strides[0] } else { strides[last] })
 }
 
-/// Gives each axis of length 1 the stride of one step over the next inner axis; the innermost one, the size of an element.
+/// Gives each axis of length 1 the stride of one step over the next inner axis; the innermost one, the size of an
+/// element.
 #[inline]
 fn fill_unit_axes(shape: &[i64], strides: &mut [i64], order: Order, item: i64) -> Result<()> {
     let n = shape.len();

@@ -1,11 +1,13 @@
 //! Views: other layouts over some of a layout's elements.
 //!
-//! Contract: pure, O(ndim), exact. The order of checks is COUNT, DUPLICATE, DTYPE, OVERFLOW, SHAPE, RANGE, LAYOUT; `args` checks what needs
-//! no layout. A number that leaves i64 is TN_ERR_OVERFLOW. That happens only with strides that reach no element, of an empty layout or an
-//! axis of length 1. The bytes of a view lie within those of its source; an empty view never starts past the end.
+//! Contract: pure, O(ndim), exact. The order of checks is COUNT, DUPLICATE, DTYPE, OVERFLOW, SHAPE, RANGE, LAYOUT;
+//! `args` checks what needs no layout. A number that leaves i64 is TN_ERR_OVERFLOW. That happens only with strides that
+//! reach no element, of an empty layout or an axis of length 1. The bytes of a view lie within those of its source; an
+//! empty view never starts past the end.
 //!
-//! The functions that end in `_to` make a view in place, in its slot; after a failure the layout there is unspecified. Measured: making it
-//! elsewhere and copying it costs 16 ns of a slice's 39, because wide loads wait for the narrow stores before them.
+//! The functions that end in `_to` make a view in place, in its slot; after a failure the layout there is unspecified.
+//! Measured: making it elsewhere and copying it costs 16 ns of a slice's 39, because wide loads wait for the narrow
+//! stores before them.
 #![forbid(unsafe_code)]
 
 use super::{Layout, NONE, Order, Tuple, checked_size, too_many_axes};
@@ -171,8 +173,9 @@ impl Layout {
         })
     }
 
-    /// Broadcasts to `shape`, aligned at the last axis: a length of 1 becomes n with stride 0 (LA-12). New axes have stride 0. If their
-    /// length is 1, they have the stride of [`Layout::expand`], which consumers do not take for a broadcast.
+    /// Broadcasts to `shape`, aligned at the last axis: a length of 1 becomes n with stride 0 (LA-12). New axes have
+    /// stride 0. If their length is 1, they have the stride of [`Layout::expand`], which consumers do not take for a
+    /// broadcast.
     #[inline]
     pub fn broadcast(&self, shape: &[i64]) -> Result<Layout> {
         Layout::made(|view| self.broadcast_to(shape, view))
@@ -237,8 +240,8 @@ impl Layout {
         Ok(())
     }
 
-    /// The bytes as elements of another type (LA-18, LA-19). The offset must be an address, or relative to a base that is aligned for every
-    /// type.
+    /// The bytes as elements of another type (LA-18, LA-19). The offset must be an address, or relative to a base that
+    /// is aligned for every type.
     #[inline]
     pub fn view_dtype(&self, dtype: Dtype) -> Result<Layout> {
         Layout::made(|view| self.view_dtype_to(dtype, view))
@@ -287,7 +290,8 @@ impl Layout {
         if view.is_aligned() { Ok(()) } else { Err(misaligned(view)) }
     }
 
-    /// A dense layout of this shape and type, at offset 0. K: the axes keep the order of the |strides|; of a broadcast, C (AR-7).
+    /// A dense layout of this shape and type, at offset 0. K: the axes keep the order of the |strides|; of a broadcast,
+    /// C (AR-7).
     pub fn like(&self, order: Order) -> Result<Layout> {
         let order = self.resolve(order);
         if order != Order::K || self.stretched() {
@@ -422,8 +426,8 @@ fn doubled(axes: &[i32], n: usize) -> Option<i32> {
     (0..axes.len()).find(|&i| twice(i)).map(|i| axes[i])
 }
 
-/// The stride of an axis of which the `length` indices `start`, `start + step`, ... are kept. Moves `offset` to the first. The caller has
-/// checked that they exist.
+/// The stride of an axis of which the `length` indices `start`, `start + step`, ... are kept. Moves `offset` to the
+/// first. The caller has checked that they exist.
 #[inline]
 fn step_over(stride: i64, start: i64, length: i64, step: i64, offset: &mut i64) -> Result<i64> {
     if length == 0 {
@@ -439,7 +443,8 @@ fn step_over(stride: i64, start: i64, length: i64, step: i64, offset: &mut i64) 
     Ok(stepped)
 }
 
-/// The first index, number of indices and step of a slice of an axis of length `n`, as Python's `slice.indices`. The step is not 0.
+/// The first index, number of indices and step of a slice of an axis of length `n`, as Python's `slice.indices`. The
+/// step is not 0.
 #[inline]
 fn cut(spec: &tn_slice_spec, n: i64) -> (i64, i64, i64) {
     let step = if spec.step <= NONE { 1 } else { spec.step };

@@ -1,7 +1,9 @@
-//! What the processor allows: the bytes of a store are accessible as far as its guards and exports need, if accesses are checked (CK-1).
+//! What the processor allows: the bytes of a store are accessible as far as its guards and exports need, if accesses
+//! are checked (CK-1).
 //!
-//! Contract: the ledger is locked while the access changes, so that it is that of the guards that are open. Unfinished device work keeps the
-//! bytes as they are until the next guard ends. Only this use of the lock makes system calls under it, and only where accesses are checked.
+//! Contract: the ledger is locked while the access changes, so that it is that of the guards that are open. Unfinished
+//! device work keeps the bytes as they are until the next guard ends. Only this use of the lock makes system calls
+//! under it, and only where accesses are checked.
 
 use super::class::Class;
 use super::locked::{self, Locked};

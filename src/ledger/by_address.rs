@@ -1,7 +1,7 @@
 //! Finds the store that has given addresses.
 //!
-//! Contract: the caller has locked the address index, whose lock comes before those of ledgers. Each candidate is locked alone, because
-//! several ledgers may only be locked in ascending order.
+//! Contract: the caller has locked the address index, whose lock comes before those of ledgers. Each candidate is
+//! locked alone, because several ledgers may only be locked in ascending order.
 
 use super::{Ledger, Locked, lock_tag};
 use crate::address_index::{AddressIndex, Overlap};

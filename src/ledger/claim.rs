@@ -1,8 +1,8 @@
 //! Claims: array handles, and the slots of released handles that promises or guards still need.
 //!
-//! A claim has a layout on its store. Its slot is Live while its handle is usable, and Spent after a take. A released handle that
-//! promises or guards still need is Kept. If promises need it, it still counts as a claim (H in the specification). If only guards
-//! need it, it is only a layout.
+//! A claim has a layout on its store. Its slot is Live while its handle is usable, and Spent after a take. A released
+//! handle that promises or guards still need is Kept. If promises need it, it still counts as a claim (H in the
+//! specification). If only guards need it, it is only a layout.
 
 use super::locked::Locked;
 use super::origin::Origin;
@@ -155,7 +155,8 @@ impl Claim {
         Slot::id(self)
     }
 
-    /// Locks the ledger of a claim that is marked as moving. Such a claim stays on its ledger even if its handle is released.
+    /// Locks the ledger of a claim that is marked as moving. Such a claim stays on its ledger even if its handle is
+    /// released.
     pub(crate) fn lock_moving(&'static self) -> Locked {
         Locked::one(crate::thread::current(), self.guarded.ledger().expect("moving claims have a ledger"))
     }
@@ -238,8 +239,8 @@ impl Locked {
         self.mark_dead_if_unused(ledger);
     }
 
-    /// Drops the lease of a claim that has ended and has no open guard or export. A poisoned region may still need the layout, but needs no
-    /// lease. Unfinished device work keeps the lease.
+    /// Drops the lease of a claim that has ended and has no open guard or export. A poisoned region may still need the
+    /// layout, but needs no lease. Unfinished device work keeps the lease.
     #[inline]
     pub(super) fn drop_lease_if_unused(&mut self, claim: &'static Claim) {
         let body = self.get(claim);
@@ -296,7 +297,8 @@ impl Locked {
         }
     }
 
-    /// Makes the layout of `claim` a root that views can share, unless it has one. False if the spare is missing or too small.
+    /// Makes the layout of `claim` a root that views can share, unless it has one. False if the spare is missing or too
+    /// small.
     pub(crate) fn make_root(&mut self, claim: &'static Claim, spare: &mut Option<SpareRoot>) -> bool {
         if self.get(claim).root.is_some() {
             return true;
@@ -321,7 +323,8 @@ impl Locked {
     pub(crate) fn share_root(&mut self, claim: &'static Claim, spare: &mut SpareClaim) {
         self.check(claim.guarded());
         let ledger = self.ledger_of(claim);
-        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim and its root, and the spare one is unpublished.
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim and its root, and the spare
+        // one is unpublished.
         unsafe { self.state_mut(ledger).share_root(claim, spare.claim) };
     }
 
@@ -363,8 +366,8 @@ impl Locked {
         self.free_if_unused(claim);
     }
 
-    /// Marks a claim whose bytes a COW write copies. Until the copy is done, the claim and its store stay, even if the handle is released,
-    /// and uses that conflict with the write are refused.
+    /// Marks a claim whose bytes a COW write copies. Until the copy is done, the claim and its store stay, even if the
+    /// handle is released, and uses that conflict with the write are refused.
     pub(crate) fn begin_move(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.get_mut(claim).moving = true;
@@ -385,9 +388,10 @@ impl Locked {
         self.mark_dead_if_unused(ledger);
     }
 
-    /// Moves a claim to the new store of `to`: it takes that layout, becomes the store's only claim and is writable. The slot of `to` takes
-    /// the old layout and stays on the old store for the exports and records that need it. Records of the new store, of work that its memory
-    /// still has, refer to `claim` afterwards. Both stores are locked, `claim` has a handle, and no other thread knows the handle of `to`.
+    /// Moves a claim to the new store of `to`: it takes that layout, becomes the store's only claim and is writable.
+    /// The slot of `to` takes the old layout and stays on the old store for the exports and records that need it.
+    /// Records of the new store, of work that its memory still has, refer to `claim` afterwards. Both stores are
+    /// locked, `claim` has a handle, and no other thread knows the handle of `to`.
     pub(crate) fn finish_move(&mut self, claim: &'static Claim, to: &'static Claim) {
         let (old, new) = (self.ledger_of(claim), self.ledger_of(to));
         self.state_mut(old).moves -= 1;

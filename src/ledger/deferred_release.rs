@@ -1,5 +1,5 @@
-//! Stores and imports that only unfinished device work keeps. Their bytes are foreign, so no pool waits for that work, and the library
-//! has no thread that could. They are kept in a list, which later calls poll.
+//! Stores and imports that only unfinished device work keeps. Their bytes are foreign, so no pool waits for that work,
+//! and the library has no thread that could. They are kept in a list, which later calls poll.
 
 use super::locked::Locked;
 use super::state::{GuardedSlot, Lease, Ledger, Place};
@@ -34,7 +34,8 @@ unsafe fn link_of(ledger: &'static Ledger) -> &'static mut Place {
     unsafe { &mut *ledger.waiting.place.get() }
 }
 
-/// Adds a store on which something waits for device work. The caller may have ledgers locked; the list's lock comes after theirs.
+/// Adds a store on which something waits for device work. The caller may have ledgers locked; the list's lock comes
+/// after theirs.
 pub(super) fn add(ledger: &'static Ledger) {
     let mut list = LIST.lock();
     // SAFETY: locked, and the only reference to a link.
@@ -70,8 +71,8 @@ fn take() -> Option<&'static Ledger> {
 /// Number of stores that a call with device work polls in passing.
 pub const POLLED_PER_CALL: usize = 4;
 
-/// Polls the stores that waited longest, at most `most` of them, and ends what waited for device work that has passed. Queries the
-/// driver, but never waits; under no lock. Returns how many imports were released.
+/// Polls the stores that waited longest, at most `most` of them, and ends what waited for device work that has passed.
+/// Queries the driver, but never waits; under no lock. Returns how many imports were released.
 pub fn poll_deferred(most: usize) -> usize {
     let length = LENGTH.load(Ordering::Relaxed);
     let mut ran = 0;
@@ -83,8 +84,8 @@ pub fn poll_deferred(most: usize) -> usize {
     ran
 }
 
-/// Ends what waited for passed device work of one ledger, which may belong to another store by now; that does no harm. Returns how many
-/// imports were released.
+/// Ends what waited for passed device work of one ledger, which may belong to another store by now; that does no harm.
+/// Returns how many imports were released.
 fn poll_store(ledger: &'static Ledger) -> usize {
     let thread = thread::current();
     let mut ran = 0;
@@ -108,8 +109,8 @@ fn poll_store(ledger: &'static Ledger) -> usize {
     }
 }
 
-/// Waits for the device work that keeps an import, and drops the use that a locked section of this thread added for the wait. Under no
-/// lock. Returns the next such import of the section, and how many imports were released.
+/// Waits for the device work that keeps an import, and drops the use that a locked section of this thread added for the
+/// wait. Under no lock. Returns the next such import of the section, and how many imports were released.
 pub(super) fn wait_and_end_import(thread: &'static Thread, lease: &'static Lease) -> (Option<&'static Lease>, usize) {
     loop {
         let ledger = lease.guarded().ledger().expect("open leases have a ledger");
@@ -118,7 +119,8 @@ pub(super) fn wait_and_end_import(thread: &'static Thread, lease: &'static Lease
         let done = points.is_empty();
         if !done {
             drop(locked);
-            // A lost device does not use the bytes any more, so its work has passed. If the wait fails, later calls poll again.
+            // A lost device does not use the bytes any more, so its work has passed. If the wait fails, later calls
+            // poll again.
             let waited = points.wait().is_ok();
             locked = Locked::one(thread, ledger);
             locked.drop_passed_work(ledger);

@@ -1,5 +1,5 @@
-//! The deferred work of a locked section: slots and bytes are freed, then releases run. Last, the thread waits for device work, if the end
-//! of an import has to.
+//! The deferred work of a locked section: slots and bytes are freed, then releases run. Last, the thread waits for
+//! device work, if the end of an import has to.
 
 use super::deferred_release;
 use super::locked::{DeferredWork, Locked};
@@ -8,7 +8,8 @@ use crate::address_index;
 use crate::slots::Table;
 
 impl DeferredWork {
-    /// Runs all of it, and returns how many imports were released. Callbacks run after the frees, so that they see a consistent state.
+    /// Runs all of it, and returns how many imports were released. Callbacks run after the frees, so that they see a
+    /// consistent state.
     #[inline(never)]
     pub(super) fn run(self) -> usize {
         let this = core::mem::ManuallyDrop::new(self);

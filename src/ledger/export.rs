@@ -10,8 +10,8 @@ use crate::slots::{Id, State};
 use crate::stream::Point;
 
 impl Locked {
-    /// Opens an export through `owner`. `spare` has a copy of the owner's layout, which the consumer may read until the export ends. The
-    /// owner itself may move to a copy meanwhile.
+    /// Opens an export through `owner`. `spare` has a copy of the owner's layout, which the consumer may read until the
+    /// export ends. The owner itself may move to a copy meanwhile.
     pub(crate) fn add_export(
         &mut self,
         mut spare: SpareClaim,
@@ -25,8 +25,9 @@ impl Locked {
         InternalGuard::of(self.add_guard(guard, params, owner, region, None))
     }
 
-    /// Ends an export whose bytes another process owns now, and destructs the handle that exported them, if it is unreleased. Err: the number of
-    /// other holders of the bytes, which keep the export. `here`: this process took them, so that other holders may use them.
+    /// Ends an export whose bytes another process owns now, and destructs the handle that exported them, if it is
+    /// unreleased. Err: the number of other holders of the bytes, which keep the export. `here`: this process took
+    /// them, so that other holders may use them.
     pub(crate) fn end_export_as_taken(&mut self, guard: &'static Guard, here: bool) -> core::result::Result<(), u32> {
         let (ledger, owner) = (self.ledger_of(guard), self.get(guard).owner());
         let (state, body) = (self.state(ledger), self.get(owner));
@@ -52,9 +53,9 @@ impl Locked {
         Ok(())
     }
 
-    /// Ends an export that is imported back into this library. `spare` has a copy of the export's layout, and becomes a claim with the
-    /// rights of the exporting handle, or a read-only one.
-    /// Device work on the bytes continues until `point`.
+    /// Ends an export that is imported back into this library. `spare` has a copy of the export's layout, and becomes a
+    /// claim with the rights of the exporting handle, or a read-only one. Device work on the bytes continues until
+    /// `point`.
     pub(crate) fn end_export_as_claim(
         &mut self,
         guard: &'static Guard,

@@ -1,7 +1,9 @@
-//! The fast path of entering a scope with a few handles, whose ledgers it locks together. [`super::fast_path`] is that of one handle.
+//! The fast path of entering a scope with a few handles, whose ledgers it locks together. [`super::fast_path`] is that
+//! of one handle.
 //!
-//! It serves at most eight parameters: plain arrays, which their owners keep, and promises that are the only ones of their arrays. It
-//! either does all of the work, or changes nothing; the caller then takes the slow path, which knows every case and every status.
+//! It serves at most eight parameters: plain arrays, which their owners keep, and promises that are the only ones of
+//! their arrays. It either does all of the work, or changes nothing; the caller then takes the slow path, which knows
+//! every case and every status.
 
 use super::fast_path::SlotInLedger;
 use super::state::{Claim, Ledger, Promise, TakenBy};
@@ -101,8 +103,8 @@ impl Drop for Locks {
     }
 }
 
-/// Enters with arrays and promises: `out(i, id)` receives the new handle for the i-th, under the locks. False if the fast path does not
-/// serve the call, and then nothing has changed.
+/// Enters with arrays and promises: `out(i, id)` receives the new handle for the i-th, under the locks. False if the
+/// fast path does not serve the call, and then nothing has changed.
 #[inline(always)]
 pub fn enter_fast(thread: &'static Thread, ids: &[Id], out: &mut impl FnMut(usize, Id)) -> bool {
     let mut params: [Option<Param>; MAX_PARAMS] = [None; MAX_PARAMS];

@@ -1,10 +1,11 @@
 //! The fast path for one handle: one locked ledger, slots from the thread's cache only, no deferred work.
 //!
-//! Each function either does all of its work or changes nothing and says so. It gives up if a check fails, if the thread's cache is
-//! empty, or if something else would end too. The caller then takes the slow path through [`super::Locked`], which knows every case
-//! and every status. Both paths share `transitions`.
+//! Each function either does all of its work or changes nothing and says so. It gives up if a check fails, if the
+//! thread's cache is empty, or if something else would end too. The caller then takes the slow path through
+//! [`super::Locked`], which knows every case and every status. Both paths share `transitions`.
 //!
-//! Measured, borrow + end through C: 30 ns on the slow path and 19 ns on this one, of which the lock's two exchanges take 9.
+//! Measured, borrow + end through C: 30 ns on the slow path and 19 ns on this one, of which the lock's two exchanges
+//! take 9.
 
 use super::class::{Class, Completion, GuardParams};
 use super::log;
@@ -19,8 +20,8 @@ use crate::types::{TN_CPU, tn_device};
 
 /// A slot, and the ledger that guards it. [`LockedSlot`] and `fast_enter` lock the ledger and then use the slot.
 ///
-/// Obligations of the caller of each unsafe function: it has locked the ledger, which guards the slot, and no reference exists to
-/// anything that the lock guards.
+/// Obligations of the caller of each unsafe function: it has locked the ledger, which guards the slot, and no reference
+/// exists to anything that the lock guards.
 pub(super) struct SlotInLedger<S: GuardedSlot> {
     pub(super) slot: &'static S,
     pub(super) ledger: &'static Ledger,
@@ -36,8 +37,8 @@ impl<S: GuardedSlot> Clone for SlotInLedger<S> {
 impl<S: GuardedSlot> Copy for SlotInLedger<S> {}
 
 impl<S: GuardedSlot> SlotInLedger<S> {
-    /// The slot and ledger to which a handle leads. For a stale handle the ledger may be any one, which is harmless to lock; the checks
-    /// under the lock decide.
+    /// The slot and ledger to which a handle leads. For a stale handle the ledger may be any one, which is harmless to
+    /// lock; the checks under the lock decide.
     #[inline(always)]
     pub(super) fn guess(id: Id) -> Option<SlotInLedger<S>> {
         let slot: &'static S = Table::guess(id)?;
@@ -111,8 +112,8 @@ impl SlotInLedger<Claim> {
 }
 
 impl SlotInLedger<Promise> {
-    /// The claim that passes with this promise, if the fast path can pass it: its handle is live, the promise is its only one, and it has
-    /// no guard, record, lease or layout outside of its slot.
+    /// The claim that passes with this promise, if the fast path can pass it: its handle is live, the promise is its
+    /// only one, and it has no guard, record, lease or layout outside of its slot.
     ///
     /// # Safety
     /// - As above.
@@ -239,10 +240,11 @@ impl LockedSlot<Claim> {
         Some(guard)
     }
 
-    /// Opens an export without a layout of its own, because `copy_layout` copies the layout for the consumer. It is called under the lock
-    /// after all other checks; None if it returns None.
+    /// Opens an export without a layout of its own, because `copy_layout` copies the layout for the consumer. It is
+    /// called under the lock after all other checks; None if it returns None.
     ///
-    /// None also if the claim descends from an import: such an export needs a slot of its own for the lease, since the handle can pass on.
+    /// None also if the claim descends from an import: such an export needs a slot of its own for the lease, since the
+    /// handle can pass on.
     #[inline(always)]
     pub(crate) fn add_export<T>(
         &mut self,
@@ -266,15 +268,16 @@ impl LockedSlot<Claim> {
 }
 
 impl LockedSlot<Claim> {
-    /// Adds a claim that derives from this one, and publishes its handle. `fill` sets layout, READONLY and name, and returns whether the
-    /// root is shared. None if `fill` returns None, or if the claim descends from an import.
+    /// Adds a claim that derives from this one, and publishes its handle. `fill` sets layout, READONLY and name, and
+    /// returns whether the root is shared. None if `fill` returns None, or if the claim descends from an import.
     #[inline(always)]
     pub(crate) fn add_claim(&mut self, fill: impl FnOnce(&ClaimBody, &mut ClaimBody) -> Option<bool>) -> Option<Id> {
         // SAFETY: its ledger is locked by us, and `&mut self` lets no other reference be.
         unsafe { self.at.add_claim(self.inside.thread(), fill) }
     }
 
-    /// Releases a handle whose slot no promise, guard or moving write needs. The last claim of a pool's store ends the store here.
+    /// Releases a handle whose slot no promise, guard or moving write needs. The last claim of a pool's store ends the
+    /// store here.
     #[inline(always)]
     pub(crate) fn release(mut self) -> bool {
         if self.body().lease.is_some() {
@@ -390,8 +393,9 @@ impl LockedSlot<Promise> {
 }
 
 impl LockedSlot<Guard> {
-    /// Ends a guard with which nothing else ends: a reader, an export without a layout of its own, or a writer that neither leaves nor
-    /// clears poison, opened through a handle that is still a claim. A guard whose end somebody else completes takes the slow path.
+    /// Ends a guard with which nothing else ends: a reader, an export without a layout of its own, or a writer that
+    /// neither leaves nor clears poison, opened through a handle that is still a claim. A guard whose end somebody else
+    /// completes takes the slow path.
     #[inline(always)]
     pub fn end_guard(mut self, failed: bool) -> bool {
         let (guard, thread) = (self.at.slot, self.inside.thread());

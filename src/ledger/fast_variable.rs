@@ -1,7 +1,7 @@
 //! The fast path of claims of shared variables, and of claims on the spare buffers of functions.
 //!
-//! As in [`super::fast_path`], each function either does all of its work or changes nothing and says so. The slow path is in
-//! [`super::variable`].
+//! As in [`super::fast_path`], each function either does all of its work or changes nothing and says so. The slow path
+//! is in [`super::variable`].
 
 use super::fast_path::LockedSlot;
 use super::origin::Origin;
@@ -20,7 +20,8 @@ impl LockedSlot<Claim> {
         claim.id()
     }
 
-    /// Turns the claim of a former value into that of a spare buffer, with another handle. None if anything else is on the store.
+    /// Turns the claim of a former value into that of a spare buffer, with another handle. None if anything else is on
+    /// the store.
     #[inline(always)]
     pub(crate) fn become_spare(mut self) -> Option<&'static Claim> {
         let (claim, body, state) = (self.at.slot, self.body(), self.state());
@@ -41,8 +42,9 @@ impl LockedSlot<Claim> {
         Some(claim)
     }
 
-    /// Adds a function's claim on the buffer of an array that its caller gets: it rests, see [`super::Locked::rest_spare`]. None: anything
-    /// else is on the store, the array could not be written, or the thread's cache is empty.
+    /// Adds a function's claim on the buffer of an array that its caller gets: it rests, see
+    /// [`super::Locked::rest_spare`]. None: anything else is on the store, the array could not be written, or the
+    /// thread's cache is empty.
     #[inline(always)]
     pub(crate) fn add_resting_spare(&mut self) -> Option<&'static Claim> {
         let (body, state) = (self.body(), self.state());
@@ -54,7 +56,8 @@ impl LockedSlot<Claim> {
         let kept: &'static Claim = Table::take_cached(self.inside.thread())?;
         kept.guarded().set_ledger(self.at.ledger);
         let origin = Origin::by(self.inside.thread());
-        // SAFETY: the ledger is locked by us and guards `claim`; the kept one is unpublished. Each reference ends in its line.
+        // SAFETY: the ledger is locked by us and guards `claim`; the kept one is unpublished. Each reference ends in
+        // its line.
         unsafe {
             let to = kept.guarded().own();
             let fits = to.layout.set(&self.at.body().layout);
@@ -67,8 +70,8 @@ impl LockedSlot<Claim> {
         Some(kept)
     }
 
-    /// Takes a function's claim on a spare buffer, resting or not, for the use of the buffer. Returns its handle. Weak handles of the buffer
-    /// end. None if anything else is on the store.
+    /// Takes a function's claim on a spare buffer, resting or not, for the use of the buffer. Returns its handle. Weak
+    /// handles of the buffer end. None if anything else is on the store.
     #[inline(always)]
     pub(crate) fn take_spare(mut self) -> Option<Id> {
         let (claim, body, state) = (self.at.slot, self.body(), self.state());

@@ -1,7 +1,8 @@
 //! Guards: open uses of regions of a store.
 //!
-//! A guard's region is the layout of a claim slot, on which the guard has a reference, so that the handle can be released first. The end
-//! of a guard allocates nothing: the slot of a guard that leaves poison or device work becomes the record of it, see `record`.
+//! A guard's region is the layout of a claim slot, on which the guard has a reference, so that the handle can be
+//! released first. The end of a guard allocates nothing: the slot of a guard that leaves poison or device work becomes
+//! the record of it, see `record`.
 
 use super::claim::SpareClaim;
 use super::class::{Class, Completion, GuardParams};
@@ -69,7 +70,8 @@ impl Drop for SpareGuard {
     }
 }
 
-/// A taken slot that stores the point after which the bytes of a new store may be used, if there is one. Small, because it is moved often.
+/// A taken slot that stores the point after which the bytes of a new store may be used, if there is one. Small, because
+/// it is moved often.
 pub(super) struct StartPoint(&'static Guard);
 
 impl StartPoint {
@@ -103,7 +105,8 @@ impl Drop for StartPoint {
 }
 
 impl Locked {
-    /// Opens a guard on the layout of `region` through the claim `owner`; they differ only for chunks and exports. It has no handle yet.
+    /// Opens a guard on the layout of `region` through the claim `owner`; they differ only for chunks and exports. It
+    /// has no handle yet.
     #[inline]
     pub(crate) fn add_guard(
         &mut self,
@@ -118,8 +121,8 @@ impl Locked {
         self.check(owner.guarded());
         guard.guarded.set_ledger(ledger);
         let origin = self.origin();
-        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the region and, with it, the owner; the guard is
-        // unpublished.
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the region and, with it, the owner; the
+        // guard is unpublished.
         unsafe { self.state_mut(ledger).link_guard(guard, owner, params, origin) };
         let body = self.get_mut(guard);
         body.region = Some(region);

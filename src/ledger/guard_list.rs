@@ -43,8 +43,9 @@ impl GuardList {
     }
 }
 
-/// Ends the borrow_all with this handle; false if another thread has ended it. For entries that were opened with a stream, `point_of` gives
-/// the point until which work on a device continues. It is called for all entries first, and if it fails, all stay open.
+/// Ends the borrow_all with this handle; false if another thread has ended it. For entries that were opened with a
+/// stream, `point_of` gives the point until which work on a device continues. It is called for all entries first, and
+/// if it fails, all stay open.
 pub fn end_guard_list(
     id: Id,
     head: &'static Guard,

@@ -75,7 +75,8 @@ impl InternalGuard {
     /// The bytes for `device_copy`, on any device.
     pub(crate) fn memory_view(&self) -> Result<MemoryView<'_>> {
         let memory = Memory::of(self.device(), self.layout())?;
-        // SAFETY: as in `host_view`. After the guard's end, the point that it records keeps the bytes for work of a stream.
+        // SAFETY: as in `host_view`. After the guard's end, the point that it records keeps the bytes for work of a
+        // stream.
         Ok(unsafe { MemoryView::new(self.layout(), memory) })
     }
 

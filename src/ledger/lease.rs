@@ -82,7 +82,8 @@ impl SpareLease {
         Ok(SpareLease { lease, thread })
     }
 
-    /// Makes the end of the import wait for the device work on its bytes. Otherwise a later call releases it after that work.
+    /// Makes the end of the import wait for the device work on its bytes. Otherwise a later call releases it after that
+    /// work.
     pub fn set_waits(&mut self) {
         // SAFETY: taken, in no list: ours alone.
         unsafe { self.lease.guarded.own() }.waits = true;
@@ -167,7 +168,8 @@ impl Locked {
         body.users == body.lingering + u32::from(body.has_urgent_wait)
     }
 
-    /// Adds a wait for device work, made by this thread after unlocking, if only that work keeps the import and its end has to wait for it.
+    /// Adds a wait for device work, made by this thread after unlocking, if only that work keeps the import and its end
+    /// has to wait for it.
     fn add_urgent_wait_if_last(&mut self, lease: &'static Lease) {
         let urgent = self.after.urgent;
         let body = self.get_mut(lease);

@@ -1,4 +1,5 @@
-//! Locked ledgers: the lock over one store or several, the lookup of handles under it, and the work deferred until it is released.
+//! Locked ledgers: the lock over one store or several, the lookup of handles under it, and the work deferred until it
+//! is released.
 
 use super::class::Class;
 use super::origin::Origin;
@@ -12,7 +13,8 @@ use crate::thread::{self, CriticalSection, Thread};
 use crate::types::TN_ERR_NO_HOST_MEMORY;
 use smallvec::SmallVec;
 
-/// One or several locked ledgers. Its drop unlocks them and then runs the deferred work, which must not run under a lock.
+/// One or several locked ledgers. Its drop unlocks them and then runs the deferred work, which must not run under a
+/// lock.
 pub struct Locked {
     // The fields are dropped in this order.
     held: LockedSet,
@@ -191,7 +193,8 @@ pub fn lock<S: GuardedSlot>(id: Id) -> Result<(Locked, &'static S)> {
     let thread = thread::current();
     loop {
         let slot = Table::<S>::find(id)?;
-        // A published slot names a ledger. One that is recycled at this moment may name any ledger, and is refused below.
+        // A published slot names a ledger. One that is recycled at this moment may name any ledger, and is refused
+        // below.
         let Some(ledger) = slot.guarded().ledger() else { continue };
         let inside = CriticalSection::enter(thread);
         ledger.lock.lock();
@@ -211,8 +214,8 @@ pub fn ledger_of<S: GuardedSlot>(id: Id) -> Result<&'static Ledger> {
     }
 }
 
-/// Locks the ledgers of `n` handles, where `ledger_of(i)` is that of the i-th, all or none. Of several errors it returns the first in the
-/// order of checks, then by position.
+/// Locks the ledgers of `n` handles, where `ledger_of(i)` is that of the i-th, all or none. Of several errors it
+/// returns the first in the order of checks, then by position.
 pub fn lock_all(n: usize, ledger_of: &dyn Fn(usize) -> Result<&'static Ledger>) -> Result<Locked> {
     loop {
         let mut set: SmallVec<[&'static Ledger; 4]> = SmallVec::new();
@@ -271,7 +274,8 @@ pub fn find<S: Slot>(id: Id) -> Result<&'static S> {
     Table::<S>::find(id)
 }
 
-/// Calls `visit` with an open guard that has a handle, or an open export. None for any other slot, such as an internal guard.
+/// Calls `visit` with an open guard that has a handle, or an open export. None for any other slot, such as an internal
+/// guard.
 pub fn visit_open_guard<T>(guard: &'static Guard, visit: impl FnOnce(&Locked) -> T) -> Option<T> {
     let open = |guard: &'static Guard| matches!(guard.head().state(), State::Live | State::Kept);
     if !open(guard) {

@@ -1,7 +1,7 @@
 //! What ledgers tell the event log: guards and exports, promises, imports.
 //!
-//! Contract: called with the ledger locked, when the change is made; an end is told before the bytes can be used otherwise, and only if the begin
-//! was told. [`Completion::Logged`] leads the fast path of an end here.
+//! Contract: called with the ledger locked, when the change is made; an end is told before the bytes can be used
+//! otherwise, and only if the begin was told. [`Completion::Logged`] leads the fast path of an end here.
 
 use super::class::{Class, Completion};
 use super::locked::Locked;

@@ -1,5 +1,5 @@
-//! Claims and writers of mirrors. A mirror owns one claim on the store of each side, whose handle no caller knows. It completes the end of
-//! its writers itself.
+//! Claims and writers of mirrors. A mirror owns one claim on the store of each side, whose handle no caller knows. It
+//! completes the end of its writers itself.
 
 use super::class::{Class, Completion};
 use super::internal_guard::InternalGuard;
@@ -26,7 +26,8 @@ impl Locked {
         self.get_mut(claim).keeper = Id::NONE;
     }
 
-    /// Makes an open writer on all of an array a reader. `wrote`: it wrote, and that is complete; else it wrote nothing.
+    /// Makes an open writer on all of an array a reader. `wrote`: it wrote, and that is complete; else it wrote
+    /// nothing.
     pub(crate) fn downgrade_guard(&mut self, guard: &'static Guard, wrote: bool) {
         let (ledger, body) = (self.ledger_of(guard), self.get(guard));
         debug_assert!(body.class == Class::Write);
@@ -56,7 +57,8 @@ impl Locked {
 }
 
 impl InternalGuard {
-    /// The bytes of a guard that [`InternalGuard::into_guard`] passed to the caller, who passes it back with the next `into_guard`.
+    /// The bytes of a guard that [`InternalGuard::into_guard`] passed to the caller, who passes it back with the next
+    /// `into_guard`.
     pub(crate) fn again(guard: &'static Guard) -> InternalGuard {
         InternalGuard::of(guard)
     }

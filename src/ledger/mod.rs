@@ -1,15 +1,16 @@
-//! Ledgers: one for each store. A ledger records the claims, guards, exports, promises and imports of its store, its poisoned
-//! regions, its unfinished device work and the origin of its bytes, and returns the bytes when the last use has ended.
+//! Ledgers: one for each store. A ledger records the claims, guards, exports, promises and imports of its store, its
+//! poisoned regions, its unfinished device work and the origin of its bytes, and returns the bytes when the last use
+//! has ended.
 //!
-//! Contract: a ledger's lock guards all of this. [`lock`] locks the ledger of one handle; [`lock_all`] locks several in ascending
-//! order, which excludes deadlocks. Both return [`Locked`], through which the state is read and changed. Callbacks and frees are not
-//! allowed under the lock: `Locked` collects them, and its drop runs them after unlocking.
+//! Contract: a ledger's lock guards all of this. [`lock`] locks the ledger of one handle; [`lock_all`] locks several in
+//! ascending order, which excludes deadlocks. Both return [`Locked`], through which the state is read and changed.
+//! Callbacks and frees are not allowed under the lock: `Locked` collects them, and its drop runs them after unlocking.
 //!
-//! A slot names the ledger whose lock guards it. Ledgers are type-stable: locking one that was recycled meanwhile does no harm, because
-//! the lookup checks again under the lock and retries.
+//! A slot names the ledger whose lock guards it. Ledgers are type-stable: locking one that was recycled meanwhile does
+//! no harm, because the lookup checks again under the lock and retries.
 //!
-//! This module keeps counts and lists consistent. What they permit is decided by `array`, `borrow` and `promise`, which get no pointer
-//! to bytes except [`crate::blit::HostView`]. Any thread may call it.
+//! This module keeps counts and lists consistent. What they permit is decided by `array`, `borrow` and `promise`, which
+//! get no pointer to bytes except [`crate::blit::HostView`]. Any thread may call it.
 //!
 //! | file | contents |
 //! |---|---|

@@ -84,7 +84,8 @@ impl SpareLedger {
 
 static NAMES_KNOWN: AtomicBool = AtomicBool::new(false);
 
-/// The name that the program gave to an array on a store, and where the store's oldest array was made; none if the store has ended.
+/// The name that the program gave to an array on a store, and where the store's oldest array was made; none if the
+/// store has ended.
 fn name_of(tag: u64) -> (Name, Site) {
     let (mut name, mut origin) = (Name::NONE, Origin::default());
     if let Some((locked, ledger)) = locked::lock_tag(tag) {
@@ -118,8 +119,8 @@ pub struct NewStore {
 }
 
 impl NewStore {
-    /// Allocates memory for an array of that layout, which is dense and whose offset is 0. An empty array needs no call of the pool. A
-    /// call that fails frees what it took. `layout` is left unspecified.
+    /// Allocates memory for an array of that layout, which is dense and whose offset is 0. An empty array needs no call
+    /// of the pool. A call that fails frees what it took. `layout` is left unspecified.
     #[inline(always)]
     pub(crate) fn allocate(
         thread: &'static Thread,
@@ -137,13 +138,14 @@ impl NewStore {
         if bytes > 0 {
             start = pool.allocate_store(thread, bytes as usize, ARRAY_ALIGNMENT, zeroed, ledger.tag())? as i64;
         }
-        // After the allocation: vector loads of fields that were just stored one by one are slow, measured 5 ns for each move.
+        // After the allocation: vector loads of fields that were just stored one by one are slow, measured 5 ns for
+        // each move.
         claim.lay_out(thread, layout, bytes, start);
         Ok(NewStore { ledger, claim, pool, start, bytes, ready: None })
     }
 
-    /// Allocates from any pool, for a use in the order of a stream. None: for the host, now, or on the thread's current stream of a device
-    /// that the host cannot reach.
+    /// Allocates from any pool, for a use in the order of a stream. None: for the host, now, or on the thread's current
+    /// stream of a device that the host cannot reach.
     #[cold]
     #[inline(never)]
     pub(crate) fn allocate_on(
@@ -172,7 +174,8 @@ impl NewStore {
     pub(crate) fn host_view(&mut self) -> Result<HostView<'_>> {
         let layout = self.claim.layout();
         check_reachable(self.pool.device())?;
-        // SAFETY: a block of our own of that many bytes, to which nothing else refers; the layout is dense in it, and the host reaches it.
+        // SAFETY: a block of our own of that many bytes, to which nothing else refers; the layout is dense in it, and
+        // the host reaches it.
         Ok(unsafe { HostView::new(layout) })
     }
 
@@ -180,7 +183,8 @@ impl NewStore {
     pub(crate) fn memory_view(&mut self) -> Result<MemoryView<'_>> {
         let device = self.pool.device();
         let layout: &Layout = self.claim.layout();
-        // SAFETY: as in `host_view`. A caller that copies on a stream waits for the copy, or records its point on the store.
+        // SAFETY: as in `host_view`. A caller that copies on a stream waits for the copy, or records its point on the
+        // store.
         Ok(unsafe { MemoryView::new(layout, Memory::of(device, layout)?) })
     }
 
@@ -234,7 +238,8 @@ impl NewStore {
     }
 }
 
-/// Orders all uses of a new store after the device work that its memory still has, and closes its bytes if accesses are checked.
+/// Orders all uses of a new store after the device work that its memory still has, and closes its bytes if accesses are
+/// checked.
 #[cold]
 fn begin_after(id: Id, ready: StartPoint) {
     if let Ok((mut locked, _)) = locked::lock::<Claim>(id) {
@@ -266,8 +271,8 @@ impl Drop for NewStore {
 /// Alignment of array stores: vector kernels and JAX's imports need it.
 const ARRAY_ALIGNMENT: usize = 256;
 
-/// Makes a store with one claim, whose layout has its addresses already. The handle is published, and the store is still locked for
-/// callers that need more than the handle.
+/// Makes a store with one claim, whose layout has its addresses already. The handle is published, and the store is
+/// still locked for callers that need more than the handle.
 #[inline]
 pub fn create(spare: SpareLedger, what: StoreParams, claim: SpareClaim) -> (Locked, &'static Ledger, Id) {
     let thread = spare.thread;
@@ -291,8 +296,8 @@ pub fn create(spare: SpareLedger, what: StoreParams, claim: SpareClaim) -> (Lock
     (locked, ledger, id)
 }
 
-/// Makes a store of lent bytes with one claim, whose layout lies in [start, end). The fast path of [`create`]: the caller has locked the
-/// address index, found no store in this range and inserts the returned ledger.
+/// Makes a store of lent bytes with one claim, whose layout lies in [start, end). The fast path of [`create`]: the
+/// caller has locked the address index, found no store in this range and inserts the returned ledger.
 #[inline(always)]
 pub fn lend(
     spare: SpareLedger,

@@ -1,5 +1,5 @@
-//! Claims of expression nodes. They have no handle, and are counted in `claims` and `nodes` (H and P in the specification). Until such a
-//! claim ends, no other holder can write its bytes.
+//! Claims of expression nodes. They have no handle, and are counted in `claims` and `nodes` (H and P in the
+//! specification). Until such a claim ends, no other holder can write its bytes.
 
 use super::claim::SpareClaim;
 use super::locked::{self, Locked};
@@ -50,7 +50,8 @@ impl Locked {
         self.get_mut(claim).node = Some(tag);
     }
 
-    /// Prepares a node's claim whose bytes will be overwritten: weak handles of the old contents end, and so do its name and its root.
+    /// Prepares a node's claim whose bytes will be overwritten: weak handles of the old contents end, and so do its
+    /// name and its root.
     pub(crate) fn overwrite_node(&mut self, claim: &'static Claim) {
         let ledger = self.ledger_of(claim);
         self.state_mut(ledger).epoch += 1;

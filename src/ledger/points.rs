@@ -33,8 +33,8 @@ impl UseTime {
     }
 }
 
-/// A point after all work that was issued on a stream so far. It has an event, unless the stream is capturing a graph: then a later poll
-/// records one.
+/// A point after all work that was issued on a stream so far. It has an event, unless the stream is capturing a graph:
+/// then a later poll records one.
 pub fn point_behind(stream: &'static Stream) -> Result<Point> {
     match stream.record_point() {
         Err(status) if status.code() == TN_ERR_UNSUPPORTED => Ok(stream.now()),
@@ -42,7 +42,8 @@ pub fn point_behind(stream: &'static Stream) -> Result<Point> {
     }
 }
 
-/// The point behind the work for which a guard was open. As [`point_behind`], but without an event where nobody has waited for one for long.
+/// The point behind the work for which a guard was open. As [`point_behind`], but without an event where nobody has
+/// waited for one for long.
 pub fn end_point(stream: &'static Stream) -> Result<Point> {
     match stream.unrecorded_end() {
         Some(point) => Ok(point),
@@ -65,8 +66,8 @@ pub(super) fn leaves_unknown(device: tn_device, point: Point) -> bool {
     point.is_lost() && !is_of(device, point)
 }
 
-/// Unfinished device work to wait for, found under a lock: the last point of each stream. Points that do not fit are found again by the
-/// next check.
+/// Unfinished device work to wait for, found under a lock: the last point of each stream. Points that do not fit are
+/// found again by the next check.
 #[derive(Default)]
 pub struct Points {
     list: [Option<Wanted>; Points::CAPACITY],
@@ -122,7 +123,8 @@ impl Points {
         self.list.into_iter().flatten()
     }
 
-    /// Whether all points that the host has to wait for have passed. Queries the driver, but never waits; under no lock.
+    /// Whether all points that the host has to wait for have passed. Queries the driver, but never waits; under no
+    /// lock.
     pub(crate) fn have_passed(&self) -> bool {
         // All are polled, so that the records know which of them have passed.
         let mut all = true;
@@ -139,7 +141,8 @@ impl Points {
         self.wanted().all(|wanted| stream.follows(wanted.point))
     }
 
-    /// Lets each stream wait for its points on the device, blocks until the host's points have passed, and empties the list. Under no lock.
+    /// Lets each stream wait for its points on the device, blocks until the host's points have passed, and empties the
+    /// list. Under no lock.
     pub(crate) fn wait(&mut self) -> Result<()> {
         reserve(&mut self.done, self.length)?;
         self.length = 0;

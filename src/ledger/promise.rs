@@ -66,7 +66,8 @@ impl Locked {
         let ledger = self.ledger_of(promise);
         let claim = self.promised(promise);
         let only = self.get(claim).given == 1;
-        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the promise and, while that is outstanding, its claim.
+        // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the promise and, while that is
+        // outstanding, its claim.
         unsafe { self.state_mut(ledger).spend_promise(promise, claim, only) };
     }
 
@@ -83,9 +84,9 @@ impl Locked {
         }
     }
 
-    /// Passes the claim to `spare`, with layout, root, lease, form, name and READONLY. The old handle, if it is unreleased, is
-    /// destructed, and stores where it was taken, and how. The layout of `spare` has room for that of `claim`. `promise`: the one that passes it,
-    /// for the event log.
+    /// Passes the claim to `spare`, with layout, root, lease, form, name and READONLY. The old handle, if it is
+    /// unreleased, is destructed, and stores where it was taken, and how. The layout of `spare` has room for that of
+    /// `claim`. `promise`: the one that passes it, for the event log.
     pub(crate) fn pass_claim(
         &mut self,
         claim: &'static Claim,
@@ -109,7 +110,8 @@ impl Locked {
             self.free_if_unused(claim);
         } else {
             claim.head().set_state(State::Spent);
-            // An export has its own reference on the lease. Exports and records may still need layout and root of the old slot.
+            // An export has its own reference on the lease. Exports and records may still need layout and root of the
+            // old slot.
             self.drop_lease_after_work(claim);
         }
         self.mark_dead_if_unused(ledger);

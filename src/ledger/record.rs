@@ -1,9 +1,9 @@
 //! Records that ended guards leave on a store: regions that a failed writer left undefined, and unfinished device work.
 //!
-//! A record is the slot of the ended guard with its region, so leaving one allocates nothing. A record of device work has a point; once
-//! that has passed, the next check of the ledger removes the record. A poisoned region may have a point too. No function here calls a
-//! driver: under the lock, only points that are known to have passed count as passed. The others are returned in [`Points`], to be polled
-//! or waited for under no lock.
+//! A record is the slot of the ended guard with its region, so leaving one allocates nothing. A record of device work
+//! has a point; once that has passed, the next check of the ledger removes the record. A poisoned region may have a
+//! point too. No function here calls a driver: under the lock, only points that are known to have passed count as
+//! passed. The others are returned in [`Points`], to be polled or waited for under no lock.
 
 use super::class::Class;
 use super::locked::Locked;
@@ -37,7 +37,8 @@ impl Locked {
             _ => Class::WorkWrite,
         };
         if !core::ptr::eq(owner, region) {
-            // The handle may be released or move to a copy. The part's own slot stays, and takes the handle's name for messages.
+            // The handle may be released or move to a copy. The part's own slot stays, and takes the handle's name for
+            // messages.
             let name = self.get(owner).name;
             self.get_mut(region).name = name;
         }
@@ -68,8 +69,8 @@ impl Locked {
         }
     }
 
-    /// Removes the poisoned regions that a new one contains: whatever clears the new one clears them too. So a writer that fails again and
-    /// again leaves one record.
+    /// Removes the poisoned regions that a new one contains: whatever clears the new one clears them too. So a writer
+    /// that fails again and again leaves one record.
     fn drop_covered_poison(&mut self, ledger: &'static Ledger, new: &'static Guard) {
         let region = self.get(new).region();
         let mut at = self.state(ledger).record_list;
@@ -85,8 +86,8 @@ impl Locked {
         }
     }
 
-    /// Removes records that a new one supersedes: whatever must come after the old work must come after the new work too, and the new work
-    /// comes after the old.
+    /// Removes records that a new one supersedes: whatever must come after the old work must come after the new work
+    /// too, and the new work comes after the old.
     fn drop_superseded(&mut self, ledger: &'static Ledger, new: &'static Guard, point: Point) {
         let (class, region) = (self.get(new).class, self.get(new).region());
         let mut at = self.state(ledger).record_list;
@@ -96,8 +97,8 @@ impl Locked {
             }
             let body = self.get(record);
             let (Some(earlier), old) = (body.point, body.region()) else { continue };
-            // Guards can end in another order than their points, so an earlier point supersedes no later one. Work of another GPU is
-            // not superseded, because that GPU can be lost before its work is done.
+            // Guards can end in another order than their points, so an earlier point supersedes no later one. Work of
+            // another GPU is not superseded, because that GPU can be lost before its work is done.
             if earlier.tick() > point.tick() || point.stream().device() != earlier.stream().device() {
                 continue;
             }
@@ -243,8 +244,8 @@ impl Locked {
         body.point.filter(|_| writing || body.class != Class::WorkRead)
     }
 
-    /// The device work of a record for which a reader or writer has to wait: it is not known to have passed, and the stream of the use is
-    /// not ordered after it anyway.
+    /// The device work of a record for which a reader or writer has to wait: it is not known to have passed, and the
+    /// stream of the use is not ordered after it anyway.
     pub(crate) fn blocking_work(&self, record: &'static Guard, writing: bool, order: UseTime) -> Option<Point> {
         let point = self.work_before(record, writing)?;
         let ordered = match order.stream {

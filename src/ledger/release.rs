@@ -21,7 +21,8 @@ pub enum Release {
 }
 
 impl Release {
-    /// Runs it, under no lock. `in_child`: the bytes were imported before a fork; the program's callback then belongs to the parent.
+    /// Runs it, under no lock. `in_child`: the bytes were imported before a fork; the program's callback then belongs
+    /// to the parent.
     ///
     /// # Safety
     /// - It runs once, and no use of the bytes is left.

@@ -68,7 +68,8 @@ pub fn each_lingering(mut visit: impl FnMut(u64, Origin)) {
             return;
         }
         let mut show = |lease: &'static Lease| {
-            // SAFETY: of a store that is locked; the lease of taken bytes belongs to the store, and does not change while that exists.
+            // SAFETY: of a store that is locked; the lease of taken bytes belongs to the store, and does not change
+            // while that exists.
             let body = unsafe { &*lease.guarded.body.get() };
             visit((body.end - body.start) as u64, body.origin);
         };
@@ -87,8 +88,8 @@ pub fn each_lingering(mut visit: impl FnMut(u64, Origin)) {
     });
 }
 
-/// Runs the queued releases in their order, on this thread; releases that these queue wait for the next call. Imports whose device work has
-/// passed are released too.
+/// Runs the queued releases in their order, on this thread; releases that these queue wait for the next call. Imports
+/// whose device work has passed are released too.
 pub fn run_releases() -> usize {
     let thread = thread::current();
     let mut ran = deferred_release::poll_deferred(usize::MAX);

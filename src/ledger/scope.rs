@@ -1,8 +1,8 @@
 //! Scopes: lists of the handles that one call of `enter` made, to be released together.
 //!
-//! The handles of a scope belong to several stores, so a scope has a lock of its own, which comes before the locks of ledgers. A scope
-//! ends under its lock, so that exactly one caller gets the list. The memory of the list is reserved before the handles are made, so the
-//! end of a scope allocates nothing.
+//! The handles of a scope belong to several stores, so a scope has a lock of its own, which comes before the locks of
+//! ledgers. A scope ends under its lock, so that exactly one caller gets the list. The memory of the list is reserved
+//! before the handles are made, so the end of a scope allocates nothing.
 
 use super::locked::reserve;
 use super::origin::Origin;

@@ -17,8 +17,8 @@ use crate::sys::sync::atomic::{AtomicPtr, Ordering};
 use crate::types::{TN_CPU, tn_device};
 use core::cell::UnsafeCell;
 
-/// The ledger of one store. It has cache lines of its own. A reader's borrow and its end use only the first one, which moves between
-/// the processors of threads that share a store.
+/// The ledger of one store. It has cache lines of its own. A reader's borrow and its end use only the first one, which
+/// moves between the processors of threads that share a store.
 #[repr(C, align(64))]
 pub struct Ledger {
     pub(super) head: Head,
@@ -83,7 +83,8 @@ pub struct LedgerState {
     pub(crate) exports_shared: u32,
     /// Exclusive exports. XW in the specification.
     pub(crate) exports_exclusive: u32,
-    /// Records of ended guards: poisoned regions and unfinished device work. One count, so that most calls check one number.
+    /// Records of ended guards: poisoned regions and unfinished device work. One count, so that most calls check one
+    /// number.
     pub(crate) records: u32,
     /// Live and given handles, claims that promises keep, and expression nodes. H in the specification.
     pub claims: u32,
@@ -213,8 +214,8 @@ impl DeferredLink {
     }
 }
 
-/// A slot's contents, guarded by a ledger's lock. The ledger can change while the slot is in use, because a COW write moves its handle.
-/// A freed slot still names its last ledger.
+/// A slot's contents, guarded by a ledger's lock. The ledger can change while the slot is in use, because a COW write
+/// moves its handle. A freed slot still names its last ledger.
 #[repr(C)]
 pub struct Guarded<T> {
     pub(super) ledger: AtomicPtr<Ledger>,
@@ -222,7 +223,8 @@ pub struct Guarded<T> {
     pub(super) watch: Watch,
 }
 
-// SAFETY: the body is reached under the lock of the ledger that the slot names, or by the only thread that knows the slot.
+// SAFETY: the body is reached under the lock of the ledger that the slot names, or by the only thread that knows the
+// slot.
 unsafe impl<T> Sync for Guarded<T> {}
 
 impl<T> Guarded<T> {
@@ -275,15 +277,16 @@ pub enum TakenBy {
     Process,
 }
 
-/// A claim on a store, in a slot of five cache lines: counts that borrows write, links, layout, name, and the tag of expression nodes.
+/// A claim on a store, in a slot of five cache lines: counts that borrows write, links, layout, name, and the tag of
+/// expression nodes.
 #[repr(C, align(64))]
 pub struct Claim {
     pub(super) head: Head,
     pub(super) guarded: Guarded<ClaimBody>,
 }
 
-/// The contents of a claim. Borrows write only the cache line of the slot's head. The layout, which they read, is on other lines, which
-/// several processors can share.
+/// The contents of a claim. Borrows write only the cache line of the slot's head. The layout, which they read, is on
+/// other lines, which several processors can share.
 #[repr(C)]
 pub struct ClaimBody {
     /// Open read guards of this handle.
@@ -306,9 +309,11 @@ pub struct ClaimBody {
     pub(crate) taken_by: TakenBy,
     /// A shared variable lends its value to a callback, which may write it through this handle.
     pub(crate) grants: bool,
-    /// The callback's own handle, or the one that it was passed to. A COW write does not move it, because its bytes become the value.
+    /// The callback's own handle, or the one that it was passed to. A COW write does not move it, because its bytes
+    /// become the value.
     pub(crate) lent: bool,
-    /// A COW write is copying the bytes, or a call lends them through another handle. Uses of this handle are refused meanwhile.
+    /// A COW write is copying the bytes, or a call lends them through another handle. Uses of this handle are refused
+    /// meanwhile.
     pub(crate) moving: bool,
     /// In the ledger's list of claims, and counted in `claims`. A claim that rests is not, if its bytes are lent.
     pub(crate) counted: bool,
@@ -355,8 +360,8 @@ impl ClaimBody {
         self.keeper.is_of(Kind::Variable)
     }
 
-    /// Copies layout, form, READONLY, the grant to write a lent value, and the name into a slot that has no name yet. False if the slot's
-    /// layout has no room for it.
+    /// Copies layout, form, READONLY, the grant to write a lent value, and the name into a slot that has no name yet.
+    /// False if the slot's layout has no room for it.
     #[inline(always)]
     pub(crate) fn copy_layout_and_name_from(&mut self, from: &ClaimBody) -> bool {
         self.readonly = from.readonly;
@@ -590,7 +595,8 @@ pub enum Backing {
     Lent,
 }
 
-/// A release that has not run yet. The claims that descend from a TN_BORROW import keep it open; of a taken store, the store does.
+/// A release that has not run yet. The claims that descend from a TN_BORROW import keep it open; of a taken store, the
+/// store does.
 pub struct Lease {
     pub(super) head: Head,
     pub(super) guarded: Guarded<LeaseBody>,

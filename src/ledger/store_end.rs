@@ -1,7 +1,7 @@
 //! The end of a store: which uses keep it, and how its bytes are marked for return.
 //!
-//! A store without claims, guards and exports is dead, unless unfinished device work keeps foreign bytes. The bytes of a dead store go
-//! back when its lock is released (`deferred_work`); the others wait in the list of `deferred_release`.
+//! A store without claims, guards and exports is dead, unless unfinished device work keeps foreign bytes. The bytes of
+//! a dead store go back when its lock is released (`deferred_work`); the others wait in the list of `deferred_release`.
 
 use super::deferred_release;
 use super::locked::Locked;
@@ -21,7 +21,8 @@ impl LedgerState {
         self.is_unused() && self.leases == 0 && (self.works == 0 || self.is_own_memory())
     }
 
-    /// Whether the bytes are a pool's, which waits for unfinished device work itself. The owner of foreign bytes would not.
+    /// Whether the bytes are a pool's, which waits for unfinished device work itself. The owner of foreign bytes would
+    /// not.
     #[inline]
     pub(crate) fn is_own_memory(&self) -> bool {
         matches!(self.backing, Backing::None | Backing::Pool(..))

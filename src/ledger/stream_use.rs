@@ -1,9 +1,9 @@
-//! The fast path of uses in the order of a stream, for one handle: a guard beside unfinished work that the stream comes after, and its end,
-//! which leaves work behind.
+//! The fast path of uses in the order of a stream, for one handle: a guard beside unfinished work that the stream comes
+//! after, and its end, which leaves work behind.
 //!
-//! Each launch of a kernel opens and ends such guards, and so does a program that launches its kernels itself. From the second one on, the
-//! array has a record of the stream's earlier work, which the end of the guard moves on to the new point. As in [`super::fast_path`], a
-//! function does all of its work, or changes nothing and says so.
+//! Each launch of a kernel opens and ends such guards, and so does a program that launches its kernels itself. From the
+//! second one on, the array has a record of the stream's earlier work, which the end of the guard moves on to the new
+//! point. As in [`super::fast_path`], a function does all of its work, or changes nothing and says so.
 
 use super::class::{Class, Completion};
 use super::fast_path::LockedSlot;
@@ -31,7 +31,8 @@ impl<S: GuardedSlot> LockedSlot<S> {
 }
 
 impl LockedSlot<Claim> {
-    /// Whether the store has no poisoned region, and a reader or writer on the stream comes after all unfinished work that it has to.
+    /// Whether the store has no poisoned region, and a reader or writer on the stream comes after all unfinished work
+    /// that it has to.
     #[inline(always)]
     pub(crate) fn comes_after_work(&self, stream: &'static Stream, writing: bool) -> bool {
         if self.state().records == 0 {
@@ -45,8 +46,8 @@ impl LockedSlot<Claim> {
 }
 
 impl LockedSlot<Guard> {
-    /// Ends a guard on a whole array that is still a claim. Device work on the bytes continues until `point`, as it did until an earlier point
-    /// of the stream.
+    /// Ends a guard on a whole array that is still a claim. Device work on the bytes continues until `point`, as it did
+    /// until an earlier point of the stream.
     #[inline(always)]
     pub(crate) fn end_on_stream(mut self, point: Point) -> bool {
         let (guard, thread) = (self.at.slot, self.inside.thread());

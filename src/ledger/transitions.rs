@@ -1,11 +1,11 @@
 //! Transitions: the changes that one event makes to the slots, lists and counts of a store.
 //!
-//! Contract: the fast path for one handle and the slow path through `Locked` both use these functions to change claims, guards, promises
-//! and leases. A transition checks no rule, allocates nothing and frees nothing. `drop_root` returns a root that became unused: the fast
-//! path frees it at once, the slow path after unlocking.
+//! Contract: the fast path for one handle and the slow path through `Locked` both use these functions to change claims,
+//! guards, promises and leases. A transition checks no rule, allocates nothing and frees nothing. `drop_root` returns a
+//! root that became unused: the fast path frees it at once, the slow path after unlocking.
 //!
-//! The functions of the hot paths are inlined. Where a caller passes a constant for `last`, `only`, `stays` or the class, the compiler
-//! removes the branches for the other values.
+//! The functions of the hot paths are inlined. Where a caller passes a constant for `last`, `only`, `stays` or the
+//! class, the compiler removes the branches for the other values.
 
 use super::class::{Class, Completion, GuardParams};
 use super::origin::Origin;
@@ -17,7 +17,8 @@ use crate::slots::{Id, Slot, State};
 use crate::sys::os;
 use crate::types::tn_device;
 
-/// Bytes of the smallest store that records when it was made. Reading the clock takes a quarter of the time that a small store takes.
+/// Bytes of the smallest store that records when it was made. Reading the clock takes a quarter of the time that a
+/// small store takes.
 const TIMED_BYTES: i64 = 64 << 10;
 
 /// Obligations of the caller of each function:
@@ -25,7 +26,8 @@ const TIMED_BYTES: i64 = 64 << 10;
 /// - The ledger guards all slots that are passed.
 /// - No other reference exists to anything that the lock guards.
 impl LedgerState {
-    /// Begins the state of a new store. The epoch is kept, because weak handles of the ledger's previous store compare it.
+    /// Begins the state of a new store. The epoch is kept, because weak handles of the ledger's previous store compare
+    /// it.
     #[inline(always)]
     pub(super) fn begin(&mut self, device: tn_device, start: i64, bytes: i64, backing: Backing) {
         // Built in place from constants: a state that passes through memory costs 5 ns.
@@ -182,8 +184,8 @@ impl LedgerState {
         }
     }
 
-    /// Adds an outstanding promise of a claim. `required`: the number of its promises that one call must take for the claim to pass on, see
-    /// `tn_array_give`.
+    /// Adds an outstanding promise of a claim. `required`: the number of its promises that one call must take for the
+    /// claim to pass on, see `tn_array_give`.
     ///
     /// # Safety
     /// - As above; the promise is unpublished.
@@ -204,8 +206,8 @@ impl LedgerState {
         *unsafe { promise.guarded().own() } = PromiseBody { next, claim: Some(claim), origin };
     }
 
-    /// Marks an outstanding promise of a claim as spent, and takes it off the claim's list. Its handle stays until it is released.
-    /// `only`: the claim has no other one.
+    /// Marks an outstanding promise of a claim as spent, and takes it off the claim's list. Its handle stays until it
+    /// is released. `only`: the claim has no other one.
     ///
     /// # Safety
     /// - As above; the promise is outstanding.
@@ -245,11 +247,11 @@ impl LedgerState {
         }
     }
 
-    /// Moves a claim, with its layout, form, name and READONLY, to an unpublished slot; `claims` is unchanged. The old slot then stores where the
-    /// claim was taken, and how.
+    /// Moves a claim, with its layout, form, name and READONLY, to an unpublished slot; `claims` is unchanged. The old
+    /// slot then stores where the claim was taken, and how.
     ///
-    /// `stays`: guards, or records of poison or of unfinished device work, still need the old layout. Then the two slots share the root.
-    /// Otherwise the root moves too.
+    /// `stays`: guards, or records of poison or of unfinished device work, still need the old layout. Then the two
+    /// slots share the root. Otherwise the root moves too.
     ///
     /// # Safety
     /// - As above; `from` is in the list, and `to` is unpublished. The layout of `to` has room for that of `from`.
@@ -305,7 +307,8 @@ impl LedgerState {
         }
     }
 
-    /// Takes a lease out of the list and the counts. Its own links keep their values, which no function reads before it is linked again.
+    /// Takes a lease out of the list and the counts. Its own links keep their values, which no function reads before it
+    /// is linked again.
     ///
     /// # Safety
     /// - As above; the lease is in the list.
@@ -327,7 +330,8 @@ impl LedgerState {
         }
     }
 
-    /// Adds a guard on all of `owner`, and counts it for the store and for the owner, on whose layout it gets a reference.
+    /// Adds a guard on all of `owner`, and counts it for the store and for the owner, on whose layout it gets a
+    /// reference.
     ///
     /// # Safety
     /// - As above; the guard is unpublished. Its owner is guarded by the same ledger.
@@ -380,8 +384,8 @@ impl LedgerState {
         }
     }
 
-    /// Takes a guard out of the list and the counts. `written`: the contents changed. The guard keeps its reference on the owner's layout,
-    /// and its own links, which no function reads before it is linked again.
+    /// Takes a guard out of the list and the counts. `written`: the contents changed. The guard keeps its reference on
+    /// the owner's layout, and its own links, which no function reads before it is linked again.
     ///
     /// # Safety
     /// - As above; the guard is in the list, and its owner is guarded by the same ledger.

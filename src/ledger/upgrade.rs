@@ -39,8 +39,8 @@ impl Locked {
         &self.get(weak).layout
     }
 
-    /// Makes a claim from a weak handle, whose layout is copied into `spare` already. None if the store has been without a claim since, or
-    /// if the import from which the handle descends has ended.
+    /// Makes a claim from a weak handle, whose layout is copied into `spare` already. None if the store has been
+    /// without a claim since, or if the import from which the handle descends has ended.
     pub(crate) fn upgrade(&mut self, weak: &'static Weak, mut spare: SpareClaim) -> Option<Id> {
         let ledger = self.ledger_of(weak);
         let body = self.get(weak);

@@ -1,8 +1,9 @@
 //! Claims of shared variables, and claims that rest while a call lends their bytes.
 //!
-//! The value of a shared variable is constant: only its own claim and claims that `grants` may write it. A claim rests while a callback has
-//! the bytes through another handle: it is not counted among the claims, so the callback's handle can be the only holder. Clones, views and
-//! promises of the callback's handle inherit its grant, and lose it when the claim wakes.
+//! The value of a shared variable is constant: only its own claim and claims that `grants` may write it. A claim rests
+//! while a callback has the bytes through another handle: it is not counted among the claims, so the callback's handle
+//! can be the only holder. Clones, views and promises of the callback's handle inherit its grant, and lose it when the
+//! claim wakes.
 
 use super::locked::Locked;
 use super::state::{Claim, GuardedSlot};
@@ -10,7 +11,8 @@ use crate::names::Name;
 use crate::slots::{Id, Slot, State, Table};
 
 impl Locked {
-    /// Makes a claim that of a shared variable, whose handle no caller knows. Its store becomes constant for all other handles.
+    /// Makes a claim that of a shared variable, whose handle no caller knows. Its store becomes constant for all other
+    /// handles.
     pub(crate) fn begin_variable(&mut self, claim: &'static Claim, variable: Id, name: Name) {
         let ledger = self.ledger_of(claim);
         // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim.
@@ -47,8 +49,8 @@ impl Locked {
         body.grants = is_value;
     }
 
-    /// Lets a claim rest: uses of its handle are refused, and it is not counted. The claim and its store stay, also if the handle is
-    /// released meanwhile. The store has another claim, through which a callback uses the bytes.
+    /// Lets a claim rest: uses of its handle are refused, and it is not counted. The claim and its store stay, also if
+    /// the handle is released meanwhile. The store has another claim, through which a callback uses the bytes.
     pub(crate) fn rest(&mut self, claim: &'static Claim) {
         self.rest_counted(claim);
         self.unlink(claim);
@@ -62,8 +64,8 @@ impl Locked {
         self.get_mut(claim).given = 1;
     }
 
-    /// [`Locked::resume`] of a claim whose bytes were lent. The grants of all claims that descend from the callback's handle end too, unless
-    /// that callback itself had the bytes from another call.
+    /// [`Locked::resume`] of a claim whose bytes were lent. The grants of all claims that descend from the callback's
+    /// handle end too, unless that callback itself had the bytes from another call.
     pub(crate) fn wake(&mut self, claim: &'static Claim) {
         let descends = self.get(claim).grants || self.get(claim).lent;
         // A variable's claim counts again after its lending ended.

@@ -62,7 +62,8 @@ impl Borrowed {
         self.guard
     }
 
-    /// Ends it. Work on `stream` continues until `until`. An error of a writer is that of the transfer to the other side, which somebody holds.
+    /// Ends it. Work on `stream` continues until `until`. An error of a writer is that of the transfer to the other
+    /// side, which somebody holds.
     pub fn end(self, function: &'static CStr, failed: bool, stream: &StreamArg, until: Option<Point>) -> Result<()> {
         match (self.mirror, until) {
             (Some(mirror), _) => writer::end_open(function, &mirror, self.guard.into_guard(), failed, stream),

@@ -40,7 +40,8 @@ pub struct Options<'a> {
     pub name: Name,
 }
 
-/// Creates a mirror. The crossing says what became of the object. Without an object, the options have element type and shape.
+/// Creates a mirror. The crossing says what became of the object. Without an object, the options have element type and
+/// shape.
 pub fn create(function: &'static CStr, options: Options<'_>) -> Result<(Id, Crossing)> {
     flags::check("borrow_flags", options.flags, TN_BORROW | TN_REQUIRE_BORROW, &flags::CROSSING)?;
     let (mirror, crossing) = match (options.object, options.dtype, options.shape) {
@@ -159,8 +160,8 @@ fn check_matches(object: &Layout, options: &Options<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The reason for which an array cannot be a side: TN_WHY_ bits; 0: it can. Transfers would overwrite bytes that an export's consumer has not
-/// agreed to see changed, or several elements at one address.
+/// The reason for which an array cannot be a side: TN_WHY_ bits; 0: it can. Transfers would overwrite bytes that an
+/// export's consumer has not agreed to see changed, or several elements at one address.
 fn obstacle(object: Id, source: &variable::Source, is_near: bool) -> Result<u32> {
     array::with(object, |locked, claim| {
         array::check_live(locked, claim)?;

@@ -1,8 +1,9 @@
 //! Mirrors: one array on the host and on a GPU, moved only when needed.
 //!
-//! Contract: one side is always valid, and a side becomes valid by one transfer, when somebody asks for it. A writing borrow makes its side
-//! the only valid one. A stale side that somebody holds is refreshed before the call returns, in its present store. A transfer that fails
-//! leaves the valid side as it is. Calls on one mirror exclude each other; none waits for a holder. Any thread may call.
+//! Contract: one side is always valid, and a side becomes valid by one transfer, when somebody asks for it. A writing
+//! borrow makes its side the only valid one. A stale side that somebody holds is refreshed before the call returns, in
+//! its present store. A transfer that fails leaves the valid side as it is. Calls on one mirror exclude each other;
+//! none waits for a holder. Any thread may call.
 //!
 //! | file | contents |
 //! |---|---|
@@ -57,7 +58,8 @@ use notice::{Found, notice};
 use slot::{MirrorRef, Named};
 use transfer::{OVERWRITE, refresh, stream_to, valid_array};
 
-/// Borrows a side, which is made valid first. The host waits for its transfer; that to the device is ordered on the stream.
+/// Borrows a side, which is made valid first. The host waits for its transfer; that to the device is ordered on the
+/// stream.
 pub fn acquire(
     function: &'static CStr,
     id: Id,
@@ -74,8 +76,8 @@ pub fn acquire(
     Ok(borrowed.into_guard().publish())
 }
 
-/// An array handle on a side, which is made valid. The side is refreshed from now on whenever the other one changes, until the handle and all
-/// that descends from it have ended.
+/// An array handle on a side, which is made valid. The side is refreshed from now on whenever the other one changes,
+/// until the handle and all that descends from it have ended.
 pub fn get(function: &'static CStr, id: Id, side: Result<Side>) -> Result<Id> {
     let mirror = MirrorRef::find(id)?;
     let side = side?;
@@ -116,7 +118,8 @@ pub fn mark_changed(function: &'static CStr, id: Id, side: Result<Side>) -> Resu
     Ok(())
 }
 
-/// TN_ERR_INVALID: the side has no bytes that could have changed. TN_ERR_UNSUPPORTED for the device side without its GPU.
+/// TN_ERR_INVALID: the side has no bytes that could have changed. TN_ERR_UNSUPPORTED for the device side without its
+/// GPU.
 #[cold]
 fn not_allocated(mirror: &MirrorRef, side: Side) -> crate::error::Status {
     if side == Side::Device

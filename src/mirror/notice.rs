@@ -19,7 +19,8 @@ pub struct Found {
 }
 
 impl Found {
-    /// Looks at both sides. With `unwritten`, TN_ERR_BORROWED_WRITE or TN_ERR_EXPORTED if somebody may be writing one of them.
+    /// Looks at both sides. With `unwritten`, TN_ERR_BORROWED_WRITE or TN_ERR_EXPORTED if somebody may be writing one
+    /// of them.
     pub fn of(sides: &Sides, unwritten: bool) -> Result<Found> {
         let mut found = Found { facts: [None; 2], valid: sides.valid, both_changed: false, is_poisoned: false };
         let (mut changed, mut poisoned) = (0, 0);

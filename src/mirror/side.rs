@@ -74,7 +74,8 @@ pub struct Facts {
     pub is_constant: bool,
 }
 
-/// The facts about an array of a mirror. With `unwritten`, TN_ERR_BORROWED_WRITE or TN_ERR_EXPORTED if somebody may be writing it.
+/// The facts about an array of a mirror. With `unwritten`, TN_ERR_BORROWED_WRITE or TN_ERR_EXPORTED if somebody may be
+/// writing it.
 pub fn facts(array: Id, unwritten: bool) -> Result<Facts> {
     array::with(array, |locked, claim| {
         array::check_live(locked, claim)?;

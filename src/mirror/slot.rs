@@ -1,7 +1,8 @@
 //! The mirror behind a handle: what stays the same, its sides, and the count of references.
 //!
-//! Contract: the lock is held for a few instructions, and no call into the ledger is made under it. Only the call that has the turn changes
-//! the contents, so it may read them, work, and write them. The last reference releases the arrays of both sides.
+//! Contract: the lock is held for a few instructions, and no call into the ledger is made under it. Only the call that
+//! has the turn changes the contents, so it may read them, work, and write them. The last reference releases the arrays
+//! of both sides.
 
 use super::side::Side;
 use super::turn::{Turn, Turns};
@@ -207,8 +208,8 @@ impl MirrorRef {
         Ok(MirrorRef { slot, fixed })
     }
 
-    /// The mirror of which a guard is the writing borrow. `mirror`: the bits that its handle had, because it may be released. None: the guard
-    /// has ended meanwhile.
+    /// The mirror of which a guard is the writing borrow. `mirror`: the bits that its handle had, because it may be
+    /// released. None: the guard has ended meanwhile.
     pub fn of_writer(mirror: Id, guard: &'static Guard) -> Option<MirrorRef> {
         let slot = Table::<MirrorSlot>::guess(mirror)?;
         let mut inside = slot.contents.lock();

@@ -1,8 +1,8 @@
 //! Transfers between the sides of a mirror.
 //!
-//! Contract: a transfer opens guards on both sides first, so a holder refuses it before anything changed. It writes into the side's present
-//! store, whose holders then see the new bytes. Only a side that must not be written gets another store. If the host is to read the bytes,
-//! they are there on return.
+//! Contract: a transfer opens guards on both sides first, so a holder refuses it before anything changed. It writes
+//! into the side's present store, whose holders then see the new bytes. Only a side that must not be written gets
+//! another store. If the host is to read the bytes, they are there on return.
 
 use super::side::{Side, facts};
 use super::slot::{self, MirrorRef, SideArray, Sides};
@@ -28,8 +28,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// The array to write as a side: a new one if the side is not allocated, or must not be written. `keeps`: a new one has the contents of
-    /// the old one.
+    /// The array to write as a side: a new one if the side is not allocated, or must not be written. `keeps`: a new one
+    /// has the contents of the old one.
     pub fn of(function: &'static CStr, mirror: &MirrorRef, side: Side, keeps: bool) -> Result<Target> {
         let sides = mirror.sides();
         let fresh = match sides.array(side) {
@@ -77,18 +77,20 @@ fn allocate(mirror: &MirrorRef, side: Side, prototype: Id) -> Result<Id> {
     transfer::create(Some(pool), &mut layout, Contents::Undefined, &mirror.fixed().name, || Ok(StreamArg::Current))
 }
 
-/// The stream of a transfer to a side for which the caller named none: the host waits, a GPU's work is ordered on the current stream.
+/// The stream of a transfer to a side for which the caller named none: the host waits, a GPU's work is ordered on the
+/// current stream.
 pub fn stream_to(side: Side) -> StreamArg {
     if side == Side::Host { StreamArg::Now } else { StreamArg::Current }
 }
 
-/// When a borrow uses a side: that of the host now, after it waited for device work; that of the device in the order of the stream.
+/// When a borrow uses a side: that of the host now, after it waited for device work; that of the device in the order of
+/// the stream.
 pub fn when(array: Id, side: Side, stream: &StreamArg) -> Result<UseTime> {
     if side == Side::Host { Ok(UseTime::HOST.waiting(true)) } else { borrow::when(array, stream, true) }
 }
 
-/// Copies the other side to this one, which is valid afterwards. `heals`: the bytes of the other side are accepted as they are, although a
-/// writer failed; that counts as a write of them.
+/// Copies the other side to this one, which is valid afterwards. `heals`: the bytes of the other side are accepted as
+/// they are, although a writer failed; that counts as a write of them.
 pub fn refresh(function: &'static CStr, mirror: &MirrorRef, to: Side, heals: bool, stream: &StreamArg) -> Result<()> {
     let target = Target::of(function, mirror, to, false)?;
     if mirror.fixed().is_empty {

@@ -1,8 +1,8 @@
 //! The turn of a call on a mirror: one call at a time works on it, and the others wait.
 //!
-//! Contract: a turn may last as long as a transfer, so it is no lock of `thread`: it is held across driver calls and callbacks, and a fork
-//! does not wait for it. A thread that has the turn already, because a callback of its call uses the mirror again, is refused. In the child
-//! of a fork, the turn of a thread of the parent has ended.
+//! Contract: a turn may last as long as a transfer, so it is no lock of `thread`: it is held across driver calls and
+//! callbacks, and a fork does not wait for it. A thread that has the turn already, because a callback of its call uses
+//! the mirror again, is refused. In the child of a fork, the turn of a thread of the parent has ended.
 #![forbid(unsafe_code)]
 
 use crate::sys::os;
@@ -31,7 +31,8 @@ impl Turns {
         let forks = u64::from(thread::forks());
         let own = forks << 32 | (u64::from(thread::current().number()) + 1);
         loop {
-            // Read first: if the turn ends after the exchange below failed, the number differs, and the thread does not sleep.
+            // Read first: if the turn ends after the exchange below failed, the number differs, and the thread does not
+            // sleep.
             let ended = self.ended.load(Ordering::Acquire);
             // Acquire pairs with the Release in `drop`.
             let Err(owner) = self.owner.compare_exchange(0, own, Ordering::Acquire, Ordering::Relaxed) else {

@@ -1,8 +1,8 @@
 //! Writing borrows of a mirror: how one begins, and what its end does to the other side.
 //!
-//! Contract: a writing borrow has a guard on its side for the caller, and one of the mirror itself on the other side, if that is allocated.
-//! So nobody uses either side meanwhile, and the transfer at the end, to a side that somebody holds, cannot be refused. That transfer runs
-//! before the guards end. A mirror without elements has no writers.
+//! Contract: a writing borrow has a guard on its side for the caller, and one of the mirror itself on the other side,
+//! if that is allocated. So nobody uses either side meanwhile, and the transfer at the end, to a side that somebody
+//! holds, cannot be refused. That transfer runs before the guards end. A mirror without elements has no writers.
 
 use super::notice::notice;
 use super::side::{Side, facts};
@@ -116,7 +116,8 @@ fn end_failed(guard: InternalGuard, companion: Option<InternalGuard>, wrote: boo
     companion.map(InternalGuard::into_guard).inspect(|companion| companion.lock().abandon_guard_at(companion, until));
 }
 
-/// Ends a guard of any kind. The end of a mirror's writer makes its side the valid one, and refreshes the other side if somebody holds it.
+/// Ends a guard of any kind. The end of a mirror's writer makes its side the valid one, and refreshes the other side if
+/// somebody holds it.
 pub fn end(function: &'static CStr, id: Id, flags: u32, stream: Result<StreamArg>) -> Result<()> {
     let (guard, mirror) = ledger::find_writer(id)?;
     if mirror == Id::NONE {

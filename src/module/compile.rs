@@ -1,7 +1,7 @@
 //! CUDA C++ that NVRTC compiles to the image of a module.
 //!
-//! Contract: needs no driver. Where there are GPUs, the PTX is for the oldest of them, so that each can load it. The standard is C++17,
-//! which tenure_kernel.cuh needs, unless the options name another one.
+//! Contract: needs no driver. Where there are GPUs, the PTX is for the oldest of them, so that each can load it. The
+//! standard is C++17, which tenure_kernel.cuh needs, unless the options name another one.
 
 use super::image::Image;
 use crate::cuda_compiler::{Compiler, Source};
@@ -36,8 +36,8 @@ pub struct Options<'a> {
 
 /// Compiles a program, and returns the handle of its module. The log is written also where the program has errors.
 ///
-/// TN_ERR_INVALID for an unknown architecture or option; TN_ERR_UNSUPPORTED: there is no compiler, or none for these GPUs; TN_ERR_FAILED: the
-/// program has errors; TN_ERR_NO_HOST_MEMORY.
+/// TN_ERR_INVALID for an unknown architecture or option; TN_ERR_UNSUPPORTED: there is no compiler, or none for these
+/// GPUs; TN_ERR_FAILED: the program has errors; TN_ERR_NO_HOST_MEMORY.
 pub fn compile(source: &CStr, how: &Options<'_>, log: &mut Vec<u8>) -> Result<Id> {
     check_arch(how.arch)?;
     let compiler = Compiler::load()?;
@@ -94,7 +94,8 @@ impl Argument {
         CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }
 
-    /// The option for the architecture; None: the caller gives it, or there is no GPU, and the compiler's default is used.
+    /// The option for the architecture; None: the caller gives it, or there is no GPU, and the compiler's default is
+    /// used.
     fn architecture(compiler: &Compiler, how: &Options<'_>) -> Result<Option<Argument>> {
         let mut text = Text::new();
         if let Some(arch) = how.arch {

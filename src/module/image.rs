@@ -1,7 +1,7 @@
 //! Images of device code, as the driver takes them.
 //!
-//! Contract: the driver gets only the start of an image, and reads as far as the image says. So an image is kept only if it says no more than
-//! its bytes; PTX ends with a NUL.
+//! Contract: the driver gets only the start of an image, and reads as far as the image says. So an image is kept only
+//! if it says no more than its bytes; PTX ends with a NUL.
 
 use crate::error::{Result, Status, fail};
 use crate::types::*;

@@ -1,6 +1,7 @@
 //! A module on the GPUs that have loaded it, and its kernels there.
 //!
-//! Contract: one load at a time. What a reset of the context has ended is forgotten, and loaded again. A failure is not remembered.
+//! Contract: one load at a time. What a reset of the context has ended is forgotten, and loaded again. A failure is not
+//! remembered.
 
 use super::image::Image;
 use crate::error::Result;

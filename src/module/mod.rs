@@ -1,8 +1,9 @@
 //! Modules: device code that the program gives, as CUDA C++ or as an image, and that each GPU loads when it needs it.
 //!
-//! Contract: an image is copied, and checked as far as that needs no driver. The first use of a GPU loads it there; other threads that need
-//! the module wait. A module that is released is unloaded when the work before its release is done; no call waits for that. No lock of
-//! another layer is held during a load. Any thread may call. A child of a fork can release modules only.
+//! Contract: an image is copied, and checked as far as that needs no driver. The first use of a GPU loads it there;
+//! other threads that need the module wait. A module that is released is unloaded when the work before its release is
+//! done; no call waits for that. No lock of another layer is held during a load. Any thread may call. A child of a fork
+//! can release modules only.
 //!
 //! | file | contents |
 //! |---|---|
@@ -47,7 +48,8 @@ fn create(image: Image, name: Name) -> Result<Id> {
     slot::publish(Module { name, origin: Origin::by(thread::current()), image, on_gpus: OnGpus::none() })
 }
 
-/// A kernel on a GPU, which loads the module first if it has not yet. TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID: no kernel has this name.
+/// A kernel on a GPU, which loads the module first if it has not yet. TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID: no
+/// kernel has this name.
 pub fn function(id: Id, name: &CStr, device: tn_device) -> Result<*mut c_void> {
     let module = ModuleRef::find(id)?;
     if name.is_empty() {

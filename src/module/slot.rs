@@ -1,7 +1,8 @@
 //! The module behind a handle: its image, the count of references, and its end.
 //!
-//! Contract: the handle and each running call have a reference. The last one ends the module. It is unloaded from each GPU once the work
-//! that was issued there before is done; later calls on modules find that out. No lock is held during a call of the driver.
+//! Contract: the handle and each running call have a reference. The last one ends the module. It is unloaded from each
+//! GPU once the work that was issued there before is done; later calls on modules find that out. No lock is held during
+//! a call of the driver.
 
 use super::image::Image;
 use super::loaded::{Loads, OnGpus};
@@ -111,7 +112,8 @@ pub fn unload_done() {
     }
 }
 
-/// Unloads a module that ended from each GPU that has done its work, and frees its slot, or adds it to the list. The caller alone has it.
+/// Unloads a module that ended from each GPU that has done its work, and frees its slot, or adds it to the list. The
+/// caller alone has it.
 fn unload_or_keep(slot: &'static ModuleSlot) {
     let Ended { mut loads, tick, .. } = core::mem::replace(&mut *slot.ended.lock(), Ended::nothing());
     for at in (0..loads.len()).rev() {

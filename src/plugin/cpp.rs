@@ -1,7 +1,8 @@
-//! Allocation for C++ containers: `tenure::memory_resource` and `tenure::allocator` of tenure_memory.hpp call these two functions.
+//! Allocation for C++ containers: `tenure::memory_resource` and `tenure::allocator` of tenure_memory.hpp call these two
+//! functions.
 //!
-//! Contract: a block records the thread's call site (TN_HERE). A released handle allocates nothing, but it still frees blocks by their
-//! address.
+//! Contract: a block records the thread's call site (TN_HERE). A released handle allocates nothing, but it still frees
+//! blocks by their address.
 #![forbid(unsafe_code)]
 
 use crate::error::Result;
@@ -23,7 +24,8 @@ pub fn allocate(pool: Option<&'static Pool>, bytes: usize, alignment: usize) -> 
     pool.allocate_for(Client::CPP, bytes, alignment.max(ALIGNMENT_BYTES), false, thread.stamp())
 }
 
-/// Frees a block. `handle`: the bits of the handle that it was allocated through; 0: the block's owner is found by its address.
+/// Frees a block. `handle`: the bits of the handle that it was allocated through; 0: the block's owner is found by its
+/// address.
 pub fn deallocate(handle: u64, address: usize) -> Result<()> {
     pool::deallocate_for(Client::CPP, super::of_free(handle)?, address, None)
 }

@@ -1,10 +1,11 @@
 //! Allocators of GPU libraries: PyTorch, CuPy, Numba and RMM.
 //!
-//! Contract: a block is allocated and freed in the order of a stream, which belongs to the library and is named by its CUstream. The block is
-//! reused at once on the stream of its free, on others after that stream's work. A library that names no stream uses the calling thread's
-//! current one, or else the legacy stream; such a free passes on other streams after a wait for the whole device (AL-7). A free never fails
-//! for its stream: if that is not usable, the free counts as one without a stream. The call is counted even where the driver has shut down
-//! (AL-10). A size of 0 gives NULL, and NULL is never freed.
+//! Contract: a block is allocated and freed in the order of a stream, which belongs to the library and is named by its
+//! CUstream. The block is reused at once on the stream of its free, on others after that stream's work. A library that
+//! names no stream uses the calling thread's current one, or else the legacy stream; such a free passes on other
+//! streams after a wait for the whole device (AL-7). A free never fails for its stream: if that is not usable, the free
+//! counts as one without a stream. The call is counted even where the driver has shut down (AL-10). A size of 0 gives
+//! NULL, and NULL is never freed.
 
 use crate::error::{self, Result, fail, quietly};
 use crate::gpu;
@@ -72,7 +73,8 @@ impl Call {
         Call { client: Client::RMM, pool, gpu: None, order: Order::On(stream) }
     }
 
-    /// A call of a client's plug-in in another language. `gpu` negative: none is named. TN_ERR_INVALID: no client of a GPU library.
+    /// A call of a client's plug-in in another language. `gpu` negative: none is named. TN_ERR_INVALID: no client of a
+    /// GPU library.
     pub fn of(client: tn_client, pool: u64, gpu: i32, stream: u64) -> Result<Call> {
         let clients = [Client::TORCH, Client::CUPY, Client::NUMBA, Client::RMM];
         let Some(client) = clients.into_iter().find(|known| known.index() == client as usize) else {
@@ -91,8 +93,9 @@ impl Call {
 
     /// Allocates a block; NULL for 0 bytes.
     ///
-    /// TN_ERR_STALE, TN_ERR_KIND: no handle of a pool. TN_ERR_DEVICE: a pool of another device, or an unusable stream. TN_ERR_UNSUPPORTED:
-    /// no driver; or the stream captures a graph, and no free block fits. Otherwise as `tn_pool_allocate`.
+    /// TN_ERR_STALE, TN_ERR_KIND: no handle of a pool. TN_ERR_DEVICE: a pool of another device, or an unusable stream.
+    /// TN_ERR_UNSUPPORTED: no driver; or the stream captures a graph, and no free block fits. Otherwise as
+    /// `tn_pool_allocate`.
     pub fn allocate(&self, bytes: usize) -> Result<*mut c_void> {
         os::pin_library();
         let pool = self.pool()?;
@@ -108,8 +111,8 @@ impl Call {
         Ok(block.as_ptr().cast())
     }
 
-    /// As `allocate`. With the option `torch.on_failure` a failure ends the process with its message, for a library that does not test the
-    /// result.
+    /// As `allocate`. With the option `torch.on_failure` a failure ends the process with its message, for a library
+    /// that does not test the result.
     pub fn allocate_or_exit(&self, bytes: usize) -> Result<*mut c_void> {
         self.allocate(bytes).inspect_err(|_| {
             if options::torch_exits() {
@@ -179,7 +182,8 @@ impl Call {
         pool::initial(tn_device { r#type: TN_CUDA, id })
     }
 
-    /// The pool that a free names. Where none is named and the address is in no pool, the misuse counts for the default pool.
+    /// The pool that a free names. Where none is named and the address is in no pool, the misuse counts for the default
+    /// pool.
     fn owner(&self, address: usize) -> Result<Option<&'static Pool>> {
         let named = super::of_free(self.pool)?;
         let has_owner = named.is_some() || address == 0 || pool::is_in_pool(address);

@@ -8,10 +8,10 @@
 //! | PyTorch, CuPy, Numba, RMM | [`gpu`]: allocate and deallocate on a GPU, in the order of a stream | the pool's handle, or the address alone |
 //! | Rust programs | [`rust`]: a global allocator over the host's default pool | the allocator |
 //!
-//! Contract: any thread may call a plug-in at any time. This includes the first and the last call of a process, exit handlers, and the
-//! child of a fork. A plug-in calls no foreign code, holds no lock when it returns, and does not use Rust's heap. A failed call returns the
-//! failure value of its signature, with the text in `tn_last_error`. An invalid free is counted for its client and changes nothing (AL-4).
-//! Once a plug-in is used, the library stays loaded (AL-10).
+//! Contract: any thread may call a plug-in at any time. This includes the first and the last call of a process, exit
+//! handlers, and the child of a fork. A plug-in calls no foreign code, holds no lock when it returns, and does not use
+//! Rust's heap. A failed call returns the failure value of its signature, with the text in `tn_last_error`. An invalid
+//! free is counted for its client and changes nothing (AL-4). Once a plug-in is used, the library stays loaded (AL-10).
 
 pub mod cpp;
 
@@ -31,8 +31,8 @@ use crate::thread;
 use crate::types::*;
 use core::ptr::NonNull;
 
-/// A plug-in's reference to a pool. Pool records are never unmapped, so the reference stays valid after the pool has ended. The serial
-/// number tells whether the record is still this pool's.
+/// A plug-in's reference to a pool. Pool records are never unmapped, so the reference stays valid after the pool has
+/// ended. The serial number tells whether the record is still this pool's.
 #[derive(Clone, Copy)]
 pub(crate) struct Target {
     pool: &'static Pool,
@@ -83,14 +83,16 @@ impl Target {
         }
     }
 
-    /// The error for a block of a pool that has ended. A pool ends only after all its blocks were freed, so this free is the second one.
+    /// The error for a block of a pool that has ended. A pool ends only after all its blocks were freed, so this free
+    /// is the second one.
     #[cold]
     fn freed_already(&self, address: usize) -> crate::error::Status {
         fail(TN_ERR_STALE, format_args!("the block at {address:#x} was freed already, and its pool has ended"))
     }
 }
 
-/// The pool that a free names by its handle. None for 0 and for a handle that was released: then the block's owner is found by its address.
+/// The pool that a free names by its handle. None for 0 and for a handle that was released: then the block's owner is
+/// found by its address.
 fn of_free(handle: u64) -> Result<Option<&'static Pool>> {
     if handle == 0 {
         return Ok(None);
@@ -101,7 +103,8 @@ fn of_free(handle: u64) -> Result<Option<&'static Pool>> {
     }
 }
 
-/// The pool of a plug-in call that names none: the host's initial default pool, which never ends, not the thread's current one (AL-2).
+/// The pool of a plug-in call that names none: the host's initial default pool, which never ends, not the thread's
+/// current one (AL-2).
 fn host() -> Result<&'static Pool> {
     pool::initial(HOST)
 }

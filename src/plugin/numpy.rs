@@ -1,8 +1,8 @@
 //! NumPy's handler (NEP 49): one struct of four functions per pool, for `PyDataMem_SetHandler`.
 //!
-//! Contract: [`handler`] always returns the same struct for a pool. The struct lives until the end of the process, because NumPy's arrays
-//! refer to it. After the pool was released, the handler allocates nothing, but still frees all blocks. Blocks are aligned to 64 bytes at
-//! least. The size that NumPy passes to `free` is not relied on.
+//! Contract: [`handler`] always returns the same struct for a pool. The struct lives until the end of the process,
+//! because NumPy's arrays refer to it. After the pool was released, the handler allocates nothing, but still frees all
+//! blocks. Blocks are aligned to 64 bytes at least. The size that NumPy passes to `free` is not relied on.
 
 use super::Target;
 use crate::arena::Arena;

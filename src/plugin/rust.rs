@@ -1,7 +1,8 @@
 //! A Rust program's global allocator over the host's default pool.
 //!
-//! Contract: usable on every thread from the first allocation of a process, before `main`, to its last, also while a thread ends. It never
-//! unwinds. It uses no other allocation of the program, so it does not recurse. A failed call returns NULL.
+//! Contract: usable on every thread from the first allocation of a process, before `main`, to its last, also while a
+//! thread ends. It never unwinds. It uses no other allocation of the program, so it does not recurse. A failed call
+//! returns NULL.
 
 use crate::boundary;
 use crate::pool::{self, Client};
@@ -21,7 +22,8 @@ use core::ptr::null_mut;
 /// }
 /// ```
 ///
-/// The pool's statistics and reports then count the program's memory under the client "rust". Alignments up to 4 MiB are supported.
+/// The pool's statistics and reports then count the program's memory under the client "rust". Alignments up to 4 MiB
+/// are supported.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PoolAllocator;
 
@@ -43,8 +45,8 @@ fn allocate(layout: Layout, zeroed: bool) -> *mut u8 {
     })
 }
 
-// SAFETY: the pool's blocks have the requested size and alignment, are disjoint, and stay valid until they are freed. No call unwinds,
-// because `boundary::answer` catches every panic.
+// SAFETY: the pool's blocks have the requested size and alignment, are disjoint, and stay valid until they are freed.
+// No call unwinds, because `boundary::answer` catches every panic.
 unsafe impl GlobalAlloc for PoolAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         allocate(layout, false)

@@ -17,7 +17,8 @@ struct Frame {
 /// A thread's innermost callback; NULL: none.
 struct Calls(Cell<*const Frame>);
 
-// SAFETY: zeros are valid and mean no callback. Only the thread, or its exit hook, touches it. The area is for this type.
+// SAFETY: zeros are valid and mean no callback. Only the thread, or its exit hook, touches it. The area is for this
+// type.
 unsafe impl PerThread for Calls {
     const AREA: Area = area::POOL_CALLS;
 }

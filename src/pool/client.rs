@@ -138,8 +138,8 @@ impl Tally {
         self.requested = self.requested.wrapping_add(requested);
     }
 
-    /// Live blocks. Heaps count without a lock, so a sum taken while they run may have more frees than allocations. One client's part of
-    /// such a sum may also have a negative number of allocations or frees.
+    /// Live blocks. Heaps count without a lock, so a sum taken while they run may have more frees than allocations. One
+    /// client's part of such a sum may also have a negative number of allocations or frees.
     pub fn blocks(&self) -> u64 {
         (self.allocated.wrapping_sub(self.freed) as i64).max(0) as u64
     }
@@ -197,8 +197,8 @@ impl Account {
 mod tests {
     use super::*;
 
-    /// A heap can count the block of an array between the reads of all its blocks and of those of the arrays. The difference, for
-    /// raw blocks, then is -1.
+    /// A heap can count the block of an array between the reads of all its blocks and of those of the arrays. The
+    /// difference, for raw blocks, then is -1.
     #[test]
     fn a_sum_that_is_one_block_behind_is_0() {
         let behind = Tally { allocated: 0u64.wrapping_sub(1), ..Tally::default() };

@@ -58,8 +58,8 @@ fn checked_source(found: Source, options: &PoolOptions) -> Option<Source> {
     (found == Source::HOST && options.flags & TN_POOL_SHAREABLE == 0).then(Source::checked).flatten()
 }
 
-/// The source of a pool's memory: a pool of the driver (PD-17), or granules that are mapped, with TN_BACKEND_AUTO where the GPU supports that
-/// (PD-10), else what was found.
+/// The source of a pool's memory: a pool of the driver (PD-17), or granules that are mapped, with TN_BACKEND_AUTO where
+/// the GPU supports that (PD-10), else what was found.
 fn backing_source(found: Source, device: tn_device, settings: &Settings, options: &PoolOptions) -> Result<Source> {
     if options.flags & TN_POOL_SHAREABLE != 0 {
         return Source::shareable()
@@ -206,7 +206,8 @@ impl Pool {
         self.lowest_address.store(usize::MAX, Ordering::Relaxed);
         self.end_address.store(0, Ordering::Relaxed);
         let plain = settings.flags & (APART | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE) != 0;
-        // Threads of loom's models end before pools do. Memory checkers and race detectors see calls on the slow path only.
+        // Threads of loom's models end before pools do. Memory checkers and race detectors see calls on the slow path
+        // only.
         let is_checked = checker::watches() || is_race_detected();
         let heaps = !plain && terms.touch && !terms.ordered && settings.thread_cache > 0 && !cfg!(loom) && !is_checked;
         self.heaps.store(heaps, Ordering::Relaxed);

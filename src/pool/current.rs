@@ -1,8 +1,9 @@
 //! The pool that a call without a pool means: a default pool, or the one that the thread set.
 //!
-//! Contract: a device's initial default pool is made at its first use and never ends. A program can set another pool as the default. A thread
-//! has a reference on each pool that it set, and on the default pool that it used last unless that is the initial one. These last until the
-//! thread looks again, or ends. So the lookups add no reference, and a default pool that is replaced meanwhile does not end under them.
+//! Contract: a device's initial default pool is made at its first use and never ends. A program can set another pool as
+//! the default. A thread has a reference on each pool that it set, and on the default pool that it used last unless
+//! that is the initial one. These last until the thread looks again, or ends. So the lookups add no reference, and a
+//! default pool that is replaced meanwhile does not end under them.
 
 use crate::error::{Result, fail};
 use crate::names::Name;
@@ -40,7 +41,8 @@ static INITIAL: [AtomicPtr<Pool>; SLOTS] = [const { AtomicPtr::new(null_mut()) }
 /// The default pools.
 static DEFAULTS: [AtomicPtr<Pool>; SLOTS] = [const { AtomicPtr::new(NONE) }; SLOTS];
 
-/// The default pool of a device where none was made. Not NULL, so that it differs from the pool of a thread that has used none.
+/// The default pool of a device where none was made. Not NULL, so that it differs from the pool of a thread that has
+/// used none.
 const NONE: *mut Pool = ptr::dangling_mut();
 
 /// The default pool of a slot, if it was made.
@@ -90,7 +92,8 @@ pub fn initial(device: tn_device) -> Result<&'static Pool> {
     }
 }
 
-/// The default pool of a device: the one that the program set, else the initial one. It lasts until the thread looks again.
+/// The default pool of a device: the one that the program set, else the initial one. It lasts until the thread looks
+/// again.
 pub fn default(device: tn_device) -> Result<&'static Pool> {
     let Some(slot) = slot_of(device) else { return initial(device) };
     let thread = thread::current();
@@ -117,8 +120,8 @@ fn use_default(thread: &'static Thread, slot: usize, pool: &'static Pool) -> boo
     if used.get().is_some_and(|used| ptr::eq(used, pool)) {
         return true;
     }
-    // Dropping the last reference of the previous one could run a callback, or wait for other threads. A thread that is inside needs no
-    // reference: `set_default` waits until it leaves.
+    // Dropping the last reference of the previous one could run a callback, or wait for other threads. A thread that is
+    // inside needs no reference: `set_default` waits until it leaves.
     if thread.is_inside() || used.get().is_some_and(|used| calls::is_of(thread, used)) {
         return true;
     }
@@ -150,8 +153,8 @@ fn forget_used(thread: &'static Thread) {
     }
 }
 
-/// Sets the default pool of the pool's device. None: the initial default pools of all devices again. TN_ERR_STALE if the pool was released
-/// meanwhile; TN_ERR_INVALID in a callback of an upstream.
+/// Sets the default pool of the pool's device. None: the initial default pools of all devices again. TN_ERR_STALE if
+/// the pool was released meanwhile; TN_ERR_INVALID in a callback of an upstream.
 pub fn set_default(pool: Option<&'static Pool>) -> Result<()> {
     let thread = thread::current();
     if thread.is_inside() || calls::is_any(thread) {
@@ -222,8 +225,8 @@ pub fn current(device: tn_device) -> Result<&'static Pool> {
     }
 }
 
-/// The pool for bytes that replace others: the pool of those, or the current one if they have none or it was released. Adds no reference.
-/// The other bytes keep their pool.
+/// The pool for bytes that replace others: the pool of those, or the current one if they have none or it was released.
+/// Adds no reference. The other bytes keep their pool.
 pub fn like(pool: Option<&'static Pool>, device: tn_device) -> Result<&'static Pool> {
     pool.filter(|pool| !pool.is_retired()).map_or_else(|| current(device), Ok)
 }
@@ -265,7 +268,8 @@ pub fn set_current(pool: Option<&'static Pool>) -> Result<()> {
         return Ok(());
     };
     let Some(slot) = slot_of(pool.device()) else { return Ok(()) };
-    // The end of a scope restores the pool that was current before it: a thread with the default pool then follows the default again.
+    // The end of a scope restores the pool that was current before it: a thread with the default pool then follows the
+    // default again.
     let set = if default_of(slot).is_some_and(|default| ptr::eq(default, pool)) { None } else { Some(pool) };
     if let Some(pool) = set {
         thread::on_exit(forget_current);

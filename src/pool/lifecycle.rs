@@ -69,9 +69,9 @@ impl Pool {
         self.state.lock().retired
     }
 
-    /// Returns free memory above the threshold, or unused for too long, to the device. Every call that freed
-    /// something ends here. A pool that nothing refers to any more ends here too. `just_freed`: bytes that this very call
-    /// freed; usize::MAX: none. True: more is due, and is left to later calls.
+    /// Returns free memory above the threshold, or unused for too long, to the device. Every call that freed something
+    /// ends here. A pool that nothing refers to any more ends here too. `just_freed`: bytes that this very call freed;
+    /// usize::MAX: none. True: more is due, and is left to later calls.
     pub(super) fn enforce_threshold(&'static self, mut state: Open, just_freed: usize) -> bool {
         if state.retired && state.ring.is_some_and(|ring| ring.count() > 0) {
             state = self.unlocked(state, || self.free_ring()).0;

@@ -1,7 +1,7 @@
 //! What pools tell the event log.
 //!
-//! Contract: one event for each block that a caller got, gave back or resized, at the time that `events` asks for. Nothing is told of blocks
-//! that the pool itself moves or keeps. Called under no lock.
+//! Contract: one event for each block that a caller got, gave back or resized, at the time that `events` asks for.
+//! Nothing is told of blocks that the pool itself moves or keeps. Called under no lock.
 
 use super::client::Client;
 use super::span::block_state::{Block, BlockState};
@@ -16,7 +16,8 @@ fn detail(state: BlockState) -> u8 {
     if state == BlockState::Store { events::OF_ARRAY } else { 0 }
 }
 
-/// Frees a block by `free`, which returns its requested bytes, and tells of it. `through`: the pool that was passed; None: that of the block.
+/// Frees a block by `free`, which returns its requested bytes, and tells of it. `through`: the pool that was passed;
+/// None: that of the block.
 #[inline(always)]
 pub(super) fn free<E>(
     through: Option<&'static Pool>,
@@ -73,8 +74,8 @@ impl Pool {
         event.stream = u64::from(stream);
     }
 
-    /// Resizes a block by `resize`, and tells of it. The event's time is that before the resize; its subject is the time when the new bytes
-    /// were there, and its stream the old size.
+    /// Resizes a block by `resize`, and tells of it. The event's time is that before the resize; its subject is the
+    /// time when the new bytes were there, and its stream the old size.
     pub(super) fn log_resize(
         &self,
         client: Client,

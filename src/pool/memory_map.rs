@@ -1,8 +1,8 @@
 //! A map of a pool's memory: segments, their spans, and the blocks in them, by address.
 //!
-//! Contract: the number of runs is bounded, however many spans a pool has. Adjacent spans that are alike are one run; beyond the bound,
-//! small spans that are not alike are one run too. Takes no lock and allocates nothing. Each span is of some moment of the call, and the
-//! sums of a run are those of its spans.
+//! Contract: the number of runs is bounded, however many spans a pool has. Adjacent spans that are alike are one run;
+//! beyond the bound, small spans that are not alike are one run too. Takes no lock and allocates nothing. Each span is
+//! of some moment of the call, and the sums of a run are those of its spans.
 
 use crate::pool::client::{CLIENTS, Client};
 use crate::pool::lookup::{self, Located, SpanBlocks, SpanInfo};
@@ -98,8 +98,8 @@ impl Run {
         self.cells.is_some() && !self.is_uniform()
     }
 
-    /// The blocks of a run that is one span of small blocks, as adjacent blocks that are alike: `f(client, count)`, no client for blocks
-    /// that are not live.
+    /// The blocks of a run that is one span of small blocks, as adjacent blocks that are alike: `f(client, count)`, no
+    /// client for blocks that are not live.
     pub fn each_cells(&self, mut f: impl FnMut(Option<Client>, usize)) {
         let Some(blocks) = &self.cells else { return };
         let (mut of, mut count, mut done) = (None, 0, 0);

@@ -155,7 +155,8 @@ pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want)
     )
 }
 
-/// What the device reports about its memory. An upstream only has the status of its last refusal. The system may have said why it refused.
+/// What the device reports about its memory. An upstream only has the status of its last refusal. The system may have
+/// said why it refused.
 struct DeviceMemory {
     told: Option<(u64, u64)>,
     upstream: tn_status,

@@ -11,8 +11,9 @@
 //! | 5. slow path | `requests::slow_path` | nothing fits: the driver tries one step after another, and tries again after each |
 //! | 6. backing | `backing` | memory is reserved and committed, or requested from a caller's upstream or a device |
 //!
-//! A free takes the same way back: `thread_heap` for the thread's own blocks, `remote_free` for blocks of another thread's span,
-//! `requests::free` for everything else. `backing::trim` and `backing::purge` return memory to the system.
+//! A free takes the same way back: `thread_heap` for the thread's own blocks, `remote_free` for blocks of another
+//! thread's span, `requests::free` for everything else. `backing::trim` and `backing::purge` return memory to the
+//! system.
 //!
 //! # Modules
 //!
@@ -45,12 +46,13 @@
 //!
 //! # Contract
 //!
-//! - A [`Pool`] record is type-stable: a reference to it stays valid until the process ends, also after the record became another pool.
+//! - A [`Pool`] record is type-stable: a reference to it stays valid until the process ends, also after the record
+//!   became another pool.
 //! - Descriptors lie outside the pool's memory and outside Rust's heap.
 //! - Each pool has one short lock. Nothing that waits, maps, unmaps, clears, copies or formats runs under it.
 //! - A wrong address returns a status code and is never read (PO-24 to PO-29).
-//! - With its last reference a pool is retired: free memory goes back at once, and live blocks stay valid. The record is reused after the
-//!   last block was freed (PO-6).
+//! - With its last reference a pool is retired: free memory goes back at once, and live blocks stay valid. The record
+//!   is reused after the last block was freed (PO-6).
 //!
 //! # Where the ideas come from
 //!
@@ -63,8 +65,9 @@
 //! | free ranges in bins found by bit scans, merged at once | TLSF ("A New Dynamic Memory Allocator") | `state::free_bins` |
 //! | pools over memory that the host cannot read | UMF's disjoint pool | `backing` |
 //!
-//! New here: one word of state for each block beside the memory, so that every free is checked in all builds. A span knows which of its
-//! bytes were never written. A limit counts cached memory, and never fails while cached memory is idle.
+//! New here: one word of state for each block beside the memory, so that every free is checked in all builds. A span
+//! knows which of its bytes were never written. A limit counts cached memory, and never fails while cached memory is
+//! idle.
 
 mod backing;
 
@@ -169,7 +172,8 @@ pub struct Pool {
     held_bytes: AtomicI64,
     /// Address ranges that the system did not take back. They hold no memory.
     lost_bytes: AtomicU64,
-    /// Bounds of all addresses that the pool ever got: its spans are searched in these only, however much other pools have.
+    /// Bounds of all addresses that the pool ever got: its spans are searched in these only, however much other pools
+    /// have.
     lowest_address: AtomicUsize,
     end_address: AtomicUsize,
     /// How often the peaks were updated.
@@ -260,7 +264,8 @@ impl Pool {
         self.heaps.load(Ordering::Relaxed)
     }
 
-    /// Records that the host cannot access the pool's memory, which its device did not know. Called before any memory is in the pool.
+    /// Records that the host cannot access the pool's memory, which its device did not know. Called before any memory
+    /// is in the pool.
     pub fn set_untouchable(&self) {
         self.touch.store(false, Ordering::Relaxed);
     }

@@ -376,8 +376,8 @@ fn kept(settings: Settings, o: &PoolOptions) -> Settings {
     }
 }
 
-/// The settings of a stream-ordered pool. By default it keeps free memory until it is trimmed. `can_prefer`: whether the system lets this
-/// thread prefer a NUMA node.
+/// The settings of a stream-ordered pool. By default it keeps free memory until it is trimmed. `can_prefer`: whether
+/// the system lets this thread prefer a NUMA node.
 pub(super) fn on_device(
     device: tn_device,
     settings: Settings,

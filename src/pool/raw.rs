@@ -1,7 +1,7 @@
 //! The slow paths of the C functions on raw blocks.
 //!
-//! Contract: finds the pool of the handle, or of the block if the handle is NULL; then the stream; then does the work. Called by `ffi`
-//! on any thread.
+//! Contract: finds the pool of the handle, or of the block if the handle is NULL; then the stream; then does the work.
+//! Called by `ffi` on any thread.
 
 use crate::error::Result;
 use crate::pool::client::Client;
@@ -28,7 +28,8 @@ pub fn of_handle_or_current(pool: u64) -> Result<&'static Pool> {
     }
 }
 
-/// As [`of_handle_or_current`], for functions off the hot path. TN_ERR_INVALID in a callback of the pool's own upstream.
+/// As [`of_handle_or_current`], for functions off the hot path. TN_ERR_INVALID in a callback of the pool's own
+/// upstream.
 pub fn of_handle_outside(pool: u64) -> Result<&'static Pool> {
     let pool = of_handle_or_current(pool)?;
     pool.check_callable()?;

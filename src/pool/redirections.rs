@@ -1,6 +1,7 @@
 //! The streams of a pool that other pools serve: see `stream_ordered::private`.
 //!
-//! Contract: guarded by a lock of its own. A stream that ended has no redirection, also after its record was bound to another CUstream.
+//! Contract: guarded by a lock of its own. A stream that ended has no redirection, also after its record was bound to
+//! another CUstream.
 
 use crate::pool::span::stream_uses::Stream;
 
@@ -40,7 +41,8 @@ impl<P> Redirections<P> {
         self.0.iter().flatten().find(|entry| entry.is_of(stream)).map(|entry| entry.to)
     }
 
-    /// Adds one. Returns the pool of a redirection that it replaces because that one's stream ended. None: there is no room.
+    /// Adds one. Returns the pool of a redirection that it replaces because that one's stream ended. None: there is no
+    /// room.
     pub fn add(&mut self, entry: Redirection<P>) -> Option<Option<&'static P>> {
         let place = self.0.iter_mut().find(|place| place.as_ref().is_none_or(|there| !there.is_alive()))?;
         Some(place.replace(entry).map(|ended| ended.to))

@@ -1,9 +1,9 @@
 //! Promises: a giver turns a handle into a promise, passes the promise on, and the taker gets the claim.
 //!
-//! Contract: `give` touches no byte and checks only the handle and its own guards. `take` takes all promises of a call or none. If a call
-//! takes as many promises of a handle as the giver required, the handle is destructed (Case I). If it takes fewer, the takers get clones
-//! (Case II). Whether bytes may be overwritten is decided when they are used, not here. `enter` and `leave` serve a callee that accepts
-//! both arrays and promises. Any thread may call.
+//! Contract: `give` touches no byte and checks only the handle and its own guards. `take` takes all promises of a call
+//! or none. If a call takes as many promises of a handle as the giver required, the handle is destructed (Case I). If
+//! it takes fewer, the takers get clones (Case II). Whether bytes may be overwritten is decided when they are used, not
+//! here. `enter` and `leave` serve a callee that accepts both arrays and promises. Any thread may call.
 //!
 //! | file | contents |
 //! |---|---|
@@ -27,7 +27,8 @@ use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
 
-/// Makes a promise of a handle, which its giver may not use any more. `required`: number of the giver's variables that refer to it.
+/// Makes a promise of a handle, which its giver may not use any more. `required`: number of the giver's variables that
+/// refer to it.
 #[inline(always)]
 pub fn give(id: Id, required: u32) -> Result<Id> {
     if required > 0
@@ -130,7 +131,8 @@ fn release_slow(id: Id) -> Result<()> {
     Ok(())
 }
 
-/// Makes a claim on the bytes of an outstanding promise's array, with its layout and name. The promise stays outstanding.
+/// Makes a claim on the bytes of an outstanding promise's array, with its layout and name. The promise stays
+/// outstanding.
 pub fn clone(id: Id) -> Result<Id> {
     let mut spare = SpareClaim::take(thread::current())?;
     loop {

@@ -1,4 +1,5 @@
-//! Scopes of a callee: `enter` makes a new handle for every parameter, array or promise, and `leave` releases those that are left.
+//! Scopes of a callee: `enter` makes a new handle for every parameter, array or promise, and `leave` releases those
+//! that are left.
 //!
 //! Scopes are independent of threads and of each other, and can be left in any order. `leave` allocates nothing.
 
@@ -10,7 +11,8 @@ use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
 
-/// Enters with arrays and promises, all or none: `out(i, id)` receives the new handle for the i-th. The scope owns them.
+/// Enters with arrays and promises, all or none: `out(i, id)` receives the new handle for the i-th. The scope owns
+/// them.
 pub fn enter(params: &[Id], out: &mut dyn FnMut(usize, Id)) -> Result<Id> {
     let thread = thread::current();
     let mut scope = SpareScope::take(thread, params.len())?;
@@ -97,8 +99,8 @@ fn check(scope: &LockedScope, keep: &[Id]) -> Checked<()> {
     twice.map_or(Ok(()), |at| Err(duplicate(at)))
 }
 
-/// Strict mode: refuses if a handle that would be released is given, borrowed or exported. If another thread changes that between this
-/// check and the release, the handle is released as without strict mode.
+/// Strict mode: refuses if a handle that would be released is given, borrowed or exported. If another thread changes
+/// that between this check and the release, the handle is released as without strict mode.
 #[cold]
 fn check_unused(scope: &LockedScope, keep: &[Id]) -> Checked<()> {
     let mut worst: Checked<()> = Ok(());

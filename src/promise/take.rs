@@ -1,7 +1,7 @@
 //! The common part of `take` and `enter`: promises, and with `enter` arrays, become new handles, all or none.
 //!
-//! The steps: reserve slots and memory, lock all ledgers in ascending order, check everything, copy and pass claims. The last step cannot
-//! fail. Claims are cloned before any claim passes, while every promise still names its claim.
+//! The steps: reserve slots and memory, lock all ledgers in ascending order, check everything, copy and pass claims.
+//! The last step cannot fail. Claims are cloned before any claim passes, while every promise still names its claim.
 
 use crate::array::{self, Checked};
 use crate::error::{Result, Status, fail};

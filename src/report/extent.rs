@@ -1,6 +1,7 @@
 //! How much of everything a report lists: all of it, or bounded lists for a page that a person reads.
 //!
-//! Contract: no memory. The largest items of any number are found in two passes, with a histogram of their sizes in between.
+//! Contract: no memory. The largest items of any number are found in two passes, with a histogram of their sizes in
+//! between.
 #![forbid(unsafe_code)]
 
 /// The longest lists of a report.

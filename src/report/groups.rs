@@ -1,7 +1,7 @@
 //! Blocks grouped by pool, client and call site.
 //!
-//! Contract: works without memory, with fewer groups. The groups are those of the first blocks; what does not fit is one group without pool
-//! and site.
+//! Contract: works without memory, with fewer groups. The groups are those of the first blocks; what does not fit is
+//! one group without pool and site.
 #![forbid(unsafe_code)]
 
 use super::json::Json;
@@ -104,7 +104,8 @@ impl Groups {
     }
 }
 
-/// Writes raw blocks grouped by pool, client and call site, because programs that allocate through another library have very many.
+/// Writes raw blocks grouped by pool, client and call site, because programs that allocate through another library have
+/// very many.
 pub(super) fn write_raw_blocks(json: &mut Json<'_>, most: usize) {
     let mut groups = Groups::new();
     pool::each_block(|block| {

@@ -1,7 +1,7 @@
 //! Holders in a report: lists of them, found part by part, and one as JSON.
 //!
-//! Contract: works without memory. Items found under a lock are kept in a small buffer on the stack, or a larger one if the heap has
-//! memory, and written under no lock, part by part: the sink may wait.
+//! Contract: works without memory. Items found under a lock are kept in a small buffer on the stack, or a larger one if
+//! the heap has memory, and written under no lock, part by part: the sink may wait.
 #![forbid(unsafe_code)]
 
 use super::json::Json;
@@ -16,8 +16,8 @@ const PART: usize = 32;
 /// A callback that receives holders, or other items, as they are found.
 pub(super) type Visit<'a, T> = &'a mut dyn FnMut(T);
 
-/// Runs `each`, which may visit under a lock, and writes what it found under no lock. Repeats until all is written, unless there is memory
-/// for all at once.
+/// Runs `each`, which may visit under a lock, and writes what it found under no lock. Repeats until all is written,
+/// unless there is memory for all at once.
 pub(super) fn in_parts<T>(each: &mut dyn FnMut(Visit<'_, T>), write: &mut dyn FnMut(&T)) {
     let mut part: SmallVec<[T; PART]> = SmallVec::new();
     let mut done = 0;

@@ -1,12 +1,14 @@
 //! A JSON writer: values are written one after another into a sink.
 //!
-//! Contract: allocates nothing and cannot fail; it ignores errors of the sink. It writes commas, quotes and escapes. Texts are UTF-8.
+//! Contract: allocates nothing and cannot fail; it ignores errors of the sink. It writes commas, quotes and escapes.
+//! Texts are UTF-8.
 #![forbid(unsafe_code)]
 
 use crate::names::is_obeyed;
 use core::fmt::{self, Write};
 
-/// Writes one JSON text. Values of an object are written as named fields, those of a list by `value`, `item` and `open`.
+/// Writes one JSON text. Values of an object are written as named fields, those of a list by `value`, `item` and
+/// `open`.
 pub struct Json<'a> {
     sink: &'a mut dyn Write,
     /// The next value follows another one in its object or list, so it needs a comma.

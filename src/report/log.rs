@@ -42,7 +42,8 @@ pub fn start(options: Option<&tn_log_options>, path: Option<&CStr>) -> Result<()
     Ok(())
 }
 
-/// Begins a log of everything in a file. "%p" in the path stands for the process id, because children inherit the environment.
+/// Begins a log of everything in a file. "%p" in the path stands for the process id, because children inherit the
+/// environment.
 pub fn start_at(path: &CStr) -> Result<()> {
     let mut name = Name::new();
     let mut parts = readable(path.to_bytes()).split("%p");

@@ -14,8 +14,8 @@ use crate::pool;
 use crate::slots::{Slot, State, Table};
 use crate::types::*;
 
-/// Calls `visit` with everything that is open: handles, guards, exports, promises, weak handles, scopes, expressions, functions, modules,
-/// pools, raw blocks and queued releases.
+/// Calls `visit` with everything that is open: handles, guards, exports, promises, weak handles, scopes, expressions,
+/// functions, modules, pools, raw blocks and queued releases.
 pub fn leaks(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Claim>::each(|claim| each_claim(claim, false, visit));
     Table::<Guard>::each(|guard| {
@@ -35,8 +35,8 @@ pub fn leaks(visit: &mut dyn FnMut(HolderInfo)) {
     queued(visit);
 }
 
-/// Calls `visit` with everything that is open and holds no store: spent handles and promises, heads of a borrow_all, weak handles, scopes,
-/// expressions, functions, modules, pools and queued releases.
+/// Calls `visit` with everything that is open and holds no store: spent handles and promises, heads of a borrow_all,
+/// weak handles, scopes, expressions, functions, modules, pools and queued releases.
 pub(super) fn without_bytes(visit: &mut dyn FnMut(HolderInfo)) {
     Table::<Claim>::each(|claim| each_claim(claim, true, visit));
     Table::<Guard>::each(|guard| {

@@ -1,8 +1,8 @@
 //! The page: one HTML file with the snapshot and the program that shows it, for any browser and without a network.
 //!
-//! Contract: allocates nothing and writes into a sink. The program is `src/report/page/bundle.html`, which `cargo xtask page` makes from
-//! `report-page/`. The snapshot lies in it as JSON, in which no text can end the element or begin another one. Its lists are bounded
-//! ([`Extent::PAGE`]), so that the page stays small whatever the process holds.
+//! Contract: allocates nothing and writes into a sink. The program is `src/report/page/bundle.html`, which `cargo xtask
+//! page` makes from `report-page/`. The snapshot lies in it as JSON, in which no text can end the element or begin
+//! another one. Its lists are bounded ([`Extent::PAGE`]), so that the page stays small whatever the process holds.
 #![forbid(unsafe_code)]
 
 use super::extent::Extent;
@@ -42,7 +42,8 @@ pub fn save(path: &CStr) -> Result<()> {
     new_file::save_text(path, |sink| write(sink))
 }
 
-/// A sink of JSON inside of a script element. Characters with a meaning in HTML occur in strings only, and become escapes of JSON.
+/// A sink of JSON inside of a script element. Characters with a meaning in HTML occur in strings only, and become
+/// escapes of JSON.
 struct InScript<'a>(&'a mut dyn Write);
 
 impl Write for InScript<'_> {

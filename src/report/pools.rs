@@ -122,7 +122,8 @@ const RUNS: usize = 2048;
 const LEAST_RUNS: usize = 16;
 /// Bytes of the texts `cells` in one report.
 const ALL_CELLS_BYTES: usize = 256 << 10;
-/// The longest text of one span; that of a span of 64 KiB whose blocks change with every second one can be longer, and is left out.
+/// The longest text of one span; that of a span of 64 KiB whose blocks change with every second one can be longer, and
+/// is left out.
 const CELLS_BYTES: usize = 1024;
 
 impl MapBudget {
@@ -134,7 +135,8 @@ impl MapBudget {
     }
 }
 
-/// The blocks of a span as a text: a letter for each client in the order of TN_CLIENT_, "." for free blocks, then how many if more than one.
+/// The blocks of a span as a text: a letter for each client in the order of TN_CLIENT_, "." for free blocks, then how
+/// many if more than one.
 struct Cells {
     text: [u8; CELLS_BYTES],
     length: usize,

@@ -1,7 +1,7 @@
 //! The snapshot: the holders of memory at this moment, as JSON (described by `docs/report.schema.json`).
 //!
-//! Contract: works without memory. The sink is called under no lock, so it may wait. Each store and each pool is consistent; the whole is
-//! not, since other threads may make and release handles meanwhile.
+//! Contract: works without memory. The sink is called under no lock, so it may wait. Each store and each pool is
+//! consistent; the whole is not, since other threads may make and release handles meanwhile.
 #![forbid(unsafe_code)]
 
 use super::extent::Extent;

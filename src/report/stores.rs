@@ -1,7 +1,7 @@
 //! Stores in a report, with their holders.
 //!
-//! Contract: works without memory. Each store is consistent. A store whose last holder is about to go is left out. With a bound, the
-//! largest stores are listed and the others are grouped by call site.
+//! Contract: works without memory. Each store is consistent. A store whose last holder is about to go is left out. With
+//! a bound, the largest stores are listed and the others are grouped by call site.
 #![forbid(unsafe_code)]
 
 use super::extent::{Extent, FIRST_HOLDERS, Largest};

@@ -1,7 +1,7 @@
 //! Use over time, from the event log in memory.
 //!
-//! Contract: needs no memory but its stack. The log is divided into [`BINS`] times of equal length, each with the bytes in use at its end. Bytes
-//! from before the log are not known, so the least use is taken as none.
+//! Contract: needs no memory but its stack. The log is divided into [`BINS`] times of equal length, each with the bytes
+//! in use at its end. Bytes from before the log are not known, so the least use is taken as none.
 #![forbid(unsafe_code)]
 
 use super::json::Json;

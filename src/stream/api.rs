@@ -111,8 +111,8 @@ fn adopt(gpu: &'static Gpu, native: u64) -> Result<StreamRef> {
     Ok(adopted)
 }
 
-/// The context of a stream. For a stream of a green context this is the GPU's primary context, where the driver has the second version of
-/// the function; the first one gives the green context since CUDA 13.
+/// The context of a stream. For a stream of a green context this is the GPU's primary context, where the driver has the
+/// second version of the function; the first one gives the green context since CUDA 13.
 fn context_of(inside: &Inside, stream: CUstream) -> Result<CUcontext> {
     let (mut context, mut green) = (core::ptr::null_mut(), core::ptr::null_mut());
     // SAFETY: a stream, by the caller's obligation; the pointers are ours.
@@ -182,7 +182,8 @@ pub fn prefetch(stream: &'static Stream, start: u64, bytes: usize, device: tn_de
     unsafe { managed::prefetch(&inside, stream.raw(), start, bytes, device) }
 }
 
-/// Waits for all work on a GPU, also of other libraries. Afterwards every point of its streams has passed (ST-14, PD-8).
+/// Waits for all work on a GPU, also of other libraries. Afterwards every point of its streams has passed (ST-14,
+/// PD-8).
 pub fn synchronize_gpu(gpu: &'static Gpu) -> Result<()> {
     let inside = gpu.enter()?;
     let tick = state::advance_clock();
@@ -197,8 +198,8 @@ pub fn synchronize_gpu(gpu: &'static Gpu) -> Result<()> {
     Ok(())
 }
 
-/// As [`synchronize_gpu`]. TN_ERR_UNSUPPORTED: a stream captures a graph, as far as the library may ask. It does not ask imported streams,
-/// which their owners may have destroyed.
+/// As [`synchronize_gpu`]. TN_ERR_UNSUPPORTED: a stream captures a graph, as far as the library may ask. It does not
+/// ask imported streams, which their owners may have destroyed.
 pub fn synchronize_gpu_outside_captures(gpu: &'static Gpu) -> Result<()> {
     let mut captures = Ok(());
     state::each(|stream| {
@@ -216,8 +217,8 @@ pub fn tick() -> u64 {
     state::advance_clock()
 }
 
-/// Whether all work that the library issued on a GPU before a tick is done. Queries the driver, records events, and never waits. Called under
-/// no lock. False where the driver cannot tell.
+/// Whether all work that the library issued on a GPU before a tick is done. Queries the driver, records events, and
+/// never waits. Called under no lock. False where the driver cannot tell.
 pub fn is_done(gpu: &'static Gpu, tick: u64) -> bool {
     let mut done = true;
     state::each(|stream| {

@@ -1,7 +1,7 @@
 //! Stream arguments of C.
 //!
-//! Contract: [`StreamArg::of`] looks at the handle alone, and keeps a reference on its stream. [`StreamArg::on`] resolves the argument for a
-//! device. NULL and the constants need no driver until a GPU is meant.
+//! Contract: [`StreamArg::of`] looks at the handle alone, and keeps a reference on its stream. [`StreamArg::on`]
+//! resolves the argument for a device. NULL and the constants need no driver until a GPU is meant.
 
 use super::current::{current_of, gpu_of, legacy, own};
 use super::handle::{self, Meaning};
@@ -58,7 +58,8 @@ impl StreamArg {
         }
     }
 
-    /// The stream of a handle, for fast paths. None: NULL, a constant, or no handle of a stream, for the slow path to judge.
+    /// The stream of a handle, for fast paths. None: NULL, a constant, or no handle of a stream, for the slow path to
+    /// judge.
     #[inline]
     pub fn of_handle_alone(bits: u64) -> Option<StreamRef> {
         match StreamArg::of(bits) {
@@ -112,7 +113,8 @@ impl StreamArg {
         ))
     }
 
-    /// The stream for memory of a device; None: the host, now. TN_ERR_DEVICE: a stream of another device; TN_ERR_UNSUPPORTED: no driver.
+    /// The stream for memory of a device; None: the host, now. TN_ERR_DEVICE: a stream of another device;
+    /// TN_ERR_UNSUPPORTED: no driver.
     pub fn on(&self, device: tn_device) -> Result<Option<&'static Stream>> {
         match (device.r#type, self) {
             (_, StreamArg::Now) => Ok(None),

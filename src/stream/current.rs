@@ -1,7 +1,7 @@
 //! The streams of a thread: its per-thread stream and its current stream, of each GPU.
 //!
-//! Contract: the current stream stays until the thread sets another or ends. The per-thread stream ends with the thread.
-//! Legacy streams never end.
+//! Contract: the current stream stays until the thread sets another or ends. The per-thread stream ends with the
+//! thread. Legacy streams never end.
 
 use super::state::{LEGACY, Origin, PER_THREAD, Stream};
 use super::stream_ref::StreamRef;
@@ -120,8 +120,8 @@ pub(super) fn replace_current(gpu: &'static Gpu, stream: Option<StreamRef>) -> O
     ThreadStreams::of(thread::current()).current[gpu.id() as usize].replace(stream)
 }
 
-/// Whether a thread ends where its references must not call the driver: in the child of a fork, for a thread that is gone, and at the end
-/// of the process, which is that of the main thread.
+/// Whether a thread ends where its references must not call the driver: in the child of a fork, for a thread that is
+/// gone, and at the end of the process, which is that of the main thread.
 pub(super) fn ends_silently(record: &'static Thread) -> bool {
     !core::ptr::eq(record, thread::current()) || os::is_main_thread()
 }

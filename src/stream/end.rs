@@ -1,8 +1,9 @@
 //! The end of a stream: its last reference is gone, its CUstream ends, and its work goes on.
 //!
-//! Contract: never waits. An event is recorded behind points that have none, as long as the driver knows the stream. A stream that this
-//! library created is destroyed, which does not affect its work; another library's stream is not used again. The stream itself stays until
-//! all of its points have passed. Where no event could be recorded, that is after the next wait for the whole device.
+//! Contract: never waits. An event is recorded behind points that have none, as long as the driver knows the stream. A
+//! stream that this library created is destroyed, which does not affect its work; another library's stream is not used
+//! again. The stream itself stays until all of its points have passed. Where no event could be recorded, that is after
+//! the next wait for the whole device.
 
 use super::state::{Origin, Stream};
 use crate::error::quietly;

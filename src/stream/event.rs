@@ -1,7 +1,7 @@
 //! Events: a `tn_event` is a point in a stream that the program chose (ST-11 to ST-13).
 //!
-//! Contract: recording records an event of the driver and keeps its point, which can be waited for and queried. An event with timing keeps
-//! the driver's event, which has the time, until it is recorded again or released.
+//! Contract: recording records an event of the driver and keeps its point, which can be waited for and queried. An
+//! event with timing keeps the driver's event, which has the time, until it is recorded again or released.
 
 use super::argument::StreamArg;
 use super::current::gpu_with_streams;

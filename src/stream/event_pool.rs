@@ -1,8 +1,9 @@
 //! Events of the driver, each recorded behind what a stream had at some tick.
 //!
-//! Contract: an event is created once and never destroyed; an unused one is recorded again later, on the same GPU. While an [`EventRef`]
-//! lives, its event keeps its tick. Events lie in slots, so that a stale reference is harmless. None is recorded in a graph
-//! capture: such an event can be queried neither then nor, as far as is known, afterwards (result 907).
+//! Contract: an event is created once and never destroyed; an unused one is recorded again later, on the same GPU.
+//! While an [`EventRef`] lives, its event keeps its tick. Events lie in slots, so that a stale reference is harmless.
+//! None is recorded in a graph capture: such an event can be queried neither then nor, as far as is known, afterwards
+//! (result 907).
 
 use crate::arena::{Link, Linked, Quarantine};
 use crate::cuda_driver::CUevent;
@@ -157,7 +158,8 @@ impl Drop for EventRef {
     }
 }
 
-/// The events of one stream that are not known to have passed, in the order of their ticks. Guarded by the stream's lock.
+/// The events of one stream that are not known to have passed, in the order of their ticks. Guarded by the stream's
+/// lock.
 pub struct PointCache {
     first: Option<&'static EventSlot>,
     /// The event with the highest tick.
@@ -184,7 +186,8 @@ impl PointCache {
         let slot = event.0;
         core::mem::forget(EventRef::more(slot));
         let is_earlier = |other: &&'static EventSlot| other.tick.load(Ordering::Relaxed) < event.tick();
-        // A new event nearly always has the highest tick. Only two threads that record at the same time insert in another order.
+        // A new event nearly always has the highest tick. Only two threads that record at the same time insert in
+        // another order.
         let (mut before, mut at) = match self.last.filter(is_earlier) {
             Some(last) => (Some(last), None),
             None => (None, self.first),

@@ -1,8 +1,8 @@
 //! The streams of other libraries, which name a CUstream by its value, or name none at all.
 //!
-//! Contract: a CUstream that was named is remembered, so that what was freed on it is known to come before what is requested on it later.
-//! A remembered stream is used only in calls that name it, and its owner may destroy it. Work in unnamed streams has passed only after a wait
-//! for the whole device; the legacy stream alone comes after it (AL-7).
+//! Contract: a CUstream that was named is remembered, so that what was freed on it is known to come before what is
+//! requested on it later. A remembered stream is used only in calls that name it, and its owner may destroy it. Work in
+//! unnamed streams has passed only after a wait for the whole device; the legacy stream alone comes after it (AL-7).
 
 use super::api::known_or_adopted;
 use super::current::{gpu_of, legacy, own, permanent, set_stream_of};
@@ -35,7 +35,8 @@ static UNKNOWN: Streams = [const { AtomicPtr::new(core::ptr::null_mut()) }; GPUS
 
 /// The stream of another library's CUstream, which exists during this call; 0 means the legacy stream (AL-8).
 ///
-/// TN_ERR_DEVICE: it belongs to another GPU or context; TN_ERR_LIMIT: too many streams have uses that are open; TN_ERR_DRIVER.
+/// TN_ERR_DEVICE: it belongs to another GPU or context; TN_ERR_LIMIT: too many streams have uses that are open;
+/// TN_ERR_DRIVER.
 pub fn foreign(device: tn_device, native: u64) -> Result<StreamRef> {
     let gpu = gpu_of(device)?;
     gpu.alive()?;
@@ -53,8 +54,8 @@ pub fn foreign(device: tn_device, native: u64) -> Result<StreamRef> {
     }
 }
 
-/// The stream of a use that another library ends without naming a stream: the one that the calling thread set as its current one, else the
-/// stream that stands for unnamed ones.
+/// The stream of a use that another library ends without naming a stream: the one that the calling thread set as its
+/// current one, else the stream that stands for unnamed ones.
 pub fn unnamed(device: tn_device) -> Result<&'static Stream> {
     match set_stream_of(gpu_of(device)?) {
         Some(stream) => Ok(stream),
@@ -72,7 +73,8 @@ fn no_stream(device: tn_device, of_gpus: &'static Streams, origin: Origin) -> Re
     permanent(gpu, &of_gpus[gpu.id() as usize], origin)
 }
 
-/// Keeps a reference on a stream. The stream that makes room for it has no open use, and ends after the lock was released.
+/// Keeps a reference on a stream. The stream that makes room for it has no open use, and ends after the lock was
+/// released.
 fn remember(stream: &StreamRef) -> Result<()> {
     let forgotten = MEMORY.lock().add(stream);
     forgotten.map(drop).ok_or_else(|| {

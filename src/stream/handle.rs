@@ -1,7 +1,8 @@
 //! Handles on streams: `tn_stream`.
 //!
-//! Contract: a handle has a reference on its stream, so a stream lives as long as a handle, a thread or a scope uses it. A release never
-//! waits. A handle on the per-thread stream means that of the calling thread, as the driver's constant does.
+//! Contract: a handle has a reference on its stream, so a stream lives as long as a handle, a thread or a scope uses
+//! it. A release never waits. A handle on the per-thread stream means that of the calling thread, as the driver's
+//! constant does.
 
 use super::slot;
 use super::state::Origin;

@@ -1,8 +1,9 @@
-//! The library's own streams of each GPU, for work that none of the program's streams can take: it captures a graph, or must not be waited
-//! for.
+//! The library's own streams of each GPU, for work that none of the program's streams can take: it captures a graph, or
+//! must not be waited for.
 //!
-//! Contract: other code issues no work on the streams, so they are never captured, and they are ordered only after what they were made to
-//! wait for. Each is created at its first use, without harm to captures of other threads, and never destroyed.
+//! Contract: other code issues no work on the streams, so they are never captured, and they are ordered only after what
+//! they were made to wait for. Each is created at its first use, without harm to captures of other threads, and never
+//! destroyed.
 
 use super::api::create_native;
 use super::current::gpu_of;
@@ -24,13 +25,14 @@ pub fn internal_stream(device: tn_device) -> Result<&'static Stream> {
     find_or_create(&STREAMS, device)
 }
 
-/// Another stream, which the library makes wait for nothing. Work on it depends on finished work only, so it is never delayed for long.
+/// Another stream, which the library makes wait for nothing. Work on it depends on finished work only, so it is never
+/// delayed for long.
 pub fn undelayed_stream(device: tn_device) -> Result<&'static Stream> {
     find_or_create(&UNDELAYED_STREAMS, device)
 }
 
-/// A third stream, which waits for unfinished work on arrays that are exported, so that a consumer has one stream to wait for. Consumers get
-/// its CUstream, which never ends.
+/// A third stream, which waits for unfinished work on arrays that are exported, so that a consumer has one stream to
+/// wait for. Consumers get its CUstream, which never ends.
 pub fn export_stream(device: tn_device) -> Result<&'static Stream> {
     find_or_create(&EXPORT_STREAMS, device)
 }

@@ -24,7 +24,8 @@ impl KnownWaits {
         self.known.iter().any(|known| known.queue_plus_1 == stream + 1 && known.tick >= tick)
     }
 
-    /// New work is ordered after a tick of a stream from now on. All ticks come from one clock, so the oldest entry is replaced.
+    /// New work is ordered after a tick of a stream from now on. All ticks come from one clock, so the oldest entry is
+    /// replaced.
     pub fn learn(&mut self, stream: u32, tick: u64) {
         let same = self.known.iter_mut().find(|known| known.queue_plus_1 == stream + 1);
         let entry = match same {

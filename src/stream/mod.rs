@@ -1,12 +1,13 @@
 //! Streams: the order of device work, and which of it is done.
 //!
-//! Each known CUstream has a [`Stream`]. A [`Point`] of a stream stands for all work that was issued there before. Making a point needs no
-//! call of the driver. An event is recorded only where another stream or the host has to see the point, and is reused once it has passed.
+//! Each known CUstream has a [`Stream`]. A [`Point`] of a stream stands for all work that was issued there before.
+//! Making a point needs no call of the driver. An event is recorded only where another stream or the host has to see
+//! the point, and is reused once it has passed.
 //!
-//! Contract: streams and points can be kept without limit. A point of a stream that ended has passed or not; the answer is never wrong.
-//! [`Point::is_passed`], [`Stream::now`] and [`Stream::follows`] call no driver, and may be called under any lock. Functions that call the
-//! driver ([`Point::poll`], [`Stream::record_point`], [`Stream::wait_for`]) or wait ([`Point::wait`]) are called under none. No event is
-//! recorded on a stream that captures a graph.
+//! Contract: streams and points can be kept without limit. A point of a stream that ended has passed or not; the answer
+//! is never wrong. [`Point::is_passed`], [`Stream::now`] and [`Stream::follows`] call no driver, and may be called
+//! under any lock. Functions that call the driver ([`Point::poll`], [`Stream::record_point`], [`Stream::wait_for`]) or
+//! wait ([`Point::wait`]) are called under none. No event is recorded on a stream that captures a graph.
 //!
 //! | file | what |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! Streams and points of the preload library, which supports no GPU: there are none. Pools use an `Option` of them, which is None.
+//! Streams and points of the preload library, which supports no GPU: there are none. Pools use an `Option` of them,
+//! which is None.
 
 #![allow(missing_docs, reason = "the functions of `stream` and `point`, none of which can be called")]
 

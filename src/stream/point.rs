@@ -1,7 +1,7 @@
 //! Points: positions in a stream.
 //!
-//! A point is a stream and a tick of the clock (see `state`), and so can be kept without limit. It has passed when all work that was issued
-//! on the stream before that tick is done, or when the device is lost.
+//! A point is a stream and a tick of the clock (see `state`), and so can be kept without limit. It has passed when all
+//! work that was issued on the stream before that tick is done, or when the device is lost.
 
 use super::api::synchronize_gpu_outside_captures;
 use super::event_pool::EventRef;
@@ -48,8 +48,8 @@ impl Point {
         self.stream.gpu().is_lost() && !self.stream.has_passed(self.tick)
     }
 
-    /// Whether the work is done: queries the driver, and records an event if there is none. Never waits; called under no lock. False where
-    /// the driver cannot tell.
+    /// Whether the work is done: queries the driver, and records an event if there is none. Never waits; called under
+    /// no lock. False where the driver cannot tell.
     pub fn poll(self) -> bool {
         if self.is_passed() {
             return true;
@@ -70,8 +70,8 @@ impl Point {
         self.is_passed()
     }
 
-    /// Waits for the work on the host; if no event can be recorded, for all work of the stream. Called under no lock. TN_ERR_DRIVER: the
-    /// device is lost.
+    /// Waits for the work on the host; if no event can be recorded, for all work of the stream. Called under no lock.
+    /// TN_ERR_DRIVER: the device is lost.
     pub fn wait(self) -> Result<()> {
         if self.stream.has_passed(self.tick) {
             return Ok(());
@@ -100,14 +100,14 @@ impl Point {
         self.wait()
     }
 
-    /// Waits on the host until the work no longer runs; called under no lock. False: it may still run, and the driver cannot tell when it
-    /// ends.
+    /// Waits on the host until the work no longer runs; called under no lock. False: it may still run, and the driver
+    /// cannot tell when it ends.
     pub fn outlast(self) -> bool {
         quietly(|| self.wait()).is_ok() || self.is_passed()
     }
 
-    /// The first event at or behind the point, recorded now if there is none. TN_ERR_DRIVER: there is none, and the stream is another
-    /// library's, which may have destroyed it.
+    /// The first event at or behind the point, recorded now if there is none. TN_ERR_DRIVER: there is none, and the
+    /// stream is another library's, which may have destroyed it.
     pub(super) fn event(self) -> Result<EventRef> {
         let recorded = self.stream.behind(self.tick);
         match recorded {

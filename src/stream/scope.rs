@@ -1,7 +1,8 @@
 //! Scopes of a stream: it is current from enter to leave (ST-7).
 //!
-//! Contract: a scope belongs to the thread that entered it. The scopes of a thread nest, over all GPUs in one stack; the innermost is left
-//! first. Leaving restores the stream that was current before, whatever was set meanwhile. A thread that ends leaves its scopes.
+//! Contract: a scope belongs to the thread that entered it. The scopes of a thread nest, over all GPUs in one stack;
+//! the innermost is left first. Leaving restores the stream that was current before, whatever was set meanwhile. A
+//! thread that ends leaves its scopes.
 
 use super::argument::StreamArg;
 use super::current::{ends_silently, gpu_with_streams, replace_current};

@@ -1,6 +1,7 @@
 //! Slots of streams and events: the state behind a handle of C, guarded by a lock.
 //!
-//! Contract: the lock is held for a few instructions. The state is dropped under no lock, because that may call the driver.
+//! Contract: the lock is held for a few instructions. The state is dropped under no lock, because that may call the
+//! driver.
 
 use crate::error::Result;
 use crate::slots::{Head, Id, Kind, Slot, State, Table, stale};

@@ -1,12 +1,13 @@
 //! Streams: a CUstream's order of work, and points in it.
 //!
-//! All ticks come from one clock of the process. It advances before an event is recorded, and before a wait for a whole stream or device.
-//! [`Stream::now`] reads the clock: work that was issued before the read comes before any event with that tick or a later one. A stream knows
-//! the tick up to which it has **passed**; an event of tick t that is done raises it to t. So a stream that ended can serve another CUstream
-//! later: its old points have passed.
+//! All ticks come from one clock of the process. It advances before an event is recorded, and before a wait for a whole
+//! stream or device. [`Stream::now`] reads the clock: work that was issued before the read comes before any event with
+//! that tick or a later one. A stream knows the tick up to which it has **passed**; an event of tick t that is done
+//! raises it to t. So a stream that ended can serve another CUstream later: its old points have passed.
 //!
-//! A thread cannot name another thread's per-thread stream to the driver. So its owner records an event where a use ends. Where there is none,
-//! as after a capture, the event is recorded on the legacy stream, which is ordered after it: possibly later than necessary.
+//! A thread cannot name another thread's per-thread stream to the driver. So its owner records an event where a use
+//! ends. Where there is none, as after a capture, the event is recorded on the legacy stream, which is ordered after
+//! it: possibly later than necessary.
 //!
 //! | file | what |
 //! |---|---|
@@ -56,7 +57,8 @@ pub enum Origin {
     Legacy = 2,
     /// The per-thread stream of a GPU and a thread.
     PerThread = 3,
-    /// No CUstream: work that another library put into streams that it does not name. The legacy stream comes after it (AL-7).
+    /// No CUstream: work that another library put into streams that it does not name. The legacy stream comes after it
+    /// (AL-7).
     Unnamed = 4,
     /// No CUstream: work of which only a wait for the whole device shows the end.
     Unknown = 5,
@@ -74,7 +76,8 @@ pub struct Stream {
     owner: AtomicPtr<Thread>,
     /// The driver's unique number of an imported stream; 0: unknown.
     serial: AtomicU64,
-    /// The CUstream does not exist any more: its owner destroyed it while this library had it, or it went with a context that was reset.
+    /// The CUstream does not exist any more: its owner destroyed it while this library had it, or it went with a
+    /// context that was reset.
     gone: AtomicBool,
     /// The tick at which it was bound to its CUstream: unique among all streams and their uses.
     born: AtomicU64,
@@ -217,7 +220,8 @@ impl Stream {
         matches!(self.origin(), Origin::Unnamed | Origin::Unknown)
     }
 
-    /// Whether no event can be recorded behind its work outside of a call that names it: another library's stream, and work in unnamed ones.
+    /// Whether no event can be recorded behind its work outside of a call that names it: another library's stream, and
+    /// work in unnamed ones.
     pub(super) fn is_foreign(&self) -> bool {
         self.is_imported() || self.is_no_stream()
     }
@@ -263,8 +267,9 @@ impl Stream {
         }
     }
 
-    /// Makes the GPU's context current, for calls with this stream. TN_ERR_DRIVER: the device is lost; or the stream does not exist any
-    /// more; or this call found out that the context was reset, and its memory may have gone with it.
+    /// Makes the GPU's context current, for calls with this stream. TN_ERR_DRIVER: the device is lost; or the stream
+    /// does not exist any more; or this call found out that the context was reset, and its memory may have gone with
+    /// it.
     pub fn enter(&self) -> Result<Inside> {
         self.enter_by(Gpu::enter)
     }
@@ -325,8 +330,8 @@ fn reset_error(gpu: &Gpu) -> Status {
     )
 }
 
-/// A GPU's primary context was reset: its streams and events are gone, and nothing of their work runs any more. The legacy stream and the
-/// per-thread streams go on in the new context.
+/// A GPU's primary context was reset: its streams and events are gone, and nothing of their work runs any more. The
+/// legacy stream and the per-thread streams go on in the new context.
 fn forget_context(gpu: i32) {
     let tick = advance_clock();
     each(|stream| {

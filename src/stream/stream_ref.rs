@@ -1,6 +1,7 @@
 //! References on streams. A CUstream lives as long as its stream has one.
 //!
-//! Handles, scopes, the threads whose current stream it is, and running calls have references. The last one ends the stream.
+//! Handles, scopes, the threads whose current stream it is, and running calls have references. The last one ends the
+//! stream.
 
 use super::end;
 use super::state::{Origin, Stream, each};

@@ -1,8 +1,8 @@
 //! Copies and sets plain bytes by the fastest method for their number on this processor (PH-15).
 //!
-//! Contract: [`copy`] is memmove, and [`set`] is memset with a pattern. Neither touches a byte outside its ranges, nor forms a reference to
-//! one. `Limits` has the method for each size and kind of processor, from measurements in one process (`cargo xtask bench copy`).
-//! Processors that were not measured use the C library's functions. Any thread.
+//! Contract: [`copy`] is memmove, and [`set`] is memset with a pattern. Neither touches a byte outside its ranges, nor
+//! forms a reference to one. `Limits` has the method for each size and kind of processor, from measurements in one
+//! process (`cargo xtask bench copy`). Processors that were not measured use the C library's functions. Any thread.
 //!
 //! Measured on an x86-64 server with AVX-512 and fast strings, in GB/s, with glibc 2.36:
 //!
@@ -25,14 +25,15 @@
 //! | 64 MiB | 7.8 | 8.7 | 8.4 | 13.3 | **14.4** |
 //! | 256 MiB | 12.7 | 7.2 | 7.3 | 9.3 | **13.0** |
 //!
-//! So what is larger than most caches is streamed, four pages at once. Each page has a stream of the prefetcher, and one row of the memory
-//! stays open for it.
+//! So what is larger than most caches is streamed, four pages at once. Each page has a stream of the prefetcher, and
+//! one row of the memory stays open for it.
 //!
-//! `rep movsb` is slow (18 GB/s at 256 MiB) if the destination is less than a cache line above the source modulo a page, because the loads
-//! then wait for the stores. Such copies are streamed.
+//! `rep movsb` is slow (18 GB/s at 256 MiB) if the destination is less than a cache line above the source modulo a
+//! page, because the loads then wait for the stores. Such copies are streamed.
 //!
-//! On aarch64 nothing was measured, so all methods are the library's: glibc picks a memcpy for the processor (NEON, SVE, or the copy
-//! instructions). The compiler makes pairs of NEON loads and stores of the loop that repeats a pattern.
+//! On aarch64 nothing was measured, so all methods are the library's: glibc picks a memcpy for the processor (NEON,
+//! SVE, or the copy instructions). The compiler makes pairs of NEON loads and stores of the loop that repeats a
+//! pattern.
 
 #[cfg(target_arch = "x86_64")]
 use crate::sys::cpu;
@@ -175,8 +176,8 @@ pub fn fence() {
     }
 }
 
-/// Copies by a method. Uses the C library if the processor lacks the instructions, and for small sizes. Streamed stores are not ordered
-/// with later stores before [`fence`].
+/// Copies by a method. Uses the C library if the processor lacks the instructions, and for small sizes. Streamed stores
+/// are not ordered with later stores before [`fence`].
 ///
 /// # Safety
 /// As [`copy`], of ranges that do not overlap.
@@ -227,8 +228,8 @@ pub unsafe fn set(dst: *mut u8, pattern: &Pattern, bytes: usize) {
     end(method);
 }
 
-/// Sets by a method. Uses the C library if the processor lacks the instructions, and for small sizes. Streamed stores are not ordered with
-/// later stores before [`fence`].
+/// Sets by a method. Uses the C library if the processor lacks the instructions, and for small sizes. Streamed stores
+/// are not ordered with later stores before [`fence`].
 ///
 /// # Safety
 /// As [`set`].
@@ -262,7 +263,8 @@ pub unsafe fn set_by(method: Method, dst: *mut u8, pattern: &Pattern, bytes: usi
     unsafe { core::ptr::copy_nonoverlapping(pattern.from(0), dst.add(whole), bytes - whole) };
 }
 
-/// The loops. Each begins with the bytes up to the first cache line of the destination, and ends with the rest of the last one.
+/// The loops. Each begins with the bytes up to the first cache line of the destination, and ends with the rest of the
+/// last one.
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Pattern;
@@ -284,8 +286,8 @@ mod x86 {
     /// - `bytes` is at least a line; `src` may be read and `dst` written for that many, and they do not overlap.
     pub unsafe fn copy_string(dst: *mut u8, src: *const u8, bytes: usize) {
         let head = to_line(dst);
-        // SAFETY: the caller's obligation; the direction flag is clear by the platform's convention. Bytes that are copied twice get equal
-        // values.
+        // SAFETY: the caller's obligation; the direction flag is clear by the platform's convention. Bytes that are
+        // copied twice get equal values.
         unsafe {
             core::ptr::copy_nonoverlapping(src, dst, LINE_BYTES);
             asm!(

@@ -1,7 +1,8 @@
 //! Cancellation of threads (pthread_cancel(3)).
 //!
-//! Contract: a system call of the library is no cancellation point, because a thread that ended inside of the library would leave locks and
-//! frames behind. A request that comes meanwhile stays, and the program's next cancellation point serves it.
+//! Contract: a system call of the library is no cancellation point, because a thread that ended inside of the library
+//! would leave locks and frames behind. A request that comes meanwhile stays, and the program's next cancellation point
+//! serves it.
 
 use core::ffi::c_int;
 

@@ -1,9 +1,10 @@
-//! Memory checkers: reports blocks to valgrind's memcheck and AddressSanitizer, so that they show a use after free with both stacks, and an
-//! access behind a block.
+//! Memory checkers: reports blocks to valgrind's memcheck and AddressSanitizer, so that they show a use after free with
+//! both stacks, and an access behind a block.
 //!
-//! Contract: nothing is linked or loaded for this. Memcheck is detected by an instruction sequence that has no effect elsewhere,
-//! AddressSanitizer by its functions, which are bound weakly. A process is checked from its start or not at all. Without a checker every
-//! function here costs one relaxed load. The fastest paths do not call them; a checked process takes the slow path.
+//! Contract: nothing is linked or loaded for this. Memcheck is detected by an instruction sequence that has no effect
+//! elsewhere, AddressSanitizer by its functions, which are bound weakly. A process is checked from its start or not at
+//! all. Without a checker every function here costs one relaxed load. The fastest paths do not call them; a checked
+//! process takes the slow path.
 
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
@@ -39,7 +40,8 @@ fn found() -> u8 {
 #[cold]
 fn detect() -> u8 {
     let byte = 0u8;
-    // Only memcheck answers this request. Valgrind's other tools must not: they count instructions, which are to be those of the fast path.
+    // Only memcheck answers this request. Valgrind's other tools must not: they count instructions, which are to be
+    // those of the fast path.
     let memcheck = request([MAKE_MEM_DEFINED, &raw const byte as usize, 1, 0, 0, 0]) != 0;
     let sanitizer = sanitizer::functions().is_some();
     let found = DETECTED | if memcheck { MEMCHECK } else { 0 } | if sanitizer { SANITIZER } else { 0 };
@@ -100,7 +102,8 @@ impl Watched {
         shut(self.address, self.extent);
     }
 
-    /// The block was resized in place to `bytes` bytes of an extent that may have changed, too; `defined`: new bytes may be read.
+    /// The block was resized in place to `bytes` bytes of an extent that may have changed, too; `defined`: new bytes
+    /// may be read.
     pub fn resize(self, bytes: usize, extent: usize, defined: bool) {
         let found = found();
         let end = self.address + self.bytes;
@@ -152,15 +155,16 @@ pub fn shut(address: usize, bytes: usize) {
 /// What is told of an error: the address, and whether it was a write.
 pub type ErrorReport = fn(usize, bool);
 
-/// Calls `report` after each error that AddressSanitizer reports, on the thread that made it. A callback that the program set before is
-/// replaced, because AddressSanitizer keeps one and does not tell which.
+/// Calls `report` after each error that AddressSanitizer reports, on the thread that made it. A callback that the
+/// program set before is replaced, because AddressSanitizer keeps one and does not tell which.
 pub fn report_errors(report: ErrorReport) {
     if found() & SANITIZER != 0 {
         sanitizer::report_errors(report);
     }
 }
 
-/// Runs `work` on this thread without reports of memcheck: it touches memory of which the library does not know whether it may.
+/// Runs `work` on this thread without reports of memcheck: it touches memory of which the library does not know whether
+/// it may.
 pub fn without_reports<R>(work: impl FnOnce() -> R) -> R {
     if found() & MEMCHECK == 0 {
         return work();
@@ -175,7 +179,8 @@ pub fn without_reports<R>(work: impl FnOnce() -> R) -> R {
 #[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri)))]
 fn request(arguments: [usize; 6]) -> usize {
     let result: usize;
-    // SAFETY: four rotations that together are one by 128 bits, and an exchange of a register with itself; valgrind reads the arguments.
+    // SAFETY: four rotations that together are one by 128 bits, and an exchange of a register with itself; valgrind
+    // reads the arguments.
     unsafe {
         core::arch::asm!(
             "rol rdi, 3",
@@ -195,7 +200,8 @@ fn request(arguments: [usize; 6]) -> usize {
 #[cfg(all(target_arch = "aarch64", target_os = "linux", not(miri)))]
 fn request(arguments: [usize; 6]) -> usize {
     let result: usize;
-    // SAFETY: four rotations that together are one by 128 bits, and a move of a register to itself; valgrind reads the arguments.
+    // SAFETY: four rotations that together are one by 128 bits, and a move of a register to itself; valgrind reads the
+    // arguments.
     unsafe {
         core::arch::asm!(
             "ror x12, x12, #3",

@@ -1,7 +1,7 @@
 //! The processor's features and cache size, queried once.
 //!
-//! Contract: the results never change, except that tests may limit the vectors ([`limit_vectors`]). All code paths that are chosen by them
-//! produce equal bytes. Processors other than x86-64 and aarch64 use the portable loops. Any thread.
+//! Contract: the results never change, except that tests may limit the vectors ([`limit_vectors`]). All code paths that
+//! are chosen by them produce equal bytes. Processors other than x86-64 and aarch64 use the portable loops. Any thread.
 
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -150,8 +150,8 @@ const USUAL_CACHE: usize = 32 << 20;
 /// 0: not queried yet.
 static CACHE: AtomicUsize = AtomicUsize::new(0);
 
-/// The size in bytes of the largest cache that a core uses. The processor is queried, because the C library multiplies the size by the
-/// number of such caches.
+/// The size in bytes of the largest cache that a core uses. The processor is queried, because the C library multiplies
+/// the size by the number of such caches.
 #[inline]
 pub fn cache_bytes() -> usize {
     match CACHE.load(Ordering::Relaxed) {

@@ -1,7 +1,9 @@
-//! Files: owned descriptors, reads and writes at raw addresses, mappings, and the calls that replace one file by another.
+//! Files: owned descriptors, reads and writes at raw addresses, mappings, and the calls that replace one file by
+//! another.
 //!
-//! Contract: a thin layer over the system calls, which repeats calls that a signal interrupted, and writes without a signal that would end the
-//! program (`limits`). It allocates nothing. Every failure is an [`Errno`]. The bytes of arrays are passed as raw pointers, never as slices.
+//! Contract: a thin layer over the system calls, which repeats calls that a signal interrupted, and writes without a
+//! signal that would end the program (`limits`). It allocates nothing. Every failure is an [`Errno`]. The bytes of
+//! arrays are passed as raw pointers, never as slices.
 
 use super::cancellation::uncancelled;
 use super::limits::{self, without_signal};
@@ -39,7 +41,8 @@ impl Errno {
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0u8; 128];
-        // SAFETY: the buffer has the length that is passed; the call writes a NUL-terminated string, cut if it is too long.
+        // SAFETY: the buffer has the length that is passed; the call writes a NUL-terminated string, cut if it is too
+        // long.
         let failed = unsafe { libc::strerror_r(self.0, text.as_mut_ptr().cast(), text.len()) };
         match CStr::from_bytes_until_nul(&text).ok().and_then(|text| text.to_str().ok()) {
             Some(text) if failed == 0 => f.write_str(text)?,
@@ -186,7 +189,8 @@ impl File {
         Ok(Stat::of(unsafe { stat.assume_init_ref() }))
     }
 
-    /// Reads from `offset` on until `bytes` bytes are read or the file ends; returns their number. Keeps the file position.
+    /// Reads from `offset` on until `bytes` bytes are read or the file ends; returns their number. Keeps the file
+    /// position.
     ///
     /// # Safety
     /// - `to` may be written for `bytes` bytes.
@@ -234,25 +238,28 @@ impl File {
         if address == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(Mapping { address: address.cast(), bytes }) }
     }
 
-    /// Makes a mapping of this file writable that was made read-only, maybe by another descriptor. It stays where it is, and may be in use.
+    /// Makes a mapping of this file writable that was made read-only, maybe by another descriptor. It stays where it
+    /// is, and may be in use.
     ///
     /// # Safety
     /// - The file's first `bytes` bytes are mapped at `start`, and stay so during the call.
     pub unsafe fn remap_writable(&self, start: usize, bytes: usize) -> Outcome<()> {
         let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
-        // SAFETY: the caller's obligation. The same bytes take the place of the mapping at once, so no access of another thread fails.
+        // SAFETY: the caller's obligation. The same bytes take the place of the mapping at once, so no access of
+        // another thread fails.
         let address = unsafe { libc::mmap(start as *mut c_void, bytes, protection, flags, self.fd, 0) };
         if address == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(()) }
     }
 
-    /// Maps the first `bytes` bytes, writable, before the file has them. Only bytes that [`File::write_zeros`] gave it may be accessed. Returns
-    /// the address.
+    /// Maps the first `bytes` bytes, writable, before the file has them. Only bytes that [`File::write_zeros`] gave it
+    /// may be accessed. Returns the address.
     pub fn map_ahead(&self, bytes: usize) -> Outcome<usize> {
         self.map(bytes, Access::Write).map(|mapping| mapping.address as usize)
     }
 
-    /// Writes zeros at the end of the file or behind it, so that later writes of these bytes through a mapping need no space. `bytes`: a multiple
-    /// of 4096. This is several times cheaper than space without contents, whose pages the file system prepares one by one as they are touched.
+    /// Writes zeros at the end of the file or behind it, so that later writes of these bytes through a mapping need no
+    /// space. `bytes`: a multiple of 4096. This is several times cheaper than space without contents, whose pages the
+    /// file system prepares one by one as they are touched.
     pub fn write_zeros(&self, offset: usize, bytes: usize) -> Outcome<()> {
         static ZEROS: [u8; 4096] = [0; 4096];
         const PARTS: usize = 256;

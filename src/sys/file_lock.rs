@@ -1,7 +1,8 @@
 //! Locks of parts of a file, between processes: those of open file descriptions, fcntl(2).
 //!
-//! Contract: a lock belongs to a description, and ends with it: at its last close, or when the processes that have it end. Descriptors that
-//! were duplicated or inherited share their description; [`reopen`] makes another one. No call waits. Nothing is allocated.
+//! Contract: a lock belongs to a description, and ends with it: at its last close, or when the processes that have it
+//! end. Descriptors that were duplicated or inherited share their description; [`reopen`] makes another one. No call
+//! waits. Nothing is allocated.
 
 use super::file::{Access, Errno, File, Outcome, retry};
 use core::ffi::c_int;
@@ -49,14 +50,16 @@ pub fn unlock(file: &File, part: Part) -> Outcome<()> {
     call(file, libc::F_OFD_SETLK, libc::F_UNLCK, part).map(drop)
 }
 
-/// A lock of another description that keeps this one from locking a part. None: there is none. The system does not tell whose it is.
+/// A lock of another description that keeps this one from locking a part. None: there is none. The system does not tell
+/// whose it is.
 pub fn conflict(file: &File, kind: Kind, part: Part) -> Outcome<Option<Part>> {
     let found = call(file, libc::F_OFD_GETLK, kind as c_int, part)?;
     let part = Part { start: found.l_start, bytes: found.l_len };
     Ok((c_int::from(found.l_type) != libc::F_UNLCK).then_some(part))
 }
 
-/// Opens the file of a descriptor again, for reading or for writing too: with a description of its own. ENOENT: the system has no /proc.
+/// Opens the file of a descriptor again, for reading or for writing too: with a description of its own. ENOENT: the
+/// system has no /proc.
 pub fn reopen(file: &File, access: Access) -> Outcome<File> {
     let mut path = [0u8; 32];
     let mut text = Cursor { to: &mut path, at: 0 };

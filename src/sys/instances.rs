@@ -1,14 +1,15 @@
 //! The copies of this library in the process.
 //!
-//! Each copy has its own pools, arrays and handles. A process gets two when it loads the library from two files by path, or links it
-//! statically beside a shared one. Every copy carries an ELF note that leads to its [`Instance`]. The loader lists the objects of the process
-//! with their notes, so a copy is found whatever its file name, its visibility (RTLD_LOCAL) and the way it was linked, before its first call.
+//! Each copy has its own pools, arrays and handles. A process gets two when it loads the library from two files by
+//! path, or links it statically beside a shared one. Every copy carries an ELF note that leads to its [`Instance`]. The
+//! loader lists the objects of the process with their notes, so a copy is found whatever its file name, its visibility
+//! (RTLD_LOCAL) and the way it was linked, before its first call.
 //!
-//! Contract: only cold paths look for other copies, under no lock of the library, and without memory. Not found are copies in another
-//! namespace of the loader (`dlmopen`), and in a forked child all others.
+//! Contract: only cold paths look for other copies, under no lock of the library, and without memory. Not found are
+//! copies in another namespace of the loader (`dlmopen`), and in a forked child all others.
 //!
-//! The format of note and instance is shared by all versions of the library. A later format has another number, and is listed by its
-//! version alone.
+//! The format of note and instance is shared by all versions of the library. A later format has another number, and is
+//! listed by its version alone.
 
 use super::objects::{self, Object, PATH_BYTES, search};
 use super::os;
@@ -35,15 +36,16 @@ static INSTANCE: Instance = Instance {
     is_live: AtomicPtr::new(core::ptr::null_mut()),
 };
 
-/// The name of the note, which is as long as it says: so the descriptor follows at once, whether notes are aligned to 4 or to 8 bytes.
+/// The name of the note, which is as long as it says: so the descriptor follows at once, whether notes are aligned to 4
+/// or to 8 bytes.
 const NOTE_NAME: &[u8; 12] = b"tenure.copy\0";
 const NOTE_TYPE: u32 = 1;
 const FORMAT: u32 = 1;
 /// Format, version, and the distance of the instance from this field.
 const NOTE_BYTES: usize = 16;
 
-// In assembly because the distance is a constant that only the linker knows. An address would make the note writable, and its value would
-// be wrong until the loader has relocated it.
+// In assembly because the distance is a constant that only the linker knows. An address would make the note writable,
+// and its value would be wrong until the loader has relocated it.
 core::arch::global_asm!(
     ".pushsection .note.tenure, \"a\", @note",
     ".p2align 2",
@@ -153,7 +155,8 @@ fn this() -> Found {
     found
 }
 
-/// Calls `visit` with the other copy that has a live handle with these bits, if there is one. For messages about stale handles.
+/// Calls `visit` with the other copy that has a live handle with these bits, if there is one. For messages about stale
+/// handles.
 pub fn owner_of(bits: u64, visit: impl FnOnce(&Found)) {
     // Objects that were searched without a result, by the loader's counts of loaded and unloaded ones.
     static ALONE_AT: AtomicU64 = AtomicU64::new(0);
@@ -194,8 +197,8 @@ impl Instance {
         if function.is_null() {
             return false;
         }
-        // SAFETY: only `start` stores here, in this copy or another one of this format, and only such functions. The caller holds the
-        // loader's lock: [`stop`] waits for it before the copy's handles end.
+        // SAFETY: only `start` stores here, in this copy or another one of this format, and only such functions. The
+        // caller holds the loader's lock: [`stop`] waits for it before the copy's handles end.
         let function = unsafe { core::mem::transmute::<*mut (), IsLive>(function) };
         function(bits) != 0
     }
@@ -215,7 +218,8 @@ fn note_of(object: &Object<'_>) -> Option<Note> {
     notes.filter_map(|segment| object.mapped(segment)).find_map(read_notes)
 }
 
-/// Finds the library's note in a segment. Its fields are read one by one, because a segment may be aligned to 4 bytes only.
+/// Finds the library's note in a segment. Its fields are read one by one, because a segment may be aligned to 4 bytes
+/// only.
 fn read_notes(notes: &[u8]) -> Option<Note> {
     let word = |at: usize| Some(u32::from_ne_bytes(notes.get(at..at + 4)?.try_into().ok()?));
     // Notes of other names may be aligned to 8 bytes, so the search goes on in steps of 4, which find every note.

@@ -1,7 +1,9 @@
-//! Limits of the process (setrlimit(2)), which explain refusals of the system, and the signals with which it enforces those for files.
+//! Limits of the process (setrlimit(2)), which explain refusals of the system, and the signals with which it enforces
+//! those for files.
 //!
-//! Contract: a library call never ends its program because a file reaches RLIMIT_FSIZE, or a pipe has no reader: the call gets EFBIG or EPIPE. The
-//! program's handlers of SIGXFSZ and SIGPIPE do not run, and stay as they are. Nothing is allocated.
+//! Contract: a library call never ends its program because a file reaches RLIMIT_FSIZE, or a pipe has no reader: the
+//! call gets EFBIG or EPIPE. The program's handlers of SIGXFSZ and SIGPIPE do not run, and stay as they are. Nothing is
+//! allocated.
 
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
@@ -12,7 +14,8 @@ type Resource = libc::__rlimit_resource_t;
 #[cfg(not(target_env = "gnu"))]
 type Resource = c_int;
 
-/// Runs one system call that writes or extends a file, and takes back the signal that it sends to this thread where it fails.
+/// Runs one system call that writes or extends a file, and takes back the signal that it sends to this thread where it
+/// fails.
 pub(super) fn without_signal(call: impl FnOnce() -> isize) -> isize {
     let set = signals();
     let mut before = MaybeUninit::uninit();
@@ -31,8 +34,8 @@ pub(super) fn without_signal(call: impl FnOnce() -> isize) -> isize {
         (true, Some(libc::EPIPE)) => Some(libc::SIGPIPE),
         _ => None,
     };
-    // SAFETY: sets and a duration that live during the calls; `before` was filled above. The system sends the signal to this thread before
-    // the call returns, so it is there, or never comes: EFBIG may have another reason.
+    // SAFETY: sets and a duration that live during the calls; `before` was filled above. The system sends the signal to
+    // this thread before the call returns, so it is there, or never comes: EFBIG may have another reason.
     unsafe {
         if let Some(signal) = sent
             && libc::sigismember(&raw const had, signal) == 0
@@ -62,7 +65,8 @@ fn signals() -> libc::sigset_t {
     }
 }
 
-/// The limit of the process that explains an errno: what it limits, its value, and the option of the shell's `ulimit`, which shows it.
+/// The limit of the process that explains an errno: what it limits, its value, and the option of the shell's `ulimit`,
+/// which shows it.
 pub(super) fn of(errno: c_int) -> Option<(&'static str, u64, &'static str)> {
     match errno {
         libc::EFBIG => value_of(libc::RLIMIT_FSIZE).map(|limit| ("bytes of a file", limit, "-f")),

@@ -1,7 +1,8 @@
 //! Stream sockets between processes of this machine, by abstract names.
 //!
-//! Contract: allocates nothing, and sends no signal. An abstract name leaves no file: it ends with the last descriptor of its socket. Every
-//! process of the network namespace can connect to one and can take a free one, so both sides ask the kernel who the other is.
+//! Contract: allocates nothing, and sends no signal. An abstract name leaves no file: it ends with the last descriptor
+//! of its socket. Every process of the network namespace can connect to one and can take a free one, so both sides ask
+//! the kernel who the other is.
 
 use super::file::{Errno, Outcome, retry};
 use super::os::keep_errno;
@@ -123,7 +124,8 @@ impl Socket {
         Ok(Socket::of(fd as c_int))
     }
 
-    /// Whether the descriptor still is this socket. A program may close all descriptors, and then get the number for a file of its own.
+    /// Whether the descriptor still is this socket. A program may close all descriptors, and then get the number for a
+    /// file of its own.
     pub fn is_open(&self) -> bool {
         keep_errno(|| socket_inode(self.fd) == Some(self.inode))
     }
@@ -140,13 +142,14 @@ impl Socket {
         Ok(Peer { user: found.uid, process: found.pid as u32 })
     }
 
-    /// Waits until the socket has something to read (or a connection to take), or room to send. False: the time is over. None: without
-    /// limit.
+    /// Waits until the socket has something to read (or a connection to take), or room to send. False: the time is
+    /// over. None: without limit.
     pub fn wait(&self, to_send: bool, limit_ms: Option<u64>) -> bool {
         let events = if to_send { libc::POLLOUT } else { libc::POLLIN };
         let mut wanted = libc::pollfd { fd: self.fd, events, revents: 0 };
         let limit = limit_ms.map_or(-1, |ms| ms.min(60_000) as c_int);
-        // SAFETY: one element of ours. An interrupted wait counts as the end of the time, which is checked by the caller.
+        // SAFETY: one element of ours. An interrupted wait counts as the end of the time, which is checked by the
+        // caller.
         unsafe { libc::poll(&mut wanted, 1, limit) > 0 }
     }
 

@@ -1,14 +1,16 @@
 //! The one-word lock of ledgers, pools and registries.
 //!
-//! Contract: locking costs one atomic exchange, unlocking one plain store; 2 to 5 ns without contention. A waiting thread allocates nothing, so
-//! every call that promises a status where memory is short may wait. A [`RawLock`] alone is held for nanoseconds: no allocation, callback,
-//! system call or free happens under it. A [`Mutex`] may be held for longer.
+//! Contract: locking costs one atomic exchange, unlocking one plain store; 2 to 5 ns without contention. A waiting
+//! thread allocates nothing, so every call that promises a status where memory is short may wait. A [`RawLock`] alone
+//! is held for nanoseconds: no allocation, callback, system call or free happens under it. A [`Mutex`] may be held for
+//! longer.
 //!
-//! A waiter first spins, in growing steps. Without spinning, two threads that share a store put each other to sleep, which was 4 times
-//! slower; the growing steps let the holder finish some work before the cache line moves. Then the waiter sleeps on a futex. The unlock is
-//! a store and a check for sleepers, with no fence between them, so a thread that goes to sleep at that moment may miss its wake. A short,
-//! growing timeout bounds the sleep; a missed wake costs at most that time, and needs a preempted holder. A sleep causes one wake, so that
-//! a running thread does not pay a system call per unlock until the sleeper runs.
+//! A waiter first spins, in growing steps. Without spinning, two threads that share a store put each other to sleep,
+//! which was 4 times slower; the growing steps let the holder finish some work before the cache line moves. Then the
+//! waiter sleeps on a futex. The unlock is a store and a check for sleepers, with no fence between them, so a thread
+//! that goes to sleep at that moment may miss its wake. A short, growing timeout bounds the sleep; a missed wake costs
+//! at most that time, and needs a preempted holder. A sleep causes one wake, so that a running thread does not pay a
+//! system call per unlock until the sleeper runs.
 
 #[cfg(not(loom))]
 use core::hint::spin_loop;
@@ -25,8 +27,9 @@ pub struct RawLock {
     asleep: AtomicU32,
 }
 
-/// Pauses before the first check of the lock. Measured with two threads that borrow from one store: 46 to 70 ns per borrow. With a first
-/// check after 4 pauses, or steps of at most 64, it is about 100 ns, because the lock's cache line then moves with every borrow.
+/// Pauses before the first check of the lock. Measured with two threads that borrow from one store: 46 to 70 ns per
+/// borrow. With a first check after 4 pauses, or steps of at most 64, it is about 100 ns, because the lock's cache line
+/// then moves with every borrow.
 #[cfg(not(loom))]
 const FIRST_PAUSES: u32 = 8;
 /// Most pauses between two checks.
@@ -110,7 +113,8 @@ impl RawLock {
     }
 }
 
-/// A value behind the lock, for registries and the like. The mutexes of parking_lot allocate where threads wait, and end the process without memory.
+/// A value behind the lock, for registries and the like. The mutexes of parking_lot allocate where threads wait, and
+/// end the process without memory.
 #[cfg(not(loom))]
 pub type Mutex<T> = lock_api::Mutex<RawLock, T>;
 

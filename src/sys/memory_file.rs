@@ -1,7 +1,8 @@
 //! Files in memory, which processes share by their descriptors: memfd_create(2), and the seals of fcntl(2).
 //!
-//! Contract: a file never changes its size, and its pages are there where the system could refuse them later, so a mapping of it never faults. A descriptor is closed by an exec, and the file has no name that
-//! another process could open. Its last page is the library's: a [`Word`], which all processes that may write the file can change. Nothing is
+//! Contract: a file never changes its size, and its pages are there where the system could refuse them later, so a
+//! mapping of it never faults. A descriptor is closed by an exec, and the file has no name that another process could
+//! open. Its last page is the library's: a [`Word`], which all processes that may write the file can change. Nothing is
 //! allocated.
 
 use super::file::{Errno, File, Outcome, retry};
@@ -14,7 +15,8 @@ pub const FIXED_SIZE: c_int = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
 /// Nobody maps the file writable from now on, or writes it otherwise. Mappings that exist stay writable.
 pub const NO_NEW_WRITERS: c_int = libc::F_SEAL_FUTURE_WRITE;
 
-/// A new file of `bytes` bytes, whole pages, which read 0, and a page for its word, with the seal [`FIXED_SIZE`]. The name is for /proc.
+/// A new file of `bytes` bytes, whole pages, which read 0, and a page for its word, with the seal [`FIXED_SIZE`]. The
+/// name is for /proc.
 pub fn create(name: &CStr, bytes: usize) -> Outcome<File> {
     const FLAGS: libc::c_uint = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
     // SAFETY: a text with a NUL.
@@ -38,7 +40,8 @@ pub fn create(name: &CStr, bytes: usize) -> Outcome<File> {
     Ok(file)
 }
 
-/// Adds seals. EPERM: the file has F_SEAL_SEAL, or may not be written; EINVAL: it cannot be sealed, or the system does not know the seal.
+/// Adds seals. EPERM: the file has F_SEAL_SEAL, or may not be written; EINVAL: it cannot be sealed, or the system does
+/// not know the seal.
 pub fn seal(file: &File, seals: c_int) -> Outcome<()> {
     // SAFETY: accesses no memory.
     retry(|| unsafe { libc::fcntl(file.fd(), libc::F_ADD_SEALS, seals) as isize }).map(|_| ())
@@ -74,7 +77,8 @@ pub struct Word {
 unsafe impl Send for Word {}
 
 impl Word {
-    /// Maps the word of a file that has the seal against shrinking. EINVAL: the file is too small. EACCES, EPERM: it may not be written.
+    /// Maps the word of a file that has the seal against shrinking. EINVAL: the file is too small. EACCES, EPERM: it
+    /// may not be written.
     pub fn of(file: &File) -> Outcome<Word> {
         let page = os::page_bytes();
         let start = file.stat()?.bytes.checked_sub(page as u64).filter(|start| start.is_multiple_of(page as u64));
@@ -87,8 +91,8 @@ impl Word {
 
     /// Its value.
     pub fn get(&self) -> u64 {
-        // SAFETY: mapped as long as `self` lives, aligned to a page, and reached by atomic accesses only. Whatever another process writes
-        // there is a number.
+        // SAFETY: mapped as long as `self` lives, aligned to a page, and reached by atomic accesses only. Whatever
+        // another process writes there is a number.
         unsafe { (*self.page).load(Ordering::Acquire) }
     }
 
@@ -107,7 +111,8 @@ impl Drop for Word {
     }
 }
 
-/// Maps the file without its last page, writable, at a multiple of `alignment`, a power of two. `bytes`: the size that it was created with.
+/// Maps the file without its last page, writable, at a multiple of `alignment`, a power of two. `bytes`: the size that
+/// it was created with.
 pub fn map(file: &File, bytes: usize, alignment: usize) -> Outcome<usize> {
     let start = os::map(bytes, alignment).ok_or(Errno(libc::ENOMEM))?;
     let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);

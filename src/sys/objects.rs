@@ -1,8 +1,8 @@
 //! The objects that the loader has loaded: the program and its libraries.
 //!
-//! Contract: only cold paths search, under no lock of the library and without memory. The loader's lock is held meanwhile, so a visit calls no
-//! function of the loader. In a forked child nothing is searched: a thread that the child does not have may have held the lock of the
-//! loader's list.
+//! Contract: only cold paths search, under no lock of the library and without memory. The loader's lock is held
+//! meanwhile, so a visit calls no function of the loader. In a forked child nothing is searched: a thread that the
+//! child does not have may have held the lock of the loader's list.
 
 use super::os;
 use core::ffi::{CStr, c_int, c_void};
@@ -83,7 +83,8 @@ pub fn search(visit: &mut dyn FnMut(&Object<'_>) -> bool) {
         return;
     }
     let mut visit = visit;
-    // SAFETY: a function of the loader's type, and its argument, which outlives the call. Nothing in `visit` unwinds or loads an object.
+    // SAFETY: a function of the loader's type, and its argument, which outlives the call. Nothing in `visit` unwinds or
+    // loads an object.
     unsafe { libc::dl_iterate_phdr(Some(each), (&raw mut visit).cast()) };
 }
 
@@ -97,8 +98,8 @@ pub fn loads() -> Option<u64> {
     counts
 }
 
-/// Opens the first library for which `test` is true of its file name, after `skipped` of them. It stays loaded from then on. `None` in the
-/// result: it is being unloaded.
+/// Opens the first library for which `test` is true of its file name, after `skipped` of them. It stays loaded from
+/// then on. `None` in the result: it is being unloaded.
 pub fn open_named(skipped: usize, test: impl Fn(&[u8]) -> bool) -> Option<Option<os::Library>> {
     let mut path = [0; libc::PATH_MAX as usize];
     let mut left = skipped;

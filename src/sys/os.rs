@@ -1,8 +1,8 @@
 //! The operating system: memory, futexes, threads, forks, libraries, and facts about the machine.
 //!
-//! Contract: thin, without policy. Nothing here formats text or allocates on the heap. Mappings are anonymous, private, readable and
-//! writable, and read 0 until they are written. Tests can make calls for memory fail ([`fail_calls`]), so that each step of each path fails
-//! in turn.
+//! Contract: thin, without policy. Nothing here formats text or allocates on the heap. Mappings are anonymous, private,
+//! readable and writable, and read 0 until they are written. Tests can make calls for memory fail ([`fail_calls`]), so
+//! that each step of each path fails in turn.
 
 use super::cancellation::uncancelled;
 use super::limits::without_signal;
@@ -34,7 +34,8 @@ pub fn map_forever(bytes: usize) -> Option<NonNull<u8>> {
     NonNull::new(memory.cast())
 }
 
-/// Makes a call that may fail, and preserves `errno`. A free must preserve it, and in the preload library a free leads to such calls.
+/// Makes a call that may fail, and preserves `errno`. A free must preserve it, and in the preload library a free leads
+/// to such calls.
 pub(super) fn keep_errno<R>(call: impl FnOnce() -> R) -> R {
     // SAFETY: the C library's variable of the calling thread.
     let before = unsafe { *libc::__errno_location() };
@@ -115,7 +116,8 @@ pub fn on_fork(before: extern "C" fn(), parent: extern "C" fn(), child: extern "
     }
 }
 
-/// [`WATCHED`] after [`watch_for_exit`], then [`EXITS`] when the process exits, or [`UNLOADS`] when only the library ends.
+/// [`WATCHED`] after [`watch_for_exit`], then [`EXITS`] when the process exits, or [`UNLOADS`] when only the library
+/// ends.
 static END: AtomicU32 = AtomicU32::new(0);
 const WATCHED: u32 = 1;
 const EXITS: u32 = 2;
@@ -128,7 +130,8 @@ pub fn watch_for_exit() {
     }
     // Before the handler can run.
     END.store(WATCHED, Ordering::Relaxed);
-    // SAFETY: a function of this library; the C library calls it when the process exits, or when this library is unloaded.
+    // SAFETY: a function of this library; the C library calls it when the process exits, or when this library is
+    // unloaded.
     if unsafe { libc::atexit(exits) } != 0 {
         leave_watched(EXITS);
     }
@@ -138,8 +141,8 @@ fn leave_watched(end: u32) {
     let _ = END.compare_exchange(WATCHED, end, Ordering::Relaxed, Ordering::Relaxed);
 }
 
-/// Called by a termination function of the library. When a process exits, such functions run after those of `atexit`; when a library is
-/// unloaded, before its own.
+/// Called by a termination function of the library. When a process exits, such functions run after those of `atexit`;
+/// when a library is unloaded, before its own.
 pub fn begin_unloading() {
     leave_watched(UNLOADS);
 }
@@ -215,7 +218,8 @@ pub fn start_thread(body: fn()) -> super::file::Outcome<()> {
     }
     let mut thread = core::mem::MaybeUninit::<libc::pthread_t>::uninit();
     let (mut all, mut before) = (core::mem::MaybeUninit::<libc::sigset_t>::uninit(), core::mem::MaybeUninit::uninit());
-    // SAFETY: sets and a thread's name of ours. The new thread inherits the mask, so there is no moment in which it takes signals.
+    // SAFETY: sets and a thread's name of ours. The new thread inherits the mask, so there is no moment in which it
+    // takes signals.
     unsafe {
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
@@ -272,9 +276,9 @@ pub fn on_thread_end(end: extern "C" fn(*mut libc::c_void)) {
     }
 }
 
-/// Calls the function of [`on_thread_end`] once with `value`, which is not 0, when the calling thread ends. If the function calls this
-/// again, it is called in the C library's next round of destructors, of which there are 4. A thread-local with a destructor would need
-/// memory.
+/// Calls the function of [`on_thread_end`] once with `value`, which is not 0, when the calling thread ends. If the
+/// function calls this again, it is called in the C library's next round of destructors, of which there are 4. A
+/// thread-local with a destructor would need memory.
 pub fn at_thread_end(value: usize) {
     if let Some(key) = KEY.load(Ordering::Relaxed).checked_sub(1) {
         // SAFETY: the key was created; the C library does not dereference the value.
@@ -304,8 +308,9 @@ pub fn coarse_time_ns() -> u64 {
     clock_ns(libc::CLOCK_REALTIME_COARSE)
 }
 
-/// Keeps the shared object with this code loaded until the process ends. After the first export, foreign code has a pointer to one of its
-/// functions, so dlclose must not unload it. Has no effect in a program that links the library statically.
+/// Keeps the shared object with this code loaded until the process ends. After the first export, foreign code has a
+/// pointer to one of its functions, so dlclose must not unload it. Has no effect in a program that links the library
+/// statically.
 pub fn pin_library() {
     static DONE: AtomicBool = AtomicBool::new(false);
     if DONE.load(Ordering::Relaxed) {
@@ -387,8 +392,8 @@ pub fn print_error(parts: &[&str]) {
     }
 }
 
-/// Whether this process can read and write the 4 bytes at an address, which the call overwrites. The kernel answers, so an address without
-/// access is no fault.
+/// Whether this process can read and write the 4 bytes at an address, which the call overwrites. The kernel answers, so
+/// an address without access is no fault.
 ///
 /// # Safety
 /// - the caller has exclusive use of the bytes, if there are any, and their contents are not needed.
@@ -426,14 +431,15 @@ thread_local! {
     static INJECTED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
 }
 
-/// For tests: lets the next `succeed` calls of this thread for memory (map, remap) succeed, and makes the `fail` calls after them fail. (0,
-/// 0) ends this. Returns the number of failures that had not happened yet.
+/// For tests: lets the next `succeed` calls of this thread for memory (map, remap) succeed, and makes the `fail` calls
+/// after them fail. (0, 0) ends this. Returns the number of failures that had not happened yet.
 pub fn fail_calls(succeed: u64, fail: u64) -> u64 {
     INJECTED.replace((succeed, fail)).1
 }
 
 fn must_fail() -> bool {
-    // It has no such tests, and a thread-local of this kind may allocate from the C library, which the preload library replaces.
+    // It has no such tests, and a thread-local of this kind may allocate from the C library, which the preload library
+    // replaces.
     if cfg!(preload) {
         return false;
     }
@@ -457,7 +463,8 @@ fn map_anywhere(bytes: usize) -> Option<usize> {
     (at != libc::MAP_FAILED).then_some(at as usize)
 }
 
-/// Maps `bytes` of zeroed memory, a multiple of the page size, at a multiple of `alignment`, a power of two. None: refused.
+/// Maps `bytes` of zeroed memory, a multiple of the page size, at a multiple of `alignment`, a power of two. None:
+/// refused.
 pub fn map(bytes: usize, alignment: usize) -> Option<usize> {
     debug_assert!(bytes > 0 && bytes.is_multiple_of(page_bytes()) && alignment.is_power_of_two());
     if must_fail() {
@@ -467,7 +474,8 @@ pub fn map(bytes: usize, alignment: usize) -> Option<usize> {
     if at.is_multiple_of(alignment) {
         return Some(at);
     }
-    // Map more, and unmap the ends. The system places mappings side by side, so later mappings are usually aligned at once.
+    // Map more, and unmap the ends. The system places mappings side by side, so later mappings are usually aligned at
+    // once.
     // SAFETY: mapped above, and not shared.
     unsafe { unmap(at, bytes) };
     let wide = bytes.checked_add(alignment)?;
@@ -519,9 +527,9 @@ pub unsafe fn discard(start: usize, bytes: usize) -> bool {
     keep_errno(|| unsafe { libc::madvise(start as *mut _, bytes, libc::MADV_DONTNEED) == 0 })
 }
 
-/// Remaps the pages of `old_bytes` at `old` to `to`, and replaces the mapping of `new_bytes` there; nothing is copied. True: the old range
-/// is unmapped. False: refused, and the old range is unchanged. The mapping at `to` may be gone then, because some systems unmap it before
-/// they check the rest, so it must not be used again.
+/// Remaps the pages of `old_bytes` at `old` to `to`, and replaces the mapping of `new_bytes` there; nothing is copied.
+/// True: the old range is unmapped. False: refused, and the old range is unchanged. The mapping at `to` may be gone
+/// then, because some systems unmap it before they check the rest, so it must not be used again.
 ///
 /// # Safety
 /// - both ranges were made by [`map`] or [`remap`], are whole pages and do not overlap, and `old_bytes <= new_bytes`;
@@ -543,8 +551,8 @@ pub unsafe fn remap(old: usize, old_bytes: usize, to: usize, new_bytes: usize) -
     at != libc::MAP_FAILED
 }
 
-/// Remaps the pages of a range to another one and keeps the old addresses mapped, which then read 0. False: refused; the old range is
-/// unchanged, and the mapping at `to` may be gone.
+/// Remaps the pages of a range to another one and keeps the old addresses mapped, which then read 0. False: refused;
+/// the old range is unchanged, and the mapping at `to` may be gone.
 ///
 /// # Safety
 /// - both ranges were made by [`map`] or [`remap`], are whole pages and do not overlap;
@@ -569,7 +577,8 @@ pub unsafe fn advise_huge(start: usize, bytes: usize, on: bool) -> bool {
     keep_errno(|| unsafe { libc::madvise(start as *mut _, bytes, advice) == 0 })
 }
 
-/// Replaces a range by huge pages of 2 MiB from the system's reserve. False: the reserve has too few, and the range is unchanged.
+/// Replaces a range by huge pages of 2 MiB from the system's reserve. False: the reserve has too few, and the range is
+/// unchanged.
 ///
 /// # Safety
 /// - the range was made by [`map`], consists of whole aligned huge pages, and is not used during the call.
@@ -649,8 +658,9 @@ impl Pages {
         (file >= 0).then_some(Pages { file })
     }
 
-    /// Finds the parts of a range of anonymous memory that have pages, resident or swapped; the memory between them reads 0. Returns their
-    /// number, and the end of the scanned part: the scan ends when the parts have `enough` bytes, or when `out` is full.
+    /// Finds the parts of a range of anonymous memory that have pages, resident or swapped; the memory between them
+    /// reads 0. Returns their number, and the end of the scanned part: the scan ends when the parts have `enough`
+    /// bytes, or when `out` is full.
     pub fn present(&self, start: usize, end: usize, enough: usize, out: &mut [(usize, usize); 16]) -> (usize, usize) {
         let page = page_bytes();
         let mut found = [Scanned { start: 0, end: 0, categories: 0 }; 16];
@@ -728,8 +738,8 @@ fn mask_of(node: u32) -> Option<NodeMask> {
     Some(mask)
 }
 
-/// While it lives, new pages of the calling thread come from one NUMA node while that has room, also those that the kernel allocates for
-/// it in a driver. The drop restores the thread's policy.
+/// While it lives, new pages of the calling thread come from one NUMA node while that has room, also those that the
+/// kernel allocates for it in a driver. The drop restores the thread's policy.
 #[cfg(not(preload))]
 pub struct NodePreference {
     mode: libc::c_int,

@@ -1,8 +1,8 @@
 //! Which accesses the processor allows to pages, and what is told of an access that it refused.
 //!
-//! Contract: a refused access stops the process as it would without this module. First the one report that was registered runs in the
-//! signal handler, on the thread and the stack of the fault. Then comes what the program had set before, as if the system did it: its handler with
-//! its flags, an ignored signal, or the end of the process.
+//! Contract: a refused access stops the process as it would without this module. First the one report that was
+//! registered runs in the signal handler, on the thread and the stack of the fault. Then comes what the program had set
+//! before, as if the system did it: its handler with its flags, an ignored signal, or the end of the process.
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -123,17 +123,19 @@ fn writes(context: *mut c_void) -> Option<bool> {
 fn writes(context: *mut c_void) -> Option<bool> {
     // SAFETY: the handler's third argument, see sigaction(2).
     let registers = unsafe { &raw const (*context.cast::<libc::ucontext_t>()).uc_mcontext };
-    // The address of the fault, 31 registers, sp, pc and pstate; what follows them is aligned to 16 bytes (asm/sigcontext.h).
+    // The address of the fault, 31 registers, sp, pc and pstate; what follows them is aligned to 16 bytes
+    // (asm/sigcontext.h).
     let records = registers.cast::<u8>().wrapping_add((35 * size_of::<u64>()).next_multiple_of(16));
     // SAFETY: by the same header, records follow, up to one whose words are 0.
     unsafe { writes_by_records(records) }
 }
 
-/// Whether the refused access was a write, by the syndrome among a signal's records (Arm Architecture Reference Manual, ESR_EL1). None: an
-/// emulator may leave it out.
+/// Whether the refused access was a write, by the syndrome among a signal's records (Arm Architecture Reference Manual,
+/// ESR_EL1). None: an emulator may leave it out.
 ///
 /// # Safety
-/// - Records may be read from `record` on: each begins with its kind and its size in bytes, and the last one has kind 0.
+/// - Records may be read from `record` on: each begins with its kind and its size in bytes, and the last one has kind
+///   0.
 #[cfg(target_arch = "aarch64")]
 unsafe fn writes_by_records(mut record: *const u8) -> Option<bool> {
     /// `ESR_MAGIC` of asm/sigcontext.h.
@@ -155,7 +157,8 @@ fn writes(_context: *mut c_void) -> Option<bool> {
     None
 }
 
-/// Does what the system would have done without the handler. `is_sent`: a process sent the signal, so no instruction faults again.
+/// Does what the system would have done without the handler. `is_sent`: a process sent the signal, so no instruction
+/// faults again.
 fn pass_on(signal: c_int, is_sent: bool, info: *mut libc::siginfo_t, context: *mut c_void) {
     let at = SIGNALS.iter().position(|known| *known == signal).unwrap_or(0);
     let kept = BEFORE[at].load(Ordering::Acquire);
@@ -213,10 +216,11 @@ fn unblock(signal: c_int, mask: &libc::sigset_t) {
     }
 }
 
-/// Ends the process as the system does without a handler: at the instruction that faults again, or by a signal that was sent.
+/// Ends the process as the system does without a handler: at the instruction that faults again, or by a signal that was
+/// sent.
 fn end_as_default(signal: c_int, is_sent: bool) {
-    // SAFETY: plain data, for which zeros are valid; the default action, which has no handler. The signal is blocked until the handler
-    // returns, and comes to this thread then.
+    // SAFETY: plain data, for which zeros are valid; the default action, which has no handler. The signal is blocked
+    // until the handler returns, and comes to this thread then.
     unsafe {
         let mut default: libc::sigaction = core::mem::zeroed();
         default.sa_sigaction = libc::SIG_DFL;

@@ -1,6 +1,7 @@
 //! A process of this machine as others know it: whether it still runs.
 //!
-//! Contract: uses no heap. What the system does not tell is unknown: where /proc is missing, or of a process in another PID namespace.
+//! Contract: uses no heap. What the system does not tell is unknown: where /proc is missing, or of a process in another
+//! PID namespace.
 
 use super::os;
 use core::ffi::CStr;
@@ -58,7 +59,8 @@ fn namespace() -> u64 {
     }
 }
 
-/// Field 22 of a process's file `stat`; see proc_pid_stat(5). None: no such process, or one that has ended and awaits its parent.
+/// Field 22 of a process's file `stat`; see proc_pid_stat(5). None: no such process, or one that has ended and awaits
+/// its parent.
 fn started(path: &CStr) -> Option<u64> {
     let mut text = [0u8; 1024];
     let text = os::read(path, &mut text)?;

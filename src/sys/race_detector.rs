@@ -1,8 +1,10 @@
-//! ThreadSanitizer: tells it that calls of the library order the accesses of threads, because it does not see the library's locks.
+//! ThreadSanitizer: tells it that calls of the library order the accesses of threads, because it does not see the
+//! library's locks.
 //!
-//! Contract: nothing is linked or loaded for this. ThreadSanitizer is detected by its functions, which are bound weakly. A call releases
-//! what its thread did before, and acquires what other threads did before their calls; accesses in between are not recorded. So a race
-//! is not reported if calls of the library lie between its accesses, in both threads.
+//! Contract: nothing is linked or loaded for this. ThreadSanitizer is detected by its functions, which are bound
+//! weakly. A call releases what its thread did before, and acquires what other threads did before their calls; accesses
+//! in between are not recorded. So a race is not reported if calls of the library lie between its accesses, in both
+//! threads.
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -71,7 +73,8 @@ pub fn is_present() -> bool {
 }
 
 thread_local! {
-    /// Calls of [`enter`] that [`leave`] has not ended. Less than the thread's depth if calls began before the detector was found.
+    /// Calls of [`enter`] that [`leave`] has not ended. Less than the thread's depth if calls began before the detector
+    /// was found.
     static ENTERED: Cell<u32> = const { Cell::new(0) };
 }
 

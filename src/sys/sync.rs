@@ -1,4 +1,5 @@
-//! Atomics that the model checker can explore: std's, or loom's under `cfg(loom)`; and accesses to memory behind a lock, which it checks.
+//! Atomics that the model checker can explore: std's, or loom's under `cfg(loom)`; and accesses to memory behind a
+//! lock, which it checks.
 
 #[cfg(not(loom))]
 pub use core::sync::atomic;
@@ -6,8 +7,8 @@ pub use core::sync::atomic;
 #[cfg(loom)]
 pub use loom::sync::atomic;
 
-/// Accompanies memory that a lock guards. Under loom, the model fails if two threads access the memory in no defined order. In other builds
-/// it has no effect.
+/// Accompanies memory that a lock guards. Under loom, the model fails if two threads access the memory in no defined
+/// order. In other builds it has no effect.
 #[cfg(not(loom))]
 #[derive(Default)]
 pub struct Watch;

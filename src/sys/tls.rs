@@ -1,16 +1,17 @@
 //! A thread-local pointer to each thread's record.
 //!
-//! Contract: the pointer is NULL until the thread sets it. This module works as long as the thread runs, also in exit handlers. [`get`]
-//! never allocates on a thread that has set its pointer. A record that [`enter_in_table`] enters begins with a [`TlsSlot`] and is never
-//! unmapped.
+//! Contract: the pointer is NULL until the thread sets it. This module works as long as the thread runs, also in exit
+//! handlers. [`get`] never allocates on a thread that has set its pointer. A record that [`enter_in_table`] enters
+//! begins with a [`TlsSlot`] and is never unmapped.
 //!
-//! In a shared library for x86-64 every access to a `thread_local` costs a call of the loader's lookup function, which is slow if the
-//! library was loaded by dlopen. There the record is found by the thread pointer instead, in a table of 1024 entries. Of several threads
-//! with one entry, the first uses the table. The others find their records through a TLS descriptor ("Thread-Local Storage Descriptors for
-//! IA32 and AMD64/EM64T", Oliva and Araújo). On aarch64 compilers use these descriptors anyway, so a `thread_local` is fast.
+//! In a shared library for x86-64 every access to a `thread_local` costs a call of the loader's lookup function, which
+//! is slow if the library was loaded by dlopen. There the record is found by the thread pointer instead, in a table of
+//! 1024 entries. Of several threads with one entry, the first uses the table. The others find their records through a
+//! TLS descriptor ("Thread-Local Storage Descriptors for IA32 and AMD64/EM64T", Oliva and Araújo). On aarch64 compilers
+//! use these descriptors anyway, so a `thread_local` is fast.
 //!
-//! The preload library (`cfg(preload)`, bindings/malloc) replaces malloc by LD_PRELOAD. The loader maps it at program start, so its
-//! thread-locals are always at a fixed offset from the thread pointer, and it needs no table.
+//! The preload library (`cfg(preload)`, bindings/malloc) replaces malloc by LD_PRELOAD. The loader maps it at program
+//! start, so its thread-locals are always at a fixed offset from the thread pointer, and it needs no table.
 
 use core::sync::atomic::AtomicUsize;
 
@@ -48,8 +49,9 @@ mod pointer {
             }
             return offset;
         }
-        // SAFETY: the sequence of the x86-64 ABI for a TLS descriptor, by which the called function changes no register but rax. The lazy
-        // path of old loaders calls C functions, which overwrite vector registers, so these are listed as clobbered.
+        // SAFETY: the sequence of the x86-64 ABI for a TLS descriptor, by which the called function changes no register
+        // but rax. The lazy path of old loaders calls C functions, which overwrite vector registers, so these are
+        // listed as clobbered.
         unsafe {
             asm!(
                 "lea rax, [rip + tenure_record_of_thread@tlsdesc]",
@@ -64,9 +66,9 @@ mod pointer {
         offset
     }
 
-    /// Records that [`enter_in_table`] has entered, indexed by bits 12 to 21 of the thread pointer. Thread pointers lie at the ends of
-    /// stacks, so those of neighbouring threads differ in these bits. The [`TlsSlot`] at the start of a record has the pointer of its
-    /// thread.
+    /// Records that [`enter_in_table`] has entered, indexed by bits 12 to 21 of the thread pointer. Thread pointers lie
+    /// at the ends of stacks, so those of neighbouring threads differ in these bits. The [`TlsSlot`] at the start of a
+    /// record has the pointer of its thread.
     static TABLE: [AtomicPtr<TlsSlot>; 1024] = [const { AtomicPtr::new(EMPTY) }; 1024];
 
     static EMPTY_SLOT: TlsSlot = TlsSlot::new();
@@ -101,8 +103,8 @@ mod pointer {
             return load_pointer();
         }
         let thread = thread_pointer();
-        // Acquire pairs with the Release in `enter_in_table`. Not `&TlsSlot`: its provenance would cover only the slot, and callers read
-        // the whole record.
+        // Acquire pairs with the Release in `enter_in_table`. Not `&TlsSlot`: its provenance would cover only the slot,
+        // and callers read the whole record.
         let at = entry(thread).load(Ordering::Acquire).cast_const();
         // SAFETY: as in `slot`.
         if unsafe { &*at }.0.load(Ordering::Relaxed) == thread { at.cast() } else { core::ptr::null() }
@@ -129,31 +131,31 @@ mod pointer {
         let entry = entry(thread);
         let slot = slot(entry);
         if slot.0.load(Ordering::Relaxed) == thread {
-            // The slot before the entry, because a record outside the table must have slot 0. In the other order, a fork by another thread
-            // between the two stores would leave the old thread pointer in the child's record: `forget_others` clears only slots of records
-            // in the table.
+            // The slot before the entry, because a record outside the table must have slot 0. In the other order, a
+            // fork by another thread between the two stores would leave the old thread pointer in the child's record:
+            // `forget_others` clears only slots of records in the table.
             slot.0.store(0, Ordering::Relaxed);
             entry.store(EMPTY, Ordering::Release);
         }
         store_pointer(value);
     }
 
-    /// Enters the calling thread's pointer into the table, until the thread sets another one. Has no effect if another thread has the
-    /// entry: then [`get`] takes the slow path.
+    /// Enters the calling thread's pointer into the table, until the thread sets another one. Has no effect if another
+    /// thread has the entry: then [`get`] takes the slow path.
     ///
     /// # Safety
     /// - The pointer is that of a [`TlsSlot`] that is never unmapped, and belongs to this thread alone.
     /// - The thread sets another pointer before it ends, because a later thread may have its thread pointer.
     pub unsafe fn enter_in_table() {
         let (thread, slot) = (thread_pointer(), load_pointer().cast_mut().cast::<TlsSlot>());
-        // Release: a thread that reads the entry sees the initialized record. Acquire pairs with the Release in `set`, after which the
-        // entry's former thread does not use the entry.
+        // Release: a thread that reads the entry sees the initialized record. Acquire pairs with the Release in `set`,
+        // after which the entry's former thread does not use the entry.
         let won = |entry: &AtomicPtr<TlsSlot>| {
             entry.compare_exchange(EMPTY, slot, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };
         if !cfg!(preload) && won(entry(thread)) {
-            // SAFETY: by the caller's obligation the slot is mapped. Until this store the slot is 0, so no thread finds the record by the
-            // entry.
+            // SAFETY: by the caller's obligation the slot is mapped. Until this store the slot is 0, so no thread finds
+            // the record by the entry.
             unsafe { (*slot).0.store(thread, Ordering::Relaxed) };
         }
     }

@@ -32,7 +32,8 @@ pub const POOL_HEAPS: Area = Area::after(POOL_CALLS, 2 + 64);
 pub const POOL_HANDLES: Area = Area::after(POOL_HEAPS, 2 * 128);
 /// Current pools: of the host, of page-locked and managed memory, and of each GPU, two words each (`pool`).
 pub const POOL_CURRENT: Area = Area::after(POOL_HANDLES, 2 * (3 + GPUS));
-/// Caches of free slots (`slots`): one for each kind, of a length and 32 entries; in models of 2, so that slots move between threads.
+/// Caches of free slots (`slots`): one for each kind, of a length and 32 entries; in models of 2, so that slots move
+/// between threads.
 pub const SLOTS: Area = Area::after(POOL_CURRENT, SLOT_KINDS * (1 + if cfg!(loom) { 2 } else { 32 }));
 /// Streams (`stream`).
 pub const STREAMS: Area = Area::after(SLOTS, 2 * GPUS);

@@ -6,8 +6,9 @@ use crate::sys::os;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-/// 0: no fork. Bit 0: a fork, or `stop_the_world`, waits. Bit 1: the system has no membarrier, so entering needs a fence. Bit 2: events are
-/// recorded, bit 3: a pool has memory to give back, both of which [`FastEntry`] leaves to slow paths.
+/// 0: no fork. Bit 0: a fork, or `stop_the_world`, waits. Bit 1: the system has no membarrier, so entering needs a
+/// fence. Bit 2: events are recorded, bit 3: a pool has memory to give back, both of which [`FastEntry`] leaves to slow
+/// paths.
 pub(super) static FORKING: AtomicU32 = AtomicU32::new(0);
 /// The bit for events.
 pub(super) const RECORDING: u32 = 1 << 2;
@@ -30,8 +31,8 @@ impl CriticalSection {
         let depth = thread.inside.load(Ordering::Relaxed);
         thread.inside.store(depth + 1, Ordering::Relaxed);
         core::sync::atomic::compiler_fence(Ordering::SeqCst);
-        // The forking thread sets the bit, makes every thread pass a barrier, and then reads `inside`. Either it sees the store above, or
-        // this thread sees its bit.
+        // The forking thread sets the bit, makes every thread pass a barrier, and then reads `inside`. Either it sees
+        // the store above, or this thread sees its bit.
         if FORKING.load(Ordering::Acquire) & !(RECORDING | DUE) != 0 {
             wait_for_fork(thread, depth);
         }
@@ -53,8 +54,8 @@ impl Drop for CriticalSection {
     }
 }
 
-/// Runs foreign code outside of the thread's critical section, if it is in one, so that forks do not wait for that code. The caller holds
-/// no lock, and has left what the section protects in a complete state.
+/// Runs foreign code outside of the thread's critical section, if it is in one, so that forks do not wait for that
+/// code. The caller holds no lock, and has left what the section protects in a complete state.
 pub fn outside<R>(work: impl FnOnce() -> R) -> R {
     let Some(thread) = current_if_registered().filter(|thread| thread.is_inside()) else { return work() };
     let depth = thread.inside.load(Ordering::Relaxed);
@@ -68,7 +69,8 @@ pub fn outside<R>(work: impl FnOnce() -> R) -> R {
 }
 
 /// The critical section of a short call, for a thread that is in none.
-// It stores constants, so that a call does not wait for the store of the one before: a counter costs more than the rest of a short call.
+// It stores constants, so that a call does not wait for the store of the one before: a counter costs more than the rest
+// of a short call.
 #[repr(transparent)]
 pub struct FastEntry {
     thread: &'static Thread,
@@ -77,8 +79,8 @@ pub struct FastEntry {
 }
 
 impl FastEntry {
-    /// Enters; `thread` is the calling thread. None: it is in a critical section already, or would have to wait, or a slow path has
-    /// something to do: events are recorded, or a pool has memory to give back.
+    /// Enters; `thread` is the calling thread. None: it is in a critical section already, or would have to wait, or a
+    /// slow path has something to do: events are recorded, or a pool has memory to give back.
     #[inline(always)]
     pub fn begin(thread: &'static Thread) -> Option<FastEntry> {
         FastEntry::begin_unless(thread, !0)
@@ -126,8 +128,8 @@ fn wait_for_fork(thread: &'static Thread, depth: u32) {
     }
     loop {
         core::sync::atomic::fence(Ordering::SeqCst);
-        // Acquire pairs with the Release in `resume_others`, after which this thread sees what was done meanwhile, and with the store of
-        // the bit, before which `FORKER` was stored.
+        // Acquire pairs with the Release in `resume_others`, after which this thread sees what was done meanwhile, and
+        // with the store of the bit, before which `FORKER` was stored.
         if FORKING.load(Ordering::Acquire) & 1 == 0 || FORKER.load(Ordering::Relaxed) == thread.number() as usize {
             return;
         }

@@ -1,7 +1,7 @@
 //! Forks: other threads wait outside of critical sections, so that the child finds complete state.
 //!
-//! Contract: a child finds no lock of the library held and no state half changed. The exit hooks of the threads that it does not have run
-//! in it. [`stop_the_world`] does this without a fork.
+//! Contract: a child finds no lock of the library held and no state half changed. The exit hooks of the threads that it
+//! does not have run in it. [`stop_the_world`] does this without a fork.
 
 #[cfg(not(loom))]
 use super::critical::FORKER;
@@ -34,9 +34,10 @@ pub(super) fn register_handlers(end: extern "C" fn(*mut core::ffi::c_void)) {
     }
 }
 
-/// The slow path of [`register_handlers`]. Not `std::sync::Once`: no fork waits before the handlers are registered, and the child of a fork
-/// during another thread's registration would wait for that thread for ever. Here the child sees the number of another process, and does
-/// the registration itself. If the handlers were there at the fork, [`after_fork_child`] has noted so.
+/// The slow path of [`register_handlers`]. Not `std::sync::Once`: no fork waits before the handlers are registered, and
+/// the child of a fork during another thread's registration would wait for that thread for ever. Here the child sees
+/// the number of another process, and does the registration itself. If the handlers were there at the fork,
+/// [`after_fork_child`] has noted so.
 #[cfg(not(loom))]
 #[cold]
 fn register_handlers_once(end: extern "C" fn(*mut core::ffi::c_void)) {
@@ -74,8 +75,8 @@ fn register_handlers_once(end: extern "C" fn(*mut core::ffi::c_void)) {
 #[cfg(not(loom))]
 static TURN: AtomicU32 = AtomicU32::new(0);
 
-/// Runs `work`, for a few microseconds, while no other thread is in a critical section: they wait where they would enter. The caller must
-/// be in none, because this waits until no thread is.
+/// Runs `work`, for a few microseconds, while no other thread is in a critical section: they wait where they would
+/// enter. The caller must be in none, because this waits until no thread is.
 #[cfg(not(loom))]
 pub fn stop_the_world<R>(work: impl FnOnce() -> R) -> R {
     debug_assert!(
@@ -143,7 +144,8 @@ pub fn forks() -> u32 {
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// The number of forks that this process and those before it have begun. It does not change while a [`CriticalSection`] is held.
+/// The number of forks that this process and those before it have begun. It does not change while a [`CriticalSection`]
+/// is held.
 pub fn children() -> u32 {
     CHILDREN.load(Ordering::Relaxed)
 }
@@ -168,20 +170,21 @@ pub fn set_devices_in_doubt() {
     DEVICES.fetch_or(2, Ordering::Relaxed);
 }
 
-/// Whether a device was lost, or this process was forked from one that uses devices. Then fast paths, which do not check for that, must not
-/// access device memory. Stays true.
+/// Whether a device was lost, or this process was forked from one that uses devices. Then fast paths, which do not
+/// check for that, must not access device memory. Stays true.
 #[inline(always)]
 pub fn are_devices_in_doubt() -> bool {
     DEVICES.load(Ordering::Relaxed) & 2 != 0
 }
 
-/// Turns [`FastEntry::begin`](super::FastEntry::begin) off, because events are recorded, or on again. While the world is stopped, or in the
-/// child of a fork.
+/// Turns [`FastEntry::begin`](super::FastEntry::begin) off, because events are recorded, or on again. While the world
+/// is stopped, or in the child of a fork.
 pub fn set_recording(on: bool) {
     set_obstacle(RECORDING, on);
 }
 
-/// Turns [`FastEntry::begin`](super::FastEntry::begin) off, because a pool has memory to give back, or on again. On any thread.
+/// Turns [`FastEntry::begin`](super::FastEntry::begin) off, because a pool has memory to give back, or on again. On any
+/// thread.
 pub fn set_due(on: bool) {
     set_obstacle(DUE, on);
 }
@@ -198,8 +201,8 @@ fn set_obstacle(bit: u32, on: bool) {
 /// What layers above do in the child of a fork: at most this many.
 static CHILD_HOOKS: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
 
-/// Registers what runs in the child of a fork, once however often it is called. It runs on the only thread, while no lock of the library is
-/// held, and must neither allocate nor call a driver.
+/// Registers what runs in the child of a fork, once however often it is called. It runs on the only thread, while no
+/// lock of the library is held, and must neither allocate nor call a driver.
 pub fn on_fork_child(hook: fn()) {
     let value = hook as usize;
     for entry in &CHILD_HOOKS {
@@ -232,7 +235,8 @@ extern "C" fn after_fork_child() {
     if let Some(own) = current_if_registered() {
         own.set_number(os::thread_number());
     }
-    // There is no other thread. The hooks below run for threads that are gone, and must not wait for the end of the fork.
+    // There is no other thread. The hooks below run for threads that are gone, and must not wait for the end of the
+    // fork.
     FORKING.fetch_and(!1, Ordering::Release);
     for record in records().filter(|r| !core::ptr::eq(*r, own)) {
         if record.used.load(Ordering::Relaxed) != 0 {

@@ -1,7 +1,8 @@
-//! Locks of the library: data behind a lock whose holder is in a critical section, so that no child of a fork inherits the lock held.
+//! Locks of the library: data behind a lock whose holder is in a critical section, so that no child of a fork inherits
+//! the lock held.
 //!
-//! Contract: [`ColdLock`] for registries and reports, [`QuickLock`] for data that is locked for nanoseconds. Neither is held across a
-//! callback or a free. In the model checker both are the same lock.
+//! Contract: [`ColdLock`] for registries and reports, [`QuickLock`] for data that is locked for nanoseconds. Neither is
+//! held across a callback or a free. In the model checker both are the same lock.
 
 #[cfg(not(loom))]
 use super::critical::CriticalSection;
@@ -57,8 +58,8 @@ impl<T> core::ops::DerefMut for ColdGuard<'_, T> {
     }
 }
 
-/// A lock for data that is locked for nanoseconds. It costs one atomic exchange less than [`ColdLock`]; `sys::lock` lists what may not
-/// happen under it.
+/// A lock for data that is locked for nanoseconds. It costs one atomic exchange less than [`ColdLock`]; `sys::lock`
+/// lists what may not happen under it.
 #[cfg(not(loom))]
 pub struct QuickLock<T> {
     lock: RawLock,
@@ -88,8 +89,8 @@ impl<T> QuickLock<T> {
     pub fn lock(&self) -> QuickGuard<'_, T> {
         self.lock_as(current())
     }
-    /// Passes the value if the lock becomes free soon; false if it does not. For signal handlers: it neither waits nor needs a thread's
-    /// record.
+    /// Passes the value if the lock becomes free soon; false if it does not. For signal handlers: it neither waits nor
+    /// needs a thread's record.
     pub fn peek(&self, read: impl FnOnce(&T)) -> bool {
         const TRIES: usize = 10_000;
         let taken = (0..TRIES).any(|_| {

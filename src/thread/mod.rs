@@ -1,17 +1,19 @@
-//! The record of each thread: its number, its call site, what the layers above keep per thread, and whether it is in a critical section.
+//! The record of each thread: its number, its call site, what the layers above keep per thread, and whether it is in a
+//! critical section.
 //!
-//! Contract: [`current`] returns the calling thread's record, which is made at its first call and never unmapped. `Cell`s in a record
-//! belong to that thread. Another thread touches them only when the owner is gone: at its end, or in the child of a fork. Nothing runs at
-//! load. A destructor of a thread-local or of a pthread key may call after the thread has left its record. The thread then gets another
-//! one, which a later thread takes back.
+//! Contract: [`current`] returns the calling thread's record, which is made at its first call and never unmapped.
+//! `Cell`s in a record belong to that thread. Another thread touches them only when the owner is gone: at its end, or
+//! in the child of a fork. Nothing runs at load. A destructor of a thread-local or of a pthread key may call after the
+//! thread has left its record. The thread then gets another one, which a later thread takes back.
 //!
-//! Fork: a child must not inherit a lock whose holder no longer exists, nor state that was being changed. So a thread that holds a lock of
-//! the library is in a [`CriticalSection`], and the handler before the fork waits until no thread is. Entering costs a store and a load of
-//! the thread's own memory; `membarrier` on the side of the fork orders the two. [`stop_the_world`] waits likewise, without a fork.
+//! Fork: a child must not inherit a lock whose holder no longer exists, nor state that was being changed. So a thread
+//! that holds a lock of the library is in a [`CriticalSection`], and the handler before the fork waits until no thread
+//! is. Entering costs a store and a load of the thread's own memory; `membarrier` on the side of the fork orders the
+//! two. [`stop_the_world`] waits likewise, without a fork.
 //!
-//! In the preload library (`cfg(preload)`, bindings/malloc) threads also call after their thread-locals are gone. It uses
-//! [`current_if_registered`], and [`visit`] gives a thread a record for one call. Nothing here may allocate from the C library, which that
-//! library replaces.
+//! In the preload library (`cfg(preload)`, bindings/malloc) threads also call after their thread-locals are gone. It
+//! uses [`current_if_registered`], and [`visit`] gives a thread a record for one call. Nothing here may allocate from
+//! the C library, which that library replaces.
 //!
 //! | file | what |
 //! |---|---|

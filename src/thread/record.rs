@@ -29,7 +29,8 @@ const _: () = assert!(core::mem::offset_of!(Thread, tls) == 0);
 // The first areas share the cache line of the fast paths.
 const _: () = assert!(core::mem::offset_of!(Thread, areas) == 40);
 
-// SAFETY: Cells and areas are accessed by the owner only (contract of this module, and of `PerThread`); the rest is atomic.
+// SAFETY: Cells and areas are accessed by the owner only (contract of this module, and of `PerThread`); the rest is
+// atomic.
 unsafe impl Sync for Thread {}
 
 /// No thread has the record.
@@ -37,8 +38,8 @@ unsafe impl Sync for Thread {}
 pub(super) const UNUSED: u32 = 0;
 /// A thread has the record, and leaves it at its end.
 pub(super) const USED: u32 = 1;
-/// The record of a thread that called after its thread-locals had ended. It cannot leave the record: another thread takes it back once the
-/// thread is gone.
+/// The record of a thread that called after its thread-locals had ended. It cannot leave the record: another thread
+/// takes it back once the thread is gone.
 #[cfg(not(loom))]
 pub(super) const LATE: u32 = 2;
 

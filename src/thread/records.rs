@@ -1,7 +1,7 @@
 //! The list of all records, how a thread finds its own, and what runs when a thread ends.
 //!
-//! Contract: a record is never unmapped, and never leaves the list. A thread that ends leaves its record to a later one, after the exit
-//! hooks of the layers above have run.
+//! Contract: a record is never unmapped, and never leaves the list. A thread that ends leaves its record to a later
+//! one, after the exit hooks of the layers above have run.
 
 #[cfg(loom)]
 pub use super::model::{current_fast, current_if_registered, each_record};
@@ -20,8 +20,8 @@ pub type ExitHook = fn(&'static Thread);
 /// Exit hooks: one for each kind of slots, and some for others.
 static HOOKS: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
 
-/// Registers a hook, once however often it is called. Hooks run on the ending thread, or in the child of a fork for a thread that no longer
-/// exists.
+/// Registers a hook, once however often it is called. Hooks run on the ending thread, or in the child of a fork for a
+/// thread that no longer exists.
 pub fn on_exit(hook: ExitHook) {
     let value = hook as usize;
     for entry in &HOOKS {
@@ -41,7 +41,8 @@ mod listed {
     use crate::thread::record::{LATE, UNUSED, USED};
     use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-    /// Value of the thread-local pointer after a thread of the preload library has left its record for good; no record has this address.
+    /// Value of the thread-local pointer after a thread of the preload library has left its record for good; no record
+    /// has this address.
     pub const LEFT: usize = 1;
 
     /// The calling thread's record, if it has one.
@@ -116,7 +117,8 @@ mod listed {
         record.used.store(LATE, Ordering::Release);
     }
 
-    /// Leaves the late records of threads that no longer exist. The calling thread has a record, because the exit hooks take locks.
+    /// Leaves the late records of threads that no longer exist. The calling thread has a record, because the exit hooks
+    /// take locks.
     pub fn take_back_late(own: &'static Thread) {
         if LATE_RECORDS.load(Ordering::Relaxed) == 0 {
             return;
@@ -139,8 +141,9 @@ mod listed {
         }
     }
 
-    /// Runs the exit hooks, and then ends the use of a record. The thread, if it still exists, finds its record until the hooks have run,
-    /// because a lock that they take would otherwise register it again. `forget` then makes the thread forget its record.
+    /// Runs the exit hooks, and then ends the use of a record. The thread, if it still exists, finds its record until
+    /// the hooks have run, because a lock that they take would otherwise register it again. `forget` then makes the
+    /// thread forget its record.
     pub fn leave(record: &'static Thread, forget: impl FnOnce()) {
         for entry in &HOOKS {
             let value = entry.load(Ordering::Acquire);

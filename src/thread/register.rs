@@ -61,7 +61,8 @@ fn try_register() -> Option<&'static Thread> {
             // SAFETY: the record begins with its `TlsSlot`, is never freed, and belongs to this thread.
             unsafe { tls::enter_in_table() };
         } else {
-            // In the other case, a destructor of a thread-local or of a pthread key called the library after `EXIT` was dropped.
+            // In the other case, a destructor of a thread-local or of a pthread key called the library after `EXIT` was
+            // dropped.
             mark_late(record);
         }
         take_back_late(record);
@@ -87,8 +88,8 @@ fn take_record() -> Option<&'static Thread> {
     Some(record)
 }
 
-/// Runs `work` in the thread that unloads the library, which has a record meanwhile. [`try_register`] would register a destructor, whose
-/// code would be gone at the thread's end. None: there is no memory for a record.
+/// Runs `work` in the thread that unloads the library, which has a record meanwhile. [`try_register`] would register a
+/// destructor, whose code would be gone at the thread's end. None: there is no memory for a record.
 #[cfg(not(any(loom, preload)))]
 pub fn visit_at_unload<R>(work: impl FnOnce() -> R) -> Option<R> {
     let own = current_if_registered();
@@ -102,8 +103,8 @@ pub fn visit_at_unload<R>(work: impl FnOnce() -> R) -> Option<R> {
 #[cfg(not(loom))]
 static RECORDS: Arena<Thread, 32> = Arena::new();
 
-/// Runs `work` in a thread of the preload library that is not [`current_if_registered`], and has a record meanwhile. A thread keeps the
-/// record after its first call, unless it has ended. None: there is no memory for a record.
+/// Runs `work` in a thread of the preload library that is not [`current_if_registered`], and has a record meanwhile. A
+/// thread keeps the record after its first call, unless it has ended. None: there is no memory for a record.
 #[cfg(not(loom))]
 #[cold]
 #[inline(never)]
@@ -117,8 +118,8 @@ pub fn visit<R>(work: impl FnOnce() -> R) -> Option<R> {
     Some(result)
 }
 
-/// The end of a thread of the preload library. The C library calls this in each of its rounds of destructors, and the last one ends the
-/// record, after the destructors of other libraries. These may still free memory, by [`visit`].
+/// The end of a thread of the preload library. The C library calls this in each of its rounds of destructors, and the
+/// last one ends the record, after the destructors of other libraries. These may still free memory, by [`visit`].
 #[cfg(not(loom))]
 extern "C" fn end(value: *mut core::ffi::c_void) {
     // Records are multiples of 64 bytes, so the number of the round fits into the low bits.

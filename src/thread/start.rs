@@ -6,7 +6,8 @@ use crate::sys::file::Errno;
 use crate::sys::os;
 use crate::types::*;
 
-/// Starts a thread that nobody waits for; `what` asks for it. TN_ERR_NO_HOST_MEMORY: the system refuses it, or there is no memory.
+/// Starts a thread that nobody waits for; `what` asks for it. TN_ERR_NO_HOST_MEMORY: the system refuses it, or there is
+/// no memory.
 pub fn start(what: &str, body: fn()) -> Result<()> {
     // Forks are seen once a thread is known.
     let recorded = super::try_current().ok_or(Errno::NO_MEMORY);

@@ -33,7 +33,8 @@ pub fn fill(
         && is_default_mode(mode)
         && let Some(target) = borrow::open_internal_fast(thread::current(), id, OVERWRITE)
     {
-        // The host fills its own memory itself. It fills other memory that it can access only if the caller gave no stream.
+        // The host fills its own memory itself. It fills other memory that it can access only if the caller gave no
+        // stream.
         if target.device().r#type == TN_CPU
             || matches!(stream, Ok(StreamArg::Now)) && ledger::is_reachable(target.device())
         {
@@ -55,7 +56,8 @@ pub fn fill(
     route.end(Some(target), None, outcome)
 }
 
-/// Creates an array with new bytes. A GPU writes the contents in the order of `stream`. If the host writes them, `stream` is not called.
+/// Creates an array with new bytes. A GPU writes the contents in the order of `stream`. If the host writes them,
+/// `stream` is not called.
 #[inline(always)]
 pub fn create(
     pool: Option<&'static Pool>,
@@ -78,7 +80,8 @@ fn create_on_gpu(
     name: &Name,
     stream: Result<StreamArg>,
 ) -> Result<Id> {
-    // NULL stands for the current stream here, and this call does not wait: later uses of the array are ordered after the stream.
+    // NULL stands for the current stream here, and this call does not wait: later uses of the array are ordered after
+    // the stream.
     let stream = match stream? {
         StreamArg::Now => StreamArg::Current,
         stream => stream,
@@ -110,7 +113,8 @@ pub fn open(pool: &'static Pool, layout: &mut Layout, name: &Name, route: &Route
     }
 }
 
-/// The new array. If its contents could not be made, the array is released; its bytes are freed after the work that is enqueued on them.
+/// The new array. If its contents could not be made, the array is released; its bytes are freed after the work that is
+/// enqueued on them.
 pub fn release_if_failed(id: Id, ended: Result<()>) -> Result<Id> {
     if ended.is_err() {
         let _ = array::release_now(id);

@@ -1,10 +1,10 @@
 //! Copies and fills of arrays, with checks and guards.
 //!
-//! Contract: a copy moves the elements between two layouts of equal element type and shape, in any memory. Bytes that belong to no element
-//! stay as they are. A guard covers the source while it is read, and another one the destination while it is written. So a call behaves as
-//! if it opened a borrow, copied, and ended the borrow in one step. A copy or fill overwrites every element of its destination: DISCARD is
-//! implied, and poison is cleared. `route` says which work is complete on return. The stores record the rest as work of the stream. Any
-//! thread may call this module.
+//! Contract: a copy moves the elements between two layouts of equal element type and shape, in any memory. Bytes that
+//! belong to no element stay as they are. A guard covers the source while it is read, and another one the destination
+//! while it is written. So a call behaves as if it opened a borrow, copied, and ended the borrow in one step. A copy or
+//! fill overwrites every element of its destination: DISCARD is implied, and poison is cleared. `route` says which work
+//! is complete on return. The stores record the rest as work of the stream. Any thread may call this module.
 //!
 //! | file | contents |
 //! |---|---|
@@ -55,8 +55,8 @@ use core::cell::Cell;
 use core::ffi::CStr;
 use operand::{OVERWRITE, Source, check_match, is_default_mode, location_of, source_of, write_use};
 
-/// The pool of a new array on a device: the given one, which must be of that device, or the thread's current one. For the host, a pool of
-/// page-locked memory is accepted too.
+/// The pool of a new array on a device: the given one, which must be of that device, or the thread's current one. For
+/// the host, a pool of page-locked memory is accepted too.
 fn pool_for(device: tn_device, pool: Option<&'static Pool>) -> Result<&'static Pool> {
     let Some(pool) = pool else { return pool::current(device) };
     let of = pool.device();
@@ -75,7 +75,8 @@ fn pool_for(device: tn_device, pool: Option<&'static Pool>) -> Result<&'static P
     ))
 }
 
-/// Frees the memory that a pool has cached, and the staging memory of copies to and from its device. Returns the bytes that the pool freed.
+/// Frees the memory that a pool has cached, and the staging memory of copies to and from its device. Returns the bytes
+/// that the pool freed.
 pub fn trim(pool: &'static Pool, keep_bytes: usize) -> Result<usize> {
     pool.check_process()?;
     let released = pool.trim(keep_bytes);
@@ -83,7 +84,8 @@ pub fn trim(pool: &'static Pool, keep_bytes: usize) -> Result<usize> {
     Ok(released)
 }
 
-/// Copies an array to a new, dense one on the same device. The copy is in F order if the source is F- but not C-contiguous, else in C.
+/// Copies an array to a new, dense one on the same device. The copy is in F order if the source is F- but not
+/// C-contiguous, else in C.
 pub fn copy(function: &'static CStr, id: Id, pool: Option<&'static Pool>, stream: Result<StreamArg>) -> Result<Id> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;
@@ -221,7 +223,8 @@ pub fn duplicate_memory(
     Ok(new_store.finish())
 }
 
-/// Copies the elements of one array into another one: the slow path of [`copy_free`], for all cases and with every status.
+/// Copies the elements of one array into another one: the slow path of [`copy_free`], for all cases and with every
+/// status.
 pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, stream: Result<StreamArg>) -> Result<()> {
     let ids = [source, target];
     drop(ledger::lock_all(2, &|i| {
@@ -258,11 +261,11 @@ pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, str
     route.end(Some(to), Some(from), outcome)
 }
 
-/// The fast path of a copy, which nearly every copy takes: two live arrays of equal type and shape, without a conflict. None: the caller
-/// takes the slow path. Two arrays of one store do, because they may overlap.
+/// The fast path of a copy, which nearly every copy takes: two live arrays of equal type and shape, without a conflict.
+/// None: the caller takes the slow path. Two arrays of one store do, because they may overlap.
 ///
-/// Half of its time is four atomic exchanges: each of the two ledgers is locked when its guard opens and when it ends. A large copy evicts
-/// the guards from the first-level cache, so both are prefetched before they end.
+/// Half of its time is four atomic exchanges: each of the two ledgers is locked when its guard opens and when it ends.
+/// A large copy evicts the guards from the first-level cache, so both are prefetched before they end.
 #[inline(always)]
 pub fn copy_free(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
     if !is_default_mode(mode) {

@@ -10,8 +10,8 @@ use crate::slots::Id;
 use crate::stream::StreamArg;
 use crate::types::*;
 
-/// The device of an array, and whether it is empty. An array that is not live counts as an empty one of the host; opening a guard on it
-/// fails later.
+/// The device of an array, and whether it is empty. An array that is not live counts as an empty one of the host;
+/// opening a guard on it fails later.
 pub(super) fn location_of(id: Id) -> Result<(tn_device, bool)> {
     source_of(id).map(|source| (source.device, source.is_empty))
 }
@@ -74,7 +74,8 @@ pub(super) fn check_match(from: &Layout, to: &Layout) -> Result<()> {
     Ok(())
 }
 
-/// Whether the host may do the work on host memory without a look at the stream. All stream arguments but handles allow it.
+/// Whether the host may do the work on host memory without a look at the stream. All stream arguments but handles allow
+/// it.
 pub(super) fn is_left_to_host(stream: &Result<StreamArg>) -> bool {
     matches!(stream, Ok(StreamArg::Now | StreamArg::Legacy | StreamArg::PerThread | StreamArg::Current))
 }

@@ -1,7 +1,7 @@
 //! Copies from and to raw host memory.
 //!
-//! Page-locked memory is recognised, whether `tn_host_register` locked it or a pool allocated it. A device copies such memory itself. The
-//! caller must keep it until the stream has completed the copy.
+//! Page-locked memory is recognised, whether `tn_host_register` locked it or a pool allocated it. A device copies such
+//! memory itself. The caller must keep it until the stream has completed the copy.
 #![forbid(unsafe_code)]
 
 use super::operand::{acquire_one, check_match, location_of, write_use};
@@ -43,7 +43,8 @@ impl RawMemory {
         Ok(RawMemory { memory: Memory::of(device.unwrap_or(HOST), layout)?, block })
     }
 
-    /// Records a copy that is outstanding: the pool reuses a block that the caller frees meanwhile only after it (PD-18).
+    /// Records a copy that is outstanding: the pool reuses a block that the caller frees meanwhile only after it
+    /// (PD-18).
     fn record_use(&self, route: &Route, outcome: &Outcome) {
         if let (Some(block), Some(stream), Ok(Outstanding::Both)) = (&self.block, route.stream(), outcome) {
             block.pool.record_use(block.start, stream.end_of_use());

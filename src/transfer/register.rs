@@ -1,7 +1,7 @@
 //! Page-locking of the caller's memory, and advice for managed memory.
 //!
-//! A registration is a lease. It lasts as long as the array that `register` returned and all that descends from it. Its end waits for the
-//! copies on the memory, and unlocks it (PN-6).
+//! A registration is a lease. It lasts as long as the array that `register` returned and all that descends from it. Its
+//! end waits for the copies on the memory, and unlocks it (PN-6).
 #![forbid(unsafe_code)]
 
 use super::operand::location_of;
@@ -42,7 +42,8 @@ fn check(start: u64, bytes: usize, flags: u32) -> Result<(i64, i64)> {
     }
 }
 
-/// The store that has the range's bytes, locked. None: no store has any of them. Fails if a store has only some of them.
+/// The store that has the range's bytes, locked. None: no store has any of them. Fails if a store has only some of
+/// them.
 fn owner(index: &mut AddressIndex, (start, end): (i64, i64)) -> Result<Option<(Locked, &'static Ledger)>> {
     let aliased = |what: &str| {
         fail(TN_ERR_ALIASED, format_args!("{what}; register the memory of one array, or memory of no array"))
@@ -61,8 +62,8 @@ fn owner(index: &mut AddressIndex, (start, end): (i64, i64)) -> Result<Option<(L
     }
 }
 
-/// Page-locks [start, start + bytes) and returns a 1-D array of bytes on it. `lock` calls the driver. With TN_HOST_BEST_EFFORT and without
-/// a driver, the array is made and no memory is locked.
+/// Page-locks [start, start + bytes) and returns a 1-D array of bytes on it. `lock` calls the driver. With
+/// TN_HOST_BEST_EFFORT and without a driver, the array is made and no memory is locked.
 pub fn register(
     start: u64,
     bytes: usize,
@@ -163,7 +164,8 @@ pub fn advise(id: Id, advice: tn_advice, device: tn_device) -> Result<()> {
     managed::advise(&managed::gpu()?.enter()?, start, bytes, advice, device)
 }
 
-/// Prefetches managed memory to a device, in the order of a stream. With stream NULL the call waits for the thread's current stream.
+/// Prefetches managed memory to a device, in the order of a stream. With stream NULL the call waits for the thread's
+/// current stream.
 pub fn prefetch(id: Id, device: tn_device, stream: Result<StreamArg>) -> Result<()> {
     ledger::find::<Claim>(id)?;
     let stream = stream?;

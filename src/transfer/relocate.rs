@@ -1,8 +1,9 @@
 //! Given arrays that move to another device (TR-30).
 //!
-//! Contract: the elements are copied first, and then the promise is taken, so that a failure leaves it as it was. During the copy a claim of
-//! the library's own keeps the bytes. The store records the work that a stream has left, and its end passes that on: the bytes go back to
-//! their pool in the order of the stream. An array that lies there already is taken, without a copy.
+//! Contract: the elements are copied first, and then the promise is taken, so that a failure leaves it as it was.
+//! During the copy a claim of the library's own keeps the bytes. The store records the work that a stream has left, and
+//! its end passes that on: the bytes go back to their pool in the order of the stream. An array that lies there already
+//! is taken, without a copy.
 #![forbid(unsafe_code)]
 
 use super::operand::source_of;

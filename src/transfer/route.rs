@@ -1,8 +1,9 @@
 //! Routes: whether the host or a stream moves the bytes of a call, and what is outstanding when the call returns.
 //!
-//! Contract: this module implements the table in section "Between host and devices" of docs/copies.md. If all operands of a copy are host
-//! memory, of whatever kind, the host moves the bytes before the call returns. If an operand is memory of a GPU, a stream moves them, after
-//! all work that is pending on the operands. With stream NULL, this is the thread's current stream, and the call waits for it alone.
+//! Contract: this module implements the table in section "Between host and devices" of docs/copies.md. If all operands
+//! of a copy are host memory, of whatever kind, the host moves the bytes before the call returns. If an operand is
+//! memory of a GPU, a stream moves them, after all work that is pending on the operands. With stream NULL, this is the
+//! thread's current stream, and the call waits for it alone.
 #![forbid(unsafe_code)]
 
 use crate::blit::{self, HostView};
@@ -33,8 +34,8 @@ impl Route {
     /// The host moves the bytes before the call returns.
     pub const HOST: Route = Route { stream: None, is_synchronous: true, strict: false };
 
-    /// As [`Route::of`], for a call that reports a failure later, because some errors precede it in the order of checks. If the arrays are
-    /// empty, the stream is not checked, and the route is [`Route::HOST`].
+    /// As [`Route::of`], for a call that reports a failure later, because some errors precede it in the order of
+    /// checks. If the arrays are empty, the stream is not checked, and the route is [`Route::HOST`].
     pub fn find(
         stream: &StreamArg,
         memories: &[tn_device],
@@ -45,11 +46,13 @@ impl Route {
         route.map_err(Kept::new)
     }
 
-    /// The route of a copy between memories, the destination first. TN_ERR_DEVICE: the stream belongs to none of their devices.
+    /// The route of a copy between memories, the destination first. TN_ERR_DEVICE: the stream belongs to none of their
+    /// devices.
     pub fn of(stream: &StreamArg, memories: &[tn_device], strict: bool) -> Result<Route> {
         let mut gpus = memories.iter().copied().filter(|device| device.r#type == TN_CUDA);
         let Some(first) = gpus.next() else {
-            // The host needs no stream, but the argument must be valid for one of the memories. The error names the destination.
+            // The host needs no stream, but the argument must be valid for one of the memories. The error names the
+            // destination.
             if memories.iter().all(|device| stream.on(*device).is_err()) {
                 stream.on(memories[0])?;
             }
@@ -80,7 +83,8 @@ impl Route {
         Ok(Route { stream: Some(stream), is_synchronous: true, strict })
     }
 
-    /// The route of a fill. Managed memory is filled on the stream that the caller gave, and by the host for stream NULL.
+    /// The route of a fill. Managed memory is filled on the stream that the caller gave, and by the host for stream
+    /// NULL.
     pub fn of_fill(stream: &StreamArg, memory: tn_device) -> Result<Route> {
         match memory.r#type {
             TN_CUDA_MANAGED => Ok(Route { stream: stream.on(memory)?, is_synchronous: false, strict: false }),
@@ -103,8 +107,8 @@ impl Route {
         UseTime { stream: self.stream, ..UseTime::HOST.waiting(wait) }
     }
 
-    /// Copies every element, or enqueues the copy. If a view could not be made, that error is the outcome, so that [`Route::end`] can end
-    /// the guards.
+    /// Copies every element, or enqueues the copy. If a view could not be made, that error is the outcome, so that
+    /// [`Route::end`] can end the guards.
     pub fn copy(&self, dst: Result<MemoryView>, src: Result<MemoryView>) -> Outcome {
         let (dst, src) = (dst.map_err(wrote_nothing)?, src.map_err(wrote_nothing)?);
         if dst.layout().is_empty() {
@@ -149,7 +153,8 @@ impl Route {
         }
     }
 
-    /// Ends the guards of a copy or fill. The stores record outstanding work. A destination that was written in part is poisoned.
+    /// Ends the guards of a copy or fill. The stores record outstanding work. A destination that was written in part is
+    /// poisoned.
     pub fn end(&self, dst: Option<InternalGuard>, src: Option<InternalGuard>, outcome: Outcome) -> Result<()> {
         let Some(stream) = self.stream else {
             src.into_iter().for_each(|src| src.end(false));
@@ -164,7 +169,8 @@ impl Route {
         match outcome {
             Ok(Outstanding::Nothing) => [src, dst].into_iter().flatten().for_each(|guard| guard.end(false)),
             Ok(outstanding) => {
-                // No event can be recorded on a stream that captures a graph. Then a point without an event stands for the work.
+                // No event can be recorded on a stream that captures a graph. Then a point without an event stands for
+                // the work.
                 let point = stream.record_point().unwrap_or_else(|_| stream.now());
                 if let Some(src) = src {
                     if outstanding == Outstanding::Both { src.end_at(false, point) } else { src.end(false) }

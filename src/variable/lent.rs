@@ -1,8 +1,8 @@
 //! The handle through which a callback has the bytes of an array that the library keeps.
 //!
-//! Contract: while the bytes are lent, the library's own claim rests. So the callback's handle can be the only holder and may write in any
-//! mode; so may its clones and views. The callback may release it; the bytes stay. Afterwards the claim counts again, and no other handle
-//! may write the value.
+//! Contract: while the bytes are lent, the library's own claim rests. So the callback's handle can be the only holder
+//! and may write in any mode; so may its clones and views. The callback may release it; the bytes stay. Afterwards the
+//! claim counts again, and no other handle may write the value.
 
 use crate::array;
 use crate::borrow;

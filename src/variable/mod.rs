@@ -1,10 +1,11 @@
 //! Shared variables: array values that the library keeps, and that functions of the program read and update.
 //!
-//! Contract: the value is constant while no call of this module works on the variable. Its store is marked in its ledger, so the rules of
-//! `borrow` refuse writes through all other handles. What a caller got from a variable never changes: a set or update that finds another
-//! holder takes another buffer. A call that fails leaves value and version as they were. The exception is an update in place, which poisons
-//! the variable. A variable lives as long as its handle or a reference. Any thread may call; one call at a time changes a variable, and
-//! another one is refused at once.
+//! Contract: the value is constant while no call of this module works on the variable. Its store is marked in its
+//! ledger, so the rules of `borrow` refuse writes through all other handles. What a caller got from a variable never
+//! changes: a set or update that finds another holder takes another buffer. A call that fails leaves value and version
+//! as they were. The exception is an update in place, which poisons the variable. A variable lives as long as its
+//! handle or a reference. Any thread may call; one call at a time changes a variable, and another one is refused at
+//! once.
 //!
 //! | file | contents |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! An argument whose handle cannot be used until the call ends, because the call writes or takes the array.
 //!
-//! Contract: no other thread can use, give or take the handle meanwhile; it can only release it. The drop of a [`Resting`] gives the handle
-//! back. [`Resting::end`] destructs the handle of an array that the call took.
+//! Contract: no other thread can use, give or take the handle meanwhile; it can only release it. The drop of a
+//! [`Resting`] gives the handle back. [`Resting::end`] destructs the handle of an array that the call took.
 
 use crate::array;
 use crate::ledger::{Claim, Locked, SpareClaim, TakenBy};

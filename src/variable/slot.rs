@@ -1,7 +1,8 @@
 //! The variable behind a handle of C: what stays the same, its value, and the count of references.
 //!
-//! Contract: the lock is held for a few instructions, and no call into the ledger is made under it. A reader therefore copies the value's
-//! handle and uses it unlocked. If the value was replaced meanwhile, the handle is stale, and the reader tries again.
+//! Contract: the lock is held for a few instructions, and no call into the ledger is made under it. A reader therefore
+//! copies the value's handle and uses it unlocked. If the value was replaced meanwhile, the handle is stale, and the
+//! reader tries again.
 
 use super::lent::Update;
 use crate::array;
@@ -60,7 +61,8 @@ struct VariableSlot {
 struct Contents {
     fixed: Fixed,
     value: Value,
-    /// The number of forks when a call began to change the value; None: no call does. A call of the parent does not go on in a child.
+    /// The number of forks when a call began to change the value; None: no call does. A call of the parent does not go
+    /// on in a child.
     busy: Option<u32>,
     /// The update that is in progress.
     update: Option<Update>,
@@ -121,8 +123,8 @@ pub fn release(id: Id) -> Result<()> {
     Ok(())
 }
 
-/// The fast path of another handle on a value's bytes, without a reference on the variable. If the variable or its value ends meanwhile, the
-/// array is stale. None: only the slow path knows why.
+/// The fast path of another handle on a value's bytes, without a reference on the variable. If the variable or its
+/// value ends meanwhile, the array is stale. None: only the slow path knows why.
 pub fn clone_value_fast(id: Id) -> Option<Id> {
     let slot = Table::<VariableSlot>::guess(id)?;
     let value = slot.contents.lock().as_ref().filter(|_| slot.head.is(id))?.value;
@@ -284,7 +286,8 @@ impl VariableRef {
         }
     }
 
-    /// Continues the update that is in progress, to end it. TN_ERR_INVALID: there is none, or only a callback's return ends it.
+    /// Continues the update that is in progress, to end it. TN_ERR_INVALID: there is none, or only a callback's return
+    /// ends it.
     pub fn resume(&self, by_callback: bool) -> Result<(Work<'_>, Update)> {
         self.poison_if_abandoned();
         let update = self.slot.with(|contents| contents.update.take_if(|update| update.by_callback == by_callback));
@@ -311,8 +314,8 @@ impl VariableRef {
         abandon(update, array);
     }
 
-    /// Makes an array the value, and ends the array of the value before. None: the value was written into the bytes that it had.
-    /// `detached`: a holder of those made the library take another buffer.
+    /// Makes an array the value, and ends the array of the value before. None: the value was written into the bytes
+    /// that it had. `detached`: a holder of those made the library take another buffer.
     pub fn commit(&self, array: Option<Id>, detached: bool) {
         let array = array.map(|array| (array, tag_of(array)));
         if let Some(before) = self.exchange(array, detached, false) {
@@ -320,8 +323,8 @@ impl VariableRef {
         }
     }
 
-    /// As [`VariableRef::commit`], but returns the array of the value before, which the caller ends. The array comes with the tag of its
-    /// store. `ends`: the call that changes the value does no more with it.
+    /// As [`VariableRef::commit`], but returns the array of the value before, which the caller ends. The array comes
+    /// with the tag of its store. `ends`: the call that changes the value does no more with it.
     fn exchange(&self, array: Option<(Id, u64)>, detached: bool, ends: bool) -> Option<Id> {
         self.slot.with(|contents| {
             if ends {
@@ -376,10 +379,12 @@ pub struct Exchange {
     pub before: Option<Id>,
 }
 
-/// Held while the values of several variables are exchanged or looked up, so that a reader sees either all exchanges of a call or none.
+/// Held while the values of several variables are exchanged or looked up, so that a reader sees either all exchanges of
+/// a call or none.
 static SEVERAL: QuickLock<()> = QuickLock::new(());
 
-/// Exchanges the values of variables, which the call is changing, at once. `several`: there may be more than one. Cannot fail.
+/// Exchanges the values of variables, which the call is changing, at once. `several`: there may be more than one.
+/// Cannot fail.
 pub fn exchange_all<'a>(several: bool, exchanges: impl Iterator<Item = (&'a VariableRef, &'a mut Exchange)>) {
     let _together = several.then(|| SEVERAL.lock());
     for (variable, exchange) in exchanges {
@@ -387,8 +392,8 @@ pub fn exchange_all<'a>(several: bool, exchanges: impl Iterator<Item = (&'a Vari
     }
 }
 
-/// Other handles on the values of several variables, all of one time, and the versions of those. A failure releases what it made, and comes
-/// with the position of its variable.
+/// Other handles on the values of several variables, all of one time, and the versions of those. A failure releases
+/// what it made, and comes with the position of its variable.
 pub fn clone_values(variables: &[&VariableRef], clones: &mut [(Id, u64)]) -> core::result::Result<(), (usize, Status)> {
     if let ([variable], [(handle, _)]) = (variables, &mut *clones) {
         *handle = variable.clone_value().map_err(|status| (0, status))?;
@@ -414,7 +419,8 @@ pub fn clone_values(variables: &[&VariableRef], clones: &mut [(Id, u64)]) -> cor
     }
 }
 
-/// Replaces the arrays of values by clones. Returns how many it made, and whether none of the values was replaced meanwhile.
+/// Replaces the arrays of values by clones. Returns how many it made, and whether none of the values was replaced
+/// meanwhile.
 fn clone_all(variables: &[&VariableRef], clones: &mut [(Id, u64)]) -> (usize, Result<bool>) {
     for (made, (variable, (handle, _))) in variables.iter().zip(clones).enumerate() {
         match variable.clone_array(*handle) {

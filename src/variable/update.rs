@@ -11,8 +11,8 @@ use crate::slots::Id;
 use crate::types::*;
 use core::ffi::CStr;
 
-/// Begins an update, and returns an array that has the value. Without TN_MAY_OVERWRITE, and if another holder needs the old bytes, the
-/// array is a copy, which becomes the value if the update succeeds.
+/// Begins an update, and returns an array that has the value. Without TN_MAY_OVERWRITE, and if another holder needs the
+/// old bytes, the array is a copy, which becomes the value if the update succeeds.
 pub fn begin_update(function: &'static CStr, id: Id, flags: u32) -> Result<(Id, Crossing)> {
     begin(function, &VariableRef::find(id)?, flags, false)
 }

@@ -1,7 +1,9 @@
-//! How an array becomes the value of a variable: by alias, by a copy into the present buffer, or by a copy into a new one.
+//! How an array becomes the value of a variable: by alias, by a copy into the present buffer, or by a copy into a new
+//! one.
 //!
-//! Contract: the decision and an alias are one step under the lock of the array's ledger. A copy makes all allocations before it writes the
-//! first byte, so a failure leaves the value as it was. With TN_TAKE_OWNERSHIP the caller's handle is destructed on success, and untouched on failure.
+//! Contract: the decision and an alias are one step under the lock of the array's ledger. A copy makes all allocations
+//! before it writes the first byte, so a failure leaves the value as it was. With TN_TAKE_OWNERSHIP the caller's handle
+//! is destructed on success, and untouched on failure.
 
 use super::lent;
 use super::resting::Resting;
@@ -95,8 +97,8 @@ pub fn store(
     Ok(stored)
 }
 
-/// Makes an array that only the library knows the value-to-be of a variable, by an alias where that is possible. The caller releases the
-/// array unless it became the value, and then commits that. An alias allocates nothing.
+/// Makes an array that only the library knows the value-to-be of a variable, by an alias where that is possible. The
+/// caller releases the array unless it became the value, and then commits that. An alias allocates nothing.
 pub fn store_own(function: &'static CStr, variable: &VariableRef, own: Id, present: Value) -> Result<Stored> {
     let wanted = Wanted { is_own: true, ..wanted(variable, TN_TAKE_OWNERSHIP) };
     match check_alias(wanted, || ledger::lock::<Claim>(own))? {
@@ -111,8 +113,9 @@ pub fn store_own(function: &'static CStr, variable: &VariableRef, own: Id, prese
     }
 }
 
-/// Makes an array that the body of a function left the value-to-be of a variable, by an alias. `from`: another variable that lets its value
-/// go; else none. Returns a new handle, because the body knows the old one. Err: only a copy is possible, with TN_WHY_ bits.
+/// Makes an array that the body of a function left the value-to-be of a variable, by an alias. `from`: another variable
+/// that lets its value go; else none. Returns a new handle, because the body knows the old one. Err: only a copy is
+/// possible, with TN_WHY_ bits.
 pub fn adopt_left(variable: &VariableRef, left: Id, from: Id) -> Result<core::result::Result<Id, u32>> {
     let wanted = Wanted { from, is_own: true, ..wanted(variable, TN_TAKE_OWNERSHIP) };
     Ok(check_alias(wanted, || lock_live(left))?.map(|(mut locked, claim)| {
@@ -121,8 +124,8 @@ pub fn adopt_left(variable: &VariableRef, left: Id, from: Id) -> Result<core::re
     }))
 }
 
-/// Marks an array that the body of a function left, and that has the bytes of the variable's value. Returns a new handle. Err: only a copy is
-/// possible, with TN_WHY_ bits.
+/// Marks an array that the body of a function left, and that has the bytes of the variable's value. Returns a new
+/// handle. Err: only a copy is possible, with TN_WHY_ bits.
 pub fn mark_left(variable: &VariableRef, left: Id) -> Result<core::result::Result<Id, u32>> {
     let (mut locked, claim) = lock_live(left)?;
     if locked.get(claim).layout.self_overlaps() {
@@ -145,8 +148,8 @@ fn lock_live(array: Id) -> Result<(Locked, &'static Claim)> {
     }
 }
 
-/// Makes another claim on the bytes of an array that of the variable, or with TN_TAKE_OWNERSHIP its own. Err: only a copy is possible, with TN_WHY_
-/// bits.
+/// Makes another claim on the bytes of an array that of the variable, or with TN_TAKE_OWNERSHIP its own. Err: only a
+/// copy is possible, with TN_WHY_ bits.
 fn adopt(variable: &VariableRef, value: Id, flags: u32) -> Result<core::result::Result<Id, u32>> {
     let mut spare = SpareClaim::take(thread::current())?;
     let (mut locked, claim) =
@@ -213,8 +216,8 @@ fn store_copy(
     Ok(Stored { array: Some(array), crossing, is_detached })
 }
 
-/// Copies an array over the present value. Ok: the array with the new shape and form, or None if both are unchanged. Err: this is not
-/// possible, with TN_WHY_ bits.
+/// Copies an array over the present value. Ok: the array with the new shape and form, or None if both are unchanged.
+/// Err: this is not possible, with TN_WHY_ bits.
 fn overwrite(
     function: &'static CStr,
     source: Id,
@@ -326,7 +329,8 @@ pub fn stream_to(device: tn_device) -> StreamArg {
     if device.r#type == TN_CPU { StreamArg::Now } else { StreamArg::Current }
 }
 
-/// Compares the value with its checksum (option check_managed). TN_ERR_ALIASED, once for each change: it was changed from outside.
+/// Compares the value with its checksum (option check_managed). TN_ERR_ALIASED, once for each change: it was changed
+/// from outside.
 pub fn verify(variable: &VariableRef, value: Value) -> Result<()> {
     let Some(expected) = value.checksum else { return Ok(()) };
     let found = checksum(value.array);

@@ -1,5 +1,6 @@
-//! Pending device work on arrays: BR-60 to BR-67, BA-8, ER-8, TR-10 to TR-12, TR-22, TR-23, PN-6, PN-9, ST-8. On the simulator, whose
-//! streams stall on command; see support/cuda.rs. The tests import their own bytes, so that only the bookkeeping is tested.
+//! Pending device work on arrays: BR-60 to BR-67, BA-8, ER-8, TR-10 to TR-12, TR-22, TR-23, PN-6, PN-9, ST-8. On the
+//! simulator, whose streams stall on command; see support/cuda.rs. The tests import their own bytes, so that only the
+//! bookkeeping is tested.
 
 use crate::driver_call;
 use crate::support;
@@ -117,7 +118,8 @@ fn br_61_62_pn_9_the_host_finds_pending_until_the_work_is_done() {
     });
 }
 
-/// Two readers on one stream whose ends arrive in the ledger in another order than in the stream: the later work counts.
+/// Two readers on one stream whose ends arrive in the ledger in another order than in the stream: the later work
+/// counts.
 #[test]
 fn br_62_the_ends_of_two_readers_change_places() {
     with_seeds(|_, hands| {
@@ -629,7 +631,8 @@ fn tr_11_xc_10_everything_that_the_host_reads_is_pending() {
     });
 }
 
-/// The host may read an operand that a device still reads, but must not overwrite it yet. The result is right in both cases.
+/// The host may read an operand that a device still reads, but must not overwrite it yet. The result is right in both
+/// cases.
 #[test]
 fn br_61_an_expression_overwrites_operands_that_a_device_has_read() {
     with_seeds(|_, hands| {
@@ -721,7 +724,8 @@ fn br_64_a_pool_gets_the_bytes_with_their_pending_work() {
         // Nothing waits on the host here.
         let (host_waits, _) = sim.calls_of("cuEventSynchronize", || {
             release(a);
-            // Another stream gets other bytes, or waits for these on the device. A stream ordered after this one may have them at once.
+            // Another stream gets other bytes, or waits for these on the device. A stream ordered after this one may
+            // have them at once.
             let (waits, other) = sim.calls_of("cuStreamWaitEvent", || block(t));
             assert!(other.cast_const() != data || waits > 0);
             let same = block(s);
@@ -818,7 +822,8 @@ fn br_8_60_a_copy_on_write_comes_after_the_work_on_the_old_bytes() {
             assert_eq!(fill(a, &five, 0, s), TN_OK);
             writes_on(a, s);
             let b = clone(a);
-            // A copy by the host would be too early. The host copies without a stream, and page-locked bytes also with one.
+            // A copy by the host would be too early. The host copies without a stream, and page-locked bytes also with
+            // one.
             let by_device = device.r#type != TN_CUDA_HOST;
             if device.r#type != TN_CUDA {
                 assert_eq!(write(b, TN_WRITE_COW, null_mut()), Err(TN_ERR_PENDING));
@@ -888,7 +893,8 @@ fn holds_in_a_child(body: impl FnOnce()) -> bool {
     status == 0
 }
 
-/// ST-15: in the child of a fork every call on a device array is refused, also without a stream; its release succeeds. Host arrays work.
+/// ST-15: in the child of a fork every call on a device array is refused, also without a stream; its release succeeds.
+/// Host arrays work.
 #[test]
 fn st_15_arrays_after_a_fork() {
     alone("st_15_arrays_after_a_fork", &[], || {
@@ -983,9 +989,8 @@ fn st_15_arrays_after_a_fork() {
     });
 }
 
-/// DV-8, TR-11: a lost GPU poisons its unfinished results, wherever they lie, and its own memory. Managed arrays of another GPU and that
-/// GPU's memory are unaffected.
-/// another GPU's own.
+/// DV-8, TR-11: a lost GPU poisons its unfinished results, wherever they lie, and its own memory. Managed arrays of
+/// another GPU and that GPU's memory are unaffected. another GPU's own.
 #[test]
 fn dv_8_arrays_of_other_devices_than_the_lost_one() {
     alone("dv_8_arrays_of_other_devices_than_the_lost_one", &[], || {
@@ -1093,8 +1098,8 @@ fn st_15_registered_memory_after_a_fork() {
     });
 }
 
-/// DV-8: the library does not read managed arrays from a lost device, with or without work on them. Page-locked arrays are the host's; a
-/// copy to them that did not finish is poisoned until it is overwritten (TR-11: never stale bytes).
+/// DV-8: the library does not read managed arrays from a lost device, with or without work on them. Page-locked arrays
+/// are the host's; a copy to them that did not finish is poisoned until it is overwritten (TR-11: never stale bytes).
 #[test]
 fn dv_8_arrays_that_the_host_shares_with_a_lost_device() {
     alone("dv_8_arrays_that_the_host_shares_with_a_lost_device", &[], || {

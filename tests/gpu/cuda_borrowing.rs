@@ -1,4 +1,5 @@
-//! The tables of docs/borrowing.md that have devices, from what happens, as in `borrowing.rs`; and its tables of situations on a GPU.
+//! The tables of docs/borrowing.md that have devices, from what happens, as in `borrowing.rs`; and its tables of
+//! situations on a GPU.
 
 use crate::support;
 use support::capi::{HOST, info, release, shared_release};

@@ -1,5 +1,5 @@
-//! TN_POOL_ZERO_ON_FREE on devices: no block ever shows another owner's bytes, even if it could not be cleared when it was freed. Needs the
-//! simulator: a GPU's memory cannot be read behind the pool's back.
+//! TN_POOL_ZERO_ON_FREE on devices: no block ever shows another owner's bytes, even if it could not be cleared when it
+//! was freed. Needs the simulator: a GPU's memory cannot be read behind the pool's back.
 
 use crate::driver_call;
 use crate::support;
@@ -41,7 +41,8 @@ fn set_current(stream: *mut tn_stream) {
     assert_eq!(tn_stream_set_current(GPU, stream), TN_OK);
 }
 
-/// PD-15: while the thread's current stream captures, a block is cleared on another stream, and the graph has no part of it.
+/// PD-15: while the thread's current stream captures, a block is cleared on another stream, and the graph has no part
+/// of it.
 #[test]
 fn pd_15_a_capture_clears_nothing_later() {
     let gpu = device();
@@ -99,7 +100,8 @@ fn pd_15_given_back_within_a_capture() {
     }
 }
 
-/// PO-47: a block whose clearing fails is not reused. It is cleared once the driver works again, by the next call of any kind.
+/// PO-47: a block whose clearing fails is not reused. It is cleared once the driver works again, by the next call of
+/// any kind.
 #[test]
 fn po_47_clearing_fails() {
     let gpu = device();
@@ -144,7 +146,8 @@ fn po_47_clearing_fails() {
     }
 }
 
-/// PD-15: a capture that another thread begins during the clearing may include it. Then the block is never reused, and stays where it is.
+/// PD-15: a capture that another thread begins during the clearing may include it. Then the block is never reused, and
+/// stays where it is.
 #[test]
 fn pd_15_a_capture_begins_while_a_block_is_cleared() {
     let gpu = device();
@@ -152,7 +155,8 @@ fn pd_15_a_capture_begins_while_a_block_is_cleared() {
     let (pool, s, t) = (clearing(|o| o.max_size = 2 * LARGE as u64), stream(), stream());
     set_current(s.0);
     let block = pool.take(LARGE, &s).unwrap();
-    // The second query comes after the memset: CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, the answer while another thread captures.
+    // The second query comes after the memset: CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, the answer while another thread
+    // captures.
     let give = |block: usize, stream: &Stream| {
         sim.fail("cuStreamIsCapturing", 2, 1, 906);
         pool.give(block, stream);

@@ -1,4 +1,5 @@
-//! Devices by the CUDA driver: DV rows, and the library without a driver (PN-13). On the simulator or a GPU; see support/cuda.rs.
+//! Devices by the CUDA driver: DV rows, and the library without a driver (PN-13). On the simulator or a GPU; see
+//! support/cuda.rs.
 
 use crate::driver_call;
 use crate::support;
@@ -100,7 +101,8 @@ fn dv_1_no_device() {
     });
 }
 
-/// DV-1, DV-5: a system that is not ready yet, or an MPS server, is tried again by the next call. The message says what the code means.
+/// DV-1, DV-5: a system that is not ready yet, or an MPS server, is tried again by the next call. The message says what
+/// the code means.
 #[test]
 fn dv_5_a_failure_that_passes_is_tried_again() {
     let said = [
@@ -124,7 +126,8 @@ fn dv_5_a_failure_that_passes_is_tried_again() {
     });
 }
 
-/// PN-1: page-locked and managed memory, and what the program locks, make no context on a GPU that the program does not use.
+/// PN-1: page-locked and managed memory, and what the program locks, make no context on a GPU that the program does not
+/// use.
 #[test]
 fn pn_1_memory_of_the_host_uses_a_gpu_in_use() {
     /// How the program uses GPU 1 before.
@@ -442,7 +445,8 @@ fn dv_7_the_drivers_errors() {
     assert_eq!(tn_stream_release(create(gpu(0)).unwrap()), TN_OK, "nothing of it lasts");
 }
 
-/// DV-8: a lost device keeps its first error's message, is not called again, and its resources are dropped; the rest works.
+/// DV-8: a lost device keeps its first error's message, is not called again, and its resources are dropped; the rest
+/// works.
 #[test]
 fn dv_8_a_lost_device() {
     require_simulator();

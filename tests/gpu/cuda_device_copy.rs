@@ -1,5 +1,6 @@
-//! Raw copies and fills between host and device memory, below stores and guards, against a model that copies element by element: TR-2 to
-//! TR-8, TR-14 to TR-16. On the simulator or a GPU; see support/cuda.rs. TENURE_TEST_ROUNDS: number of random pairs.
+//! Raw copies and fills between host and device memory, below stores and guards, against a model that copies element by
+//! element: TR-2 to TR-8, TR-14 to TR-16. On the simulator or a GPU; see support/cuda.rs. TENURE_TEST_ROUNDS: number of
+//! random pairs.
 
 use crate::driver_call;
 use crate::support;
@@ -239,7 +240,8 @@ fn tr_7_two_devices_without_peer_access() {
     alone("tr_7_two_devices_without_peer_access", &[("TENURE_SIM_PEERS", "0")], any_strides_between_two_devices);
 }
 
-/// Copies `rows` runs of 1000 bytes from one GPU to another, rows 1000 or more bytes apart, on a stream of GPU `on`, and checks the result.
+/// Copies `rows` runs of 1000 bytes from one GPU to another, rows 1000 or more bytes apart, on a stream of GPU `on`,
+/// and checks the result.
 fn copy_to_peer(rows: i64, pitch: i64, on: i32) {
     let (to, from) = (Memory::Device(gpu::gpu(1).unwrap()), Memory::Device(gpu::gpu(0).unwrap()));
     let bytes = (rows * pitch) as usize;

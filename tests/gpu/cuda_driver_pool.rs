@@ -1,4 +1,5 @@
-//! Pools whose memory comes from the driver's own pools (PD-17). Counts of driver calls, stalled streams and captures need the simulator.
+//! Pools whose memory comes from the driver's own pools (PD-17). Counts of driver calls, stalled streams and captures
+//! need the simulator.
 
 use crate::driver_call;
 use crate::support;
@@ -42,7 +43,8 @@ fn calls(gpu: &Device, work: impl FnOnce()) -> (u64, u64) {
     (allocations, frees)
 }
 
-/// PD-17: a large block is one allocation of the driver, and goes back to it on the stream that frees it. No other allocator is called.
+/// PD-17: a large block is one allocation of the driver, and goes back to it on the stream that frees it. No other
+/// allocator is called.
 #[test]
 fn pd_17_large_blocks_come_from_the_driver_and_go_back_at_once() {
     let gpu = device();
@@ -66,7 +68,8 @@ fn pd_17_large_blocks_come_from_the_driver_and_go_back_at_once() {
     pool.give(block, &s);
 }
 
-/// PD-17: small blocks are cut from larger allocations, and the stream that freed one gets it again without a call (PD-1).
+/// PD-17: small blocks are cut from larger allocations, and the stream that freed one gets it again without a call
+/// (PD-1).
 #[test]
 fn pd_17_small_blocks_are_cut_from_one_allocation() {
     let gpu = device();
@@ -83,7 +86,8 @@ fn pd_17_small_blocks_are_cut_from_one_allocation() {
     pool.give(kept, &s);
 }
 
-/// PD-17: memory that comes in the order of one stream is another stream's only behind that point. The host does not wait for it.
+/// PD-17: memory that comes in the order of one stream is another stream's only behind that point. The host does not
+/// wait for it.
 #[test]
 fn pd_2_small_memory_of_a_stalled_stream_is_no_other_streams() {
     let gpu = device();
@@ -181,8 +185,8 @@ fn pd_17_the_threshold_is_the_drivers() {
     }
 }
 
-/// PD-17, PD-15: a stream that captures a graph gets finished small blocks; a large request is refused, and the capture stays valid. What is
-/// freed within the capture goes back later.
+/// PD-17, PD-15: a stream that captures a graph gets finished small blocks; a large request is refused, and the capture
+/// stays valid. What is freed within the capture goes back later.
 #[test]
 fn pd_15_a_capture_takes_nothing_from_the_driver() {
     let gpu = device();
@@ -227,7 +231,8 @@ fn pd_19_peers_access_the_drivers_pool() {
     assert_eq!(driver_pool(|o| o.peers = 1 << 5).err(), Some(TN_ERR_DEVICE), "there is no GPU 5");
 }
 
-/// PD-17: without support in the GPU or the driver the pool is refused, with a text that says what to use. Other devices have none.
+/// PD-17: without support in the GPU or the driver the pool is refused, with a text that says what to use. Other
+/// devices have none.
 #[test]
 fn pd_17_without_support() {
     let gpu = device();
@@ -310,7 +315,8 @@ fn pd_17_cleared_memory_goes_back_behind_the_clearing() {
     s.finish();
 }
 
-/// A descriptor of memory that went back to the driver behind unfinished work does not carry that work into another pool.
+/// A descriptor of memory that went back to the driver behind unfinished work does not carry that work into another
+/// pool.
 #[test]
 fn pd_17_other_pools_do_not_inherit_unfinished_work() {
     let gpu = device();
@@ -327,7 +333,8 @@ fn pd_17_other_pools_do_not_inherit_unfinished_work() {
     others.into_iter().for_each(|block| plain.give(block, &t));
 }
 
-/// PD-17, AL-7: a block whose last stream is not known does not go back to the driver before a wait for the whole device.
+/// PD-17, AL-7: a block whose last stream is not known does not go back to the driver before a wait for the whole
+/// device.
 #[test]
 fn pd_17_a_free_that_names_no_stream() {
     let gpu = device();

@@ -1,5 +1,6 @@
-//! Kernels that include tenure_kernel.cuh, launched on a device: KN-3, KN-4, KN-5, KN-6 with tests/kernels, and KN-15 with
-//! examples/tiled_matmul. A GPU runs the committed PTX. On the simulated driver, the kernels are those that g++ compiles for the host.
+//! Kernels that include tenure_kernel.cuh, launched on a device: KN-3, KN-4, KN-5, KN-6 with tests/kernels, and KN-15
+//! with examples/tiled_matmul. A GPU runs the committed PTX. On the simulated driver, the kernels are those that g++
+//! compiles for the host.
 
 use crate::driver_call;
 use crate::support;
@@ -99,7 +100,8 @@ fn borrowed(data: u64, typestr: &str, shape: &[i64], strides: &[i64]) -> *mut tn
     out
 }
 
-/// What a kernel of kernels.cu makes of an array, its first argument, with numbers behind it. The grid and the block have one axis.
+/// What a kernel of kernels.cu makes of an array, its first argument, with numbers behind it. The grid and the block
+/// have one axis.
 struct Launch<'a> {
     name: &'a str,
     shape: &'a [i64],

@@ -1,6 +1,6 @@
-//! Copies and fills by the library's kernels: when they are loaded and used, what happens where they cannot be loaded, and captures. TR-2 to
-//! TR-6, TR-16 and TR-21. On the simulator or a GPU; see support/cuda.rs. tests/gpu/cuda_device_copy.rs compares the results of random copies,
-//! with kernels and without.
+//! Copies and fills by the library's kernels: when they are loaded and used, what happens where they cannot be loaded,
+//! and captures. TR-2 to TR-6, TR-16 and TR-21. On the simulator or a GPU; see support/cuda.rs.
+//! tests/gpu/cuda_device_copy.rs compares the results of random copies, with kernels and without.
 
 use crate::driver_call;
 use crate::support;

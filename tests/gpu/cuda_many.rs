@@ -1,4 +1,5 @@
-//! Pools with more streams and spans than one step examines: the order of the search affects speed, never the result. Needs the simulator.
+//! Pools with more streams and spans than one step examines: the order of the search affects speed, never the result.
+//! Needs the simulator.
 
 use crate::driver_call;
 use crate::support;
@@ -86,7 +87,8 @@ fn pd_3_the_finished_one_of_many_streams() {
     sim.set("pace", 0);
 }
 
-/// PD-4, PD-6: a finished block is also found behind many blocks of several streams. A request that may wait gets the one that fits.
+/// PD-4, PD-6: a finished block is also found behind many blocks of several streams. A request that may wait gets the
+/// one that fits.
 #[test]
 fn pd_6_the_finished_one_of_many_mixed() {
     let gpu = device();
@@ -172,7 +174,8 @@ fn pd_16_the_one_of_many_that_is_large_enough() {
     }
 }
 
-/// PD-2, PD-4: an order that is forgotten, or unknown because it passes through a third stream, costs one redundant wait on the device.
+/// PD-2, PD-4: an order that is forgotten, or unknown because it passes through a third stream, costs one redundant
+/// wait on the device.
 #[test]
 fn pd_2_orders_that_are_not_known() {
     let gpu = device();

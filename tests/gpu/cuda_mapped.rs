@@ -1,5 +1,6 @@
-//! Pools of mapped granules: address ranges that grow in place, give granules back anywhere, and map free granules side by side. Most tests
-//! need the simulator. TENURE_TEST_SEEDS (1) and TENURE_TRACE_OPERATIONS (100 000) set the amount of the random ones.
+//! Pools of mapped granules: address ranges that grow in place, give granules back anywhere, and map free granules side
+//! by side. Most tests need the simulator. TENURE_TEST_SEEDS (1) and TENURE_TRACE_OPERATIONS (100 000) set the amount
+//! of the random ones.
 
 use crate::driver_call;
 use crate::support;
@@ -181,7 +182,8 @@ fn pd_12_a_trim_gives_granules_back_anywhere() {
     assert_eq!((pool.stats().reserved_bytes, free - free_memory()), (0, 0));
 }
 
-/// PD-12: the same after blocks that two streams used became free and merged. The records of such spans are used again for parts of others.
+/// PD-12: the same after blocks that two streams used became free and merged. The records of such spans are used again
+/// for parts of others.
 #[test]
 fn pd_12_a_trim_after_uses_of_two_streams() {
     let gpu = device();
@@ -306,7 +308,8 @@ fn number(name: &str, usual: usize) -> usize {
     std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
-/// PD-21: random sizes from 4 KiB to 256 MiB, log-uniform, at 80 % of the limit. No request fails, and little more is reserved than is in use.
+/// PD-21: random sizes from 4 KiB to 256 MiB, log-uniform, at 80 % of the limit. No request fails, and little more is
+/// reserved than is in use.
 #[test]
 fn pd_21_random_sizes_at_80_percent_of_the_limit() {
     const LIMIT: usize = 4 << 30;

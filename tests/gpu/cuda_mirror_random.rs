@@ -1,7 +1,9 @@
-//! Random programs of mirrors against a model: the status of each call, its transfers, and the contents that every holder sees (M1 to M17,
-//! MI-2 to MI-10). Some programs inject a fault into a random driver call (MI-9): then no valid side is lost.
+//! Random programs of mirrors against a model: the status of each call, its transfers, and the contents that every
+//! holder sees (M1 to M17, MI-2 to MI-10). Some programs inject a fault into a random driver call (MI-9): then no valid
+//! side is lost.
 //!
-//! The model shares only the C functions with the library. TENURE_MODEL_SEED runs one program, TENURE_MODEL_PROGRAMS sets how many run.
+//! The model shares only the C functions with the library. TENURE_MODEL_SEED runs one program, TENURE_MODEL_PROGRAMS
+//! sets how many run.
 
 use crate::driver_call;
 use crate::support;

@@ -1,14 +1,16 @@
-//! Random programs of borrows and launches on several streams against a model: which work is PENDING for the host, which streams wait, when the
-//! bytes of imports are released. The simulator's streams stall until the model resumes them, so each call has one right result.
+//! Random programs of borrows and launches on several streams against a model: which work is PENDING for the host,
+//! which streams wait, when the bytes of imports are released. The simulator's streams stall until the model resumes
+//! them, so each call has one right result.
 //!
-//! The kernel of a launch notes its number. After each step the kernels that have run are those that the model's streams have reached, so
-//! none overtakes what its stream has to wait for.
+//! The kernel of a launch notes its number. After each step the kernels that have run are those that the model's
+//! streams have reached, so none overtakes what its stream has to wait for.
 //!
-//! Copies on write get their memory from small pools, whose free blocks often have unfinished work of former owners. The address of a copy
-//! tells which block it is, so the model knows what the copy's stream has to wait for.
+//! Copies on write get their memory from small pools, whose free blocks often have unfinished work of former owners.
+//! The address of a copy tells which block it is, so the model knows what the copy's stream has to wait for.
 //!
-//! The model shares only the C functions with the library: regions are sets of elements, a stream is a list of marks and waits that run in
-//! order, and work is done when its mark has run. TENURE_MODEL_SEED runs one program, TENURE_MODEL_PROGRAMS sets how many run.
+//! The model shares only the C functions with the library: regions are sets of elements, a stream is a list of marks
+//! and waits that run in order, and work is done when its mark has run. TENURE_MODEL_SEED runs one program,
+//! TENURE_MODEL_PROGRAMS sets how many run.
 
 use crate::driver_call;
 use crate::support;
@@ -94,8 +96,8 @@ struct Hold {
     writes: bool,
     discards: bool,
     streamed: bool,
-    /// The only stream that may end the guard, of a copy on write that discards: until then the pool alone knows which of the block's former
-    /// work has passed.
+    /// The only stream that may end the guard, of a copy on write that discards: until then the pool alone knows which
+    /// of the block's former work has passed.
     ends_on: Option<usize>,
 }
 
@@ -105,7 +107,8 @@ struct Open {
     holds: Vec<Hold>,
 }
 
-/// A pool with a few blocks for arrays. Blocks that are never freed fill the rest, also between those few, which therefore do not merge.
+/// A pool with a few blocks for arrays. Blocks that are never freed fill the rest, also between those few, which
+/// therefore do not merge.
 struct SmallPool {
     pool: *mut tn_pool,
     device: tn_device,

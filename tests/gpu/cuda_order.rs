@@ -1,5 +1,5 @@
-//! Random work on streams of every kind, ordered by points alone: work after a point sees all writes before it (PD-2, PD-9). On the
-//! simulator or a GPU; see support/cuda.rs.
+//! Random work on streams of every kind, ordered by points alone: work after a point sees all writes before it (PD-2,
+//! PD-9). On the simulator or a GPU; see support/cuda.rs.
 
 use crate::driver_call;
 use crate::support;

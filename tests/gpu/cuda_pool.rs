@@ -1,4 +1,5 @@
-//! Pools on devices: PD rows and related ones, on the simulator or a GPU. Counts of driver calls and stalled streams need the simulator.
+//! Pools on devices: PD rows and related ones, on the simulator or a GPU. Counts of driver calls and stalled streams
+//! need the simulator.
 
 use crate::driver_call;
 use crate::support;
@@ -43,8 +44,8 @@ impl Drop for Stalled<'_> {
     }
 }
 
-/// A pool of plain allocations, whose sizes and driver calls these tests know. Those of mapped granules are in cuda_mapped.rs, and
-/// cuda_pool_random.rs runs both.
+/// A pool of plain allocations, whose sizes and driver calls these tests know. Those of mapped granules are in
+/// cuda_mapped.rs, and cuda_pool_random.rs runs both.
 fn pool() -> Pool {
     pool_on(GPU, |o| o.backend = TN_BACKEND_PLAIN).unwrap()
 }
@@ -68,7 +69,8 @@ fn read(stream: &Stream, block: usize, bytes: usize) -> Vec<u8> {
     to
 }
 
-/// Makes set_mempolicy fail with EPERM for this process, as container runtimes do by default. False: the system has no such filters.
+/// Makes set_mempolicy fail with EPERM for this process, as container runtimes do by default. False: the system has no
+/// such filters.
 fn forbid_memory_policies() -> bool {
     const LOAD_SYSTEM_CALL: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
@@ -88,8 +90,8 @@ fn forbid_memory_policies() -> bool {
     }
 }
 
-/// Large page-locked memory is made resident by the threads of the caller's runner, and locked in place. Without a runner, or where the
-/// driver refuses that, it comes from the driver.
+/// Large page-locked memory is made resident by the threads of the caller's runner, and locked in place. Without a
+/// runner, or where the driver refuses that, it comes from the driver.
 #[test]
 fn large_page_locked_memory_uses_the_runner() {
     const LARGE: usize = 256 * MIB;
@@ -193,7 +195,8 @@ fn pd_1_one_stream_asks_no_driver() {
     assert_eq!(stats.hit_count, stats.allocation_count - stats.device_allocate_count);
 }
 
-/// PD-2, PD-3, ST-9: another stream gets it once an event after the free has passed. However often the pool polls, there is one event.
+/// PD-2, PD-3, ST-9: another stream gets it once an event after the free has passed. However often the pool polls,
+/// there is one event.
 #[test]
 fn pd_2_and_3_another_stream_waits_for_one_event() {
     let gpu = device();
@@ -240,7 +243,8 @@ fn pd_2_a_known_order_is_enough() {
     drop(stalled);
 }
 
-/// PD-4: if nothing else is left, the stream waits on the device for another stream's freed block; the host does not wait.
+/// PD-4: if nothing else is left, the stream waits on the device for another stream's freed block; the host does not
+/// wait.
 #[test]
 fn pd_4_under_pressure_the_stream_waits() {
     let gpu = device();
@@ -337,8 +341,8 @@ fn pd_6_uses_on_other_streams_add_up() {
     assert_eq!(wrong(&pool, 0x1000), TN_ERR_FOREIGN);
 }
 
-/// PD-6, PD-8: a noted use on a stream counts until its work is done. This holds also if the stream is released before the block is freed,
-/// and its last event came before that work.
+/// PD-6, PD-8: a noted use on a stream counts until its work is done. This holds also if the stream is released before
+/// the block is freed, and its last event came before that work.
 #[test]
 fn pd_6_a_use_outlives_its_stream() {
     let gpu = device();
@@ -433,8 +437,8 @@ impl Drop for Foreign {
     }
 }
 
-/// PD-8, ST-4: the owner of an imported stream destroys it before its handle is released. What was freed on it has an event, and no call
-/// touches the stream afterwards: the simulator ends a process that does.
+/// PD-8, ST-4: the owner of an imported stream destroys it before its handle is released. What was freed on it has an
+/// event, and no call touches the stream afterwards: the simulator ends a process that does.
 #[test]
 fn pd_8_the_owner_destroys_an_imported_stream_first() {
     let gpu = device();
@@ -470,7 +474,8 @@ fn pd_8_the_owner_destroys_an_imported_stream_first() {
     sim.set("free_waits", 1);
 }
 
-/// PD-8: the library's own streams record nothing at a free, and an imported one that was released in time costs nothing afterwards.
+/// PD-8: the library's own streams record nothing at a free, and an imported one that was released in time costs
+/// nothing afterwards.
 #[test]
 fn pd_8_an_open_use_ends_with_the_handle() {
     let gpu = device();
@@ -628,7 +633,8 @@ fn po_23_zeros_in_the_stream_s_order() {
     }
 }
 
-/// PD-16, PO-45, DV-10, PO-46: out of memory is reported with figures after all pools returned their cached memory; the next request works.
+/// PD-16, PO-45, DV-10, PO-46: out of memory is reported with figures after all pools returned their cached memory; the
+/// next request works.
 #[test]
 fn pd_16_out_of_memory() {
     let gpu = device();
@@ -728,8 +734,8 @@ fn pd_15_during_a_capture() {
     pool.give(fresh, &s);
 }
 
-/// PD-15: a private pool keeps the blocks of a captured graph: what was freed within the capture goes to no other stream while the graph
-/// lives, and to the next capture that uses the private pool.
+/// PD-15: a private pool keeps the blocks of a captured graph: what was freed within the capture goes to no other
+/// stream while the graph lives, and to the next capture that uses the private pool.
 #[test]
 fn pd_15_a_private_pool_keeps_a_graphs_blocks() {
     let _gpu = device();
@@ -815,7 +821,8 @@ fn pd_15_a_capture_returns_no_memory() {
     assert!(pool.take(4 * MIB, &s).is_ok(), "after the capture it does");
 }
 
-/// PO-44, PD-16: before a request fails, the host waits for memory that is only pending: for what fits, then for all work of the device.
+/// PO-44, PD-16: before a request fails, the host waits for memory that is only pending: for what fits, then for all
+/// work of the device.
 #[test]
 fn po_44_the_host_waits_for_pending_memory() {
     let gpu = device();
@@ -858,7 +865,8 @@ fn po_44_the_host_waits_for_pending_memory() {
     sim.set("pace", 0);
 }
 
-/// PD-9: a per-thread stream records an event at a free, so that other threads need none on the legacy stream, a barrier for all.
+/// PD-9: a per-thread stream records an event at a free, so that other threads need none on the legacy stream, a
+/// barrier for all.
 #[test]
 fn pd_9_per_thread_streams_record_their_own_events() {
     let gpu = device();
@@ -877,8 +885,8 @@ fn pd_9_per_thread_streams_record_their_own_events() {
     });
 }
 
-/// PD-1, PD-15: within the capture, the stream gets blocks that it freed before at once, without a poll. The graph is ordered after that
-/// work if it is launched on that stream or on one that waits for it.
+/// PD-1, PD-15: within the capture, the stream gets blocks that it freed before at once, without a poll. The graph is
+/// ordered after that work if it is launched on that stream or on one that waits for it.
 #[test]
 fn pd_15_a_block_of_before_the_capture() {
     let gpu = device();
@@ -915,7 +923,8 @@ fn pd_15_a_block_of_before_the_capture() {
     }
 }
 
-/// PN-1, PN-12, PD-18, ST-9: page-locked memory gets its flags, is counted, and waits for asynchronous work before the host gets it again.
+/// PN-1, PN-12, PD-18, ST-9: page-locked memory gets its flags, is counted, and waits for asynchronous work before the
+/// host gets it again.
 #[test]
 fn pn_1_pd_18_pinned_pools() {
     let gpu = device();
@@ -1003,7 +1012,8 @@ fn po_59_after_a_fork() {
     });
 }
 
-/// PO-6, PO-7 with pending work: a released pool's pending memory goes to the driver once the work is done; no call waits for it.
+/// PO-6, PO-7 with pending work: a released pool's pending memory goes to the driver once the work is done; no call
+/// waits for it.
 #[test]
 fn po_6_a_pool_goes_with_work_under_way() {
     let gpu = device();
@@ -1057,7 +1067,8 @@ fn st_10_a_stalled_stream_delays_no_other() {
     drop(stalled);
 }
 
-/// PO-9, PO-11, PO-12, PO-14, PO-24 to PO-27 on device addresses, which the library never reads (PD-14: the simulator's are unreadable).
+/// PO-9, PO-11, PO-12, PO-14, PO-24 to PO-27 on device addresses, which the library never reads (PD-14: the simulator's
+/// are unreadable).
 #[test]
 fn pd_14_addresses_are_only_numbers() {
     let _gpu = device();
@@ -1165,7 +1176,8 @@ fn pn_13_pools_without_a_driver() {
     });
 }
 
-/// PN-1, PN-8, PN-12, PD-18: arrays and the report show the requested flags of page-locked memory, and warn of slow ones.
+/// PN-1, PN-8, PN-12, PD-18: arrays and the report show the requested flags of page-locked memory, and warn of slow
+/// ones.
 #[test]
 fn pn_8_pn_12_page_locked_memory_says_so() {
     let _gpu = device();
@@ -1322,7 +1334,8 @@ fn pd_15_a_capture_on_another_thread() {
     assert_eq!(with_context(0, || driver_call!(cuGraphDestroy(graph => usize))), 0);
 }
 
-/// PO-9, PO-32 on devices: threads share a pool and its streams while others look up owners of addresses, query, report and trim.
+/// PO-9, PO-32 on devices: threads share a pool and its streams while others look up owners of addresses, query, report
+/// and trim.
 #[test]
 fn po_32_threads_share_a_pool_of_a_device() {
     let _gpu = device();
@@ -1405,8 +1418,8 @@ fn pd_10_many_direct_pieces() {
     }
 }
 
-/// PD-10: an address that the driver did not align costs one more allocation once, and no free while work is under way, which would wait for
-/// that work. Later pieces have room for the alignment, until an address comes aligned again.
+/// PD-10: an address that the driver did not align costs one more allocation once, and no free while work is under way,
+/// which would wait for that work. Later pieces have room for the alignment, until an address comes aligned again.
 #[test]
 fn pd_10_an_address_askew_is_remembered() {
     let gpu = device();

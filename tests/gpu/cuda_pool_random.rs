@@ -1,9 +1,10 @@
-//! PD-7, ST-9: pools under random requests from several streams, whose work runs late and in random interleavings. Each owner of a block
-//! writes its own pattern in its stream's order and reads it back in that order before the free. Two owners at the same time would be
-//! detected.
+//! PD-7, ST-9: pools under random requests from several streams, whose work runs late and in random interleavings. Each
+//! owner of a block writes its own pattern in its stream's order and reads it back in that order before the free. Two
+//! owners at the same time would be detected.
 //!
-//! On the simulator the seed is the simulator's (TENURE_SIM_SEED), so each run of the gate and of the soak differs. TENURE_CUDA_OPERATIONS
-//! (3000 by default; with the soak's 1000 seeds more than the row's 1 000 000) and TENURE_TEST_SEEDS (1) set the amount.
+//! On the simulator the seed is the simulator's (TENURE_SIM_SEED), so each run of the gate and of the soak differs.
+//! TENURE_CUDA_OPERATIONS (3000 by default; with the soak's 1000 seeds more than the row's 1 000 000) and
+//! TENURE_TEST_SEEDS (1) set the amount.
 
 use crate::driver_call;
 use crate::support;
@@ -39,8 +40,8 @@ const PROBE: usize = 32;
 /// Largest number of pending probes of a stream.
 const PROBES: usize = 1024;
 
-/// The expected pattern at a destination, and its bytes. Destinations are page-locked: a copy into other memory would be done when the call
-/// returns, and the stream with it.
+/// The expected pattern at a destination, and its bytes. Destinations are page-locked: a copy into other memory would
+/// be done when the call returns, and the stream with it.
 struct Probe {
     value: u32,
     bytes: usize,
@@ -280,8 +281,8 @@ fn pd_7_direct_pools_give_back_in_time() {
     run(1, |o| o.flags = TN_POOL_DIRECT);
 }
 
-/// ST-9 on page-locked memory: the host fills a block, a stream copies out of it, and the block is freed on that stream. The next owner on
-/// the host must not get it before the copy has read it.
+/// ST-9 on page-locked memory: the host fills a block, a stream copies out of it, and the block is freed on that
+/// stream. The next owner on the host must not get it before the copy has read it.
 #[test]
 fn st_9_the_host_never_writes_under_a_copy() {
     let gpu = device();

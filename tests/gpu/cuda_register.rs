@@ -1,4 +1,5 @@
-//! Page-locking of the caller's memory, mapped memory, and advice for managed memory: PN rows. On the simulator or a GPU; see support/cuda.rs.
+//! Page-locking of the caller's memory, mapped memory, and advice for managed memory: PN rows. On the simulator or a
+//! GPU; see support/cuda.rs.
 
 use crate::driver_call;
 use crate::support;
@@ -123,7 +124,8 @@ fn pn_2_pn_3_pn_12_registered_memory_needs_no_staging() {
     assert_eq!(staged() - begin, n as u64);
 }
 
-/// PN-12: the report shows a registration under its owner's name and site, apart from arrays, also those of the same store.
+/// PN-12: the report shows a registration under its owner's name and site, apart from arrays, also those of the same
+/// store.
 #[test]
 fn pn_12_the_report_names_the_owner_of_registered_memory() {
     let _device = device();
@@ -344,7 +346,8 @@ fn pn_1_pn_7_pn_8_mapped_and_write_combined() {
     assert_eq!(data as u64, there);
 }
 
-/// The address for kernels that each kind of guard gives for an array: read, write, by `tn_borrow_all`, export, and as queried.
+/// The address for kernels that each kind of guard gives for an array: read, write, by `tn_borrow_all`, export, and as
+/// queried.
 fn kernel_addresses(array: &Array, stream: *mut tn_stream) -> Vec<(u64, u64)> {
     // SAFETY: plain data.
     let blank = || -> tn_view_info { unsafe { std::mem::zeroed() } };
@@ -441,7 +444,8 @@ fn pn_20_every_guard_tells_the_address_for_kernels() {
             for (data, address) in &seen {
                 assert!(*address != 0, "{what}");
                 assert_eq!((data, address), (&seen[0].0, &seen[0].1), "{what}");
-                // The driver guarantees one address for the mapped memory that it allocated, unless that is write-combined.
+                // The driver guarantees one address for the mapped memory that it allocated, unless that is
+                // write-combined.
                 if device.sim.is_some() && what != "a mapped pool" {
                     assert_ne!(data, address, "{what}: the simulator's differ");
                 }

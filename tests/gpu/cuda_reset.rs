@@ -1,5 +1,6 @@
-//! A GPU's primary context that is reset by another library (PD-20, DV-8): memory that went with it is never handed out, and pools and
-//! streams work on the new context. The new context may have the old one's handle. On the simulator, each test in a process of its own.
+//! A GPU's primary context that is reset by another library (PD-20, DV-8): memory that went with it is never handed
+//! out, and pools and streams work on the new context. The new context may have the old one's handle. On the simulator,
+//! each test in a process of its own.
 
 use crate::driver_call;
 use crate::support;

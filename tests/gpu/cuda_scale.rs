@@ -1,5 +1,6 @@
-//! What a call of a device pool costs the host does not grow with what is pending, with the number of streams, or with the size of blocks.
-//! Figures are minima of CPU time, compared with those of a small case of the same run. Needs the simulator.
+//! What a call of a device pool costs the host does not grow with what is pending, with the number of streams, or with
+//! the size of blocks. Figures are minima of CPU time, compared with those of a small case of the same run. Needs the
+//! simulator.
 
 use crate::driver_call;
 use crate::support;

@@ -1,5 +1,5 @@
-//! Streams and events (ST rows), and the order of points that pools and arrays rely on (PD-8, PD-9, PD-15). On the simulator or a GPU; see
-//! support/cuda.rs.
+//! Streams and events (ST rows), and the order of points that pools and arrays rely on (PD-8, PD-9, PD-15). On the
+//! simulator or a GPU; see support/cuda.rs.
 
 use crate::driver_call;
 use crate::support;
@@ -581,7 +581,8 @@ fn st_15_after_a_fork() {
     });
 }
 
-/// The order that is known without the driver: one stream, passed points, earlier waits, the legacy stream beside blocking ones.
+/// The order that is known without the driver: one stream, passed points, earlier waits, the legacy stream beside
+/// blocking ones.
 #[test]
 fn pd_2_pd_9_the_order_that_is_known() {
     let gpu_there = device();
@@ -688,8 +689,8 @@ fn st_6_waits_block_by_an_option() {
     });
 }
 
-/// PD-15: no call of the library breaks another thread's capture in global mode: creating, waiting for and releasing streams, events, and
-/// copies of pageable memory.
+/// PD-15: no call of the library breaks another thread's capture in global mode: creating, waiting for and releasing
+/// streams, events, and copies of pageable memory.
 #[test]
 fn pd_15_calls_of_other_threads_break_no_capture() {
     let _gpu = device();
@@ -750,7 +751,8 @@ fn pd_15_a_capture_is_not_disturbed() {
     release(t);
 }
 
-/// The per-thread stream of another thread cannot be named here. Its work is tracked all the same, also after the thread has ended.
+/// The per-thread stream of another thread cannot be named here. Its work is tracked all the same, also after the
+/// thread has ended.
 #[test]
 fn points_of_another_threads_own_stream() {
     let _gpu = device();
@@ -781,7 +783,8 @@ fn points_of_another_threads_own_stream() {
     assert!(memory.read(1).iter().all(|byte| *byte == 6));
 }
 
-/// Threads mark, poll and wait for one stream at the same time. Events are reused, and points of released streams stay valid.
+/// Threads mark, poll and wait for one stream at the same time. Events are reused, and points of released streams stay
+/// valid.
 #[test]
 fn streams_and_events_are_used_again() {
     let gpu_there = device();
@@ -824,8 +827,8 @@ fn streams_and_events_are_used_again() {
     release(shared);
 }
 
-/// Driver calls in steady state, if the thread has no current context: entering and leaving a GPU takes six. Two each are for the context
-/// and the capture mode, and one each asks which context is current and whether it was reset.
+/// Driver calls in steady state, if the thread has no current context: entering and leaving a GPU takes six. Two each
+/// are for the context and the capture mode, and one each asks which context is current and whether it was reset.
 #[test]
 fn driver_calls_of_streams_and_events() {
     let gpu_there = device();

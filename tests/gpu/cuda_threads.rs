@@ -1,6 +1,6 @@
-//! Several threads borrow, end and release on several streams at the same time, while the device runs work in any order (on the simulator
-//! by its seed). Every status must be possible in some order of the calls, nothing hangs, and each import ends exactly once, after its
-//! work.
+//! Several threads borrow, end and release on several streams at the same time, while the device runs work in any order
+//! (on the simulator by its seed). Every status must be possible in some order of the calls, nothing hangs, and each
+//! import ends exactly once, after its work.
 
 use crate::support;
 use std::ptr::null_mut;

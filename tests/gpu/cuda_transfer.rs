@@ -1,5 +1,5 @@
-//! Copies between host, page-locked, managed and device arrays through the C functions: TR rows. On the simulator or a GPU; see
-//! support/cuda.rs. TENURE_TEST_ROUNDS: number of random cases, each named by its seed.
+//! Copies between host, page-locked, managed and device arrays through the C functions: TR rows. On the simulator or a
+//! GPU; see support/cuda.rs. TENURE_TEST_ROUNDS: number of random cases, each named by its seed.
 
 use crate::driver_call;
 use crate::support;

@@ -1,5 +1,5 @@
-//! The program of `cargo xtask bench pool` compiles without warnings and runs each of its cases, on glibc and on this build's library. The
-//! figures are not checked.
+//! The program of `cargo xtask bench pool` compiles without warnings and runs each of its cases, on glibc and on this
+//! build's library. The figures are not checked.
 
 use crate::support;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +55,8 @@ fn every_case_of_the_pools_runs() {
     assert!(refused.is_err_and(|text| text.contains("unknown")));
 }
 
-/// The cases of `cargo xtask bench pool --threads`: only those of the selected numbers of threads, as far as there are cores.
+/// The cases of `cargo xtask bench pool --threads`: only those of the selected numbers of threads, as far as there are
+/// cores.
 #[test]
 fn threads_are_numbered() {
     require(&["gcc"]);

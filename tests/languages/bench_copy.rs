@@ -1,4 +1,5 @@
-//! The program of `cargo xtask bench copy` compiles without warnings and refuses unknown arguments. The figures are not checked.
+//! The program of `cargo xtask bench copy` compiles without warnings and refuses unknown arguments. The figures are not
+//! checked.
 
 use crate::support;
 use std::path::Path;

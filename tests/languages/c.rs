@@ -1,8 +1,9 @@
-//! Runs the C tests: each `c-tests/<section>.c` is compiled against the header and the shared library. It runs natively, under valgrind,
-//! and with the address and undefined-behaviour sanitizers in its own code. Those of arrays also run with the library's checks of accesses
-//! (TENURE_CHECK). One of them runs as a user starts it.
+//! Runs the C tests: each `c-tests/<section>.c` is compiled against the header and the shared library. It runs
+//! natively, under valgrind, and with the address and undefined-behaviour sanitizers in its own code. Those of arrays
+//! also run with the library's checks of accesses (TENURE_CHECK). One of them runs as a user starts it.
 //!
-//! Each file and way of running it is a test of its own: `cargo test --test languages c_array` runs `c_array`, `c_array_valgrind` and so on.
+//! Each file and way of running it is a test of its own: `cargo test --test languages c_array` runs `c_array`,
+//! `c_array_valgrind` and so on.
 
 use crate::support;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,8 @@ enum Way {
     Checks,
     /// Without LD_LIBRARY_PATH: cargo sets one, which would hide a program that does not find the library by its rpath.
     ByHand,
-    /// Linked with the archive, with the system libraries that `rustc --print native-static-libs` names. With musl no library is shared.
+    /// Linked with the archive, with the system libraries that `rustc --print native-static-libs` names. With musl no
+    /// library is shared.
     Static,
 }
 

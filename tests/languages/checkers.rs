@@ -1,5 +1,6 @@
-//! Valgrind and AddressSanitizer report a use of a freed block of a pool, raw or of an array, and an access behind a block.
-//! `c-tests/use_after_free.c` makes the mistake that its argument names. Without an argument there must be no report, which `c.rs` tests too.
+//! Valgrind and AddressSanitizer report a use of a freed block of a pool, raw or of an array, and an access behind a
+//! block. `c-tests/use_after_free.c` makes the mistake that its argument names. Without an argument there must be no
+//! report, which `c.rs` tests too.
 
 use crate::support;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,8 @@ fn compiled_of(file: &str, name: &str, options: &[&str]) -> Result<PathBuf, Stri
     Ok(program)
 }
 
-/// Runs the program without a mistake, which must succeed, then with each mistake, which must end it with the expected report.
+/// Runs the program without a mistake, which must succeed, then with each mistake, which must end it with the expected
+/// report.
 fn reports(mut run: impl FnMut() -> Command, mistakes: &[&str], expected: &[&str]) {
     output(&mut run()).unwrap();
     for mistake in mistakes {
@@ -65,7 +67,8 @@ fn address_sanitizer_reports_misuse_of_a_pools_block() {
     reports(run, WRITES, &["AddressSanitizer: use-after-poison", "WRITE of size"]);
 }
 
-/// CK-7: AddressSanitizer treats the bytes of an array as poisoned while nothing has them open, and those behind it always. Both reports come.
+/// CK-7: AddressSanitizer treats the bytes of an array as poisoned while nothing has them open, and those behind it
+/// always. Both reports come.
 #[test]
 fn ck_7_address_sanitizer_reports_accesses_that_no_guard_allows() {
     require(&["gcc"]);
@@ -99,7 +102,8 @@ fn ck_7_address_sanitizer_reports_accesses_that_no_guard_allows() {
     }
 }
 
-/// ThreadSanitizer reports no race where arrays and blocks pass from one thread to another, and still reports one without the library.
+/// ThreadSanitizer reports no race where arrays and blocks pass from one thread to another, and still reports one
+/// without the library.
 #[test]
 fn thread_sanitizer_knows_that_calls_order_threads() {
     require(&["gcc", "setarch"]);

@@ -1,5 +1,6 @@
-//! `tn_module_compile`: which NVRTC is used, what it is asked for, and what the caller learns. A stand-in (support/nvrtc.c) tells what it was
-//! asked for in its log. The last test runs NVIDIA's library, if `cargo xtask ptx` has installed it.
+//! `tn_module_compile`: which NVRTC is used, what it is asked for, and what the caller learns. A stand-in
+//! (support/nvrtc.c) tells what it was asked for in its log. The last test runs NVIDIA's library, if `cargo xtask ptx`
+//! has installed it.
 //!
 //! The loader reads LD_LIBRARY_PATH when a process starts, so each test runs in another one.
 

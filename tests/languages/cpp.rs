@@ -1,6 +1,6 @@
-//! The C++ binding: each `bindings/cpp/tests/<part>.cpp` is compiled as C++17 and as C++20 and run. The first also runs under valgrind, the
-//! second with the address and undefined-behaviour sanitizers. Code that must not compile is rejected for the expected reason. The examples
-//! of the README print what the README shows.
+//! The C++ binding: each `bindings/cpp/tests/<part>.cpp` is compiled as C++17 and as C++20 and run. The first also runs
+//! under valgrind, the second with the address and undefined-behaviour sanitizers. Code that must not compile is
+//! rejected for the expected reason. The examples of the README print what the README shows.
 
 use crate::support;
 use std::os::unix::process::ExitStatusExt;
@@ -269,7 +269,8 @@ fn al_92_memory_works_without_exceptions() {
     }
 }
 
-/// Each marked line of refused.cpp alone is rejected with the expected message; without the marked lines the file compiles.
+/// Each marked line of refused.cpp alone is rejected with the expected message; without the marked lines the file
+/// compiles.
 #[test]
 fn misuse_does_not_compile() {
     require(&["g++"]);
@@ -343,8 +344,8 @@ fn examples_of_the_readme_run_as_shown() {
     assert!(count >= 4, "the README's examples were not recognised");
 }
 
-/// Every declaration in the namespace, or public in a class, has a comment above it or `///<` behind it. Members that every handle class
-/// has (moves, destructors, deleted functions) and forward declarations need none.
+/// Every declaration in the namespace, or public in a class, has a comment above it or `///<` behind it. Members that
+/// every handle class has (moves, destructors, deleted functions) and forward declarations need none.
 #[test]
 fn every_public_thing_has_a_comment() {
     let text = read("bindings/cpp/tenure.hpp");

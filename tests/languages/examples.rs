@@ -1,5 +1,5 @@
-//! The C programs of `examples/`, and those of several files in its folders, compile without warnings and print what the comment at their
-//! end shows.
+//! The C programs of `examples/`, and those of several files in its folders, compile without warnings and print what
+//! the comment at their end shows.
 //!
 //! So do the Rust programs, which link the library as a crate.
 //!
@@ -31,7 +31,8 @@ fn examples_print_what_they_say() {
     }
 }
 
-/// Programs of several files: `examples/<name>/main.c` is compiled with the other C files beside it and runs in their folder.
+/// Programs of several files: `examples/<name>/main.c` is compiled with the other C files beside it and runs in their
+/// folder.
 #[test]
 fn programs_of_several_files_print_what_they_say() {
     require(&["gcc"]);

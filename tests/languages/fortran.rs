@@ -1,5 +1,6 @@
-//! The Fortran binding: `bindings/fortran/tests/calls.f90` passes, plain, optimised and under valgrind; the example hands an array from C
-//! to Fortran and back; the examples of the README and of the cookbook print what these pages show.
+//! The Fortran binding: `bindings/fortran/tests/calls.f90` passes, plain, optimised and under valgrind; the example
+//! hands an array from C to Fortran and back; the examples of the README and of the cookbook print what these pages
+//! show.
 
 use crate::support;
 use std::path::{Path, PathBuf};

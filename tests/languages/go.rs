@@ -1,5 +1,5 @@
-//! The Go binding: `bindings/go` is formatted, `go vet` finds nothing, its tests pass, also with the race detector; the programs of the README
-//! print what it shows. One of them is the example that hands an array from C to Go and back.
+//! The Go binding: `bindings/go` is formatted, `go vet` finds nothing, its tests pass, also with the race detector; the
+//! programs of the README print what it shows. One of them is the example that hands an array from C to Go and back.
 
 use crate::support;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,8 @@ use tenure_harness::test;
 
 const FOLDER: &str = "bindings/go";
 
-/// A command of Go, without a network, which finds the header and the library. Its cache is that of `cargo xtask header-tools`.
+/// A command of Go, without a network, which finds the header and the library. Its cache is that of `cargo xtask
+/// header-tools`.
 fn go(folder: &Path, arguments: &[&str]) -> Command {
     if !Command::new("go").arg("version").output().is_ok_and(|output| output.status.success()) {
         tenure_harness::missing("go is not installed; on Debian: apt-get install golang-go".to_owned());

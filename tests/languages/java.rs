@@ -1,5 +1,5 @@
-//! The Java binding: `bindings/java/tests/Calls.java` passes, also with JNI's checks; the example hands an array from C to Java and back; the
-//! examples of the README print what the README shows.
+//! The Java binding: `bindings/java/tests/Calls.java` passes, also with JNI's checks; the example hands an array from C
+//! to Java and back; the examples of the README print what the README shows.
 
 use crate::support;
 use std::fs::File;

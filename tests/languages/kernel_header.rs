@@ -1,5 +1,6 @@
-//! tenure_kernel.cuh with host compilers and with clang as a CUDA compiler. The kernels of `tests/kernels` run on the host, where
-//! program.cpp checks them. `cargo xtask ptx --check` compiles them with NVRTC and for each generation of GPUs.
+//! tenure_kernel.cuh with host compilers and with clang as a CUDA compiler. The kernels of `tests/kernels` run on the
+//! host, where program.cpp checks them. `cargo xtask ptx --check` compiles them with NVRTC and for each generation of
+//! GPUs.
 
 use crate::support;
 use std::os::unix::process::ExitStatusExt;

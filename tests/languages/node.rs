@@ -1,5 +1,5 @@
-//! The Node.js binding: `bindings/node/tests/calls.mjs` passes; the types are those that TypeScript sees; the example hands an array from C
-//! to JavaScript and back; the examples of the README print what the README shows.
+//! The Node.js binding: `bindings/node/tests/calls.mjs` passes; the types are those that TypeScript sees; the example
+//! hands an array from C to JavaScript and back; the examples of the README print what the README shows.
 
 use crate::support;
 use std::fs::{File, create_dir_all, read_dir, write};

@@ -1,5 +1,5 @@
-//! The R binding: the package installs without a compiler's warning, `bindings/r/tests/calls.R` passes, and the README's programs print what
-//! it shows. One of them is the example that hands an array from C to R and back.
+//! The R binding: the package installs without a compiler's warning, `bindings/r/tests/calls.R` passes, and the
+//! README's programs print what it shows. One of them is the example that hands an array from C to R and back.
 
 use crate::support;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,5 @@
-//! KN-15 on the host: the kernels of examples/tiled_matmul, compiled as C++ and launched by `tn_launch`. The example itself, and its PTX.
+//! KN-15 on the host: the kernels of examples/tiled_matmul, compiled as C++ and launched by `tn_launch`. The example
+//! itself, and its PTX.
 
 use crate::support;
 use std::ffi::{CString, c_void};
@@ -106,7 +107,8 @@ fn check(codes: &[Code; 3], sizes: &[[usize; 3]]) {
     }
 }
 
-/// The largest size of the row takes seconds on the host, so it is smaller here. tests/gpu/cuda_kernel_header.rs has it.
+/// The largest size of the row takes seconds on the host, so it is smaller here. tests/gpu/cuda_kernel_header.rs has
+/// it.
 const SIZES: [[usize; 3]; 5] = [[1, 1, 1], [16, 16, 16], [100, 70, 50], [17, 1, 33], [130, 250, 140]];
 
 #[test]

@@ -1,5 +1,6 @@
-//! The Zig binding: `bindings/zig` is formatted, its tests pass; the programs of the README print what it shows. One of them is the example that
-//! hands an array from C to Zig and back. Zig is the one that `cargo xtask header-tools` installs.
+//! The Zig binding: `bindings/zig` is formatted, its tests pass; the programs of the README print what it shows. One of
+//! them is the example that hands an array from C to Zig and back. Zig is the one that `cargo xtask header-tools`
+//! installs.
 
 use crate::support;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,8 @@ impl Build {
         build
     }
 
-    /// A command of Zig in the folder. Its cache is that of `cargo xtask header-tools`, because Zig compiles parts of itself into it.
+    /// A command of Zig in the folder. Its cache is that of `cargo xtask header-tools`, because Zig compiles parts of
+    /// itself into it.
     fn zig(&self, command: &str) -> Command {
         let tools = root().join("target/header-tools");
         let python = tools.join("venv/bin/python");

@@ -1,5 +1,5 @@
-//! Copies and fills of extreme layouts, against the model that copies element by element: up to 64 axes, the largest possible strides, ends
-//! of mapped memory, and tasks on several threads (TR-2 to TR-5, TR-16).
+//! Copies and fills of extreme layouts, against the model that copies element by element: up to 64 axes, the largest
+//! possible strides, ends of mapped memory, and tasks on several threads (TR-2 to TR-5, TR-16).
 
 use crate::support;
 use std::ptr::NonNull;

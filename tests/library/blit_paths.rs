@@ -1,5 +1,5 @@
-//! Every code path of `blit`, against the model that copies element by element: with and without each kind of vector instructions, and with
-//! cache limits that make every copy large or small (TR-2, TR-3, TR-4, TR-16, PH-15).
+//! Every code path of `blit`, against the model that copies element by element: with and without each kind of vector
+//! instructions, and with cache limits that make every copy large or small (TR-2, TR-3, TR-4, TR-16, PH-15).
 //!
 //! The switches belong to the process, so there is one test.
 

@@ -1,6 +1,7 @@
-//! The tables of docs/borrowing.md, from what happens: each cell is a call that is made, whose report is checked against addresses, contents
-//! and holders, and then compared with the page. `cargo xtask borrowing` writes the page. The tables of GPUs are in `cuda_borrowing.rs`. The
-//! rules themselves are tested in `c-tests/{shared,function*}.c`, which have tables of their own.
+//! The tables of docs/borrowing.md, from what happens: each cell is a call that is made, whose report is checked
+//! against addresses, contents and holders, and then compared with the page. `cargo xtask borrowing` writes the page.
+//! The tables of GPUs are in `cuda_borrowing.rs`. The rules themselves are tested in `c-tests/{shared,function*}.c`,
+//! which have tables of their own.
 
 use crate::support;
 use std::cell::Cell;

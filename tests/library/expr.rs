@@ -237,7 +237,8 @@ fn ex_21_both_v_the_other_way_round() {
     let p = Problem::new();
     let (figures, (v1, v2)) =
         measure(p.pool, || compute_both_v(Plain(p.d[0]), Given(p.a), Given(p.d[1]), p.u[0], p.u[1]));
-    // The second call adds diagonals, and its factor is diagonal too. The caller holds D1, so X is shared and D2 takes the sum.
+    // The second call adds diagonals, and its factor is diagonal too. The caller holds D1, so X is shared and D2 takes
+    // the sum.
     assert_figures(figures, 2, ROW, -BLOCK + ROW);
     assert_near(&read(v1), &p.expected(0));
     let n = N as usize;

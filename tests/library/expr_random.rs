@@ -1,5 +1,5 @@
-//! Random expressions: values against scalar loops, equal bits for all holders of the operands, the prediction of explain against compute, and
-//! no leak at the end. `TENURE_ROUNDS` sets the number.
+//! Random expressions: values against scalar loops, equal bits for all holders of the operands, the prediction of
+//! explain against compute, and no leak at the end. `TENURE_ROUNDS` sets the number.
 
 use crate::out;
 use crate::support;

@@ -499,7 +499,8 @@ fn ex_42_values_are_private_until_the_evaluation_succeeds() {
     end(pool);
 }
 
-/// Every status of an operand that changes while it is checked is one of its two states, never a failed check of the library.
+/// Every status of an operand that changes while it is checked is one of its two states, never a failed check of the
+/// library.
 #[test]
 fn ex_1_array_handles_released_by_another_thread() {
     let pool = pool();

@@ -1,5 +1,5 @@
-//! Expressions: the result of every operation against scalar loops, for each form and layout of its operands; in place and not, with equal
-//! bits.
+//! Expressions: the result of every operation against scalar loops, for each form and layout of its operands; in place
+//! and not, with equal bits.
 
 use crate::out;
 use crate::status;

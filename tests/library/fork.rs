@@ -1,4 +1,5 @@
-//! Forks while other threads work: the child has consistent state, no lock that stays locked, and runs none of its parent's callbacks.
+//! Forks while other threads work: the child has consistent state, no lock that stays locked, and runs none of its
+//! parent's callbacks.
 //!
 //! Each test forks many times, because a fork copies what the other threads happen to hold at that moment.
 
@@ -67,7 +68,8 @@ fn work(round: i64, own_bytes: usize) {
     pool_release(pool).unwrap();
 }
 
-/// The child's calls. Err names the step that failed. It must not panic, because the message needs locks of the process.
+/// The child's calls. Err names the step that failed. It must not panic, because the message needs locks of the
+/// process.
 fn child(shared: Handle, guard: Handle, lent: [Handle; 3], variable: Handle) -> Result<(), i32> {
     let step = |number: i32, ok: bool| if ok { Ok(()) } else { Err(number) };
     let before = RAN.load(Ordering::Relaxed);
@@ -93,7 +95,8 @@ fn child(shared: Handle, guard: Handle, lent: [Handle; 3], variable: Handle) -> 
     step(14, thread.join().is_ok())?;
     // A child may fork in turn.
     step(15, in_child(|| step(16, zeros(pool, &[8]).and_then(release).is_ok())) == 0)?;
-    // SV-38: a variable has its value, or is poisoned if a thread of the parent was writing it. It takes a new one in either case.
+    // SV-38: a variable has its value, or is poisoned if a thread of the parent was writing it. It takes a new one in
+    // either case.
     match shared_get(variable, TN_BORROW) {
         Ok(value) => {
             let read = elements(value);
@@ -107,10 +110,11 @@ fn child(shared: Handle, guard: Handle, lent: [Handle; 3], variable: Handle) -> 
     step(22, pool_release(pool).is_ok())
 }
 
-/// Runs `body` in a child and returns its exit status: 0, a step, or -1 if it hung and was killed. It may hang in the fork itself, so the
-/// parent watches it.
+/// Runs `body` in a child and returns its exit status: 0, a step, or -1 if it hung and was killed. It may hang in the
+/// fork itself, so the parent watches it.
 fn in_child(body: impl FnOnce() -> Result<(), i32>) -> i32 {
-    // SAFETY: the child calls the library and functions that it needs itself, then ends without running anything of the parent's.
+    // SAFETY: the child calls the library and functions that it needs itself, then ends without running anything of the
+    // parent's.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let code = body().err().unwrap_or(0);
@@ -217,7 +221,8 @@ fn forks_while_threads_set_new_call_sites() {
     });
 }
 
-/// A fork during another thread's first call, which starts the library, must not leave the child waiting for that start.
+/// A fork during another thread's first call, which starts the library, must not leave the child waiting for that
+/// start.
 #[test]
 fn forks_during_the_first_call() {
     for attempt in 0..300 {

@@ -1,5 +1,6 @@
-//! Expressions over arrays that know their form: every operation on every mix of forms, and random graphs (FM-6). Values are compared with
-//! scalar loops on dense copies, allocations with what explain foretold. `TENURE_ROUNDS` sets the number of random graphs.
+//! Expressions over arrays that know their form: every operation on every mix of forms, and random graphs (FM-6).
+//! Values are compared with scalar loops on dense copies, allocations with what explain foretold. `TENURE_ROUNDS` sets
+//! the number of random graphs.
 
 use crate::out;
 use crate::support;
@@ -35,7 +36,8 @@ fn form_with(keep: impl Fn(usize, usize) -> bool) -> tn_form {
 /// A dense copy: all elements of the matrix.
 type Dense = Vec<f64>;
 
-/// An array of a form with the elements of a dense matrix. The elements that the form hides are NaN, so that no result may depend on them.
+/// An array of a form with the elements of a dense matrix. The elements that the form hides are NaN, so that no result
+/// may depend on them.
 fn formed(pool: *mut tn_pool, dense: &Dense, form: tn_form, order: u32) -> Array {
     let n = SIDE as i64;
     let made = if form == TN_FORM_DIAGONAL {

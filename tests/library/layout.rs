@@ -315,7 +315,8 @@ fn ar_19_sliding_windows_are_found_at_once_whatever_their_size() {
     assert!(window.self_overlaps() && !window.stretched() && window.is_gapless());
     let skewed = Layout::strided(U8, &[100_000, 100_000, 7], &[1_000_003, 999_983, 5], 0).unwrap();
     assert!(skewed.self_overlaps());
-    // Undecided counts as overlap: these would meet at (999983, -1000003) only, which is beyond the limit of the search.
+    // Undecided counts as overlap: these would meet at (999983, -1000003) only, which is beyond the limit of the
+    // search.
     let strides = [1_000_003, 999_983];
     assert!(Layout::strided(U8, &[100_000, 100_000], &strides, 0).unwrap().self_overlaps());
     assert!(!Layout::strided(U8, &[1_000, 1_000], &strides, 0).unwrap().self_overlaps());

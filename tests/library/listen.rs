@@ -171,7 +171,8 @@ fn co_4_another_user_gets_no_answer() {
     assert!(ask(own, b"json\n").unwrap().starts_with('{'));
 }
 
-/// CO-5: clients that send garbage, nothing or too much, that leave, or that do not read cost nothing but their own answer.
+/// CO-5: clients that send garbage, nothing or too much, that leave, or that do not read cost nothing but their own
+/// answer.
 #[test]
 fn co_5_a_bad_client_costs_nothing() {
     listen();
@@ -211,7 +212,8 @@ fn co_5_a_bad_client_costs_nothing() {
     assert!(listener_thread().is_some());
 }
 
-/// CO-6: while a client does not read its answer, no call of the program waits: neither one that the report locks out, nor a fork.
+/// CO-6: while a client does not read its answer, no call of the program waits: neither one that the report locks out,
+/// nor a fork.
 #[test]
 fn co_6_a_client_that_does_not_read_delays_nothing() {
     listen();
@@ -347,7 +349,8 @@ fn co_9_the_library_stays_under_its_listener() {
     }
 }
 
-/// CO-10: a program that closes the listener's descriptor and reuses its number keeps its own file, and the listener ends.
+/// CO-10: a program that closes the listener's descriptor and reuses its number keeps its own file, and the listener
+/// ends.
 #[test]
 fn co_10_a_descriptor_that_the_program_closes_is_given_up() {
     let before = open_descriptors();
@@ -361,7 +364,8 @@ fn co_10_a_descriptor_that_the_program_closes_is_given_up() {
         &SocketAddr::from_abstract_name(format!("tenure-other/{own}")).unwrap(),
     )
     .unwrap();
-    // SAFETY: closes the library's descriptor, as a program does that closes all, and gives the number to a socket of its own.
+    // SAFETY: closes the library's descriptor, as a program does that closes all, and gives the number to a socket of
+    // its own.
     assert_eq!(unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&listening), fd) }, fd);
     let theirs =
         UnixStream::connect_addr(&SocketAddr::from_abstract_name(format!("tenure-other/{own}")).unwrap()).unwrap();

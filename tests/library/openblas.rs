@@ -1,7 +1,8 @@
-//! The option `expr.blas` (EX-50 to EX-53): which library computes a product, and what OpenBLAS is called with. A stand-in
-//! (support/openblas.c) tells its calls. The last test runs the system's library, if it is installed.
+//! The option `expr.blas` (EX-50 to EX-53): which library computes a product, and what OpenBLAS is called with. A
+//! stand-in (support/openblas.c) tells its calls. The last test runs the system's library, if it is installed.
 //!
-//! Each test is a process of its own. The loader reads LD_LIBRARY_PATH when a process starts, so some start another one.
+//! Each test is a process of its own. The loader reads LD_LIBRARY_PATH when a process starts, so some start another
+//! one.
 
 use crate::out;
 use crate::support;
@@ -82,7 +83,8 @@ impl Loaded {
     }
 }
 
-/// A layout of a matrix: contiguous in one of the orders, the transpose of such, columns or rows of a larger matrix, or every other element.
+/// A layout of a matrix: contiguous in one of the orders, the transpose of such, columns or rows of a larger matrix, or
+/// every other element.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Lie {
     C,
@@ -292,7 +294,8 @@ fn ex_52_a_build_with_large_integers_and_a_suffix() {
     check_build("libopenblas64_-test.so", &["SUFFIX=64_", "INTEGER=int64_t"]);
 }
 
-/// Starts this test again, with a folder that `prepare` fills in front of the loader's path. False: this is that process.
+/// Starts this test again, with a folder that `prepare` fills in front of the loader's path. False: this is that
+/// process.
 fn again(test: &str, prepare: impl FnOnce(&Folder)) -> bool {
     const PART: &str = "TENURE_TEST_PART";
     if std::env::var_os(PART).is_some() {

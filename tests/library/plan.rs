@@ -1,4 +1,5 @@
-//! Plans of driver copies, executed with memcpy, against a model that copies element by element: TR-2 to TR-7 without a device.
+//! Plans of driver copies, executed with memcpy, against a model that copies element by element: TR-2 to TR-7 without a
+//! device.
 
 use crate::support;
 use support::strided_cases::*;
@@ -226,7 +227,8 @@ fn tr_6_as_few_calls_as_the_driver_allows() {
     assert_eq!(calls(TN_F64, &[5, 700], &[5600, 8], &[8, 40]), 5);
     assert_eq!(calls(TN_F64, &[700, 5], &[40, 8], &[8, 5600]), 5);
     assert_eq!(calls(TN_F64, &[2, 3, 4], &[96, 32, 8], &[32, 64, 8]), 2);
-    // Planes of a length that rows do not divide: the longer axis becomes the rows. Rows further apart than the largest pitch.
+    // Planes of a length that rows do not divide: the longer axis becomes the rows. Rows further apart than the largest
+    // pitch.
     assert_eq!(calls(TN_F64, &[7, 4, 6], &[192, 48, 8], &[650, 64, 8]), 4);
     assert_eq!(calls(TN_F64, &[7, 6], &[48, 8], &[1 << 32, 8]), 7);
     // Reversed on one side, and repeated.
@@ -245,7 +247,8 @@ fn tr_6_many_calls_or_rows_are_worth_the_way_through_the_host() {
         assert_eq!(there, slower(Plan::copy(&from, &to).unwrap()), "in both directions");
         there
     };
-    // Every second element in memory of the host: the processor packs the rows. In memory of the device: the driver has to copy them anyway.
+    // Every second element in memory of the host: the processor packs the rows. In memory of the device: the driver has
+    // to copy them anyway.
     assert!(is_slower(&[1 << 20], &[8], &[16]));
     assert!(!is_slower(&[1 << 20], &[16], &[8]));
     // Reversed, one call for each element; a few of them; few calls with long rows.

@@ -647,7 +647,8 @@ fn po_39_a_limit_holds_with_many_threads() {
             }
         });
         for worker in workers {
-            // Four threads of at most 1 MiB each: apart from granules and one kept span per class, nearly all requests fit.
+            // Four threads of at most 1 MiB each: apart from granules and one kept span per class, nearly all requests
+            // fit.
             assert!(worker.join().unwrap() > 1000);
         }
         stop.store(true, Ordering::Relaxed);

@@ -1,4 +1,5 @@
-//! Free memory that goes back by age (PH-21). In a file of its own: the pools of other tests would keep fast paths off, or on.
+//! Free memory that goes back by age (PH-21). In a file of its own: the pools of other tests would keep fast paths off,
+//! or on.
 
 use crate::support;
 use std::ptr::null_mut;

@@ -1,5 +1,5 @@
-//! Ends of threads, of the process, and of all threads but one in the child of a fork. One test at a time, because a fork copies all
-//! threads' state.
+//! Ends of threads, of the process, and of all threads but one in the child of a fork. One test at a time, because a
+//! fork copies all threads' state.
 
 use crate::support;
 use std::cell::RefCell;
@@ -109,7 +109,8 @@ fn po_57_frees_at_process_exit_work() {
     // SAFETY: the child uses the library, and ends by exit.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        // SAFETY: a function of this program; before the library's first use, so that it runs after whatever that registers.
+        // SAFETY: a function of this program; before the library's first use, so that it runs after whatever that
+        // registers.
         unsafe { libc::atexit(at_exit) };
         let pool = pool::default(HOST).unwrap();
         for _ in 0..300 {

@@ -105,7 +105,8 @@ impl Scene {
         }
     }
 
-    /// Two threads free a third one's block at the same moment, and then all threads free it again; no thread allocates meanwhile.
+    /// Two threads free a third one's block at the same moment, and then all threads free it again; no thread allocates
+    /// meanwhile.
     fn race(&self, me: usize) {
         self.meet.wait();
         for victim in [(me + 1) % THREADS, (me + 2) % THREADS] {
@@ -157,8 +158,8 @@ impl Scene {
     }
 }
 
-/// PO-25, PO-26, PO-27, PO-28, PO-29: double frees, in sequence and at the same moment, addresses inside blocks, the wrong pool, and
-/// unknown addresses, among valid calls of four threads.
+/// PO-25, PO-26, PO-27, PO-28, PO-29: double frees, in sequence and at the same moment, addresses inside blocks, the
+/// wrong pool, and unknown addresses, among valid calls of four threads.
 #[test]
 fn po_28_misuse_at_random_damages_nothing() {
     for seed in 1..=4 {

@@ -1,5 +1,5 @@
-//! Pools when the system has no memory left. In a file of its own: a pool without memory makes other pools trim, which would disturb the
-//! exact figures of other tests.
+//! Pools when the system has no memory left. In a file of its own: a pool without memory makes other pools trim, which
+//! would disturb the exact figures of other tests.
 
 use crate::support::capi::{allocate, pool_of, text};
 use std::ptr::NonNull;

@@ -1,5 +1,5 @@
-//! Free huge pages that move to where a large block fits (PH-24). Each test runs alone in a process, because resident memory, page faults and
-//! the next failures of the system belong to the whole process.
+//! Free huge pages that move to where a large block fits (PH-24). Each test runs alone in a process, because resident
+//! memory, page faults and the next failures of the system belong to the whole process.
 
 use crate::support;
 use support::pools::*;
@@ -23,7 +23,8 @@ fn touch(at: usize, bytes: usize) {
     (at..at + bytes).step_by(4096).for_each(|page| paint(page, 1, 1));
 }
 
-/// A pool with free memory in holes of 4 MiB, written, between blocks of as many bytes. It grows in huge pages from its first 64 MiB on.
+/// A pool with free memory in holes of 4 MiB, written, between blocks of as many bytes. It grows in huge pages from its
+/// first 64 MiB on.
 fn with_holes() -> (TestPool, Vec<usize>, usize) {
     let pool = TestPool::plain();
     let first: Vec<_> = (0..16).map(|_| pool.get(2 * UNIT)).collect();

@@ -1,5 +1,6 @@
-//! Pages and addresses of pools: early growth, huge pages, memory that is known to read 0, blocks that move by their pages. Each test runs
-//! alone in a process, because resident memory and the next addresses belong to the whole process.
+//! Pages and addresses of pools: early growth, huge pages, memory that is known to read 0, blocks that move by their
+//! pages. Each test runs alone in a process, because resident memory and the next addresses belong to the whole
+//! process.
 
 use crate::support;
 use std::sync::Mutex;
@@ -30,8 +31,8 @@ fn zeroed(pool: &'static Pool, bytes: usize) -> usize {
     pool.allocate(bytes, 0, true, 0).unwrap().as_ptr() as usize
 }
 
-/// The flags of the mapping that has the address, as the system reports them: "hg" huge pages wanted, "nh" not wanted, "ht" from the
-/// reserve.
+/// The flags of the mapping that has the address, as the system reports them: "hg" huge pages wanted, "nh" not wanted,
+/// "ht" from the reserve.
 fn has_flag(address: usize, flag: &str) -> bool {
     let text = std::fs::read_to_string("/proc/self/smaps").unwrap();
     let mut inside = false;
@@ -336,8 +337,8 @@ fn po_23_known_zeros_survive_cuts_and_merges() {
     pool.give(at);
 }
 
-/// PO-20: a block whose edges and middle are separate mappings moves by its pages all the same. If the system refuses to move a part,
-/// nothing is lost.
+/// PO-20: a block whose edges and middle are separate mappings moves by its pages all the same. If the system refuses
+/// to move a part, nothing is lost.
 #[test]
 fn po_20_21_blocks_with_huge_pages_move_whole_or_stay() {
     let _turn = one_at_a_time();

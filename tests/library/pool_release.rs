@@ -1,5 +1,5 @@
-//! Memory that pools return to the system, and its addresses afterwards. Each test runs alone in a process, because another thread could
-//! map addresses that a test has just seen go.
+//! Memory that pools return to the system, and its addresses afterwards. Each test runs alone in a process, because
+//! another thread could map addresses that a test has just seen go.
 
 use crate::support;
 use support::pools::*;

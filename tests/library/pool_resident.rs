@@ -1,6 +1,6 @@
-//! Resident memory in proportion to live memory: T5, T6, T7 at a small scale. Blocks of random size replace random ones,
-//! and every page is touched; the limit of live bytes alternates between 100 % and 40 %. In a file of its own, because resident memory
-//! belongs to the whole process.
+//! Resident memory in proportion to live memory: T5, T6, T7 at a small scale. Blocks of random size replace random
+//! ones, and every page is touched; the limit of live bytes alternates between 100 % and 40 %. In a file of its own,
+//! because resident memory belongs to the whole process.
 
 use crate::support;
 use support::pools::*;
@@ -15,11 +15,13 @@ struct Workload {
     /// In the size, else in its logarithm.
     evenly: bool,
     phases: usize,
-    /// Resident / live bytes at the limit, and at 40 % before and after a trim; bytes that are left at the end / those of the peak.
+    /// Resident / live bytes at the limit, and at 40 % before and after a trim; bytes that are left at the end / those
+    /// of the peak.
     most: [f64; 4],
 }
 
-// The bars have a tolerance of 2 % here, and 300 KiB for the memory that is left, because the test program has other threads.
+// The bars have a tolerance of 2 % here, and 300 KiB for the memory that is left, because the test program has other
+// threads.
 const WORKLOADS: [Workload; 3] = [
     Workload {
         name: "small",

@@ -1,5 +1,5 @@
-//! A long random load on one pool: threads that come and go, blocks of all sizes that pass between them, and a sample of the memory each
-//! second. Run by `cargo xtask soak pool`, which checks and plots the samples.
+//! A long random load on one pool: threads that come and go, blocks of all sizes that pass between them, and a sample
+//! of the memory each second. Run by `cargo xtask soak pool`, which checks and plots the samples.
 
 use crate::support;
 use std::io::Write;
@@ -85,8 +85,8 @@ fn resident_bytes() -> usize {
     pages * tenure::sys::os::page_bytes()
 }
 
-/// Runs for TENURE_SOAK_SECONDS (default 10). Writes a line per second to the file TENURE_SOAK_FILE: seconds, resident, reserved, in use,
-/// operations.
+/// Runs for TENURE_SOAK_SECONDS (default 10). Writes a line per second to the file TENURE_SOAK_FILE: seconds, resident,
+/// reserved, in use, operations.
 #[test]
 #[ignore = "takes as long as it is told"]
 fn soak() {

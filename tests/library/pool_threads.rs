@@ -1,4 +1,5 @@
-//! Pools under many threads: blocks that pass between them, heaps that end, and memory taken back from other threads' caches.
+//! Pools under many threads: blocks that pass between them, heaps that end, and memory taken back from other threads'
+//! caches.
 
 use crate::support;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -102,7 +103,8 @@ fn po_55_a_producer_and_a_consumer_need_bounded_memory() {
     assert!(s.peak_reserved_bytes <= 1 << 20, "{} bytes for at most 102 blocks of 112", s.peak_reserved_bytes);
 }
 
-/// PO-56: thousands of short threads leave reserved_bytes unchanged; their blocks stay valid, and any thread may free them.
+/// PO-56: thousands of short threads leave reserved_bytes unchanged; their blocks stay valid, and any thread may free
+/// them.
 #[test]
 fn po_56_threads_that_end_leave_their_spans_to_others() {
     let pool = TestPool::plain();
@@ -143,14 +145,15 @@ fn po_56_threads_that_end_leave_their_spans_to_others() {
 /// The most races until one has a late owner; a thousand take a tenth of a second.
 const MOST_RACES: usize = 1_000_000;
 
-/// PO-28: of several threads that free one block, exactly one succeeds, unless the owner was among them and detects it late.
+/// PO-28: of several threads that free one block, exactly one succeeds, unless the owner was among them and detects it
+/// late.
 #[test]
 fn po_28_foreign_threads_race_for_one_block() {
     let pool = TestPool::plain();
     let mut owner_learned_late = 0;
     let mut turn = 0;
-    // At least 300 races, and on until the owner was late in one of them: otherwise half of the rule is not tested. Under an emulator the
-    // steps rarely coincide, and thousands of races take minutes. A short run ends earlier too.
+    // At least 300 races, and on until the owner was late in one of them: otherwise half of the rule is not tested.
+    // Under an emulator the steps rarely coincide, and thousands of races take minutes. A short run ends earlier too.
     let short = std::env::var_os("TENURE_TEST_SEEDS").is_some();
     let enough = match tenure_harness::is_emulated() {
         true => 1000,
@@ -272,8 +275,8 @@ fn many_pools_on_one_thread() {
     }
 }
 
-/// PO-25, PO-28: one thread frees a large block while another one resizes it. One of the two gets an error, or the calls happen one after
-/// the other; the pool stays consistent.
+/// PO-25, PO-28: one thread frees a large block while another one resizes it. One of the two gets an error, or the
+/// calls happen one after the other; the pool stays consistent.
 #[test]
 fn po_28_a_large_block_given_back_and_resized_at_once() {
     let pool = TestPool::new(|o| o.thread_cache_size = 4 << 20);
@@ -303,8 +306,8 @@ fn po_28_a_large_block_given_back_and_resized_at_once() {
     });
 }
 
-/// PO-55: an owner repeatedly runs out of blocks while others return them, so it checks spans to which another thread is just returning a
-/// block.
+/// PO-55: an owner repeatedly runs out of blocks while others return them, so it checks spans to which another thread
+/// is just returning a block.
 #[test]
 fn po_55_an_owner_collects_while_others_return() {
     let pool = TestPool::plain();
@@ -340,7 +343,8 @@ fn po_55_an_owner_collects_while_others_return() {
     assert_eq!(pool.stats().reserved_bytes, 0);
 }
 
-/// PO-56: many idle threads keep no caches while another thread allocates. They lose no block, and get new caches when they go on.
+/// PO-56: many idle threads keep no caches while another thread allocates. They lose no block, and get new caches when
+/// they go on.
 #[test]
 fn caches_of_idle_threads_end() {
     const THREADS: usize = 40;
@@ -373,7 +377,8 @@ fn caches_of_idle_threads_end() {
         let after = checked(pool.0);
         // Before the assertions: one that fails waits for all threads.
         go_on.wait();
-        // The threads had caches. On a slow machine some have ended before the last thread is idle, so `thread_count` says less.
+        // The threads had caches. On a slow machine some have ended before the last thread is idle, so `thread_count`
+        // says less.
         assert!(before.thread_hit_count > THREADS as u64 * 1000, "{} of 80000", before.thread_hit_count);
         assert!(after.thread_count <= 8, "{} caches are left", after.thread_count);
         assert_eq!((after.live_blocks, after.in_use_bytes), (before.live_blocks, before.in_use_bytes));
@@ -382,7 +387,8 @@ fn caches_of_idle_threads_end() {
     assert_eq!((end.live_blocks, end.in_use_bytes, end.requested_bytes), (0, 0, 0));
 }
 
-/// PO-40: what strict mode holds back is freed once, however much other threads free meanwhile. So is it for a request that fits nowhere.
+/// PO-40: what strict mode holds back is freed once, however much other threads free meanwhile. So is it for a request
+/// that fits nowhere.
 #[test]
 fn a_trim_ends_while_other_threads_free() {
     let pool = TestPool::new(|o| (o.flags, o.max_size) = (TN_POOL_STRICT, 64 << 20));
@@ -408,7 +414,8 @@ fn a_trim_ends_while_other_threads_free() {
     checked(&pool);
 }
 
-/// PO-33: beside many threads with caches, peaks of large blocks are low by at most one cache for each thread and one more, and never high.
+/// PO-33: beside many threads with caches, peaks of large blocks are low by at most one cache for each thread and one
+/// more, and never high.
 #[test]
 fn po_33_peaks_beside_many_threads() {
     const THREADS: usize = 20;

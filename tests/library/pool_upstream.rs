@@ -1,5 +1,5 @@
-//! Pools over a caller's upstream: failing internal memory, and many threads on stacked pools. The single rows are in c-tests/upstream.c.
-//! In a file of its own, because failing memory makes pools trim each other.
+//! Pools over a caller's upstream: failing internal memory, and many threads on stacked pools. The single rows are in
+//! c-tests/upstream.c. In a file of its own, because failing memory makes pools trim each other.
 
 use crate::support;
 use std::collections::HashMap;

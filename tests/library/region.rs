@@ -1,4 +1,5 @@
-//! Regions: the rows BR-20..26 and LA-22, the meaning of "contains" in BR-42, and the properties against exact byte sets.
+//! Regions: the rows BR-20..26 and LA-22, the meaning of "contains" in BR-42, and the properties against exact byte
+//! sets.
 
 use crate::support;
 use proptest::prelude::*;

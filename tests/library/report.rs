@@ -72,8 +72,8 @@ fn po_66_the_page_without_arrays_is_valid() {
     assert!(!snapshot.contains(['<', '>', '&', '\u{2028}']), "{snapshot}");
 }
 
-/// PO-67, PO-69: however many spans and stores there are, the map and the lists of a page are bounded, and nothing is missing from their
-/// sums.
+/// PO-67, PO-69: however many spans and stores there are, the map and the lists of a page are bounded, and nothing is
+/// missing from their sums.
 #[test]
 fn po_67_a_page_is_bounded() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! Safetensors headers: their meaning, and each way in which they are refused (NP-10, NP-12). c-tests/safetensors.c has whole files; the
-//! Python package's tests have files of the package `safetensors`.
+//! Safetensors headers: their meaning, and each way in which they are refused (NP-10, NP-12). c-tests/safetensors.c has
+//! whole files; the Python package's tests have files of the package `safetensors`.
 
 use std::path::PathBuf;
 use std::{ffi::CString, fs};

@@ -1,6 +1,6 @@
-//! Real threads: the rows TH-* as races, thousands of rounds each (TH-13 and TH-21 in stress/race/cow.rs), and one long mixed run over
-//! shared handles (stress/race/mix.rs). The models of loom.rs explore such races step by step; here they run on the real atomics, locks
-//! and pools.
+//! Real threads: the rows TH-* as races, thousands of rounds each (TH-13 and TH-21 in stress/race/cow.rs), and one long
+//! mixed run over shared handles (stress/race/mix.rs). The models of loom.rs explore such races step by step; here they
+//! run on the real atomics, locks and pools.
 
 mod race;
 

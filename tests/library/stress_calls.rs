@@ -1,8 +1,9 @@
-//! Random calls of the C functions by a few threads, with handles that the others release, give, take or end meanwhile. Whatever a call finds,
-//! it returns a status of its documentation: never TN_ERR_PANIC. At the end everything can be released, and no byte is left.
+//! Random calls of the C functions by a few threads, with handles that the others release, give, take or end meanwhile.
+//! Whatever a call finds, it returns a status of its documentation: never TN_ERR_PANIC. At the end everything can be
+//! released, and no byte is left.
 //!
-//! TENURE_STRESS_SECONDS (2) sets how long the threads run, TENURE_STRESS_SEED the draws. The draws of one seed are equal in each run, the
-//! interleaving of the threads is not.
+//! TENURE_STRESS_SECONDS (2) sets how long the threads run, TENURE_STRESS_SEED the draws. The draws of one seed are
+//! equal in each run, the interleaving of the threads is not.
 
 use crate::support;
 use std::collections::BTreeMap;
@@ -353,7 +354,8 @@ const CALLS: &[(&str, Call)] = calls! {
 const SLOW: [&str; 6] =
     ["tn_leaks", "tn_report_json", "tn_report_html_text", "tn_pool_query_classes", "tn_pool_trim", "tn_copies_query"];
 
-/// Memory for the elements of an array, which keeps its size until its handle ends. A matrix made of a diagonal has many elements.
+/// Memory for the elements of an array, which keeps its size until its handle ends. A matrix made of a diagonal has
+/// many elements.
 fn room(array: *mut tn_array) -> Result<Vec<f64>, tn_status> {
     let bytes = capi::try_info(array as usize)?.bytes as usize;
     Ok(vec![1.0; bytes.div_ceil(size_of::<f64>())])
@@ -412,7 +414,8 @@ fn no_call_panics_whatever_other_threads_do_with_its_handles() {
     stress(&["tn_"]);
 }
 
-/// Few functions, so that the threads meet at one expression often. Values of 2 everywhere are not positive definite, so evaluations fail.
+/// Few functions, so that the threads meet at one expression often. Values of 2 everywhere are not positive definite,
+/// so evaluations fail.
 #[test]
 fn expressions_survive_failed_evaluations_of_other_threads() {
     stress(&["tn_expr", "tn_array_full", "tn_array_zeros", "tn_array_release"]);
@@ -450,7 +453,8 @@ fn stress(only: &[&str]) {
         let sums = by_name.entry(function).or_insert((0, 0));
         *sums = (sums.0 + called, sums.1 + worked);
     }
-    // Some ways to call a function succeed too rarely for a check of their own, as tn_leave with arrays of another scope.
+    // Some ways to call a function succeed too rarely for a check of their own, as tn_leave with arrays of another
+    // scope.
     for (function, (called, worked)) in by_name {
         assert!(called < 1000 || worked > 0, "{function} never succeeds in {called} calls");
     }

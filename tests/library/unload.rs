@@ -1,5 +1,6 @@
-//! Several copies of the library in one process: none takes a handle of another one. A copy may be unloaded until foreign code holds one of
-//! its functions; then it stays loaded. Neither an unloaded copy nor a thread that calls the library in its last destructors leaves memory.
+//! Several copies of the library in one process: none takes a handle of another one. A copy may be unloaded until
+//! foreign code holds one of its functions; then it stays loaded. Neither an unloaded copy nor a thread that calls the
+//! library in its last destructors leaves memory.
 
 use crate::support;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -67,7 +68,8 @@ impl Copy {
         std::fs::read_to_string("/proc/self/maps").unwrap().contains(&self.file)
     }
 
-    /// Makes an array of two f64 and passes it to `then`, on a thread of its own, because the library may react to a thread's end.
+    /// Makes an array of two f64 and passes it to `then`, on a thread of its own, because the library may react to a
+    /// thread's end.
     fn with_array(&self, then: impl Fn(&Copy, *mut c_void) + Send) {
         std::thread::scope(|scope| {
             scope
@@ -289,7 +291,8 @@ __attribute__((destructor)) static void at_unload(void)
 }
 "#;
 
-/// The loader runs the destructor when it unloads the object. In it, another copy also asks the object's library for the owner of a handle.
+/// The loader runs the destructor when it unloads the object. In it, another copy also asks the object's library for
+/// the owner of a handle.
 #[test]
 fn a_destructor_of_an_object_with_the_library_calls_it() {
     require(&["gcc"]);
@@ -361,8 +364,8 @@ fn copies_that_come_and_go_leave_no_memory() {
     assert!(more.0 < 20_000 && more.1 < 1_000, "50 turns left {more:?} KiB of addresses and of memory");
 }
 
-/// Calls the library in a destructor of a pthread key, and again in each of the C library's next rounds. By then the thread-locals of the
-/// library have ended.
+/// Calls the library in a destructor of a pthread key, and again in each of the C library's next rounds. By then the
+/// thread-locals of the library have ended.
 fn end_late(key: libc::pthread_key_t) {
     let mut block = std::ptr::null_mut();
     // SAFETY: calls of the library with variables of this function; NULL is the default pool, and no stream.

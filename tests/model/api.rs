@@ -1,6 +1,7 @@
 //! The C functions that the model test calls, declared by name and signature of the public header.
 //!
-//! Contract: declarations only. The symbols are those of the linked crate, of which only the plain types are used otherwise.
+//! Contract: declarations only. The symbols are those of the linked crate, of which only the plain types are used
+//! otherwise.
 #![allow(improper_ctypes)]
 
 use core::ffi::{c_char, c_void};

@@ -1,7 +1,8 @@
 //! Guards in the model: borrows of one array and of several, chunks, their end with poison and healing, movement, and
 //! exports.
 //!
-//! Contract: as `claims`: finds every error first, then changes the model, or changes nothing. Rows BR-*, BA-*, TR-1..4, XI-1..9.
+//! Contract: as `claims`: finds every error first, then changes the model, or changes nothing. Rows BR-*, BA-*,
+//! TR-1..4, XI-1..9.
 
 use super::calls::{Crossing, Done};
 use super::handle::{CURRENT_POOL, Model, Ref};
@@ -80,8 +81,8 @@ impl Model {
         Ok(done)
     }
 
-    /// After the checks: moves the handle to a copy if COW requires it. Returns whether the writer discards the contents; then the test
-    /// fills the region at once, because its contents are undefined.
+    /// After the checks: moves the handle to a copy if COW requires it. Returns whether the writer discards the
+    /// contents; then the test fills the region at once, because its contents are undefined.
     fn begin_write(&mut self, array: usize, mode: u32, function: &'static str, done: &mut Done) -> bool {
         let discard = mode & TN_WRITE_DISCARD != 0;
         if mode & TN_WRITE_COW != 0 && self.cow_moves(array, mode) {
@@ -96,8 +97,8 @@ impl Model {
         discard
     }
 
-    /// The handle moves to a store of its own. Its layout is that of a copy, its pool that of the store, or the current one for imported
-    /// bytes.
+    /// The handle moves to a store of its own. Its layout is that of a copy, its pool that of the store, or the current
+    /// one for imported bytes.
     fn cow(&mut self, array: usize, why: u32, discard: bool, function: &'static str, done: &mut Done) {
         let a = self.arrays[array].clone();
         let layout = a.region.layout;
@@ -324,7 +325,8 @@ impl Model {
         faults.when(from.shape != to.shape, TN_ERR_SHAPE);
         faults.none()?;
         if source == destination || from.is_exactly(to) {
-            // TR-4, also for no elements: TN_OK in any mode. Nothing is read, written, healed or moved, so nothing conflicts.
+            // TR-4, also for no elements: TN_OK in any mode. Nothing is read, written, healed or moved, so nothing
+            // conflicts.
             return Ok(Done::default());
         }
         let bytes = self.memory.read(from);

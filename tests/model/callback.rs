@@ -1,8 +1,8 @@
 //! Calls whose callback makes the next calls of the trace: updates of variables, functions, and launches.
 //!
-//! Contract: a trace is flat. The calls after one with a callback run in that callback, up to a Return, and each of them is compared in
-//! full. The result of the outer call is that of its Return. The driver is reached through a pointer while the library runs, and nothing
-//! else uses it then.
+//! Contract: a trace is flat. The calls after one with a callback run in that callback, up to a Return, and each of
+//! them is compared in full. The result of the outer call is that of its Return. The driver is reached through a
+//! pointer while the library runs, and nothing else uses it then.
 
 use super::api::*;
 use super::calls::{Beside, Call, Done};

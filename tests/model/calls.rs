@@ -1,7 +1,7 @@
 //! The calls that model and library have in common, with their arguments and results.
 //!
-//! Contract: plain data. A [`Call`] names handles by the model's numbers and memory by the model's addresses, so one value means the same
-//! on both sides, and a printed trace is readable.
+//! Contract: plain data. A [`Call`] names handles by the model's numbers and memory by the model's addresses, so one
+//! value means the same on both sides, and a printed trace is readable.
 
 use super::handle::Ref;
 use super::layout::Layout;

@@ -1,7 +1,7 @@
 //! Claims in the model: creation, views, clones, release, weak handles, give and cancel.
 //!
-//! Contract: each function is one call of section 1. It finds every error first, then changes the model, or fails and changes nothing. Rows
-//! OO-*, RL-*, AR-1..9, LA-*.
+//! Contract: each function is one call of section 1. It finds every error first, then changes the model, or fails and
+//! changes nothing. Rows OO-*, RL-*, AR-1..9, LA-*.
 
 use super::calls::{Contents, Done, Parts};
 use super::graph::Form;
@@ -79,8 +79,8 @@ impl Model {
         Ok(Done { arrays: vec![made], ..Done::default() })
     }
 
-    /// A view is READONLY if its array is, or if its own elements share bytes. Reading of LA-13: a stride of 0 on an axis longer than 1
-    /// makes it so also if there are no elements.
+    /// A view is READONLY if its array is, or if its own elements share bytes. Reading of LA-13: a stride of 0 on an
+    /// axis longer than 1 makes it so also if there are no elements.
     fn add_view(&mut self, array: usize, region: Region) -> usize {
         let a = self.arrays[array].clone();
         let readonly = a.readonly || region.shares_bytes() || region.layout.is_stretched();
@@ -156,8 +156,8 @@ impl Model {
         Ok(Done { arrays: vec![copy], ..Done::default() })
     }
 
-    /// A new store with the layout that `copy` chooses: order C unless the source is F-contiguous only (AR-22). `fresh`: its bytes are not
-    /// those of the source.
+    /// A new store with the layout that `copy` chooses: order C unless the source is F-contiguous only (AR-22).
+    /// `fresh`: its bytes are not those of the source.
     pub fn dense_copy(&mut self, source: &Layout, pool: usize, fresh: Option<Vec<u8>>) -> (usize, Region) {
         let mut layout = Layout::dense(source.dtype, &source.shape, source.natural_order(), 0);
         let elements = fresh.unwrap_or_else(|| self.memory.read(source));
@@ -176,9 +176,9 @@ impl Model {
         Ok(Done::default())
     }
 
-    /// The reason why strict mode refuses the release of a handle (RL-4). Reading: only its current bytes count. Exports from before a COW
-    /// move stay with the old bytes. Those of a DESTRUCTED handle went on with its claim (OO-27), so its release only ends the id (2.3,
-    /// OO-3).
+    /// The reason why strict mode refuses the release of a handle (RL-4). Reading: only its current bytes count.
+    /// Exports from before a COW move stay with the old bytes. Those of a DESTRUCTED handle went on with its claim
+    /// (OO-27), so its release only ends the id (2.3, OO-3).
     pub fn release_faults(&self, array: usize, faults: &mut Faults) {
         if !self.strict || self.arrays[array].state == State::Destructed {
             return;
@@ -271,8 +271,8 @@ impl Model {
         Ok(Done::default())
     }
 
-    /// The promise is USED UP and its part of the give is undone. After the last one the giver has its handle back, or the claim of a
-    /// released giver ends.
+    /// The promise is USED UP and its part of the give is undone. After the last one the giver has its handle back, or
+    /// the claim of a released giver ends.
     pub fn undo(&mut self, promise: usize) {
         self.promises[promise].state = PromiseState::UsedUp;
         let a = &mut self.arrays[self.promises[promise].array];

@@ -1,7 +1,8 @@
 //! Computing in the model: the order of operations, overwriting, releases, and the state after a failure.
 //!
-//! Contract: [`Model::compute`] is one call. All numbers are computed first, from the memory at the start of the call, because overwriting
-//! never changes an expression's value (EX-4). Then the state follows operation by operation. Rows EX-1 to EX-8 and EX-30 to EX-43.
+//! Contract: [`Model::compute`] is one call. All numbers are computed first, from the memory at the start of the call,
+//! because overwriting never changes an expression's value (EX-4). Then the state follows operation by operation. Rows
+//! EX-1 to EX-8 and EX-30 to EX-43.
 
 use super::calls::{Crossing, Done};
 use super::graph::{Form, Node, NodeClaim, Operation, Progress};
@@ -88,7 +89,8 @@ impl Model {
         !matches!(self.evaluate_all(&order).1, Some((_, Trouble::Open)))
     }
 
-    /// Whether a matrix may have to be written out to new bytes while copies are forbidden. It may be refused in the middle.
+    /// Whether a matrix may have to be written out to new bytes while copies are forbidden. It may be refused in the
+    /// middle.
     pub fn would_copy(&self, expr: Ref) -> bool {
         let Ok(node) = self.expr(expr) else { return false };
         let mut order = vec![];
@@ -96,7 +98,8 @@ impl Model {
         self.forbidden > 0 && order.iter().any(|&k| self.nodes[k].implied)
     }
 
-    /// Whether computing fails after a matrix may have been written out to new bytes. Then it is open which copies are in the copy book.
+    /// Whether computing fails after a matrix may have been written out to new bytes. Then it is open which copies are
+    /// in the copy book.
     pub fn fails_after_copies(&self, expr: Ref) -> bool {
         let Ok(node) = self.expr(expr) else { return false };
         let mut order = vec![];
@@ -129,7 +132,8 @@ impl Model {
             self.count_copy(node, &plan, &order, keep);
             let claim = self.take_place(node, &plan);
             if failed {
-                // The operand that the result was to overwrite is undefined. A store that is lent to a callback goes on to exist.
+                // The operand that the result was to overwrite is undefined. A store that is lent to a callback goes on
+                // to exist.
                 if let Some(side) = plan.target {
                     let operand = &self.nodes[self.nodes[node].operands[side]].value;
                     let region = operand.as_ref().expect("operands come first").region.clone();
@@ -285,8 +289,8 @@ impl Model {
             _ => CURRENT_POOL,
         };
         let lu = what == Operation::Solve && form_of(0) == Form::Full;
-        // Reading: a new result has the layout of the operand that it resembles: the one that it would overwrite first, else the left one;
-        // a sum has order C.
+        // Reading: a new result has the layout of the operand that it resembles: the one that it would overwrite first,
+        // else the left one; a sum has order C.
         let diagonals = (form_of(0) == Form::Diagonal, forms.get(1) == Some(&Form::Diagonal));
         let right = match what {
             Operation::Add | Operation::Subtract => diagonals == (true, false),

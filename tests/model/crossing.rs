@@ -1,7 +1,7 @@
 //! Imports and queries in the model, and [`Model::run`], the entry point of every call.
 //!
-//! Contract: [`Model::run`] executes any [`Call`]. On failure nothing has changed; on success everything without a holder has ended. Rows
-//! AR-14..25, XI-10..21, WN-*.
+//! Contract: [`Model::run`] executes any [`Call`]. On failure nothing has changed; on success everything without a
+//! holder has ended. Rows AR-14..25, XI-10..21, WN-*.
 
 use super::calls::{Beside, Call, Contents, Crossing, Done, Holder, Stream, Target};
 use super::handle::{CURRENT_POOL, Model, PromiseState, Ref, State};
@@ -168,8 +168,8 @@ impl Model {
                 let (store, region) = self.dense_copy(&layout, CURRENT_POOL, None);
                 self.call_back(callback, has(TN_RELEASE_QUEUED));
                 done.how = Some(TN_COPIED);
-                // Reading: the copy has the layout that `copy` chooses (AR-22), and TN_IMPORT_READONLY also makes the handle of a copy
-                // READONLY.
+                // Reading: the copy has the layout that `copy` chooses (AR-22), and TN_IMPORT_READONLY also makes the
+                // handle of a copy READONLY.
                 done.copies.push(Crossing { function: "tn_array_import_host", why, forced, bytes: layout.bytes() });
                 done.arrays.push(self.add_array(store, region, readonly, None));
                 return Ok(done);
@@ -214,7 +214,8 @@ impl Model {
             _ => None,
         };
         faults.when(way.is_none() && has(TN_REQUIRE_BORROW), TN_ERR_ALIASED);
-        // Reading: a range that cannot be one store is NOT_ALIASABLE, an unaligned one LAYOUT; an empty range touches nothing.
+        // Reading: a range that cannot be one store is NOT_ALIASABLE, an unaligned one LAYOUT; an empty range touches
+        // nothing.
         let why = match way {
             None => TN_WHY_NOT_ALIASABLE,
             Some(_) if !layout.is_aligned() => TN_WHY_LAYOUT,
@@ -282,9 +283,9 @@ impl Model {
         bits
     }
 
-    /// All holders of the store except `asking`: guards if they overlap the region, exports if `export` accepts them. Reading: each
-    /// outstanding promise is one PROMISE, beside the HANDLE if that is not released. A guard of several entries is listed once for each
-    /// entry that counts.
+    /// All holders of the store except `asking`: guards if they overlap the region, exports if `export` accepts them.
+    /// Reading: each outstanding promise is one PROMISE, beside the HANDLE if that is not released. A guard of several
+    /// entries is listed once for each entry that counts.
     fn holders(
         &self,
         store: usize,
@@ -349,8 +350,8 @@ impl Model {
         Ok(Done { number: Some(self.stores[store].start), holders: Some(holders), ..Done::default() })
     }
 
-    /// LA-22, as far as the tiers decide: 0 for bytes in different stores or proven disjoint, 1 for identical elements in the same order, 2
-    /// for everything else.
+    /// LA-22, as far as the tiers decide: 0 for bytes in different stores or proven disjoint, 1 for identical elements
+    /// in the same order, 2 for everything else.
     fn overlap(&self, a: Ref, b: Ref) -> Result<Done, Status> {
         let mut faults = Faults::default();
         let a = faults.take(self.array(a));

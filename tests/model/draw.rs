@@ -1,7 +1,7 @@
 //! Arguments of random calls, drawn from the bytes of an operation.
 //!
-//! Contract: reads the model, changes nothing. A byte of 0 selects the plainest argument; handles are picked modulo their number. Calls
-//! whose result the rules leave open are not drawn; each such case has a comment.
+//! Contract: reads the model, changes nothing. A byte of 0 selects the plainest argument; handles are picked modulo
+//! their number. Calls whose result the rules leave open are not drawn; each such case has a comment.
 
 use super::calls::{Call, Target};
 use super::function::Function;
@@ -44,8 +44,8 @@ impl Reader<'_> {
         of[self.below(of.len())]
     }
 
-    /// One of `all` handles: mostly one for which `live` holds, sometimes one for which `known` holds. Rarely any of them, NULL, a number
-    /// that is no handle, or a handle of another kind.
+    /// One of `all` handles: mostly one for which `live` holds, sometimes one for which `known` holds. Rarely any of
+    /// them, NULL, a number that is no handle, or a handle of another kind.
     pub fn pick(
         &mut self,
         all: usize,
@@ -261,7 +261,8 @@ impl Reader<'_> {
         let dtype = if self.chance(3) { self.one(&[0, TN_F64 | 1 << 17]) } else { self.dtype() };
         let place = self.byte();
         let offset = i64::from(self.byte());
-        // The addresses of some expressions' values, of what functions keep, and of variables without a handle cannot be found out.
+        // The addresses of some expressions' values, of what functions keep, and of variables without a handle cannot
+        // be found out.
         let hidden = |k: usize| {
             let kept = self.model.functions.iter().flat_map(Function::values);
             let unnamed = self.model.variables.iter().filter(|variable| !variable.handle);
@@ -297,8 +298,8 @@ impl Reader<'_> {
         let full = strides.clone().unwrap_or_else(|| Layout::dense(dtype, &shape, TN_ORDER_C, 0).strides);
         let flat = Layout { dtype, at: 0, shape, strides: full };
         let (low, high) = flat.extent().unwrap_or((0, 0));
-        // Without memory at the address, the flags must forbid a copy and some store must be touched, because the test must have the bytes
-        // that it passes.
+        // Without memory at the address, the flags must forbid a copy and some store must be touched, because the test
+        // must have the bytes that it passes.
         let (from, to) = (start, start + high - low);
         let touched: Vec<Origin> = self.model.touched(from, to).iter().map(|&k| self.model.stores[k].origin).collect();
         let refused = !touched.is_empty() && flags & (TN_TAKE_OWNERSHIP | TN_MAY_OVERWRITE) != 0

@@ -133,7 +133,8 @@ impl Reader<'_> {
         Call::Build { what: Build::Add, x, y: x }
     }
 
-    /// Computes an expression. One whose success depends on rounding, or on a copy that the thread forbids, is released instead.
+    /// Computes an expression. One whose success depends on rounding, or on a copy that the thread forbids, is released
+    /// instead.
     pub fn compute(&mut self) -> Call {
         let expr = self.waiting_expr();
         let mut flags = if self.chance(4) { 1 << 5 } else { self.one(&[0, 0, 0, TN_KEEP_ON_FAIL]) };
@@ -147,7 +148,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Releases an expression, mostly an operand of another one. Computing the other one may then overwrite the operand's value.
+    /// Releases an expression, mostly an operand of another one. Computing the other one may then overwrite the
+    /// operand's value.
     pub fn expr_release(&mut self) -> Call {
         let nodes = &self.model.nodes;
         let used: Vec<usize> = (0..nodes.len())

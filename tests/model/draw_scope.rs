@@ -11,8 +11,8 @@ impl Reader<'_> {
         self.pick(scopes.len(), |k| scopes[k].entered, |k| scopes[k].entered, Ref::Scope)
     }
 
-    /// A parameter of `enter`: an array or a promise. If one of the parameters `before` it is a promise: often the array of that promise,
-    /// or another promise of that array.
+    /// A parameter of `enter`: an array or a promise. If one of the parameters `before` it is a promise: often the
+    /// array of that promise, or another promise of that array.
     pub fn param(&mut self, before: &[Ref]) -> Ref {
         let m = self.model;
         let wrapped = before.iter().find_map(|param| match *param {

@@ -1,8 +1,9 @@
 //! Runs calls on the model and on the library and compares everything visible after each of them.
 //!
-//! Contract: after [`Driver::step`] returned Ok, the call's status and outputs are the model's, and so are all handles, bits, holders,
-//! bytes, callbacks and pool statistics. A failing call leaves the model unchanged, so this also shows that it changed nothing (I7). A
-//! difference is an Err with the whole trace. The library's state belongs to the process, so only one driver exists at a time.
+//! Contract: after [`Driver::step`] returned Ok, the call's status and outputs are the model's, and so are all handles,
+//! bits, holders, bytes, callbacks and pool statistics. A failing call leaves the model unchanged, so this also shows
+//! that it changed nothing (I7). A difference is an Err with the whole trace. The library's state belongs to the
+//! process, so only one driver exists at a time.
 
 use super::callback::{End, Trace};
 use super::calls::{Beside, Call, Crossing, Done};
@@ -246,7 +247,8 @@ impl Driver {
         }
     }
 
-    /// Each callback ran once and at the model's time; those of tn_run_releases in the order in which calls queued them.
+    /// Each callback ran once and at the model's time; those of tn_run_releases in the order in which calls queued
+    /// them.
     fn compare_callbacks(&mut self, call: &Call) -> Result<(), String> {
         let mut expected = self.model.ran[self.callbacks_seen..].to_vec();
         self.callbacks_seen = self.model.ran.len();

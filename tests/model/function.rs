@@ -1,7 +1,7 @@
 //! Functions of the model: declaration, the end of a function, and the buffers that it keeps.
 //!
-//! Contract: as `claims`: finds every error first, then changes the model, or changes nothing. Rows FN-1 to FN-4, FN-13, FN-23, FN-35,
-//! FN-40. Calls are in `pass` and `left`.
+//! Contract: as `claims`: finds every error first, then changes the model, or changes nothing. Rows FN-1 to FN-4,
+//! FN-13, FN-23, FN-35, FN-40. Calls are in `pass` and `left`.
 
 use super::calls::{Crossing, Done, Input, Output};
 use super::handle::{CURRENT_POOL, Model, Ref};
@@ -206,7 +206,8 @@ impl Model {
         }
     }
 
-    /// An update's former buffer may become a spare: it is the library's alone, and no argument of a call that still runs.
+    /// An update's former buffer may become a spare: it is the library's alone, and no argument of a call that still
+    /// runs.
     pub fn is_let_go(&self, value: &Value) -> bool {
         let spare = Spare { value: value.clone(), rests: true };
         self.is_free(&spare) && !self.is_imported(value.store) && !self.is_lent(value.store)

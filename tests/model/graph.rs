@@ -1,7 +1,7 @@
 //! Expressions of the model: nodes, the rules of operations, references between nodes, and releases.
 //!
-//! Contract: as `claims`: finds every error first, then changes the model, or changes nothing. It computes nothing. Written from section
-//! 8.1 and the rows EX-1, EX-2, EX-31, EX-32, EX-34, EX-41.
+//! Contract: as `claims`: finds every error first, then changes the model, or changes nothing. It computes nothing.
+//! Written from section 8.1 and the rows EX-1, EX-2, EX-31, EX-32, EX-34, EX-41.
 
 use super::calls::{Build, Done};
 use super::handle::{Array, Model, Ref};
@@ -316,8 +316,8 @@ impl Model {
         Ok(Done::default())
     }
 
-    /// Its handle, and edges from operations that still need its value. A computed operation needs it no more, even if TN_KEEP_ON_FAIL
-    /// keeps the edge until the end.
+    /// Its handle, and edges from operations that still need its value. A computed operation needs it no more, even if
+    /// TN_KEEP_ON_FAIL keeps the edge until the end.
     pub fn references(&self, node: usize) -> usize {
         let edges = |other: &Node| other.operands.iter().filter(|&&k| k == node).count();
         let waiting = self.nodes.iter().filter(|other| other.progress == Progress::Waiting);

@@ -1,7 +1,9 @@
-//! Handles of the model and their world: the meaning of each id, whether it is live, and what ends with its last holder.
+//! Handles of the model and their world: the meaning of each id, whether it is live, and what ends with its last
+//! holder.
 //!
-//! Contract: tables only grow, so an index keeps its meaning and a released id stays recognisable (I14). Claims are counted by scanning all
-//! handles. [`Model::end_unused`] is the only place where leases, stores and callbacks end (I2, I15).
+//! Contract: tables only grow, so an index keeps its meaning and a released id stays recognisable (I14). Claims are
+//! counted by scanning all handles. [`Model::end_unused`] is the only place where leases, stores and callbacks end (I2,
+//! I15).
 
 use super::calls::Crossing;
 use super::compute::Meter;
@@ -54,7 +56,8 @@ pub struct Array {
     pub granted: bool,
     /// The callback's own handle, which TN_WRITE_COW never moves.
     pub lent: bool,
-    /// A call of a function uses it as an argument that it writes or takes. Until the end of the call it is GIVEN, and has no claim.
+    /// A call of a function uses it as an argument that it writes or takes. Until the end of the call it is GIVEN, and
+    /// has no claim.
     pub rests: bool,
     /// The body has a copy of its bytes, so it has its claim in spite of that.
     pub copied: bool,
@@ -130,7 +133,8 @@ pub struct Model {
     pub frames: Vec<Frame>,
     /// About the last computation, unless it was refused.
     pub meter: Option<Meter>,
-    /// Bytes that an expression was allowed to overwrite, and that go on to exist: imported ones, and those lent to a callback. [start, end).
+    /// Bytes that an expression was allowed to overwrite, and that go on to exist: imported ones, and those lent to a
+    /// callback. [start, end).
     pub scrapped: Vec<(i64, i64)>,
     /// The open guards.
     pub open: Vec<usize>,
@@ -253,8 +257,8 @@ impl Model {
         }
     }
 
-    /// The arrays with a claim on the store, including those whose handle was released while GIVEN. With the claims of expressions (P)
-    /// their number is H.
+    /// The arrays with a claim on the store, including those whose handle was released while GIVEN. With the claims of
+    /// expressions (P) their number is H.
     pub fn claims(&self, store: usize) -> impl Iterator<Item = usize> + '_ {
         self.claiming.iter().copied().filter(move |&k| self.arrays[k].store == store && self.arrays[k].has_claim())
     }

@@ -1,4 +1,5 @@
-//! The invariants of section 11 about the model's own state. A rule that broke one of them would be wrong on both sides and go unnoticed.
+//! The invariants of section 11 about the model's own state. A rule that broke one of them would be wrong on both sides
+//! and go unnoticed.
 //!
 //! Contract: reads the model. I1 and I2 hold by construction (claims are counted, not kept); I4, I7, I11, I12 and I14
 //! are what the driver compares; I8 is how `is_unique` is made.

@@ -1,7 +1,7 @@
 //! One call on the library, as a C caller makes it, and its result.
 //!
-//! Contract: [`Library::run`] makes one C call and reports its outputs. It judges only that a failing call left every output untouched
-//! (ER-3).
+//! Contract: [`Library::run`] makes one C call and reports its outputs. It judges only that a failing call left every
+//! output untouched (ER-3).
 
 use super::api::*;
 use super::callback::on_body;
@@ -67,8 +67,9 @@ impl Library {
         let out_at: *mut usize = if beside.no_out { null_mut() } else { &raw mut out };
         let array_out: *mut *mut tn_array = out_at.cast();
         let guard_out: *mut *mut tn_borrow = out_at.cast();
-        // SAFETY: (all blocks of this function) handles are checked ids. Every pointer is NULL on purpose, or points to a local that
-        // outlives the call and has as many items as the argument beside it says. Memory addresses come from existing blocks.
+        // SAFETY: (all blocks of this function) handles are checked ids. Every pointer is NULL on purpose, or points to
+        // a local that outlives the call and has as many items as the argument beside it says. Memory addresses come
+        // from existing blocks.
         let status = match call {
             Call::Make { pool, dtype, shape, order, contents } => {
                 let options = tn_array_options {

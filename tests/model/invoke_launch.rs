@@ -1,7 +1,7 @@
 //! The call of a launch, and the C side of its kernel.
 //!
-//! Contract: as `invoke`. The kernel reaches its arguments through what it gets of them alone: views, addresses and values. The calls that it
-//! makes are in `callback`.
+//! Contract: as `invoke`. The kernel reaches its arguments through what it gets of them alone: views, addresses and
+//! values. The calls that it makes are in `callback`.
 
 use super::api::*;
 use super::calls::{Argument, Done};
@@ -54,7 +54,8 @@ impl Library {
             stream,
             host_function: Some(kernel),
         };
-        // SAFETY: handles are checked ids; `args` has the length passed beside it, and values at least the bytes that they name.
+        // SAFETY: handles are checked ids; `args` has the length passed beside it, and values at least the bytes that
+        // they name.
         unsafe { tn_launch(&config, args.len(), args.as_ptr()) }
     }
 }

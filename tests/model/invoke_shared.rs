@@ -32,7 +32,8 @@ impl Library {
     /// `out` is NULL on purpose, or writable.
     pub fn shared_call(&self, call: &Call, out: *mut usize, got: &mut Got) -> tn_status {
         let mut how = untouched_crossing();
-        // SAFETY: (all calls of this function) handles are checked ids; `out` is as said, and everything else is writable.
+        // SAFETY: (all calls of this function) handles are checked ids; `out` is as said, and everything else is
+        // writable.
         let status = match *call {
             Call::SharedCreate { value, flags, pool } => {
                 let options = tn_shared_options {

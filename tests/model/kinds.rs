@@ -60,7 +60,8 @@ pub enum Kind {
     Launch,
 }
 
-/// Relative frequency of each kind. A new kind or weight changes the trace that a seed makes, but not those that failed, see tests/model.rs.
+/// Relative frequency of each kind. A new kind or weight changes the trace that a seed makes, but not those that
+/// failed, see tests/model.rs.
 pub const WEIGHTS: [(u32, Kind); 54] = [
     (7, Kind::Make),
     (10, Kind::Release),

@@ -1,7 +1,8 @@
-//! Launches of kernels of the host in the model: the checks of the arguments, what is borrowed while the kernel runs, and what it writes.
+//! Launches of kernels of the host in the model: the checks of the arguments, what is borrowed while the kernel runs,
+//! and what it writes.
 //!
-//! Contract: as `claims`. A launch begins, the kernel makes any calls, and then it overwrites what it may write and the guards end. Rows
-//! KN-10, KN-11, KN-13, KN-20.
+//! Contract: as `claims`. A launch begins, the kernel makes any calls, and then it overwrites what it may write and the
+//! guards end. Rows KN-10, KN-11, KN-13, KN-20.
 
 use super::borrows::{Entry, is_bad_access};
 use super::calls::{Argument, Done};

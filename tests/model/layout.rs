@@ -1,7 +1,7 @@
 //! Layouts of the model: the bytes of an array's elements.
 //!
-//! Contract: written from the rows AR-1..9 and LA-1..2; knows no store and no handle. It is deliberately naive: elements are enumerated
-//! wherever possible, so arrays must be small.
+//! Contract: written from the rows AR-1..9 and LA-1..2; knows no store and no handle. It is deliberately naive:
+//! elements are enumerated wherever possible, so arrays must be small.
 
 use tenure::types::*;
 
@@ -122,8 +122,8 @@ impl Layout {
         if self.is_f() && !self.is_c() { TN_ORDER_F } else { TN_ORDER_C }
     }
 
-    /// Reading of AR-17, taken from LA-19: the address, and the strides of axes longer than 1, are multiples of the element's alignment. An
-    /// empty array is always aligned (AR-3: viewing it is TN_OK).
+    /// Reading of AR-17, taken from LA-19: the address, and the strides of axes longer than 1, are multiples of the
+    /// element's alignment. An empty array is always aligned (AR-3: viewing it is TN_OK).
     pub fn is_aligned(&self) -> bool {
         let a = align(self.dtype);
         let strides = || self.shape.iter().zip(&self.strides).all(|(&n, &s)| n <= 1 || s % a == 0);

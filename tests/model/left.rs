@@ -1,7 +1,8 @@
-//! The second half of a call of a function in the model: what the body left, the new values of variables, and the outputs.
+//! The second half of a call of a function in the model: what the body left, the new values of variables, and the
+//! outputs.
 //!
-//! Contract: every check and copy comes first; the commit cannot fail. A failure undoes what the first half did. Rows FN-14 to FN-18,
-//! FN-22, FN-23, FN-30 to FN-35; the table of outputs.
+//! Contract: every check and copy comes first; the commit cannot fail. A failure undoes what the first half did. Rows
+//! FN-14 to FN-18, FN-22, FN-23, FN-30 to FN-35; the table of outputs.
 
 use super::calls::{Crossing, Done};
 use super::function::Spare;
@@ -269,8 +270,8 @@ impl Model {
         Ok(New::Copy(copy))
     }
 
-    /// The table of setting, for an array that the body left in the place of an update. `own`: the update whose variable has the store; if
-    /// that is another one, its variable lets the store go.
+    /// The table of setting, for an array that the body left in the place of an update. `own`: the update whose
+    /// variable has the store; if that is another one, its variable lets the store go.
     fn entry_of_left(&mut self, call: &Running, array: usize, own: Option<usize>) -> Result<Entry, Status> {
         let store = self.arrays[array].store;
         if own.is_some() || call.inputs.iter().any(|input| input.store == store) {
@@ -296,8 +297,8 @@ impl Model {
         let may = borrows(place) && earlier.iter().all(|&other| borrows(other));
         let borrowed = borrows(place);
         let mut fate = self.fate(call, &left, earlier.is_empty(), may, decided);
-        // A former value is handed out without flags only if nobody else reads it. A writer is the body's own, on other bytes: on these,
-        // the call would have failed.
+        // A former value is handed out without flags only if nobody else reads it. A writer is the body's own, on other
+        // bytes: on these, the call would have failed.
         let was_value = self.updated(call, left.store).is_some();
         let is_read = || self.holdings(left.store).any(|(_, hold)| !hold.kind.is_writer());
         if fate == Fate::HandedOut && was_value && !borrowed && is_read() {

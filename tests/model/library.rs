@@ -1,7 +1,7 @@
 //! The library's side: real handles, real memory, and the queries that the driver makes after each call.
 //!
-//! Contract: tables of real handles under the model's numbers. All unsafe code of the model test is here, in `invoke` and in `api`. A
-//! process has one library, so the maker of a `Library` holds the lock of `driver`.
+//! Contract: tables of real handles under the model's numbers. All unsafe code of the model test is here, in `invoke`
+//! and in `api`. A process has one library, so the maker of a `Library` holds the lock of `driver`.
 
 use super::api::*;
 use super::handle::{ARENA_BYTES, ARENAS, FULL_POOL, Ref, SCRATCH, SCRATCH_BYTES};
@@ -170,7 +170,8 @@ impl Library {
         places
     }
 
-    /// The real address of one of the model's, also slightly before or behind a block. Addresses near no block, and NULL, stay as they are.
+    /// The real address of one of the model's, also slightly before or behind a block. Addresses near no block, and
+    /// NULL, stay as they are.
     pub fn real(&self, address: i64) -> usize {
         let block = Memory::nearest(address);
         match block.and_then(|block| self.blocks.get(block)) {
@@ -336,8 +337,8 @@ impl Library {
         Ok(((store.address, store.bytes, store.flags), sorted(&holders, n)))
     }
 
-    /// After everything is released: makes as many new arrays, each of which must behave as new, whatever used its slot before. Otherwise
-    /// state that survives would show only in a later trace.
+    /// After everything is released: makes as many new arrays, each of which must behave as new, whatever used its slot
+    /// before. Otherwise state that survives would show only in a later trace.
     pub fn all_as_new(&self) -> Result<(), String> {
         let mut fresh = Vec::new();
         for _ in 0..self.arrays.len() {
@@ -365,7 +366,8 @@ impl Library {
         if worn == 0 { Ok(()) } else { Err(format!("{worn} new arrays are not as new: {}", last_error())) }
     }
 
-    /// Releases everything, in an order that strict mode allows too. Also called after a failure, when statuses do not matter.
+    /// Releases everything, in an order that strict mode allows too. Also called after a failure, when statuses do not
+    /// matter.
     pub fn give_back(&mut self) {
         // SAFETY: handles are checked ids; a released one returns a status.
         unsafe {

@@ -1,7 +1,8 @@
 //! Expressions evaluated by scalar loops: the result of each operation, from its operands' numbers.
 //!
-//! Contract: pure; knows no store. Matrices are small, so every element is computed. An operation that fails says at which pivot. If
-//! rounding decides whether it fails, the library's result is open ([`Trouble::Open`]), and such expressions are not computed.
+//! Contract: pure; knows no store. Matrices are small, so every element is computed. An operation that fails says at
+//! which pivot. If rounding decides whether it fails, the library's result is open ([`Trouble::Open`]), and such
+//! expressions are not computed.
 
 use super::graph::{Form, Operation};
 use super::numbers::{Arithmetic, Number};
@@ -184,7 +185,8 @@ fn multiply(m: &Values, x: &Values, a: Arithmetic) -> Values {
     let (rows, inner) = m.size();
     let columns = x.size().1;
     let shape = if x.dense().shape.len() == 1 { vec![rows as i64] } else { vec![rows as i64, columns as i64] };
-    // The zeros of a triangle on the left are skipped. Those of one on the right are written out, unless the left one is full.
+    // The zeros of a triangle on the left are skipped. Those of one on the right are written out, unless the left one
+    // is full.
     let right = |k: usize, j: usize| match x.at(k, j) {
         None if m.form != Form::Full => Some(Number::ZERO),
         other => other,
@@ -277,8 +279,8 @@ fn solve_dense(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble>
     Ok(Values::full(&b.shape, |i, j| x[j][i]))
 }
 
-/// The library factors a matrix or its transpose, depending on its layout, and so rounds differently. A zero or a pivot of one way may be a
-/// rounded number of the other.
+/// The library factors a matrix or its transpose, depending on its layout, and so rounds differently. A zero or a pivot
+/// of one way may be a rounded number of the other.
 fn lu(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
     match (gauss(m, b, a, false), gauss(m, b, a, true)) {
         (Ok(x), Ok(other)) => {
@@ -290,9 +292,9 @@ fn lu(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble> {
     }
 }
 
-/// Gaussian elimination with partial pivoting, with the right-hand side beside the matrix. Pivots are searched down the columns or, if the
-/// transpose is factored, across the rows. The library may choose another one of equal pivots, so exact numbers here need not be exact
-/// there; only zeros are.
+/// Gaussian elimination with partial pivoting, with the right-hand side beside the matrix. Pivots are searched down the
+/// columns or, if the transpose is factored, across the rows. The library may choose another one of equal pivots, so
+/// exact numbers here need not be exact there; only zeros are.
 fn gauss(m: &Values, b: &Values, a: Arithmetic, across: bool) -> Result<Values, Trouble> {
     let (n, columns) = b.size();
     let row = |i: usize| -> Vec<Number> {

@@ -1,8 +1,9 @@
 //! Numbers with a bound on the library's deviation from them.
 //!
-//! Contract: pure. An element-wise operation on known numbers has one right result, to the last bit, so its error is 0. Where the order of
-//! additions is open (products, factors, sums), the error is a bound of the rounding; it stays 0 if nothing is rounded in any order.
-//! Numbers without a useful bound (very large, very small, undefined) have an infinite error.
+//! Contract: pure. An element-wise operation on known numbers has one right result, to the last bit, so its error is 0.
+//! Where the order of additions is open (products, factors, sums), the error is a bound of the rounding; it stays 0 if
+//! nothing is rounded in any order. Numbers without a useful bound (very large, very small, undefined) have an infinite
+//! error.
 
 use tenure::types::TN_F32;
 
@@ -100,7 +101,8 @@ impl Arithmetic {
         self.rounded(a.value * b.value, carried, a.is_known() && b.is_known())
     }
 
-    /// The sign of a zero is not tracked, because an algorithm's zero may have either. So the sign of an infinite quotient is open too.
+    /// The sign of a zero is not tracked, because an algorithm's zero may have either. So the sign of an infinite
+    /// quotient is open too.
     pub fn divide(self, a: Number, b: Number) -> Number {
         let quotient = a.value / b.value;
         if b.value == 0.0 && !quotient.is_nan() {

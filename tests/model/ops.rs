@@ -1,8 +1,8 @@
 //! Random traces: operations as a kind and some bytes, turned into calls that fit the current state.
 //!
-//! Contract: [`Op::call`] reads the model and changes nothing; equal operations on equal models give equal calls. A byte of 0 selects the
-//! plainest argument, and handles are picked modulo their number. So removing operations and lowering bytes always leaves a valid, simpler
-//! trace, which makes shrinking work.
+//! Contract: [`Op::call`] reads the model and changes nothing; equal operations on equal models give equal calls. A
+//! byte of 0 selects the plainest argument, and handles are picked modulo their number. So removing operations and
+//! lowering bytes always leaves a valid, simpler trace, which makes shrinking work.
 
 use super::calls::{Beside, Call, Contents, Parts, Stream};
 use super::draw::Reader;

@@ -87,7 +87,8 @@ pub enum Entrance {
 }
 
 impl Model {
-    /// Other claims on a store than those of some arrays. Values that are lent, and arguments that the body has, do not count.
+    /// Other claims on a store than those of some arrays. Values that are lent, and arguments that the body has, do not
+    /// count.
     pub fn others(&self, store: usize, but: Option<&[usize]>) -> usize {
         let arrays = self.claims(store).filter(|array| but.is_none_or(|but| !but.contains(array))).count();
         arrays + self.function_claims(store) + self.counted_variables(store).count()
@@ -141,7 +142,8 @@ impl Model {
         Ok(Done { crossed, ..Done::default() })
     }
 
-    /// An argument, unless something prevents any use of it by the body. `arguments`: all of a call that has no handles for its body.
+    /// An argument, unless something prevents any use of it by the body. `arguments`: all of a call that has no handles
+    /// for its body.
     fn argument(&self, argument: Ref, input: &Input, arguments: Option<&[Ref]>) -> Result<usize, Status> {
         let array = self.array(argument)?;
         self.live(array)?;
@@ -170,8 +172,8 @@ impl Model {
         }
     }
 
-    /// Why the body cannot have the argument's own bytes: TN_WHY_ bits, and the statuses with TN_REQUIRE_BORROW. `shared`: other handles
-    /// need them.
+    /// Why the body cannot have the argument's own bytes: TN_WHY_ bits, and the statuses with TN_REQUIRE_BORROW.
+    /// `shared`: other handles need them.
     fn reasons_against_lending(&self, array: usize, flags: u32, shared: bool) -> [(bool, u32, Status); 7] {
         let a = &self.arrays[array];
         let writes = may_write(flags);
@@ -355,8 +357,8 @@ impl Model {
             return Err(TN_ERR_LAYOUT);
         }
         let (takes, writes) = (flags & TN_TAKE_OWNERSHIP != 0, may_write(flags));
-        // FN-21: also if the array has no bytes. Reading: an array that is taken is not written beside that, even if it was copied.
-        // FN-20.
+        // FN-21: also if the array has no bytes. Reading: an array that is taken is not written beside that, even if it
+        // was copied. FN-20.
         let overlaps = source != array
             || rests.is_some() && writes
             || call.inputs.iter().filter(|before| before.bytes != Bytes::Copy && before.store == a.store).any(

@@ -1,7 +1,8 @@
 //! Shrinks a failing trace by leaving out calls, one by one, as long as it still fails.
 //!
-//! Contract: proptest shrinks operations, whose meaning shifts when one is removed. Here the calls themselves are removed, together with
-//! those that need their results, and all others keep their meaning. The result is for people to read.
+//! Contract: proptest shrinks operations, whose meaning shifts when one is removed. Here the calls themselves are
+//! removed, together with those that need their results, and all others keep their meaning. The result is for people to
+//! read.
 
 use super::callback::Trace;
 use super::calls::{Argument, Beside, Call};
@@ -13,8 +14,8 @@ use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::process::Command;
 
-/// A call, and the sizes of the model's tables before it: arrays, weak handles, promises, guards, scopes, expressions, variables and
-/// blocks.
+/// A call, and the sizes of the model's tables before it: arrays, weak handles, promises, guards, scopes, expressions,
+/// variables and blocks.
 pub struct Step {
     pub call: Call,
     pub beside: Beside,
@@ -54,8 +55,8 @@ pub fn steps(strict: bool, ops: &[Op]) -> Vec<Step> {
     steps
 }
 
-/// The text of the smallest failing trace that leaving out calls leads to. None if the whole trace does not fail in a process of its own.
-/// `file` passes traces to that process.
+/// The text of the smallest failing trace that leaving out calls leads to. None if the whole trace does not fail in a
+/// process of its own. `file` passes traces to that process.
 pub fn reduce(strict: bool, ops: &[Op], file: &Path) -> Option<String> {
     let mut kept = vec![true; ops.len()];
     let mut text = fails(strict, ops, &kept, file)?;

@@ -1,7 +1,8 @@
 //! Regions of the model: a layout with its root, and whether two regions overlap.
 //!
-//! Contract: the three tiers of "disjoint or not" and "contains" (BR-20..26, BR-42), written from their text. A region has the progression
-//! along each axis of its root explicitly, as the rules describe it; nothing is decoded from strides.
+//! Contract: the three tiers of "disjoint or not" and "contains" (BR-20..26, BR-42), written from their text. A region
+//! has the progression along each axis of its root explicitly, as the rules describe it; nothing is decoded from
+//! strides.
 
 use super::layout::Layout;
 use std::rc::Rc;
@@ -72,7 +73,8 @@ impl Region {
         (0..n).contains(&wrapped).then_some(wrapped as usize)
     }
 
-    /// `count` indices of an axis from `start` in steps. An empty range keeps the offset, one of at most 1 index the stride (LA-8).
+    /// `count` indices of an axis from `start` in steps. An empty range keeps the offset, one of at most 1 index the
+    /// stride (LA-8).
     pub fn part(&self, axis: usize, start: i64, count: i64, step: i64) -> Region {
         let mut part = self.clone();
         if count > 0 {

@@ -1,7 +1,7 @@
 //! Rows of the specification as small traces on the model and the library.
 //!
-//! Contract: a [`Scene`] is a driver with short names. Tests assert a row's content on the model; the driver has compared the library with
-//! it by then, so one assertion covers both. Each test names its row.
+//! Contract: a [`Scene`] is a driver with short names. Tests assert a row's content on the model; the driver has
+//! compared the library with it by then, so one assertion covers both. Each test names its row.
 
 mod borrow;
 mod chain;

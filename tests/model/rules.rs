@@ -1,8 +1,8 @@
-//! The rules that decide in the model: which of several errors wins, what conflicts with a new reader, writer or export, and the bits of
-//! `tn_array_why_not`.
+//! The rules that decide in the model: which of several errors wins, what conflicts with a new reader, writer or
+//! export, and the bits of `tn_array_why_not`.
 //!
-//! Contract: reads the model, changes nothing. Every rule only collects what applies; one table has the order in which statuses win (rows
-//! ER-1, ER-2). Written from sections 4, 5.1 and 9 of the ownership rules.
+//! Contract: reads the model, changes nothing. Every rule only collects what applies; one table has the order in which
+//! statuses win (rows ER-1, ER-2). Written from sections 4, 5.1 and 9 of the ownership rules.
 
 use super::handle::{Model, State};
 use super::region::Region;
@@ -188,8 +188,8 @@ impl Model {
         faults.when(bits & TN_WHY_BORROWED != 0, TN_ERR_BORROWED);
     }
 
-    /// Whether a COW writer gets a new store: something prevents writing in place. Poison does not if the old contents are not needed
-    /// (WN-6), so DISCARD on bytes that are only poisoned stays in place.
+    /// Whether a COW writer gets a new store: something prevents writing in place. Poison does not if the old contents
+    /// are not needed (WN-6), so DISCARD on bytes that are only poisoned stays in place.
     pub fn cow_moves(&self, array: usize, mode: u32) -> bool {
         let healed = if mode & TN_WRITE_DISCARD != 0 { TN_WHY_POISONED } else { 0 };
         self.bits(array) & !healed != 0

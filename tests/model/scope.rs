@@ -1,6 +1,7 @@
 //! take, enter and leave in the model: promises and arrays become new handles, and the handles of a scope end together.
 //!
-//! Contract: as `claims`: finds every error first, then changes the model, or changes nothing. Rows OO-1..38, ER-2, ER-6, ER-10.
+//! Contract: as `claims`: finds every error first, then changes the model, or changes nothing. Rows OO-1..38, ER-2,
+//! ER-6, ER-10.
 
 use super::calls::Done;
 use super::handle::{Array, Model, PromiseState, Ref, Scope, State};

@@ -1,7 +1,8 @@
 //! Facts that the driver reads from the library: the addresses of new stores, and the bits of computed values.
 //!
-//! Contract: after a call, everything that can be read has been. A value that the model and the library may round differently is compared
-//! within the error bound. Then the model takes over its bits, so that from then on every byte is compared exactly.
+//! Contract: after a call, everything that can be read has been. A value that the model and the library may round
+//! differently is compared within the error bound. Then the model takes over its bits, so that from then on every byte
+//! is compared exactly.
 
 use super::calls::{Call, Done};
 use super::compute::float;
@@ -24,8 +25,8 @@ pub struct Before {
 }
 
 impl Driver {
-    /// Finds the real addresses of new stores: from a view in the outputs, or by borrowing one. Stores that cannot be borrowed stay unknown
-    /// until later.
+    /// Finds the real addresses of new stores: from a view in the outputs, or by borrowing one. Stores that cannot be
+    /// borrowed stay unknown until later.
     pub fn find_new_blocks(&mut self, done: &Done, got: &Got) -> Result<(), String> {
         for block in self.library.blocks.len()..self.model.memory.blocks.len() {
             self.library.blocks.push(0);

@@ -1,7 +1,8 @@
-//! Evaluates an expression again over copies of its leaves, which nothing may overwrite: the value must be equal, bit by bit.
+//! Evaluates an expression again over copies of its leaves, which nothing may overwrite: the value must be equal, bit
+//! by bit.
 //!
-//! Contract: leaves no trace in the library. The copies are imported memory with the strides and the alignment of the originals, so no
-//! operation overwrites them. Every node is held until the end.
+//! Contract: leaves no trace in the library. The copies are imported memory with the strides and the alignment of the
+//! originals, so no operation overwrites them. Every node is held until the end.
 
 use super::api::*;
 use super::calls::Build;
@@ -29,7 +30,8 @@ struct Copies {
 }
 
 impl Driver {
-    /// The elements of the value, or the status. None if there is nothing to compute, or if the address of a part is unknown.
+    /// The elements of the value, or the status. None if there is nothing to compute, or if the address of a part is
+    /// unknown.
     pub fn apart(&self, expr: Ref) -> Option<Result<Vec<f64>, Status>> {
         let root = self.model.expr(expr).ok()?;
         if self.model.nodes[root].progress != Progress::Waiting {

@@ -1,7 +1,8 @@
-//! Stores of the model: bytes at made-up addresses, holders other than claims, leases, poison, and the memory behind them.
+//! Stores of the model: bytes at made-up addresses, holders other than claims, leases, poison, and the memory behind
+//! them.
 //!
-//! Contract: plain data with small queries. The rules are in `rules`; claims are counted by scanning the handles, so no count can go wrong.
-//! Addresses are the model's own; the driver knows the real address of each block.
+//! Contract: plain data with small queries. The rules are in `rules`; claims are counted by scanning the handles, so no
+//! count can go wrong. Addresses are the model's own; the driver knows the real address of each block.
 
 use super::compute::bytes_of;
 use super::layout::Layout;
@@ -103,7 +104,8 @@ pub struct Holding {
     pub may_alias: bool,
 }
 
-/// A `tn_borrow`: of one array, of several (one region each), a chunk, or an export. Or the guards of a launch, which have no handle.
+/// A `tn_borrow`: of one array, of several (one region each), a chunk, or an export. Or the guards of a launch, which
+/// have no handle.
 #[derive(Clone, Debug)]
 pub struct Guard {
     pub open: bool,

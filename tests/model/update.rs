@@ -1,7 +1,7 @@
 //! Updates of shared variables in the model, and the callbacks that run in a trace.
 //!
-//! Contract: an update is a begin and an end; between them a trace makes any other calls, whether or not they are in a callback. Rows SV-34
-//! to SV-36.
+//! Contract: an update is a begin and an end; between them a trace makes any other calls, whether or not they are in a
+//! callback. Rows SV-34 to SV-36.
 
 use super::calls::{Crossing, Done};
 use super::handle::{Model, Ref, State};
@@ -212,7 +212,8 @@ impl Model {
 
     /// Something through which the value can still change, or a write of it that failed.
     pub fn left_open(&self, value: &Value) -> bool {
-        // Reading: a guard on other bytes of the store is from before. An export there would have prevented that the value is lent.
+        // Reading: a guard on other bytes of the store is from before. An export there would have prevented that the
+        // value is lent.
         let writes = self.holdings(value.store).any(|(_, hold)| {
             hold.kind.is_writer() && hold.region.overlaps(&value.region)
                 || matches!(hold.kind.class(), Some(Class::Shared | Class::Exclusive))

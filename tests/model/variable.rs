@@ -1,7 +1,7 @@
 //! Shared variables of the model: how a value enters and leaves one, and who may write it.
 //!
-//! Contract: as `claims`: finds every error first, then changes the model, or changes nothing. Rows SV-1 to SV-4, SV-6 to SV-17, SV-20 to
-//! SV-25, SV-30 to SV-33, SV-35, SV-37, SV-39, for a host without devices.
+//! Contract: as `claims`: finds every error first, then changes the model, or changes nothing. Rows SV-1 to SV-4, SV-6
+//! to SV-17, SV-20 to SV-25, SV-30 to SV-33, SV-35, SV-37, SV-39, for a host without devices.
 
 use super::calls::{Crossing, Done};
 use super::function::Function;
@@ -243,7 +243,8 @@ impl Model {
         Ok(done)
     }
 
-    /// A copy goes into the present buffer where that is possible (SV-32). Returns what prevents that for a buffer that fits: TN_WHY_ bits.
+    /// A copy goes into the present buffer where that is possible (SV-32). Returns what prevents that for a buffer that
+    /// fits: TN_WHY_ bits.
     pub fn store_copy(&mut self, variable: usize, from: &Layout, form: Form) -> Result<u32, Status> {
         let elements = self.memory.read(from);
         let present = self.variables[variable].value.clone().filter(|present| {

@@ -1,7 +1,7 @@
 //! Views of the model: the region that each view function makes.
 //!
-//! Contract: written from the rows LA-3..LA-20. Each function returns the new region, or the status for wrong arguments. A reshape is found
-//! by trying: strides are derived from the elements and must then reach all of them.
+//! Contract: written from the rows LA-3..LA-20. Each function returns the new region, or the status for wrong
+//! arguments. A reshape is found by trying: strides are derived from the elements and must then reach all of them.
 
 use super::layout::{Layout, item};
 use super::region::Region;
@@ -64,7 +64,8 @@ impl View {
 }
 
 impl View {
-    /// FM-2: whether the view permutes the axes, and so keeps the form or turns it; None for all other views. No form has more than two axes.
+    /// FM-2: whether the view permutes the axes, and so keeps the form or turns it; None for all other views. No form
+    /// has more than two axes.
     pub fn turns(&self) -> Option<bool> {
         match self {
             View::Transpose => Some(true),

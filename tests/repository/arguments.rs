@@ -1,6 +1,6 @@
-//! Extreme and random values of every number that the C functions take: sizes, counts, axes, flags, modes, element types, layouts, options.
-//! Each call returns a status of its documentation, never TN_ERR_PANIC, and nothing is left at the end. Pointers are valid, because the
-//! library cannot check those.
+//! Extreme and random values of every number that the C functions take: sizes, counts, axes, flags, modes, element
+//! types, layouts, options. Each call returns a status of its documentation, never TN_ERR_PANIC, and nothing is left at
+//! the end. Pointers are valid, because the library cannot check those.
 //!
 //! TENURE_ARGUMENTS_CALLS (20000) sets the number of calls, TENURE_STRESS_SEED the draws.
 
@@ -468,7 +468,8 @@ const CASES: usize = 61;
 fn call(p: &mut Program, case: usize) -> tn_status {
     let value = [0u8; 16];
     let value: *const c_void = value.as_ptr().cast();
-    // SAFETY: lists are as long as the functions may read, outputs are writable, and what a layout describes is not touched.
+    // SAFETY: lists are as long as the functions may read, outputs are writable, and what a layout describes is not
+    // touched.
     unsafe {
         match case {
             0..=2 => ordinary(p),

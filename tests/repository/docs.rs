@@ -1,5 +1,6 @@
-//! Documents: every module has a head comment, links lead to files, commands and names in documents exist, the C programs in README and
-//! docs run as shown, dependencies are pinned with a reason, and the top level has no unexpected files.
+//! Documents: every module has a head comment, links lead to files, commands and names in documents exist, the C
+//! programs in README and docs run as shown, dependencies are pinned with a reason, and the top level has no unexpected
+//! files.
 
 use crate::support;
 #[path = "../../xtask/src/diagram.rs"]
@@ -103,8 +104,8 @@ fn commands_in_documents_exist() {
     assert!(unknown.is_empty(), "{}", unknown.join("\n"));
 }
 
-/// Every `tn_` name in a document is in a header, or of the Fortran or R binding, except in lines with "not yet" and in the CHANGELOG, which has old names.
-/// `tests/repository/rows.rs` checks docs/spec.
+/// Every `tn_` name in a document is in a header, or of the Fortran or R binding, except in lines with "not yet" and in
+/// the CHANGELOG, which has old names. `tests/repository/rows.rs` checks docs/spec.
 #[test]
 fn names_in_documents_exist() {
     let sources = ["tenure.h", "tenure_bindings.h", "tenure_kernel.cuh", "tenure_kernel_host.hpp"]
@@ -144,8 +145,9 @@ fn diagrams_are_fresh() {
     assert!(!diagram::is_drawn_from("<svg/>", "digraph {}"));
 }
 
-/// The C blocks and C++ programs of README and docs compile without warnings and run. A C block without `main` is the body of one, with
-/// `OK(call)` for calls that must succeed. Kernels, in blocks of the language `cuda`, become functions of the host that later blocks call.
+/// The C blocks and C++ programs of README and docs compile without warnings and run. A C block without `main` is the
+/// body of one, with `OK(call)` for calls that must succeed. Kernels, in blocks of the language `cuda`, become
+/// functions of the host that later blocks call.
 #[test]
 fn examples_of_the_documents_run_as_shown() {
     require(&["gcc", "g++"]);
@@ -156,7 +158,8 @@ fn examples_of_the_documents_run_as_shown() {
     }
 }
 
-/// The blocks of docs/kernels.md run on the simulated driver too, for which the page's kernels are those of the file kernels.ptx.
+/// The blocks of docs/kernels.md run on the simulated driver too, for which the page's kernels are those of the file
+/// kernels.ptx.
 #[test]
 fn kernels_of_the_documents_run_on_cuda() {
     cuda::require_simulator();
@@ -216,7 +219,8 @@ fn blocks(document: &str) -> Vec<(&str, &str, &str)> {
     found
 }
 
-/// Compiles and runs a block of C, or a program of C++, in `folder`, with the kernels of its document. Returns what it prints.
+/// Compiles and runs a block of C, or a program of C++, in `folder`, with the kernels of its document. Returns what it
+/// prints.
 fn run_block(
     language: &str,
     program: &str,
@@ -259,8 +263,8 @@ fn kernels_object(source: &str, folder: &Path) -> Result<PathBuf, String> {
     Ok(object)
 }
 
-/// Each line of code on Tenure's side of the last table of docs/kernels.md stands in a block of the page that the tests run, or in the example
-/// that it links.
+/// Each line of code on Tenure's side of the last table of docs/kernels.md stands in a block of the page that the tests
+/// run, or in the example that it links.
 #[test]
 fn lines_beside_those_of_numba_are_tested() {
     let text = read("docs/kernels.md");

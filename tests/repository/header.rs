@@ -64,7 +64,8 @@ fn compiles_as_cpp20() {
     compiles_as("c++20");
 }
 
-/// The foreign structs are named by their tags, so that a program may include their own headers before or after tenure.h.
+/// The foreign structs are named by their tags, so that a program may include their own headers before or after
+/// tenure.h.
 #[test]
 fn fits_dlpacks_own_header() {
     require(&["gcc", "g++"]);

@@ -1,5 +1,5 @@
-//! The kernels of strided.cu, compiled as C++ and run on the host, against models that copy and fill element by element: TR-2, TR-3, TR-6 and
-//! TR-16 without a device. The committed PTX is that of this source.
+//! The kernels of strided.cu, compiled as C++ and run on the host, against models that copy and fill element by
+//! element: TR-2, TR-3, TR-6 and TR-16 without a device. The committed PTX is that of this source.
 
 use crate::support;
 use std::ffi::{CString, c_uint, c_void};

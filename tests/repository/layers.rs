@@ -1,5 +1,5 @@
-//! The layers of ARCHITECTURE.md: dependencies point down only, also within a layer, and only the modules that the table names have
-//! `unsafe` code. The table is complete. Every exported function runs in the boundary and is short.
+//! The layers of ARCHITECTURE.md: dependencies point down only, also within a layer, and only the modules that the
+//! table names have `unsafe` code. The table is complete. Every exported function runs in the boundary and is short.
 
 use crate::support::module_graph;
 use crate::support::tools;
@@ -8,7 +8,8 @@ use std::path::Path;
 use tenure_harness::test;
 use tools::{code, files, is_word, read, without_tests};
 
-/// Module, layer, and whether it may have unsafe code. The modules are in the order of their dependencies: each uses only those above it.
+/// Module, layer, and whether it may have unsafe code. The modules are in the order of their dependencies: each uses
+/// only those above it.
 const LAYERS: &[(&str, u32, bool)] = &[
     ("types", 0, false),
     ("error", 0, false),
@@ -123,7 +124,8 @@ fn lib_rs_lists_the_modules_in_the_order_of_the_table() {
     assert_eq!(listed, LAYERS.iter().map(|(name, ..)| *name).collect::<Vec<_>>());
 }
 
-/// Whether an edge is a parent's `pub use` of its child, which makes the child's names part of the parent's interface and no more.
+/// Whether an edge is a parent's `pub use` of its child, which makes the child's names part of the parent's interface
+/// and no more.
 fn is_reexport(edge: &Edge) -> bool {
     let folder = edge.from.trim_end_matches(".rs").trim_end_matches("/mod");
     let Some(line) = edge.place.rsplit(':').next().and_then(|line| line.parse::<usize>().ok()) else { return false };
@@ -232,8 +234,8 @@ fn the_map_shows_every_module_where_it_is() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The items of a file that have a body: the name by which the rest of the file uses an item (of a function, or of the type of an `impl`),
-/// and its text.
+/// The items of a file that have a body: the name by which the rest of the file uses an item (of a function, or of the
+/// type of an `impl`), and its text.
 fn items(source: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -250,8 +252,8 @@ fn items(source: &str) -> Vec<(&str, &str)> {
     found
 }
 
-/// Whether a function tries a fast path, which cannot panic, and leaves the rest to a slow path that runs in the boundary: the function
-/// itself, or what it uses of its file.
+/// Whether a function tries a fast path, which cannot panic, and leaves the rest to a slow path that runs in the
+/// boundary: the function itself, or what it uses of its file.
 fn goes_on_slow(source: &str, name: &str) -> bool {
     let items = items(source);
     let mut reached = vec![name];

@@ -1,4 +1,5 @@
-//! The layers of the Python package's native half: dependencies point down only, and no files depend on each other in a cycle.
+//! The layers of the Python package's native half: dependencies point down only, and no files depend on each other in a
+//! cycle.
 
 use crate::support::module_graph;
 use module_graph::{ModuleGraph, module_graph};

@@ -1,4 +1,5 @@
-//! The rows of the specification, `docs/spec`, and their citations. `docs/spec/README.md` describes how both are written.
+//! The rows of the specification, `docs/spec`, and their citations. `docs/spec/README.md` describes how both are
+//! written.
 //!
 //! Every cited id has a row, every implemented row has a test, and the pages follow their own format.
 
@@ -12,7 +13,8 @@ use tools::{files, is_word, read, root};
 /// Marks after the id of a row, or in a heading above it: the row is missing, or has no test yet.
 const NOT_THERE_YET: &str = "(not there yet)";
 
-/// Prefixes without a hyphen. Such a word may also be a name in code, so it counts only in comments, strings and documents.
+/// Prefixes without a hyphen. Such a word may also be a name in code, so it counts only in comments, strings and
+/// documents.
 const BARE: &[&str] = &["I", "M", "T", "X"];
 
 /// Words that look like a bare id and are element types.
@@ -39,7 +41,8 @@ impl fmt::Display for Id {
 }
 
 impl Id {
-    /// The id that is the whole text: upper-case letters, a hyphen if the prefix has one, digits without a leading zero.
+    /// The id that is the whole text: upper-case letters, a hyphen if the prefix has one, digits without a leading
+    /// zero.
     fn parse(text: &str) -> Option<Id> {
         let letters = text.find(|c: char| !c.is_ascii_uppercase())?;
         let (prefix, rest) = text.split_at(letters);
@@ -75,7 +78,8 @@ fn row_start(line: &str) -> Option<(&str, &str)> {
     Some((&cell[..end], cell[end..].trim_start()))
 }
 
-/// The lines of a page. A mark in a heading holds until the next heading of its level or above, a mark in a row until the row ends.
+/// The lines of a page. A mark in a heading holds until the next heading of its level or above, a mark in a row until
+/// the row ends.
 fn lines(page: &str) -> Vec<Line<'_>> {
     let mut found = Vec::new();
     let mut headings: Vec<(usize, bool)> = Vec::new();
@@ -233,7 +237,8 @@ fn cited(text: &str, is_document: bool, prefixes: &BTreeSet<String>) -> Vec<Id> 
     found
 }
 
-/// The ids at the start of a function's name: `fn br_6_second_writer`, `fn x3_to_x10_reshape`, `def test_py_7_..`, `void br_6_..`.
+/// The ids at the start of a function's name: `fn br_6_second_writer`, `fn x3_to_x10_reshape`, `def test_py_7_..`,
+/// `void br_6_..`.
 fn function_ids(line: &str, start: usize, word: &str, prefixes: &BTreeSet<String>) -> Vec<Id> {
     let mut found: Vec<Id> = Vec::new();
     if !["fn ", "def ", "void "].iter().any(|keyword| line[..start].ends_with(keyword)) {

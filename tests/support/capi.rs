@@ -1,5 +1,5 @@
-//! The C functions for tests of threads, forks and out of memory. Handles are plain numbers, which threads may share, and every failing
-//! call is checked to leave its outputs untouched.
+//! The C functions for tests of threads, forks and out of memory. Handles are plain numbers, which threads may share,
+//! and every failing call is checked to leave its outputs untouched.
 #![allow(dead_code)] // each file uses some of it
 #![allow(clippy::missing_safety_doc)]
 
@@ -755,7 +755,8 @@ pub fn import_dlpack_legacy(tensor: Handle, flags: u32) -> Made {
     made(|out| unsafe { exchange::tn_array_import_dlpack(tensor as *mut _, flags, out, null_mut()) })
 }
 
-/// An ArrowSchema and an ArrowArray, as words. The words before each are its release callback's, as Arrow lays them out.
+/// An ArrowSchema and an ArrowArray, as words. The words before each are its release callback's, as Arrow lays them
+/// out.
 pub struct Arrow {
     schema: [u64; 9],
     array: [u64; 10],

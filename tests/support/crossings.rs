@@ -1,4 +1,5 @@
-//! Arrays in every situation that decides whether a border aliases or copies, and calls that report which of the two happened.
+//! Arrays in every situation that decides whether a border aliases or copies, and calls that report which of the two
+//! happened.
 #![allow(dead_code)] // each test program uses a part
 
 use crate::support::capi::{
@@ -187,7 +188,8 @@ fn situation(place: &Place, make: Make, used: Option<Use>) -> Option<Situation> 
     }
 }
 
-/// The rows of a table: each value alone, then each use of an ordinary one. `cells` calls a function that makes the situation anew.
+/// The rows of a table: each value alone, then each use of an ordinary one. `cells` calls a function that makes the
+/// situation anew.
 fn rows(place: &Place, cells: impl Fn(&dyn Fn() -> Situation) -> Vec<String>) -> Vec<Vec<String>> {
     let cells_of = |make, used| {
         situation(place, make, used)?;
@@ -594,7 +596,8 @@ impl Drop for Function<'_> {
 
 // ---- the tables that hold on every device ----
 
-/// The flags of the columns for creating and setting. TN_REQUIRE_BORROW decides with TN_TAKE_OWNERSHIP as it does alone.
+/// The flags of the columns for creating and setting. TN_REQUIRE_BORROW decides with TN_TAKE_OWNERSHIP as it does
+/// alone.
 pub const STORING: [u32; 4] = [0, TN_BORROW, TN_REQUIRE_BORROW, TN_TAKE_OWNERSHIP];
 
 /// The head of their table.
@@ -646,7 +649,8 @@ fn stored(place: &Place, situation: Situation, flags: u32, by_set: bool) -> Stri
     cell(&outcome.map(|(_, how)| how))
 }
 
-/// Checks that the set of a variable to its own value is no exception: the outcome is that of a new variable. Returns the number of checks.
+/// Checks that the set of a variable to its own value is no exception: the outcome is that of a new variable. Returns
+/// the number of checks.
 pub fn check_storing_own(place: &Place) -> usize {
     let uses = USES.iter().filter(|(name, _)| *name != "the value of another variable").map(|(_, used)| Some(*used));
     let uses: Vec<Option<Use>> = std::iter::once(None).chain(uses).collect();

@@ -1,6 +1,8 @@
-//! Helpers of the GPU tests: the device of the run, the simulator's control functions, the driver's own functions, separate processes.
+//! Helpers of the GPU tests: the device of the run, the simulator's control functions, the driver's own functions,
+//! separate processes.
 //!
-//! A test begins with `let gpu = device();`. Without a driver it is ignored, unless TENURE_TEST_DEVICE=sim|gpu is set: then it fails.
+//! A test begins with `let gpu = device();`. Without a driver it is ignored, unless TENURE_TEST_DEVICE=sim|gpu is set:
+//! then it fails.
 
 #![allow(dead_code)] // each test program uses a part
 
@@ -31,8 +33,8 @@ pub fn wanted() -> Option<String> {
     std::env::var("TENURE_TEST_DEVICE").ok().filter(|kind| !kind.is_empty())
 }
 
-/// An LD_LIBRARY_PATH for programs that must find no driver, even if the machine has one. The files in its first folder have the driver's
-/// names and are no libraries, so the loader fails on them.
+/// An LD_LIBRARY_PATH for programs that must find no driver, even if the machine has one. The files in its first folder
+/// have the driver's names and are no libraries, so the loader fails on them.
 pub fn path_without_driver() -> OsString {
     // Beside the test program, which may run on a machine without the build folder (cargo xtask gpu-bundle).
     let test = std::env::current_exe().expect("a test knows its own path");
@@ -251,7 +253,8 @@ fn fresh_word() -> usize {
     words.0 + words.1 - 4
 }
 
-/// Makes a GPU's stream wait from now on: for a word if the driver can do that, because host functions may run one after the other.
+/// Makes a GPU's stream wait from now on: for a word if the driver can do that, because host functions may run one
+/// after the other.
 fn close_gate(stream: u64) -> Gate {
     let word = fresh_word();
     type WaitValue = unsafe extern "C" fn(u64, u64, c_uint, c_uint) -> u32;
@@ -489,8 +492,8 @@ impl Sim {
 /// A variable for [`alone`]: the process finds no driver.
 pub const NO_DRIVER: (&str, &str) = ("no driver", "");
 
-/// Runs a test in another process with these environment variables: `alone("name", &[..], || body)` starts its own test there. The loader
-/// reads LD_LIBRARY_PATH only when a process starts.
+/// Runs a test in another process with these environment variables: `alone("name", &[..], || body)` starts its own test
+/// there. The loader reads LD_LIBRARY_PATH only when a process starts.
 pub fn alone(test: &str, environment: &[(&str, &str)], body: impl FnOnce()) {
     // The test already runs in a process of its own.
     if environment.is_empty() || std::env::var(CHILD).is_ok_and(|name| name == test) {
@@ -518,7 +521,8 @@ pub fn last_error() -> String {
     unsafe { CStr::from_ptr(tenure::ffi::library::tn_last_error()) }.to_string_lossy().into_owned()
 }
 
-/// Runs something that must return although streams are stalled. If it does not, the streams go on after 20 s, and the test fails.
+/// Runs something that must return although streams are stalled. If it does not, the streams go on after 20 s, and the
+/// test fails.
 pub fn without_blocking<R>(device: &Device, what: &str, work: impl FnOnce() -> R) -> R {
     let (hands, (done, is_done)) = (device.hands(), std::sync::mpsc::channel::<()>());
     std::thread::scope(|scope| {

@@ -76,7 +76,8 @@ impl Memory {
         self.released.load(Ordering::SeqCst)
     }
 
-    /// The whole memory as an array on that device. `overwrite`: TN_MAY_OVERWRITE; `waits`: the end of the import waits for the device.
+    /// The whole memory as an array on that device. `overwrite`: TN_MAY_OVERWRITE; `waits`: the end of the import waits
+    /// for the device.
     pub fn lend(&self, device: tn_device, overwrite: bool, waits: bool) -> Array {
         self.lent.set(self.lent.get() + 1);
         let thread = thread::current();

@@ -153,7 +153,8 @@ impl Stream {
     }
 }
 
-/// A capture of a stream, in thread-local mode: calls of this thread that could wait are refused unless they are made in relaxed mode.
+/// A capture of a stream, in thread-local mode: calls of this thread that could wait are refused unless they are made
+/// in relaxed mode.
 pub struct Capture<'a>(&'a Stream);
 
 impl Capture<'_> {

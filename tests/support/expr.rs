@@ -1,4 +1,5 @@
-//! Helpers of the tests of expressions: the C interface with a pool of the test's own, and reference computations on matrices.
+//! Helpers of the tests of expressions: the C interface with a pool of the test's own, and reference computations on
+//! matrices.
 #![allow(dead_code)]
 // each file uses some of it
 

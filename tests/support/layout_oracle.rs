@@ -146,8 +146,8 @@ pub fn root(seed: u64) -> Layout {
     Layout::contiguous(dtype, &shape, order, offset).unwrap()
 }
 
-/// The effect of one step of a chain on the layout and on the list, and whether the result is a new root. On failure the statuses must be
-/// equal.
+/// The effect of one step of a chain on the layout and on the list, and whether the result is a new root. On failure
+/// the statuses must be equal.
 pub struct Step {
     pub ours: Result<Layout>,
     pub naive: core::result::Result<Naive, tn_status>,

@@ -19,8 +19,8 @@ use tenure::types::*;
 /// Serialises the models, because the address index, pools and copy statistics belong to the process.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Runs `race` in every order of steps within the bound on preemptions. The set of its results over all orders must equal `expected`, so a
-/// model that explores nothing fails as well.
+/// Runs `race` in every order of steps within the bound on preemptions. The set of its results over all orders must
+/// equal `expected`, so a model that explores nothing fails as well.
 #[track_caller]
 pub fn explore(expected: &[&str], race: impl Fn() -> String + Send + Sync + 'static) {
     explore_with(4, Some(expected), race);

@@ -151,8 +151,8 @@ pub fn release(arrays: [*mut tn_array; 3]) {
     arrays.into_iter().for_each(|handle| assert_eq!(array::tn_array_release(handle), TN_OK));
 }
 
-/// Compares products of A (m, k) and B (k, n) with one in f64: A is row-major or in order F, B a strided slice, also a reversed one, C a slice
-/// with gaps. `multiply` writes the first matrix.
+/// Compares products of A (m, k) and B (k, n) with one in f64: A is row-major or in order F, B a strided slice, also a
+/// reversed one, C a slice with gaps. `multiply` writes the first matrix.
 pub fn check(kernel: &Kernel, [m, k, n]: [usize; 3], mut multiply: impl FnMut([&mut Matrix; 3])) {
     // In f64 the product that it is compared with has an error as large.
     let epsilon = if kernel.dtype == TN_F32 { f64::from(f32::EPSILON) } else { 2.0 * f64::EPSILON };

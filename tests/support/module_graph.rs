@@ -1,9 +1,10 @@
 //! Which files of a crate depend on which, read from the paths in their source, and the cycles among them.
 //!
-//! Contract: pure, and without dependencies, so that tests of any crate can include this file with `#[path]`. Every path counts: `use`
-//! trees, inline paths (`crate::a::b()`, `super::c`, `$crate::d`), and paths that begin with an imported module or a child module.
-//! `mod child;` alone is no dependency. Comments, strings and code under `cfg(test)` do not count. Method calls and macros without a
-//! path are not resolved; `ModuleGraph::add` takes what a test finds by other means.
+//! Contract: pure, and without dependencies, so that tests of any crate can include this file with `#[path]`. Every
+//! path counts: `use` trees, inline paths (`crate::a::b()`, `super::c`, `$crate::d`), and paths that begin with an
+//! imported module or a child module. `mod child;` alone is no dependency. Comments, strings and code under `cfg(test)`
+//! do not count. Method calls and macros without a path are not resolved; `ModuleGraph::add` takes what a test finds by
+//! other means.
 //!
 //! ```ignore
 //! let graph = module_graph("src", &[("src/lib.rs".into(), text), ...]);
@@ -34,8 +35,8 @@ pub struct ModuleGraph {
     pub edges: Vec<Edge>,
 }
 
-/// Reads the dependencies of the crate whose `lib.rs` or `main.rs` is in the folder `root`. Each file is its path and its text; files
-/// outside `root` and files that are modules under `cfg(test)` are left out.
+/// Reads the dependencies of the crate whose `lib.rs` or `main.rs` is in the folder `root`. Each file is its path and
+/// its text; files outside `root` and files that are modules under `cfg(test)` are left out.
 pub fn module_graph(root: &str, files: &[(String, String)]) -> ModuleGraph {
     let mut modules = Modules::default();
     for (file, _) in files {
@@ -117,7 +118,8 @@ impl ModuleGraph {
         text
     }
 
-    /// The dependencies on a higher layer, as messages. `layer` gives the layer of a node, 0 the lowest; None: no such layer, a message too.
+    /// The dependencies on a higher layer, as messages. `layer` gives the layer of a node, 0 the lowest; None: no such
+    /// layer, a message too.
     pub fn upward(&self, layer: impl Fn(&str) -> Option<u32>) -> Vec<String> {
         let unknown = self.nodes.iter().filter(|node| layer(node).is_none()).map(|node| format!("{node}: in no layer"));
         let rising = self.edges.iter().filter_map(|edge| {
@@ -196,7 +198,8 @@ fn components(next: &[Vec<usize>]) -> Vec<Vec<usize>> {
     walk.found
 }
 
-/// The module of a file, as its path from the crate's root: `src/a/mod.rs` and `src/a.rs` are `[a]`, `src/lib.rs` is `[]`.
+/// The module of a file, as its path from the crate's root: `src/a/mod.rs` and `src/a.rs` are `[a]`, `src/lib.rs` is
+/// `[]`.
 fn module_of(root: &str, file: &str) -> Option<Vec<String>> {
     let inside = file.strip_prefix(root)?.strip_prefix('/')?.strip_suffix(".rs")?;
     let mut module: Vec<String> = inside.split('/').map(str::to_owned).collect();

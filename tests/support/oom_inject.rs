@@ -35,7 +35,8 @@ fn refuses() -> bool {
     }
 }
 
-// SAFETY: the system's allocator, or NULL, which an allocator may always return. `realloc` and `alloc_zeroed` come here too.
+// SAFETY: the system's allocator, or NULL, which an allocator may always return. `realloc` and `alloc_zeroed` come here
+// too.
 unsafe impl GlobalAlloc for Scarce {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's obligation.

@@ -592,7 +592,8 @@ fn modules() -> Vec<Path> {
     vec![path("module", |_| module_release(module_load(b".version 8.0")?))]
 }
 
-/// Makes a variable of zeros, and changes it. A change that fails leaves value and version; `Err(TN_OK)` stands for success without one.
+/// Makes a variable of zeros, and changes it. A change that fails leaves value and version; `Err(TN_OK)` stands for
+/// success without one.
 fn changes(w: &World, shape: &[i64], change: impl FnOnce(Handle) -> Done) -> Done {
     let value = zeros(w.pool, shape)?;
     let guard = read(value, 0).inspect_err(|_| release(value).unwrap())?;
@@ -720,7 +721,8 @@ fn function(
     unsafe { function_create((Some(body), None), context, inputs, outputs, updates) }
 }
 
-/// Calls a function whose body leaves clones of the inputs: of the first ones as outputs, and of the first ones as values.
+/// Calls a function whose body leaves clones of the inputs: of the first ones as outputs, and of the first ones as
+/// values.
 fn called(inputs: &[tn_in], outputs: &[u32], updates: &[(Handle, u32)], arguments: &[Handle]) -> Done {
     let f = function(leave_clones, inputs, outputs, updates, [outputs.len() as u32, updates.len() as u32])?;
     let done = function_call(f, arguments, outputs.len());

@@ -83,7 +83,8 @@ pub fn paint(address: usize, bytes: usize, value: u8) {
 pub fn is_painted(address: usize, bytes: usize, value: u8) -> bool {
     // SAFETY: as in `paint`.
     let all = unsafe { std::slice::from_raw_parts(address as *const u8, bytes) };
-    // The first byte is right and each equals the one before it: a memory comparison, which is fast also without optimisation.
+    // The first byte is right and each equals the one before it: a memory comparison, which is fast also without
+    // optimisation.
     all.first().is_none_or(|&first| first == value) && all.get(1..).is_none_or(|rest| rest == &all[..bytes - 1])
 }
 
@@ -93,8 +94,8 @@ pub fn is_mapped(address: usize) -> bool {
     unsafe { libc::mincore(address as *mut _, 1, &mut out) == 0 }
 }
 
-/// Anonymous memory of the process in bytes, resident or swapped out. Read from the page tables: the counters in `statm` lag by some pages
-/// per processor, and include the program's code.
+/// Anonymous memory of the process in bytes, resident or swapped out. Read from the page tables: the counters in
+/// `statm` lag by some pages per processor, and include the program's code.
 pub fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").expect("Linux 4.14 has it");
     let kib = |name: &str| {

@@ -4,7 +4,8 @@ use core::ffi::c_void;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use tenure::types::*;
 
-/// Runs a call's tasks, each on a thread of its own. The context is NULL, or an [`AtomicUsize`] to which the number of tasks is added.
+/// Runs a call's tasks, each on a thread of its own. The context is NULL, or an [`AtomicUsize`] to which the number of
+/// tasks is added.
 ///
 /// # Safety
 /// - The context lives during the call.

@@ -1,4 +1,5 @@
-//! The kernels of tests/kernels and examples/tiled_matmul for the simulated driver, which run on the host. It needs no file of the repository.
+//! The kernels of tests/kernels and examples/tiled_matmul for the simulated driver, which run on the host. It needs no
+//! file of the repository.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

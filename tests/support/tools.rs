@@ -1,5 +1,5 @@
-//! Helpers of the tests of files and builds: the repository's files, programs that may be missing, the header's declarations, Rust without
-//! its comments.
+//! Helpers of the tests of files and builds: the repository's files, programs that may be missing, the header's
+//! declarations, Rust without its comments.
 #![allow(dead_code)] // each test file uses its part
 
 use std::path::{Path, PathBuf};
@@ -54,7 +54,8 @@ pub fn library_folder() -> PathBuf {
     folder
 }
 
-/// The C compiler, or the C++ compiler, with the project's strict warnings for this standard. `CC_<target>` and `CXX_<target>` choose it.
+/// The C compiler, or the C++ compiler, with the project's strict warnings for this standard. `CC_<target>` and
+/// `CXX_<target>` choose it.
 pub fn compiler(standard: &str) -> Command {
     let cpp = standard.starts_with("c++");
     let mut build = cc::Build::new();
@@ -68,8 +69,8 @@ pub fn compiler(standard: &str) -> Command {
     command
 }
 
-/// Makes a program unless it is newer than its sources, the headers and the library. Each test is a process of its own: the first one makes
-/// it, the others wait for it.
+/// Makes a program unless it is newer than its sources, the headers and the library. Each test is a process of its own:
+/// the first one makes it, the others wait for it.
 pub fn made_once(program: &Path, sources: impl IntoIterator<Item = PathBuf>, make: impl FnOnce()) {
     let lock = std::fs::File::create(program.with_extension("lock")).expect("the target folder is writable");
     lock.lock().expect("a file of ours can be locked");

@@ -1,15 +1,16 @@
 //! The C interface of each release, in `abi/<release>`, and whether this tree still keeps it.
 //!
-//! Promise: a function that is gone or has another signature, a field that moved or has another type, a struct that grew and must not,
-//! another value of a constant and another SONAME are refused, with the text of abidiff or of the compiler. New functions and constants
-//! pass. So do new fields at the end of a struct whose size the program tells.
+//! Promise: a function that is gone or has another signature, a field that moved or has another type, a struct that
+//! grew and must not, another value of a constant and another SONAME are refused, with the text of abidiff or of the
+//! compiler. New functions and constants pass. So do new fields at the end of a struct whose size the program tells.
 //!
-//! abidiff reads types from debug information. That of the shared library describes Rust's types. So the types come from a stub: a C
-//! library with the header's functions, compiled from the header. The built library is compared by its symbols and its SONAME. That header
-//! and library agree is checked elsewhere: `tests/repository/header.rs`, `tests/repository/symbols.rs` and `abi-check`.
+//! abidiff reads types from debug information. That of the shared library describes Rust's types. So the types come
+//! from a stub: a C library with the header's functions, compiled from the header. The built library is compared by its
+//! symbols and its SONAME. That header and library agree is checked elsewhere: `tests/repository/header.rs`,
+//! `tests/repository/symbols.rs` and `abi-check`.
 //!
-//! `pins.c` has two things that abidiff does not see. Constants have no debug information. And a rule that lets a struct grow
-//! hides all other changes of that struct once it has grown.
+//! `pins.c` has two things that abidiff does not see. Constants have no debug information. And a rule that lets a
+//! struct grow hides all other changes of that struct once it has grown.
 
 use crate::tools::{Done, command, copy_all, each, has, io, output, printed, read, root, run};
 use crate::{dist, install};
@@ -28,7 +29,8 @@ pub fn missing() -> Option<String> {
     Some(format!("{absent} is not installed"))
 }
 
-/// The folder of a release's records: that of version 0.1.2 is `abi/0.1`, because a release 0.1.x changes nothing in the interface.
+/// The folder of a release's records: that of version 0.1.2 is `abi/0.1`, because a release 0.1.x changes nothing in
+/// the interface.
 pub fn folder_of(version: &str) -> PathBuf {
     let minor: Vec<&str> = version.split('.').take(2).collect();
     root().join("abi").join(minor.join("."))
@@ -65,8 +67,8 @@ fn write(api: &Api, folder: &Path) -> Done {
     Ok(())
 }
 
-/// Compares the headers and the shared library of `target/dist` with the record of each release. Tries first that changes are
-/// refused. Returns the number of comparisons.
+/// Compares the headers and the shared library of `target/dist` with the record of each release. Tries first that
+/// changes are refused. Returns the number of comparisons.
 pub fn check() -> Done<usize> {
     let api = Api::read()?;
     let library = dist::libraries()?;
@@ -91,7 +93,8 @@ fn compare(release: &Path, new: &Path) -> Done {
     let mut abidiff = command("abidiff");
     abidiff.args(["--no-show-locs", "--no-added-syms", "--suppressions"]).arg(release.join(GROWTH));
     let done = printed(abidiff.arg(release.join(XML)).arg(new))?;
-    // The exit status is a set of bits: 1 and 2 for an error of the tool, 4 for a change, 8 for one that cannot be compatible.
+    // The exit status is a set of bits: 1 and 2 for an error of the tool, 4 for a change, 8 for one that cannot be
+    // compatible.
     if done.status.is_some_and(|status| status.success()) {
         return Ok(());
     }
@@ -307,7 +310,8 @@ impl Api {
         Ok(source)
     }
 
-    /// The rule for abidiff that lets structs grow whose size the program tells: in a field `size`, or as the `item_size` of a list.
+    /// The rule for abidiff that lets structs grow whose size the program tells: in a field `size`, or as the
+    /// `item_size` of a list.
     fn growth(&self) -> Done<String> {
         let mut names = Vec::new();
         for item in self.list("structs")? {

@@ -1,9 +1,10 @@
 //! `cargo xtask gpu-bundle`: one folder with every CUDA test and benchmark, for a machine with a GPU and little else.
 //!
-//! Promise: `target/gpu-bundle/tenure-gpu` and the tarball beside it need no Rust, no compiler, no network and no file of this repository.
-//! Binaries use no symbol of a glibc newer than 2.34, or of a C++ library newer than GCC 12's; Python finds the package and pytest in the folder. With `--check` the bundle runs
-//! here, from another folder and with an empty environment: on the simulated driver, and on that driver disguised as a GPU's, without its
-//! control functions and under another name. Every test has to pass or say why it is skipped.
+//! Promise: `target/gpu-bundle/tenure-gpu` and the tarball beside it need no Rust, no compiler, no network and no file
+//! of this repository. Binaries use no symbol of a glibc newer than 2.34, or of a C++ library newer than GCC 12's;
+//! Python finds the package and pytest in the folder. With `--check` the bundle runs here, from another folder and with
+//! an empty environment: on the simulated driver, and on that driver disguised as a GPU's, without its control
+//! functions and under another name. Every test has to pass or say why it is skipped.
 
 use crate::tools::{Done, command, copy, files_below, has, io, named, output, read, root, run};
 use crate::{dist, python, sim, tools};
@@ -13,14 +14,16 @@ use std::path::{Path, PathBuf};
 const MAX_BYTES: u64 = 40 << 20;
 /// The memory of the simulated device: more than any probe or test needs.
 const MEMORY: &str = "16G";
-/// The newest versions whose symbols binaries may use. On a machine with an older C++ library, `run.py` skips the C++ tests and says why.
+/// The newest versions whose symbols binaries may use. On a machine with an older C++ library, `run.py` skips the C++
+/// tests and says why.
 const MAX_VERSIONS: [(&str, [u32; 3]); 2] = [("@GLIBC_", [2, 34, 0]), ("@GLIBCXX_", [3, 4, 30])];
 /// The pinned packages of RMM, and the tags of the machines for which they are fetched.
 const RMM: &str = "xtask/bundle/rmm.txt";
 const RMM_PYTHON: &str = "3.12";
 const RMM_PLATFORMS: [&str; 4] =
     ["manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_24_x86_64", "manylinux2014_x86_64"];
-/// The names of test files begin with this: `c-tests/cuda*.c`, `bindings/cpp/tests/cuda*.cpp`, `bindings/python/tests/test_cuda*.py`.
+/// The names of test files begin with this: `c-tests/cuda*.c`, `bindings/cpp/tests/cuda*.cpp`,
+/// `bindings/python/tests/test_cuda*.py`.
 const PREFIX: &str = "cuda";
 /// The library: part of the Python package, and used by all other tests too.
 const LIBRARY: &str = "python/tenure/libtenure.so.0";
@@ -99,7 +102,8 @@ fn run_elsewhere(tarball: &Path, python: &Path) -> Done {
     done
 }
 
-/// A copy of the simulator that programs take for a GPU's driver: its control functions and its device have other names of equal length.
+/// A copy of the simulator that programs take for a GPU's driver: its control functions and its device have other names
+/// of equal length.
 fn disguised(simulator: &Path, folder: &Path) -> Done<PathBuf> {
     let path = simulator.join("libcuda.so.1");
     let mut bytes = io(&path, std::fs::read(&path))?;
@@ -147,8 +151,8 @@ fn package(folder: &Path) -> Done<PathBuf> {
     Ok(python)
 }
 
-/// The program of the Rust tests, with debug assertions, and optimised a little: its linear algebra would be large otherwise. Stripping and
-/// packing makes them six times smaller.
+/// The program of the Rust tests, with debug assertions, and optimised a little: its linear algebra would be large
+/// otherwise. Stripping and packing makes them six times smaller.
 fn rust_tests(folder: &Path) -> Done {
     io(folder, std::fs::create_dir_all(folder))?;
     let mut build = tools::cargo();
@@ -240,8 +244,8 @@ fn benches(folder: &Path) -> Done {
     Ok(())
 }
 
-/// RMM's wheels, packed, because unpacked they are three times as large. Where they cannot be fetched, the bundle goes without: RMM is then
-/// measured only on machines that have it.
+/// RMM's wheels, packed, because unpacked they are three times as large. Where they cannot be fetched, the bundle goes
+/// without: RMM is then measured only on machines that have it.
 fn rmm(folder: &Path, python: &Path) -> Done {
     io(folder, std::fs::create_dir_all(folder))?;
     let mut fetch = command(python);
@@ -287,8 +291,8 @@ fn check_size(folder: &Path, files: &[(PathBuf, u64)]) -> Done {
     Err(format!("{whole} bytes are more than {MAX_BYTES}; the largest file is {} with {bytes}", largest.display()))
 }
 
-/// Checks that a binary needs no system library newer than [`MAX_VERSIONS`], and that the project's own binaries contain no path of this
-/// repository.
+/// Checks that a binary needs no system library newer than [`MAX_VERSIONS`], and that the project's own binaries
+/// contain no path of this repository.
 fn check_portable(path: &Path, ours: bool) -> Done {
     let symbols = output(command("readelf").args(["-W", "--dyn-syms"]).arg(path))?;
     for (line, (library, newest)) in symbols.lines().flat_map(|line| MAX_VERSIONS.map(|limit| (line, limit))) {

@@ -1,7 +1,8 @@
 //! The CUDA tests on the simulated driver: `cargo xtask test --sim`, a stage of the gate, and `cargo xtask soak sim`.
 //!
-//! Promise: the tests in `tests/gpu` run with several seeds, each with its own interleaving of device work. C and C++ tests with "cuda"
-//! in their names run with the first seed. The first failure is reported with the command that repeats it.
+//! Promise: the tests in `tests/gpu` run with several seeds, each with its own interleaving of device work. C and C++
+//! tests with "cuda" in their names run with the first seed. The first failure is reported with the command that
+//! repeats it.
 
 use crate::programs::{self, Test};
 use crate::sim;
@@ -16,7 +17,8 @@ pub const SEEDS: u64 = 3;
 const MANY: u64 = 1000;
 /// The program with the tests of GPUs.
 const GPU: &str = "tests/gpu/";
-/// Beside them run the tests with "cuda" in their names of C and C++, an example, the documents, and the compiler of modules.
+/// Beside them run the tests with "cuda" in their names of C and C++, an example, the documents, and the compiler of
+/// modules.
 const BESIDE: [&str; 5] = [
     "tests/languages/c.rs",
     "tests/languages/compiler.rs",

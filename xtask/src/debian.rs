@@ -1,8 +1,9 @@
 //! Debian packages of the installed tree.
 //!
-//! Promise: `libtenure0` has the shared library and is named after its SONAME, `libtenure-dev` has all that builds programs, `tenure` has
-//! the program and the malloc library. Every installed file is in exactly one of them. The `symbols` file of `libtenure0` gives programs
-//! a dependency on the version that introduced the functions that they call.
+//! Promise: `libtenure0` has the shared library and is named after its SONAME, `libtenure-dev` has all that builds
+//! programs, `tenure` has the program and the malloc library. Every installed file is in exactly one of them. The
+//! `symbols` file of `libtenure0` gives programs a dependency on the version that introduced the functions that they
+//! call.
 
 use crate::dist::Machine;
 use crate::install::{self, SONAME};

@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: `examples/handover`, one buffer in a C and a Python program.
 //!
-//! Promise: builds only what these need, in `target/demo`: the shared library without linear algebra, the Python package as a folder, and
-//! one C file. Says what it builds, and how long that takes.
+//! Promise: builds only what these need, in `target/demo`: the shared library without linear algebra, the Python
+//! package as a folder, and one C file. Says what it builds, and how long that takes.
 
 use crate::run::{compile_in, needs_gcc};
 use crate::tools::{Done, cargo, command, copy, files_below, io, link, root, run};

@@ -1,6 +1,7 @@
 //! Diagrams: `docs/*.dot`, drawn as SVG by Graphviz. The committed picture has a checksum of its source in a comment.
 //!
-//! Promise: [`is_drawn_from`] needs no Graphviz, so that a test can say on any machine that a picture is older than its source.
+//! Promise: [`is_drawn_from`] needs no Graphviz, so that a test can say on any machine that a picture is older than its
+//! source.
 
 /// The comment that names the source.
 fn stamp(source: &str) -> String {

@@ -1,9 +1,10 @@
 //! `cargo xtask dist`: stages the libraries in `target/dist`.
 //!
-//! Promise: `target/dist/lib` has `libtenure.so.0`, the link `libtenure.so` and `libtenure.a`, from one build with link-time optimisation.
-//! Cargo drops that optimisation silently when the same build makes the rlib too. Beside them lies `libtenure_malloc.so`, which is only
-//! preloaded. `bin` has the program `tenure`, and `share` its completions and its pages for man. A cross build for aarch64 is staged in
-//! `target/dist-aarch64` likewise. A run of the tests can choose the libraries that it has built for itself instead.
+//! Promise: `target/dist/lib` has `libtenure.so.0`, the link `libtenure.so` and `libtenure.a`, from one build with
+//! link-time optimisation. Cargo drops that optimisation silently when the same build makes the rlib too. Beside them
+//! lies `libtenure_malloc.so`, which is only preloaded. `bin` has the program `tenure`, and `share` its completions and
+//! its pages for man. A cross build for aarch64 is staged in `target/dist-aarch64` likewise. A run of the tests can
+//! choose the libraries that it has built for itself instead.
 
 use crate::tools::{Done, cargo, command, copy, copy_all, io, link, root, run};
 use crate::{malloc, programs};

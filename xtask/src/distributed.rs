@@ -1,7 +1,8 @@
 //! The environment in `target/venv-distributed`, and the programs of `examples/mpi`.
 //!
-//! Promise: the environment has the packages that `bindings/python/requirements-distributed.txt` pins, the wheel, and MPI libraries with their
-//! compilers and launchers. These are wheels too. They share names such as `bin/mpiexec`, so each one has the folder `mpi/<name>` there.
+//! Promise: the environment has the packages that `bindings/python/requirements-distributed.txt` pins, the wheel, and
+//! MPI libraries with their compilers and launchers. These are wheels too. They share names such as `bin/mpiexec`, so
+//! each one has the folder `mpi/<name>` there.
 
 use crate::tools::{Done, command, has, io, printed, read, root, run};
 use crate::{dist, python};
@@ -56,8 +57,8 @@ fn folder_of(python: &Path, name: &str) -> PathBuf {
     python.parent().and_then(Path::parent).expect("the environment's Python is in its bin").join("mpi").join(name)
 }
 
-/// Builds the C program with each MPI library, runs it with four processes, and compares what it prints with the comment at its end. Returns
-/// the number of runs.
+/// Builds the C program with each MPI library, runs it with four processes, and compares what it prints with the
+/// comment at its end. Returns the number of runs.
 pub fn examples(python: &Path) -> Done<usize> {
     dist::dynamic()?;
     let text = read(PROGRAM)?;

@@ -1,7 +1,7 @@
 //! `cargo xtask doc`: Doxygen reads the header's comments. A warning is a failure.
 //!
-//! `tests/repository/header.rs` checks more of the comments than Doxygen does. Doxygen finds misspelt commands and dangling references. The reference
-//! that people read is part of the site (`site`).
+//! `tests/repository/header.rs` checks more of the comments than Doxygen does. Doxygen finds misspelt commands and
+//! dangling references. The reference that people read is part of the site (`site`).
 
 use crate::tools::{self, Done, command, has, io, root};
 use std::io::Write;

@@ -1,7 +1,8 @@
 //! Documents of the installed tree: which files it has, and what becomes of their links.
 //!
-//! Promise: a document has the path below `share/doc/tenure` that it has in the repository, so relative links between documents hold.
-//! A link to a file that only the source tree has becomes its text. `tests/repository/docs.rs` uses this module too.
+//! Promise: a document has the path below `share/doc/tenure` that it has in the repository, so relative links between
+//! documents hold. A link to a file that only the source tree has becomes its text. `tests/repository/docs.rs` uses
+//! this module too.
 
 use std::path::{Component, Path, PathBuf};
 

@@ -1,8 +1,8 @@
 //! `cargo xtask fuzz`: libFuzzer on all code that parses foreign bytes, with the stable compiler.
 //!
-//! Promise: starts from the seeds, the committed findings (tests/fuzz/found) and the corpus of earlier runs (target/fuzz/corpus). Runs each
-//! target for its time, or until one fails. A failing input lies in target/fuzz/failed. Moved to tests/fuzz/found/<target>, it is part of
-//! every later test run.
+//! Promise: starts from the seeds, the committed findings (tests/fuzz/found) and the corpus of earlier runs
+//! (target/fuzz/corpus). Runs each target for its time, or until one fails. A failing input lies in target/fuzz/failed.
+//! Moved to tests/fuzz/found/<target>, it is part of every later test run.
 
 use crate::tools::{Done, cargo, command, has, io, root, run, run_unlimited};
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! `cargo xtask header-tools`: five binding generators read `include/tenure.h` unmodified.
 //!
-//! Promise: of rust-bindgen, cffi, SWIG, zig translate-c and cgo each builds and runs the program of its folder in `tests/header_tools`, and
-//! has every function of the header and every constant of a family. A tool that is missing is skipped by name. Everything that is
-//! installed or built lies below `target/header-tools`.
+//! Promise: of rust-bindgen, cffi, SWIG, zig translate-c and cgo each builds and runs the program of its folder in
+//! `tests/header_tools`, and has every function of the header and every constant of a family. A tool that is missing is
+//! skipped by name. Everything that is installed or built lies below `target/header-tools`.
 
 use crate::tools::{Done, cargo, command, copy, each, has, io, link, output, read, root, run};
 use crate::{abi, python};

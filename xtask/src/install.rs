@@ -1,9 +1,10 @@
-//! `cargo xtask install --prefix DIR` and the tarball of `cargo xtask dist`: all that a C or C++ project needs of Tenure, in one folder.
+//! `cargo xtask install --prefix DIR` and the tarball of `cargo xtask dist`: all that a C or C++ project needs of
+//! Tenure, in one folder.
 //!
-//! Promise: headers, the shared library with its links, the archive, the preload library, `tenure.pc`, `tenure-static.pc`, a CMake
-//! package, the Fortran modules as sources, the program `tenure` with completions and manual, and the documents. No file has an
-//! absolute path in it, so the tree can be moved, packed and unpacked elsewhere. The tarball's entries are sorted and have no times and
-//! owners, so equal trees give equal bytes.
+//! Promise: headers, the shared library with its links, the archive, the preload library, `tenure.pc`,
+//! `tenure-static.pc`, a CMake package, the Fortran modules as sources, the program `tenure` with completions and
+//! manual, and the documents. No file has an absolute path in it, so the tree can be moved, packed and unpacked
+//! elsewhere. The tarball's entries are sorted and have no times and owners, so equal trees give equal bytes.
 
 use crate::dist::{Machine, THIS};
 use crate::tools::{Done, command, copy, copy_all, io, link, output, printed, read, root, run};
@@ -158,8 +159,8 @@ pub fn missing() -> Option<String> {
     Some(format!("{absent} is not installed"))
 }
 
-/// Unpacks the tarball and builds programs against it by pkg-config and by CMake. Returns the number of programs that ran. `python` is an
-/// environment with CMake and Ninja; without one, CMake's part is left out.
+/// Unpacks the tarball and builds programs against it by pkg-config and by CMake. Returns the number of programs that
+/// ran. `python` is an environment with CMake and Ninja; without one, CMake's part is left out.
 pub fn check(python: Option<&Path>) -> Done<usize> {
     dist::stage()?;
     let tarball = pack(THIS)?;

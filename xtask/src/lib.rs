@@ -1,6 +1,7 @@
 //! What the project's commands are made of: a module for each command, and `tools` with what they share.
 //!
-//! `main` picks the command. The packages `xtask/bench` and `xtask/header` are commands of their own, which use these modules.
+//! `main` picks the command. The packages `xtask/bench` and `xtask/header` are commands of their own, which use these
+//! modules.
 
 pub mod abi;
 pub mod bundle;

@@ -1,9 +1,9 @@
 //! `cargo xtask malloc`: runs existing programs on the preload library of bindings/malloc.
 //!
-//! Promise: each program's result is checked: C tests and Python's own tests by their status, gcc by the objects that it writes, SQLite and
-//! a Python workload by their output, which must be as without the preload. A line of the library on the standard error (an invalid free,
-//! a use of Rust's heap) is a failure too. A program that is not installed, or that fails without the preload as well, is skipped by name.
-//! The library is built with assertions.
+//! Promise: each program's result is checked: C tests and Python's own tests by their status, gcc by the objects that
+//! it writes, SQLite and a Python workload by their output, which must be as without the preload. A line of the library
+//! on the standard error (an invalid free, a use of Rust's heap) is a failure too. A program that is not installed, or
+//! that fails without the preload as well, is skipped by name. The library is built with assertions.
 
 use crate::dist::{Machine, THIS};
 use crate::tools::{Done, cargo, command, cores, has, io, output, read, root, run};

@@ -1,7 +1,8 @@
-//! C tests that were built against each release, in `abi/<release>/programs.tar.xz`: they run on the library of this tree.
+//! C tests that were built against each release, in `abi/<release>/programs.tar.xz`: they run on the library of this
+//! tree.
 //!
-//! Promise: a program that was linked with a release runs on every later library of the same SONAME. The programs are linked with the
-//! shared library and the C library only, and need no C library newer than the wheel does.
+//! Promise: a program that was linked with a release runs on every later library of the same SONAME. The programs are
+//! linked with the shared library and the C library only, and need no C library newer than the wheel does.
 
 use crate::tools::{Done, command, each, has, io, named, output, printed, root, run};
 use crate::{abi, dist, install, sim};
@@ -12,8 +13,8 @@ const ARCHIVE: &str = "programs.tar.xz";
 /// The newest C library that a program may need: the wheel's tag manylinux_2_34 says the same.
 const NEWEST_GLIBC: (u32, u32) = (2, 34);
 
-/// Tests that are not kept, and why. A kept program that fails because of what docs/stability.md does not promise is named here too, and
-/// runs no more.
+/// Tests that are not kept, and why. A kept program that fails because of what docs/stability.md does not promise is
+/// named here too, and runs no more.
 const LEFT_OUT: &[(&str, &str)] = &[("ipc", "takes 15 seconds"), ("ipc_offer", "takes 20 seconds")];
 
 /// Why the programs cannot run.

@@ -1,7 +1,8 @@
 //! `cargo xtask page`: bundles `report-page/` into the page that the library contains.
 //!
-//! Promise: the bundle depends on the sources and on the pinned versions of `package-lock.json` only. It is committed, so a build of the
-//! library needs no Node.js. `--check` bundles again and compares every byte. Nothing is written below `report-page/`.
+//! Promise: the bundle depends on the sources and on the pinned versions of `package-lock.json` only. It is committed,
+//! so a build of the library needs no Node.js. `--check` bundles again and compares every byte. Nothing is written
+//! below `report-page/`.
 
 use crate::python;
 use crate::tools::{Done, command, copy, copy_all, has, io, read, root, run};

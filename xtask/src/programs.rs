@@ -1,7 +1,8 @@
 //! Test programs: cargo builds them, and each of their tests runs in a process of its own, several at a time.
 //!
-//! Promise: no test takes longer than its limit. A test that hangs is killed with its child processes and fails by name; the others go on.
-//! A test that cannot run on this machine gives the reason, and is counted apart from tests that run only on request.
+//! Promise: no test takes longer than its limit. A test that hangs is killed with its child processes and fails by
+//! name; the others go on. A test that cannot run on this machine gives the reason, and is counted apart from tests
+//! that run only on request.
 
 use crate::tools::{self, Done, cores, plainly, root};
 use std::collections::BTreeMap;
@@ -11,8 +12,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tenure_harness::{Outcome, RUNNER, command_by, in_parallel, run_one};
 
-/// The packages with the library and with what the tests are made of. Each build of tests names all of them: cargo unites the features of the
-/// packages that a build names, and would compile the library once more for any other set.
+/// The packages with the library and with what the tests are made of. Each build of tests names all of them: cargo
+/// unites the features of the packages that a build names, and would compile the library once more for any other set.
 const PACKAGES: [&str; 5] = ["tenure", "tenure-command", "tenure-event-log", "tenure-harness", "tenure-cuda-sim"];
 
 /// A `cargo test` of these targets of the packages: `--lib`, `--test NAME`.

@@ -1,9 +1,9 @@
 //! `cargo xtask ptx`: compiles CUDA kernels to PTX, which is committed.
 //!
-//! Promise: the compiler is pinned, so the PTX is the same on every machine. Its first lines name the command, the compiler with its options,
-//! and a hash of the source and of the headers that it includes; tests/kernel_{source,header}.rs and tests/languages/tiled_matmul.rs compare the hash.
-//! `--check` compiles again and compares every byte. Both run the PTX by an interpreter, and have ptxas compile it for each generation of
-//! GPUs.
+//! Promise: the compiler is pinned, so the PTX is the same on every machine. Its first lines name the command, the
+//! compiler with its options, and a hash of the source and of the headers that it includes;
+//! tests/kernel_{source,header}.rs and tests/languages/tiled_matmul.rs compare the hash. `--check` compiles again and
+//! compares every byte. Both run the PTX by an interpreter, and have ptxas compile it for each generation of GPUs.
 
 use crate::python;
 use crate::tools::{Done, command, each, io, output, read, root, run};
@@ -21,7 +21,8 @@ struct Source {
     trial: &'static [&'static str],
 }
 
-/// compute_70 is the oldest GPU that CUDA 12 compiles for without a warning; drivers compile its PTX for all later ones.
+/// compute_70 is the oldest GPU that CUDA 12 compiles for without a warning; drivers compile its PTX for all later
+/// ones.
 const OLDEST: &str = "--gpu-architecture=compute_70";
 /// The folder of tenure_kernel.cuh.
 const INCLUDE: &str = "--include-path=include";

@@ -1,7 +1,8 @@
 //! The virtual environment in `target/venv` and `cargo xtask wheel`.
 //!
-//! Promise: the environment has the packages that `bindings/python/requirements.txt` pins, and is made anew when that file changes. For
-//! the demo alone it has few of them; the others are added when they are needed. The wheel has the library and the program of `target/dist`, so C and Python share one.
+//! Promise: the environment has the packages that `bindings/python/requirements.txt` pins, and is made anew when that
+//! file changes. For the demo alone it has few of them; the others are added when they are needed. The wheel has the
+//! library and the program of `target/dist`, so C and Python share one.
 
 use crate::dist::{self, Machine, THIS};
 use crate::sim;
@@ -61,8 +62,9 @@ fn peers() -> Done<PathBuf> {
     prepared("target/venv-peers", PEERS, read(FOR_DEMO)? + &read(REQUIREMENTS)? + &read(PEERS)?)
 }
 
-/// The Python of the environment in `folder` with the packages of `wanted`, the text of its requirements. An environment made for the
-/// beginning of this text is completed, one for more than this text is used, and any other is made anew.
+/// The Python of the environment in `folder` with the packages of `wanted`, the text of its requirements. An
+/// environment made for the beginning of this text is completed, one for more than this text is used, and any other is
+/// made anew.
 pub fn prepared(folder: &str, requirements: &str, wanted: String) -> Done<PathBuf> {
     if let Some(why) = missing() {
         return Err(why);
@@ -225,11 +227,12 @@ pub fn install(python: PathBuf, wheel: &Path) -> Done<PathBuf> {
     Ok(python)
 }
 
-/// Runs the Python blocks of the README and of docs, each as a file `yours.py` that starts with the imports. Compares the output with the
-/// text block that follows directly. Returns the number of blocks.
+/// Runs the Python blocks of the README and of docs, each as a file `yours.py` that starts with the imports. Compares
+/// the output with the text block that follows directly. Returns the number of blocks.
 ///
-/// A block that uses `tenure.cuda` runs on the simulated driver. One that asks whether there is a GPU runs without a driver too. The kernels
-/// of a page, in blocks of the language `cuda`, are the file `kernels.cu` of the blocks behind them.
+/// A block that uses `tenure.cuda` runs on the simulated driver. One that asks whether there is a GPU runs without a
+/// driver too. The kernels of a page, in blocks of the language `cuda`, are the file `kernels.cu` of the blocks behind
+/// them.
 pub fn document_examples(python: &Path) -> Done<usize> {
     let folder = root().join("target/document_examples");
     let _ = std::fs::remove_dir_all(&folder);

@@ -1,9 +1,9 @@
 //! `cargo xtask release`: writes the files of a release into `target/release-files`.
 //!
-//! Promise: for this machine and for aarch64, the folder has a tarball, a wheel and Debian packages; and an SBOM and `SHA256SUMS`, all of
-//! this tree. Equal trees and compilers give the same bytes of the tarballs and of the Debian packages. With `--check`, C, C++, Python and
-//! Fortran programs run from these files alone, by the commands of docs/install.md, without Rust. Those of C and C++ also run from the
-//! tarball for aarch64, under QEMU.
+//! Promise: for this machine and for aarch64, the folder has a tarball, a wheel and Debian packages; and an SBOM and
+//! `SHA256SUMS`, all of this tree. Equal trees and compilers give the same bytes of the tarballs and of the Debian
+//! packages. With `--check`, C, C++, Python and Fortran programs run from these files alone, by the commands of
+//! docs/install.md, without Rust. Those of C and C++ also run from the tarball for aarch64, under QEMU.
 
 use crate::dist::{AARCH64, Machine, THIS};
 use crate::tools::{Done, command, copy, has, io, output, root, run};
@@ -83,7 +83,8 @@ fn build() -> Done {
     Ok(())
 }
 
-/// The machines that a release is for. This one comes last: other commands expect its library in the Python package's folder.
+/// The machines that a release is for. This one comes last: other commands expect its library in the Python package's
+/// folder.
 fn machines() -> impl Iterator<Item = Machine> {
     [AARCH64, THIS].into_iter().filter(|machine| machine.triple.is_none() || machine.processor != THIS.processor)
 }
@@ -96,7 +97,8 @@ fn files(folder: &Path) -> Done<Vec<String>> {
     Ok(names)
 }
 
-/// Runs the commands of the installed docs/install.md in empty folders: once with the tarball, once with the Debian packages.
+/// Runs the commands of the installed docs/install.md in empty folders: once with the tarball, once with the Debian
+/// packages.
 fn check() -> Done {
     for tool in ["cargo", "rustc"] {
         if TOOLS.split(':').any(|folder| Path::new(folder).join(tool).exists()) {
@@ -136,7 +138,8 @@ fn check() -> Done {
     if took < LIMIT { Ok(()) } else { Err(format!("that took longer than {} s", LIMIT.as_secs())) }
 }
 
-/// Runs the page's commands with the tarball for aarch64: the compilers are those of a cross build, and QEMU runs what they built.
+/// Runs the page's commands with the tarball for aarch64: the compilers are those of a cross build, and QEMU runs what
+/// they built.
 fn emulated(home: &Path, pages: &Path, commands: &str) -> Done {
     if let Some(why) = target::missing(AARCH64.processor) {
         return Err(why);
@@ -149,8 +152,8 @@ fn emulated(home: &Path, pages: &Path, commands: &str) -> Done {
     from_files_alone(home, pages, &script.replace("\n./", &format!("\n{emulator} ./")), &PROGRAMS[..2])
 }
 
-/// Runs a script in a folder that has the files of the release and the programs, as a user without Rust. Compares what the programs
-/// print with the pages.
+/// Runs a script in a folder that has the files of the release and the programs, as a user without Rust. Compares what
+/// the programs print with the pages.
 fn from_files_alone(home: &Path, pages: &Path, script: &str, programs: &[(&str, &str, &str)]) -> Done {
     io(home, std::fs::create_dir_all(home))?;
     for name in files(&folder())? {

@@ -30,7 +30,8 @@ pub fn needs_gcc() -> Done {
     if has("gcc") { Ok(()) } else { Err("gcc is not installed; on Debian: apt-get install gcc".to_owned()) }
 }
 
-/// `cargo xtask examples`: the programs of `examples/` with a C and a Python file each, except the demo, and those of `examples/cuda`.
+/// `cargo xtask examples`: the programs of `examples/` with a C and a Python file each, except the demo, and those of
+/// `examples/cuda`.
 pub fn examples() -> Done {
     needs_gcc()?;
     on_simulator()?;
@@ -43,7 +44,8 @@ pub fn examples() -> Done {
     names.iter().try_for_each(|name| two_languages(&python, name))
 }
 
-/// Runs the C programs of `examples/cuda` on the simulated driver and compares their output with the comment at their end.
+/// Runs the C programs of `examples/cuda` on the simulated driver and compares their output with the comment at their
+/// end.
 fn on_simulator() -> Done {
     dist::dynamic()?;
     let simulator = sim::stage()?;

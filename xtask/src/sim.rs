@@ -1,7 +1,7 @@
 //! `cargo xtask sim`: builds the simulated CUDA driver as `target/cuda-sim/libcuda.so.1`.
 //!
-//! Promise: the folder has only `libcuda.so.1` and the link `libcuda.so`, so it hides no other library of a real driver. Only programs with
-//! the folder first in `LD_LIBRARY_PATH` find the simulator.
+//! Promise: the folder has only `libcuda.so.1` and the link `libcuda.so`, so it hides no other library of a real
+//! driver. Only programs with the folder first in `LD_LIBRARY_PATH` find the simulator.
 
 use crate::dist::replace;
 use crate::tools::{Done, cargo, io, link, root, run};
@@ -12,8 +12,8 @@ pub fn folder() -> PathBuf {
     root().join("target/cuda-sim")
 }
 
-/// A folder that hides a real driver from programs that have it first in `LD_LIBRARY_PATH`. Its files have the driver's names and are no
-/// libraries, so the loader fails on them.
+/// A folder that hides a real driver from programs that have it first in `LD_LIBRARY_PATH`. Its files have the driver's
+/// names and are no libraries, so the loader fails on them.
 pub fn none() -> Done<PathBuf> {
     let folder = root().join("target/no-driver");
     io(&folder, std::fs::create_dir_all(&folder))?;

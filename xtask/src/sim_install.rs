@@ -1,7 +1,8 @@
 //! `cargo xtask install --with-simulator --prefix DIR`: installs the simulated CUDA driver into `DIR/cuda-sim`.
 //!
-//! Promise: the simulator never shadows a real driver by accident. Its `libcuda.so.1` lies in a folder of its own, which no loader,
-//! pkg-config or CMake searches. Only `DIR/cuda-sim/bin/with-cuda-sim PROGRAM` puts that folder first, for one program.
+//! Promise: the simulator never shadows a real driver by accident. Its `libcuda.so.1` lies in a folder of its own,
+//! which no loader, pkg-config or CMake searches. Only `DIR/cuda-sim/bin/with-cuda-sim PROGRAM` puts that folder first,
+//! for one program.
 
 use crate::install::check_links;
 use crate::tools::{Done, command, copy, exists, io, read, root, run};
@@ -40,7 +41,8 @@ pub fn install(prefix: &Path) -> Done {
     Ok(())
 }
 
-/// Installs the simulator and runs a program with it and without it: only the first finds it. Returns the number of runs.
+/// Installs the simulator and runs a program with it and without it: only the first finds it. Returns the number of
+/// runs.
 pub fn check() -> Done<usize> {
     const PROGRAM: &str = "xtask/install/check/simulator.c";
     if !exists(PROGRAM) {

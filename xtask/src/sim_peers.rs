@@ -1,9 +1,9 @@
-//! `cargo xtask sim-peers`: tests of other projects, written for NVIDIA's driver, on the simulated one; and Tenure's arrays in them.
-//! `docs/simulator-peers.md` has the results.
+//! `cargo xtask sim-peers`: tests of other projects, written for NVIDIA's driver, on the simulated one; and Tenure's
+//! arrays in them. `docs/simulator-peers.md` has the results.
 //!
-//! Promise: the packages come from the package index, pinned and unchanged, into an environment of their own. The package of this
-//! project is installed beside them. PyCUDA has no wheels: it is built here from its source distribution with NVIDIA's headers and linked
-//! with the simulator.
+//! Promise: the packages come from the package index, pinned and unchanged, into an environment of their own. The
+//! package of this project is installed beside them. PyCUDA has no wheels: it is built here from its source
+//! distribution with NVIDIA's headers and linked with the simulator.
 
 use crate::python;
 use crate::sim;
@@ -18,7 +18,8 @@ const PYCUDA_VERSION: &str = "2026.1";
 /// pip prints errors only.
 const QUIET: [&str; 2] = ["--quiet", "--disable-pip-version-check"];
 
-/// Runs all tests and writes the table, or with `--check` compares with it. With names, runs only the test files whose names contain one.
+/// Runs all tests and writes the table, or with `--check` compares with it. With names, runs only the test files whose
+/// names contain one.
 pub fn all(options: &[&str]) -> Done {
     if let Some(why) = missing() {
         return Err(why);

@@ -1,8 +1,9 @@
 //! `cargo xtask site`: the documentation site in `target/site`, by Sphinx, for a browser without a network.
 //!
-//! Promise: the site has every page below `docs`, an entry for each function, type and constant of the headers, and an anchor for each row of
-//! the specification. A page outside of the navigation, a link that leads nowhere, and a name without an entry are failures.
-//! `xtask/site/stage.py` collects the pages and writes the reference; `xtask/site/links.py` makes names and ids links.
+//! Promise: the site has every page below `docs`, an entry for each function, type and constant of the headers, and an
+//! anchor for each row of the specification. A page outside of the navigation, a link that leads nowhere, and a name
+//! without an entry are failures. `xtask/site/stage.py` collects the pages and writes the reference;
+//! `xtask/site/links.py` makes names and ids links.
 
 use crate::python;
 use crate::tools::{Done, command, has, io, read, root, run};

@@ -1,8 +1,9 @@
 //! `cargo xtask test --target`: the library for another processor or C library, built and tested on this machine.
 //!
-//! Promise: aarch64 programs run under QEMU, the C tests are compiled by that target's compiler, and a test that the emulator cannot run is
-//! left out by name, with the reason. Without `--all`, the parts run that depend on the processor, the page size, the order of memory
-//! accesses or the C library, without the linear algebra of expressions, which takes most of the build. The gate runs these parts.
+//! Promise: aarch64 programs run under QEMU, the C tests are compiled by that target's compiler, and a test that the
+//! emulator cannot run is left out by name, with the reason. Without `--all`, the parts run that depend on the
+//! processor, the page size, the order of memory accesses or the C library, without the linear algebra of expressions,
+//! which takes most of the build. The gate runs these parts.
 
 use crate::programs::{self, Ended, Program, Test};
 use crate::tools::{self, Done, cargo, command, root};
@@ -58,7 +59,8 @@ const TARGETS: &[Target] = &[
     },
 ];
 
-/// Files of the usual run that other page sizes concern. Not pool_threads, which ends by a fault there, for a reason that was not found.
+/// Files of the usual run that other page sizes concern. Not pool_threads, which ends by a fault there, for a reason
+/// that was not found.
 const OF_PAGES: &[&str] = &["tests/library/events.rs"];
 /// C tests of the usual run under an emulator, and those that other page sizes concern.
 const C: &[&str] = &[
@@ -159,7 +161,8 @@ fn library_folder(target: &Target) -> Done<PathBuf> {
     Ok(PathBuf::from(printed.trim()))
 }
 
-/// A `cargo test` for the target. A part of the tests is built without linear algebra, in the folder of the tests without it.
+/// A `cargo test` for the target. A part of the tests is built without linear algebra, in the folder of the tests
+/// without it.
 fn build(target: &Target, all: bool) -> Done<Command> {
     let mut test = cargo();
     test.args(["test", "--locked", "--target", target.triple]);
@@ -181,8 +184,8 @@ fn build(target: &Target, all: bool) -> Done<Command> {
 /// Where linkers find a library of the name libgcc_s.
 const MUSL: &str = "target/musl";
 
-/// The flags with which rustc makes shared libraries for musl. Debian has no libgcc_s for musl, which rustc then links: its own unwinder
-/// takes that name.
+/// The flags with which rustc makes shared libraries for musl. Debian has no libgcc_s for musl, which rustc then links:
+/// its own unwinder takes that name.
 fn shared_musl(target: &Target) -> Done<String> {
     let unwinder = library_folder(target)?.join("self-contained/libunwind.a");
     let folder = root().join(MUSL);

@@ -720,7 +720,8 @@ pub fn enter_and_keep(params: &[Id]) -> Result<Vec<Id>> {
     let mut outs = vec![null_mut::<tn_array>(); params.len()];
     // SAFETY: both have as many entries as said; an `Id` of 64 bits is read as the pointer whose bits it has.
     let scope = made(|out| unsafe { c::tn_enter(params.len(), params.as_ptr().cast(), outs.as_mut_ptr(), out) })?;
-    // SAFETY: `outs` has the stated number of entries. No other code knows the scope or its handles, so this cannot fail.
+    // SAFETY: `outs` has the stated number of entries. No other code knows the scope or its handles, so this cannot
+    // fail.
     check(unsafe { c::tn_leave(scope.raw(), outs.len(), outs.as_ptr()) })?;
     Ok(outs.into_iter().map(|out| Id(out as u64)).collect())
 }

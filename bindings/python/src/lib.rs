@@ -1,9 +1,11 @@
 //! The Python package's native half: `tenure._tenure`, a module over the C API of the `libtenure.so.0` beside it.
 //!
-//! Contract: nothing of the library is linked in. Every call goes through the shared object, so a handle made here is the same handle in C
-//! code of the same process. Hot code is here; plain result types and exception classes are Python (`python/tenure/`).
+//! Contract: nothing of the library is linked in. Every call goes through the shared object, so a handle made here is
+//! the same handle in C code of the same process. Hot code is here; plain result types and exception classes are Python
+//! (`python/tenure/`).
 //!
-//! Layers, each uses only the ones below it, and no files depend on each other in a cycle (`tests/repository/python_layers.rs`):
+//! Layers, each uses only the ones below it, and no files depend on each other in a cycle
+//! (`tests/repository/python_layers.rs`):
 //!
 //! | layer | what |
 //! |---|---|
@@ -217,7 +219,8 @@ mod _tenure {
         crate::exchange::dlpack_fastcall::install(module.py())
     }
 
-    /// The versions (major << 16 | minor << 8 | patch) of the library that runs and of the header that this module was built with.
+    /// The versions (major << 16 | minor << 8 | patch) of the library that runs and of the header that this module was
+    /// built with.
     #[pyfunction]
     fn _versions() -> (u32, u32) {
         (api::version(), types::TN_VERSION)

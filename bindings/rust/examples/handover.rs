@@ -1,10 +1,11 @@
-//! A library for C programs. C gives an array, Rust takes it and writes in place, and C's handle is destructed. `handover.c` is the program.
+//! A library for C programs. C gives an array, Rust takes it and writes in place, and C's handle is destructed.
+//! `handover.c` is the program.
 
 use std::ffi::c_void;
 use tenure_rs::{Mode, Promise, Result, enter, sys};
 
-/// Takes the array of a promise, multiplies its elements by `factor` in place, and returns the caller's new handle in `out`. The promise is
-/// used up, also by a failure.
+/// Takes the array of a promise, multiplies its elements by `factor` in place, and returns the caller's new handle in
+/// `out`. The promise is used up, also by a failure.
 ///
 /// # Safety
 /// - `promise` is one that the caller releases no more, and `out` is a place for a handle.
@@ -25,8 +26,8 @@ pub unsafe extern "C" fn handover_scale(
     })
 }
 
-/// Adds 1 to every element of an array or promise, and returns the caller's new handle in `out`: in place for a given array, in a copy for a
-/// lent one. The caller keeps `param`, and releases it.
+/// Adds 1 to every element of an array or promise, and returns the caller's new handle in `out`: in place for a given
+/// array, in a copy for a lent one. The caller keeps `param`, and releases it.
 ///
 /// # Safety
 /// - `param` is a `tn_array *` or a `tn_promise *`, and `out` is a place for a handle.

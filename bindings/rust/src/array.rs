@@ -17,13 +17,14 @@ use std::panic::Location;
 use std::path::Path;
 use std::ptr;
 
-/// An array of elements `T`: one handle, which is released when the value is dropped. Further handles on the bytes, in Rust or in other
-/// languages, are made by [`try_clone`](Array::try_clone) and by views.
+/// An array of elements `T`: one handle, which is released when the value is dropped. Further handles on the bytes, in
+/// Rust or in other languages, are made by [`try_clone`](Array::try_clone) and by views.
 ///
-/// Elements are reached through guards. Two guards of one `Array` that conflict do not compile; two of different handles on one store are
-/// refused at run time, with [`Status::BORROWED`] or [`Status::BORROWED_WRITE`].
+/// Elements are reached through guards. Two guards of one `Array` that conflict do not compile; two of different
+/// handles on one store are refused at run time, with [`Status::BORROWED`] or [`Status::BORROWED_WRITE`].
 ///
-/// `Array` has no `Clone`: a clone is a claim, and the number of claims decides whether bytes may be overwritten in place.
+/// `Array` has no `Clone`: a clone is a claim, and the number of claims decides whether bytes may be overwritten in
+/// place.
 pub struct Array<T> {
     handle: Handle<sys::tn_array>,
     shape: Box<[usize]>,
@@ -54,7 +55,8 @@ impl Mode {
 
 /// The memory of imports of [`Array::from_vec`], freed by the library's callback.
 unsafe extern "C" fn drop_vec<T>(context: *mut c_void) {
-    // SAFETY: the box that `from_vec` leaked, in the only call of the callback. Elements have no destructor, so nothing can panic.
+    // SAFETY: the box that `from_vec` leaked, in the only call of the callback. Elements have no destructor, so nothing
+    // can panic.
     drop(unsafe { Box::from_raw(context.cast::<Vec<T>>()) });
 }
 
@@ -121,7 +123,8 @@ impl<T: Element> Array<T> {
         Ok(out)
     }
 
-    /// An array of the vector's memory, in C order. Nothing is copied; the vector is dropped with the last holder of the bytes.
+    /// An array of the vector's memory, in C order. Nothing is copied; the vector is dropped with the last holder of
+    /// the bytes.
     ///
     /// # Errors
     /// [`Status::SHAPE`] if the shape has another number of elements.
@@ -141,7 +144,8 @@ impl<T: Element> Array<T> {
         };
         let kept = Box::into_raw(Box::new(elements));
         let made = Array::made(|out| {
-            // SAFETY: the vector's memory, aligned and as long as the layout says, which stays until the callback drops the vector.
+            // SAFETY: the vector's memory, aligned and as long as the layout says, which stays until the callback drops
+            // the vector.
             unsafe {
                 let data = (*kept).as_mut_ptr().cast();
                 let release = Some(drop_vec::<T> as unsafe extern "C" fn(*mut c_void));
@@ -190,8 +194,8 @@ impl<T: Element> Array<T> {
     ///
     /// # Safety
     /// - The handle is one that the caller may release, and releases no more.
-    /// - Whoever lent memory to the library, exported it, maps it from a file or shares it with another process keeps to what `tenure.h` says of
-    ///   it.
+    /// - Whoever lent memory to the library, exported it, maps it from a file or shares it with another process keeps
+    ///   to what `tenure.h` says of it.
     pub unsafe fn from_raw(handle: *mut sys::tn_array) -> Result<Array<T>> {
         let handle = Handle::adopt(handle).ok_or_else(|| Error::new(Status::NULL, "tenure_rs: the array is NULL"))?;
         Array::checked(handle).map_err(|refused| {
@@ -320,15 +324,17 @@ impl<T: Element> Array<T> {
     /// Opens a read guard: until it ends, nobody writes the elements.
     ///
     /// # Errors
-    /// [`Status::BORROWED_WRITE`] beside a writer, [`Status::EXPORTED`] beside a shared view, [`Status::FOREIGN`] for lent bytes: copy the
-    /// array, or use [`read_shared`](Array::read_shared). [`Status::DEVICE`] for memory that the host cannot access.
+    /// [`Status::BORROWED_WRITE`] beside a writer, [`Status::EXPORTED`] beside a shared view, [`Status::FOREIGN`] for
+    /// lent bytes: copy the array, or use [`read_shared`](Array::read_shared). [`Status::DEVICE`] for memory that the
+    /// host cannot access.
     #[track_caller]
     pub fn read(&self) -> Result<Ref<'_, T>> {
         site(Location::caller());
         let guard = SharedRef::new(self.open_read(sys::TN_FROZEN)?);
         self.must_not_be(sys::TN_WHY_FOREIGN)?;
-        // SAFETY: TN_FROZEN excludes shared views, the library's writers are excluded by every guard, and the bytes are not lent. A lender
-        // cannot come while the guard is open: only a shared view would give it the right to write, and none begins.
+        // SAFETY: TN_FROZEN excludes shared views, the library's writers are excluded by every guard, and the bytes are
+        // not lent. A lender cannot come while the guard is open: only a shared view would give it the right to write,
+        // and none begins.
         unsafe { guard.assume_frozen() }
     }
 
@@ -342,18 +348,20 @@ impl<T: Element> Array<T> {
         Ok(SharedRef::new(self.open_read(0)?))
     }
 
-    /// Opens a write guard in mode [`Mode::Aliased`]: until it ends, nobody else reads or writes the elements. Other handles see the change.
+    /// Opens a write guard in mode [`Mode::Aliased`]: until it ends, nobody else reads or writes the elements. Other
+    /// handles see the change.
     ///
     /// # Errors
-    /// [`Status::BORROWED`] and [`Status::BORROWED_WRITE`] beside guards of other handles; [`Status::EXPORTED`] while the bytes have an
-    /// export, whose consumer may use them at any time; [`Status::FOREIGN`] for lent bytes; [`Status::READONLY`]; [`Status::DEVICE`].
+    /// [`Status::BORROWED`] and [`Status::BORROWED_WRITE`] beside guards of other handles; [`Status::EXPORTED`] while
+    /// the bytes have an export, whose consumer may use them at any time; [`Status::FOREIGN`] for lent bytes;
+    /// [`Status::READONLY`]; [`Status::DEVICE`].
     #[track_caller]
     pub fn write(&mut self) -> Result<RefMut<'_, T>> {
         self.write_as(Mode::Aliased)
     }
 
-    /// Opens a write guard in a mode. With [`Mode::CopyOnWrite`] the array moves to a copy where [`write`](Array::write) is refused because
-    /// of other holders.
+    /// Opens a write guard in a mode. With [`Mode::CopyOnWrite`] the array moves to a copy where
+    /// [`write`](Array::write) is refused because of other holders.
     ///
     /// # Errors
     /// As for [`write`](Array::write), and with [`Mode::Unique`] [`Status::SHARED`] beside other handles.
@@ -362,8 +370,8 @@ impl<T: Element> Array<T> {
         site(Location::caller());
         let guard = SharedMut::new(self.open_write(mode)?);
         self.must_not_be(sys::TN_WHY_EXPORTED | sys::TN_WHY_FOREIGN)?;
-        // SAFETY: the bytes are not lent, and had no export when the guard was open. While it is open, the library opens no other guard
-        // and no export on them.
+        // SAFETY: the bytes are not lent, and had no export when the guard was open. While it is open, the library
+        // opens no other guard and no export on them.
         unsafe { guard.assume_exclusive() }
     }
 
@@ -542,7 +550,8 @@ impl<T: Element> Array<T> {
         Ok(Weak::new(Handle::make(|out| unsafe { sys::tn_array_weaken(self.handle.get(), out) })?))
     }
 
-    /// Gives the array away. Who takes the promise owns the bytes, and may overwrite them in place if nobody else holds them.
+    /// Gives the array away. Who takes the promise owns the bytes, and may overwrite them in place if nobody else holds
+    /// them.
     ///
     /// # Errors
     /// The array is in the error, as it was: [`Status::BORROWED`] if a guard of it was forgotten.
@@ -556,8 +565,8 @@ impl<T: Element> Array<T> {
         }
     }
 
-    /// Moves the array to a device; the call returns when the elements are there. An array that is there already is not copied. Otherwise its
-    /// old bytes return to their pool, unless other handles hold them.
+    /// Moves the array to a device; the call returns when the elements are there. An array that is there already is not
+    /// copied. Otherwise its old bytes return to their pool, unless other handles hold them.
     ///
     /// # Errors
     /// The array is in the error, as it was: [`Status::DEVICE`], [`Status::UNSUPPORTED`], [`Status::NO_DEVICE_MEMORY`].
@@ -570,7 +579,8 @@ impl<T: Element> Array<T> {
             Err(error) => return Err(Refused::new(error, self)),
         };
         let moved = Array::made(|out| {
-            // SAFETY: a promise, the current pool of the device, and a place for the array. No stream: it is done on return.
+            // SAFETY: a promise, the current pool of the device, and a place for the array. No stream: it is done on
+            // return.
             unsafe {
                 sys::tn_promise_to_device(promise.get(), device.into_raw(), ptr::null_mut(), ptr::null_mut(), out)
             }

@@ -67,7 +67,8 @@ impl fmt::Debug for Tensor {
 }
 
 impl<T: Element> Array<T> {
-    /// The array as a tensor of DLPack, for consumers that read. Nothing is copied. Until the tensor ends, its bytes cannot be written.
+    /// The array as a tensor of DLPack, for consumers that read. Nothing is copied. Until the tensor ends, its bytes
+    /// cannot be written.
     ///
     /// # Errors
     /// [`Status::BORROWED_WRITE`] beside a writer, and the other statuses of a read guard.
@@ -84,11 +85,13 @@ impl<T: Element> Array<T> {
         Ok(Tensor(NonNull::new(out).expect("a call that succeeds writes a tensor, never NULL")))
     }
 
-    /// An array of a tensor's bytes. They are lent: the tensor's producer may use them too. So [`read`](Array::read) is refused with
-    /// [`Status::FOREIGN`], and [`copy`](Array::copy) makes an array of its own. A tensor of this library becomes a clone, which is read-only.
+    /// An array of a tensor's bytes. They are lent: the tensor's producer may use them too. So [`read`](Array::read) is
+    /// refused with [`Status::FOREIGN`], and [`copy`](Array::copy) makes an array of its own. A tensor of this library
+    /// becomes a clone, which is read-only.
     ///
     /// # Errors
-    /// The tensor is in the error. [`Status::DTYPE`] for elements of another type; the tensor was used up then, and the error has none.
+    /// The tensor is in the error. [`Status::DTYPE`] for elements of another type; the tensor was used up then, and the
+    /// error has none.
     #[track_caller]
     pub fn from_dlpack(tensor: Tensor) -> std::result::Result<Array<T>, Refused<Option<Tensor>>> {
         site(Location::caller());

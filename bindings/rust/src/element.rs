@@ -7,9 +7,11 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A type of elements: the integers, `f32`, `f64`, [`Bool`], and with the features `half` and `complex` those of these crates.
+/// A type of elements: the integers, `f32`, `f64`, [`Bool`], and with the features `half` and `complex` those of these
+/// crates.
 ///
-/// Every pattern of bits is a value of such a type, because foreign code writes the bytes. `bool` is none, hence [`Bool`].
+/// Every pattern of bits is a value of such a type, because foreign code writes the bytes. `bool` is none, hence
+/// [`Bool`].
 pub trait Element: sealed::Sealed + Copy + Send + Sync + 'static {
     /// The library's number of the type.
     const DTYPE: sys::tn_dtype;

@@ -1,6 +1,7 @@
 //! Guards: open borrows, and the elements behind them.
 //!
-//! A reference to bytes is sound only while nobody else can write them, in a process where C and Python hold handles on them too:
+//! A reference to bytes is sound only while nobody else can write them, in a process where C and Python hold handles on
+//! them too:
 //!
 //! | guard | the library excludes until it ends | Rust gets |
 //! |---|---|---|
@@ -8,8 +9,8 @@
 //! | [`RefMut`] | readers, writers and new exports; refused beside an export | `&mut T`, `&mut [T]` |
 //! | [`SharedRef`], [`SharedMut`] | as a guard of C: not the consumers of shared views, and not a lender | an address |
 //!
-//! The lender of bytes (a NumPy array that was imported without a copy, a mapped file) may use them at any time. So [`Ref`] and [`RefMut`] are
-//! refused for lent bytes, with [`Status::FOREIGN`].
+//! The lender of bytes (a NumPy array that was imported without a copy, a mapped file) may use them at any time. So
+//! [`Ref`] and [`RefMut`] are refused for lent bytes, with [`Status::FOREIGN`].
 
 use crate::array::Array;
 use crate::element::Element;
@@ -29,7 +30,8 @@ pub(crate) fn count(shape: &[usize]) -> usize {
 /// An open guard of the library, which this value ends.
 struct Open {
     guard: NonNull<sys::tn_borrow>,
-    /// Whether the thread unwound already when the guard was opened: then its end by unwinding tells nothing about the elements.
+    /// Whether the thread unwound already when the guard was opened: then its end by unwinding tells nothing about the
+    /// elements.
     was_panicking: bool,
 }
 
@@ -37,7 +39,8 @@ impl Drop for Open {
     fn drop(&mut self) {
         let failed = std::thread::panicking() && !self.was_panicking;
         let flags = if failed { sys::TN_END_FAILED } else { 0 };
-        // SAFETY: an open guard, ended once. No reference to its bytes is left, because they borrow from the value that owns this one.
+        // SAFETY: an open guard, ended once. No reference to its bytes is left, because they borrow from the value that
+        // owns this one.
         let _ = unsafe { sys::tn_borrow_end(self.guard.as_ptr(), flags, ptr::null_mut()) };
     }
 }
@@ -55,7 +58,8 @@ impl Axes {
         match self {
             Axes::Lent { ndim: 0, .. } => (&[], &[]),
             Axes::Lent { shape, strides, ndim } => {
-                // SAFETY: `ndim` numbers each, which the library keeps until the guard ends; `Guard` owns both this value and the guard.
+                // SAFETY: `ndim` numbers each, which the library keeps until the guard ends; `Guard` owns both this
+                // value and the guard.
                 unsafe { (std::slice::from_raw_parts(*shape, *ndim), std::slice::from_raw_parts(*strides, *ndim)) }
             }
             Axes::Own(numbers) => numbers.split_at(numbers.len() / 2),
@@ -64,7 +68,8 @@ impl Axes {
 
     fn shape(&self) -> &[usize] {
         let shape = self.both().0;
-        // SAFETY: lengths are not negative, and usize has the layout of i64 on the platforms that the library supports (see lib.rs).
+        // SAFETY: lengths are not negative, and usize has the layout of i64 on the platforms that the library supports
+        // (see lib.rs).
         unsafe { std::slice::from_raw_parts(shape.as_ptr().cast(), shape.len()) }
     }
 
@@ -83,8 +88,8 @@ pub(crate) struct Guard<T> {
     _open: Open,
 }
 
-// SAFETY: a guard may be used and ended on any thread (tn_borrow_end, "Threads"). What it points to is reached only through `Ref` and the
-// like, which hand out what their own borrow permits, and elements are Send and Sync.
+// SAFETY: a guard may be used and ended on any thread (tn_borrow_end, "Threads"). What it points to is reached only
+// through `Ref` and the like, which hand out what their own borrow permits, and elements are Send and Sync.
 unsafe impl<T: Element> Send for Guard<T> {}
 // SAFETY: as above.
 unsafe impl<T: Element> Sync for Guard<T> {}
@@ -268,7 +273,8 @@ macro_rules! reads {
             /// [`Status::LAYOUT`] unless they lie in C order without gaps.
             pub fn as_slice(&self) -> Result<&[T]> {
                 let (data, len) = self.guard.contiguous()?;
-                // SAFETY: `len` aligned elements, which nobody writes while this guard is open: see the head of this module.
+                // SAFETY: `len` aligned elements, which nobody writes while this guard is open: see the head of this
+                // module.
                 Ok(unsafe { std::slice::from_raw_parts(data.as_ptr(), len) })
             }
 
@@ -310,7 +316,8 @@ fn outside(index: &[usize], shape: &[usize]) -> ! {
     panic!("index {index:?} is outside shape {shape:?}")
 }
 
-/// A read guard. Until it ends, nobody writes the elements: neither this library's writers nor a consumer of a shared view.
+/// A read guard. Until it ends, nobody writes the elements: neither this library's writers nor a consumer of a shared
+/// view.
 #[must_use = "the guard ends when the value is dropped"]
 pub struct Ref<'a, T> {
     guard: Guard<T>,
@@ -319,7 +326,8 @@ pub struct Ref<'a, T> {
 
 /// A write guard. Until it ends, nobody else reads or writes the elements.
 ///
-/// A guard that ends because its thread panics poisons its elements: reading them is [`Status::POISONED`] until they are overwritten.
+/// A guard that ends because its thread panics poisons its elements: reading them is [`Status::POISONED`] until they
+/// are overwritten.
 #[must_use = "the guard ends when the value is dropped"]
 pub struct RefMut<'a, T> {
     guard: Guard<T>,
@@ -397,8 +405,8 @@ impl<'g, T> Iterator for IterMut<'g, T> {
     type Item = &'g mut T;
 
     fn next(&mut self) -> Option<&'g mut T> {
-        // SAFETY: an aligned element of a guard that is borrowed mutably. Each has an address of its own: the library opens no writer on a
-        // layout whose elements share bytes.
+        // SAFETY: an aligned element of a guard that is borrowed mutably. Each has an address of its own: the library
+        // opens no writer on a layout whose elements share bytes.
         self.addresses.next().map(|element| unsafe { &mut *element })
     }
 
@@ -412,7 +420,8 @@ impl<T> FusedIterator for Iter<'_, T> {}
 impl<T> ExactSizeIterator for IterMut<'_, T> {}
 impl<T> FusedIterator for IterMut<'_, T> {}
 
-/// A read guard as C has it: consumers of shared views, and a lender, may write the elements meanwhile. So it has only their address.
+/// A read guard as C has it: consumers of shared views, and a lender, may write the elements meanwhile. So it has only
+/// their address.
 #[must_use = "the guard ends when the value is dropped"]
 pub struct SharedRef<'a, T> {
     guard: Guard<T>,
@@ -437,7 +446,8 @@ impl<'a, T: Element> SharedRef<'a, T> {
     }
 }
 
-/// A write guard as C has it: consumers of shared views, and a lender, may use the elements meanwhile. So it has only their address.
+/// A write guard as C has it: consumers of shared views, and a lender, may use the elements meanwhile. So it has only
+/// their address.
 #[must_use = "the guard ends when the value is dropped"]
 pub struct SharedMut<'a, T> {
     guard: Guard<T>,
@@ -460,7 +470,8 @@ impl<'a, T: Element> SharedMut<'a, T> {
     /// As for [`SharedRef::assume_frozen`].
     ///
     /// # Safety
-    /// - Until the guard ends, nobody else reads or writes the elements: no consumer of a shared view, and no lender of the bytes.
+    /// - Until the guard ends, nobody else reads or writes the elements: no consumer of a shared view, and no lender of
+    ///   the bytes.
     pub unsafe fn assume_exclusive(self) -> Result<RefMut<'a, T>> {
         self.guard.must_be_addressable()?;
         Ok(RefMut { guard: self.guard, array: PhantomData })

@@ -1,7 +1,7 @@
 //! Handles: an owned handle of each kind, which is released once.
 //!
-//! Contract: the only place that releases. Handles are checked ids, so no call on one is undefined behaviour, whatever foreign code did
-//! with it; a release that fails finds nothing to release.
+//! Contract: the only place that releases. Handles are checked ids, so no call on one is undefined behaviour, whatever
+//! foreign code did with it; a release that fails finds nothing to release.
 
 use crate::error::{Result, check};
 use crate::sys;

@@ -54,7 +54,8 @@ impl<T: Element> Ref<'_, T> {
             );
         }
         let plan = Plan::new(self.shape(), self.strides(), size_of::<T>())?;
-        // SAFETY: the aligned elements of this guard, from the lowest address on, which nobody writes while it is borrowed.
+        // SAFETY: the aligned elements of this guard, from the lowest address on, which nobody writes while it is
+        // borrowed.
         let mut view = unsafe {
             let lowest = self.as_ptr().byte_offset(plan.lowest);
             ArrayView::from_shape_ptr(plan.shape.strides(plan.strides), lowest)
@@ -75,8 +76,8 @@ impl<T: Element> RefMut<'_, T> {
             return Ok(empty.expect("no element fills a shape without elements"));
         }
         let plan = Plan::new(self.shape(), self.strides(), size_of::<T>())?;
-        // SAFETY: the aligned elements of this guard, from the lowest address on, which it alone reaches and which is borrowed mutably. No
-        // two share a byte, because the library opens no writer on such a layout.
+        // SAFETY: the aligned elements of this guard, from the lowest address on, which it alone reaches and which is
+        // borrowed mutably. No two share a byte, because the library opens no writer on such a layout.
         let mut view = unsafe {
             let lowest = self.as_ptr().cast_mut().byte_offset(plan.lowest);
             ArrayViewMut::from_shape_ptr(plan.shape.strides(plan.strides), lowest)

@@ -10,7 +10,8 @@ use std::fmt;
 use std::panic::Location;
 use std::ptr;
 
-/// The right to take an array that its owner has given away. A promise that is dropped is not kept: see [`cancel`](Promise::cancel).
+/// The right to take an array that its owner has given away. A promise that is dropped is not kept: see
+/// [`cancel`](Promise::cancel).
 #[must_use = "the array is released with its promise"]
 pub struct Promise<T> {
     // Dropped first: only then may the giver's handle be released in strict mode.
@@ -26,8 +27,9 @@ impl<T: Element> Promise<T> {
     /// Takes the array: a new handle on the bytes. The giver's handle is destructed.
     ///
     /// # Errors
-    /// The promise is in the error: [`Status::DESTRUCTED`] for one that foreign code took or cancelled. For a promise of foreign code also
-    /// [`Status::DTYPE`], if the elements are of another type; the array was taken then, and is released.
+    /// The promise is in the error: [`Status::DESTRUCTED`] for one that foreign code took or cancelled. For a promise
+    /// of foreign code also [`Status::DTYPE`], if the elements are of another type; the array was taken then, and is
+    /// released.
     #[track_caller]
     pub fn take(self) -> std::result::Result<Array<T>, Refused<Promise<T>>> {
         site(Location::caller());
@@ -59,8 +61,8 @@ impl<T: Element> Promise<T> {
         Ok(Promise::new(promise, None))
     }
 
-    /// The promise, for foreign code, which takes or cancels it, and releases it. It keeps the claim: the giver's handle is released. If it is
-    /// cancelled, the array is gone.
+    /// The promise, for foreign code, which takes or cancels it, and releases it. It keeps the claim: the giver's
+    /// handle is released. If it is cancelled, the array is gone.
     pub fn into_raw(self) -> *mut sys::tn_promise {
         self.promise.into_raw()
     }
@@ -72,12 +74,14 @@ impl<T> fmt::Debug for Promise<T> {
     }
 }
 
-/// Makes own arrays of the parameters of a function that C or Python calls, all or none. Each is a `tn_array *` or a `tn_promise *`. Of a
-/// lent array, the result is a clone; a promise is taken. So a write with [`Mode::CopyOnWrite`](crate::Mode) works in place for given
-/// parameters, and in a copy for lent ones. The caller still releases the parameters.
+/// Makes own arrays of the parameters of a function that C or Python calls, all or none. Each is a `tn_array *` or a
+/// `tn_promise *`. Of a lent array, the result is a clone; a promise is taken. So a write with
+/// [`Mode::CopyOnWrite`](crate::Mode) works in place for given parameters, and in a copy for lent ones. The caller
+/// still releases the parameters.
 ///
 /// # Errors
-/// The statuses of `tn_enter`. [`Status::DTYPE`] if the elements are of another type; promises were taken then, and their arrays are released.
+/// The statuses of `tn_enter`. [`Status::DTYPE`] if the elements are of another type; promises were taken then, and
+/// their arrays are released.
 ///
 /// # Safety
 /// - Of the memory of each parameter holds what [`Array::from_raw`] says.

@@ -86,7 +86,8 @@ pub const TN_ERR_OVERFLOW: tn_status = 34;
 pub struct tn_pool {
     _opaque: [u8; 0],
 }
-/// A queue of work on a GPU, executed in order. Released by `tn_stream_release`; the constants TN_STREAM_* are never released.
+/// A queue of work on a GPU, executed in order. Released by `tn_stream_release`; the constants TN_STREAM_* are never
+/// released.
 pub struct tn_stream {
     _opaque: [u8; 0],
 }
@@ -225,13 +226,15 @@ pub const TN_COPIED: tn_how = 2;
 pub type tn_borrow_flags = u32;
 /// Borrow flag: alias the bytes where possible.
 pub const TN_BORROW: tn_borrow_flags = 1 << 0;
-/// Borrow flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores. Implies TN_BORROW.
+/// Borrow flag: alias the bytes or fail with TN_ERR_WOULD_COPY, or TN_ERR_ALIASED if they belong to two stores. Implies
+/// TN_BORROW.
 pub const TN_REQUIRE_BORROW: tn_borrow_flags = 1 << 1;
 /// Borrow flag of shared variables and functions: on the device where the bytes are, with their layout; no transfer.
 pub const TN_RAW: tn_borrow_flags = 1 << 2;
 /// Borrow flag: the importer, or the body of a function, may overwrite the contents. Implies TN_BORROW.
 pub const TN_MAY_OVERWRITE: tn_borrow_flags = 1 << 3;
-/// Borrow flag: the library takes ownership of the memory, with a release callback, and copies only where it cannot alias.
+/// Borrow flag: the library takes ownership of the memory, with a release callback, and copies only where it cannot
+/// alias.
 pub const TN_TAKE_OWNERSHIP: tn_borrow_flags = 1 << 4;
 /// Import: the release callback runs only in `tn_run_releases`.
 pub const TN_RELEASE_QUEUED: tn_borrow_flags = 1 << 5;
@@ -259,19 +262,21 @@ pub const TN_CUDAMAT_TRANSPOSED: tn_borrow_flags = 1 << 15;
 pub const TN_IPC_PRIVATE: tn_borrow_flags = 1 << 16;
 /// Export to another process, and import there: the importer may write. Who writes when is up to the programs.
 pub const TN_IPC_WRITABLE: tn_borrow_flags = 1 << 17;
-/// Import from another process that is trusted: memory without a seal is accepted. If that process shrinks it, the next access ends this one.
+/// Import from another process that is trusted: memory without a seal is accepted. If that process shrinks it, the next
+/// access ends this one.
 pub const TN_IPC_TRUSTED: tn_borrow_flags = 1 << 18;
-/// Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_borrow_flags, tn_write_mode, tn_guard_flags
-/// and tn_access.
+/// Wait for the array's device work instead of failing with TN_ERR_PENDING. Belongs to tn_borrow_flags, tn_write_mode,
+/// tn_guard_flags and tn_access.
 pub const TN_WAIT: tn_borrow_flags = 1 << 19;
-/// Export to another process: the array is offered, and nobody uses it until it was taken, or the offer ended. Import: takes an array that is
-/// offered so.
+/// Export to another process: the array is offered, and nobody uses it until it was taken, or the offer ended. Import:
+/// takes an array that is offered so.
 pub const TN_IPC_GIVE: tn_borrow_flags = 1 << 20;
 
 /// How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and TN_WRITE_COW, with
 /// modifier bits.
 ///
-/// The bits of tn_write_mode, tn_guard_flags and tn_access do not overlap, except TN_WAIT, which has one value in all three.
+/// The bits of tn_write_mode, tn_guard_flags and tn_access do not overlap, except TN_WAIT, which has one value in all
+/// three.
 pub type tn_write_mode = u32;
 /// Write mode, the default: other handles on the store see the change.
 pub const TN_WRITE_ALIASED: tn_write_mode = 0;
@@ -288,8 +293,8 @@ pub const TN_REQUIRE_ASYNC: tn_write_mode = 1 << 4;
 pub type tn_guard_flags = u32;
 /// Guard flag: the bytes must not change while they are read, so shared views are excluded.
 pub const TN_FROZEN: tn_guard_flags = 1 << 3;
-/// Flag of a read or write borrow of an array in shareable memory: guards of other processes with this flag are excluded too, as those of this
-/// process are.
+/// Flag of a read or write borrow of an array in shareable memory: guards of other processes with this flag are
+/// excluded too, as those of this process are.
 pub const TN_INTERPROCESS: tn_guard_flags = 1 << 8;
 
 /// The kind of an access: TN_READ with flags of tn_guard_flags, or TN_WRITE or TN_READ_WRITE with a tn_write_mode.
@@ -300,8 +305,8 @@ pub const TN_READ: tn_access = 1 << 5;
 pub const TN_WRITE: tn_access = 1 << 6;
 /// Access: reading and writing.
 pub const TN_READ_WRITE: tn_access = TN_READ | TN_WRITE;
-/// Access, only in launches: the argument may overlap another one, if that one is written in mode TN_WRITE_ALIASED, and this one is read or
-/// written in that mode.
+/// Access, only in launches: the argument may overlap another one, if that one is written in mode TN_WRITE_ALIASED, and
+/// this one is read or written in that mode.
 pub const TN_ALLOW_ALIAS: tn_access = 1 << 7;
 
 /// Reasons why bytes cannot be overwritten in place, or were copied.
@@ -331,7 +336,8 @@ pub const TN_WHY_WASTE: tn_why = 1 << 10;
 /// Why not in place, or why a copy: elements share bytes, or the range cannot be claimed as one store.
 pub const TN_WHY_NOT_ALIASABLE: tn_why = 1 << 11;
 
-/// A release callback. The library calls it exactly once, on any thread, while it holds no lock. The callback may call the library.
+/// A release callback. The library calls it exactly once, on any thread, while it holds no lock. The callback may call
+/// the library.
 pub type tn_release_callback = Option<unsafe extern "C" fn(context: *mut core::ffi::c_void)>;
 
 /// Flags of `tn_device_query`.
@@ -425,13 +431,15 @@ pub struct tn_device_info {
     pub staged_bytes: u64,
     /// Bytes page-locked now by `tn_host_register`.
     pub registered_bytes: u64,
-    /// Imports whose release callback is delayed: until `tn_run_releases`, or until device work that uses their bytes is done.
+    /// Imports whose release callback is delayed: until `tn_run_releases`, or until device work that uses their bytes
+    /// is done.
     pub queued_releases: u64,
     /// Bytes of those.
     pub queued_bytes: u64,
     /// Number of copies and fills that kernels of the library did; the option `transfer.kernels` decides about them.
     pub kernel_count: u64,
-    /// The driver's result code if it refused to load these kernels, so that copies and fills go by other ways; 0: it did not.
+    /// The driver's result code if it refused to load these kernels, so that copies and fills go by other ways; 0: it
+    /// did not.
     pub kernel_error: u64,
 }
 
@@ -448,13 +456,15 @@ pub const TN_POOL_DIRECT: tn_pool_flags = 1 << 1;
 pub const TN_POOL_STRICT: tn_pool_flags = 1 << 2;
 /// Pool flag: a freed block is cleared before it is reused.
 pub const TN_POOL_ZERO_ON_FREE: tn_pool_flags = 1 << 3;
-/// Pool flag, host: other processes can map the memory, see `tn_array_export_ipc`. Each block has pages and a file descriptor of its own, so
-/// it is for large arrays. A freed block serves a later one of the same size if it was never exported, and if the process has not forked since.
-/// Not with initial_size. A child of fork shares the memory with its parent.
+/// Pool flag, host: other processes can map the memory, see `tn_array_export_ipc`. Each block has pages and a file
+/// descriptor of its own, so it is for large arrays. A freed block serves a later one of the same size if it was never
+/// exported, and if the process has not forked since. Not with initial_size. A child of fork shares the memory with its
+/// parent.
 pub const TN_POOL_SHAREABLE: tn_pool_flags = 1 << 4;
-/// Pool flag, CUDA: other processes can open the memory, see `tn_array_export_ipc`. Each block is an allocation of the driver, of multiples of
-/// 2 MiB, so it is for large arrays that live long. Implies TN_POOL_DIRECT. TN_ERR_UNSUPPORTED for other devices, on a GPU without IPC, and
-/// with initial_size, peers, TN_BACKEND_DRIVER_POOL, TN_POOL_STRICT or TN_POOL_ZERO_ON_FREE.
+/// Pool flag, CUDA: other processes can open the memory, see `tn_array_export_ipc`. Each block is an allocation of the
+/// driver, of multiples of 2 MiB, so it is for large arrays that live long. Implies TN_POOL_DIRECT. TN_ERR_UNSUPPORTED
+/// for other devices, on a GPU without IPC, and with initial_size, peers, TN_BACKEND_DRIVER_POOL, TN_POOL_STRICT or
+/// TN_POOL_ZERO_ON_FREE.
 pub const TN_POOL_IPC: tn_pool_flags = 1 << 5;
 
 /// Flags of page-locked memory (TN_HOST_*) and of managed memory (TN_MANAGED_*).
@@ -504,7 +514,8 @@ pub type tn_backend = u32;
 pub const TN_BACKEND_AUTO: tn_backend = 0;
 /// CUDA: plain driver allocations.
 pub const TN_BACKEND_PLAIN: tn_backend = 1;
-/// CUDA: a memory pool of the driver, which reuses large blocks in the order of streams by itself. TN_ERR_UNSUPPORTED without support.
+/// CUDA: a memory pool of the driver, which reuses large blocks in the order of streams by itself. TN_ERR_UNSUPPORTED
+/// without support.
 pub const TN_BACKEND_DRIVER_POOL: tn_backend = 2;
 
 /// Flags of a tn_upstream.
@@ -516,8 +527,8 @@ pub const TN_UPSTREAM_THREAD_SAFE: tn_upstream_flags = 1 << 1;
 /// Upstream flag: parts of one allocation may be deallocated separately.
 pub const TN_UPSTREAM_PARTIAL_FREE: tn_upstream_flags = 1 << 2;
 
-/// The source of memory of a pool made by `tn_pool_import`. Its callbacks run on any thread that uses the pool, also on a thread that ends.
-/// A callback that calls the same pool gets TN_ERR_INVALID.
+/// The source of memory of a pool made by `tn_pool_import`. Its callbacks run on any thread that uses the pool, also on
+/// a thread that ends. A callback that calls the same pool gets TN_ERR_INVALID.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct tn_upstream {
@@ -533,7 +544,8 @@ pub struct tn_upstream {
     pub flags: tn_upstream_flags,
     /// Zero.
     pub reserved: u32,
-    /// Allocates `bytes` bytes and writes their address to `out`. Any status but TN_OK means that there is no memory. native_stream is 0.
+    /// Allocates `bytes` bytes and writes their address to `out`. Any status but TN_OK means that there is no memory.
+    /// native_stream is 0.
     pub allocate: Option<
         unsafe extern "C" fn(
             context: *mut core::ffi::c_void,
@@ -543,8 +555,8 @@ pub struct tn_upstream {
             out: *mut *mut core::ffi::c_void,
         ) -> tn_status,
     >,
-    /// Deallocates what `allocate` returned, with the same address and bytes; with TN_UPSTREAM_PARTIAL_FREE also parts of it, each byte
-    /// once.
+    /// Deallocates what `allocate` returned, with the same address and bytes; with TN_UPSTREAM_PARTIAL_FREE also parts
+    /// of it, each byte once.
     pub deallocate: Option<
         unsafe extern "C" fn(
             context: *mut core::ffi::c_void,
@@ -579,7 +591,8 @@ pub struct tn_pool_options {
     pub growth_factor: f64,
     /// Alignment in bytes where a call passes 0: a power of two, 8 to 4 MiB. Default on the host: 64.
     pub alignment: u64,
-    /// (n) Bytes of free blocks that one thread may keep. One large block, the one that it freed last, may have 4 times as many.
+    /// (n) Bytes of free blocks that one thread may keep. One large block, the one that it freed last, may have 4 times
+    /// as many.
     pub thread_cache_size: u64,
     /// (n) Cached bytes above this are returned to the device.
     pub release_threshold: u64,
@@ -731,11 +744,11 @@ pub const TN_PRESSURE_LIMIT: tn_pressure = 1;
 /// The pool's device is out of memory.
 pub const TN_PRESSURE_DEVICE: tn_pressure = 2;
 
-/// A pressure callback, called when a pool is out of memory, on the allocating thread and under no lock. Returns its estimate of the bytes
-/// that it freed; 0: none.
+/// A pressure callback, called when a pool is out of memory, on the allocating thread and under no lock. Returns its
+/// estimate of the bytes that it freed; 0: none.
 ///
-/// It may call any function, also on this pool. An allocation within it that finds no memory fails without calling pressure callbacks.
-/// `reason` is one of TN_PRESSURE_.
+/// It may call any function, also on this pool. An allocation within it that finds no memory fails without calling
+/// pressure callbacks. `reason` is one of TN_PRESSURE_.
 pub type tn_pressure_callback =
     Option<unsafe extern "C" fn(context: *mut core::ffi::c_void, needed_bytes: usize, reason: tn_pressure) -> usize>;
 
@@ -922,8 +935,9 @@ pub struct tn_crossing {
 pub type tn_update_callback =
     Option<unsafe extern "C" fn(context: *mut core::ffi::c_void, value: *mut tn_array) -> tn_status>;
 
-/// The body of a function: code with declared inputs, outputs and updates. `in[i]` belongs to the library and is valid until the body
-/// returns. On success, `out[i]` and `update[k]` have arrays that become the library's. See `tn_function_create`.
+/// The body of a function: code with declared inputs, outputs and updates. `in[i]` belongs to the library and is valid
+/// until the body returns. On success, `out[i]` and `update[k]` have arrays that become the library's. See
+/// `tn_function_create`.
 pub type tn_function_body = Option<
     unsafe extern "C" fn(
         context: *mut core::ffi::c_void,
@@ -933,7 +947,8 @@ pub type tn_function_body = Option<
     ) -> tn_status,
 >;
 
-/// The body of a function as expressions: it builds them from the inputs, and the library computes them. See `tn_function_create`.
+/// The body of a function as expressions: it builds them from the inputs, and the library computes them. See
+/// `tn_function_create`.
 pub type tn_function_expr_body = Option<
     unsafe extern "C" fn(
         context: *mut core::ffi::c_void,
@@ -963,7 +978,8 @@ pub struct tn_in {
     pub reserved: i32,
     /// The value of an argument that is NULL, copied; NULL: the argument is required.
     pub default_value: *mut tn_array,
-    /// An implicit input: the value of this variable at the time of the call. It has no place among the arguments. NULL: an argument.
+    /// An implicit input: the value of this variable at the time of the call. It has no place among the arguments.
+    /// NULL: an argument.
     pub shared: *mut tn_shared,
 }
 
@@ -1090,14 +1106,15 @@ pub struct tn_mirror_options {
     pub size: usize,
     /// The array with the contents; NULL: they are undefined, and `shape` is required.
     pub object: *mut tn_array,
-    /// 0: the object is copied. TN_BORROW: it becomes a side if it can, else it is copied. TN_REQUIRE_BORROW: it becomes a side, else an error.
+    /// 0: the object is copied. TN_BORROW: it becomes a side if it can, else it is copied. TN_REQUIRE_BORROW: it
+    /// becomes a side, else an error.
     pub borrow_flags: tn_borrow_flags,
     /// Element type. With an object: 0, or its element type.
     pub dtype: tn_dtype,
     /// Number of axes of `shape`.
     pub ndim: i32,
-    /// The order of all memory that the mirror allocates: TN_ORDER_C, TN_ORDER_F, or TN_ORDER_A, with which it is F for an object that is F- and not
-    /// C-contiguous.
+    /// The order of all memory that the mirror allocates: TN_ORDER_C, TN_ORDER_F, or TN_ORDER_A, with which it is F for
+    /// an object that is F- and not C-contiguous.
     pub order: tn_order,
     /// Lengths in elements, copied. With an object: NULL, or its shape.
     pub shape: *const i64,
@@ -1107,7 +1124,8 @@ pub struct tn_mirror_options {
     pub r#where: tn_side,
     /// 0.
     pub reserved: i32,
-    /// The pool of the host side, of ordinary or page-locked memory; NULL: the current pool of the host when the side is allocated.
+    /// The pool of the host side, of ordinary or page-locked memory; NULL: the current pool of the host when the side
+    /// is allocated.
     pub host_pool: *mut tn_pool,
     /// The pool of the device side; NULL: the current pool of the GPU when the side is allocated.
     pub device_pool: *mut tn_pool,
@@ -1185,7 +1203,8 @@ pub struct tn_npy_options {
     pub max_header_bytes: u64,
 }
 
-/// Options of `tn_array_open_safetensors`; a NULL pointer means that tensors are read into the thread's current host pool.
+/// Options of `tn_array_open_safetensors`; a NULL pointer means that tensors are read into the thread's current host
+/// pool.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct tn_safetensors_options {
@@ -1524,16 +1543,17 @@ pub struct tn_dlpack_options {
     pub flags: tn_borrow_flags,
     /// With TN_EXPORT_WRITABLE: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
     pub mode: tn_write_mode,
-    /// Device type to write into the struct for page-locked and managed memory: TN_CPU, TN_CUDA, or their own; 0: the array's own. TN_CUDA
-    /// requires that the memory is mapped for devices. TN_CPU is an access of the host.
+    /// Device type to write into the struct for page-locked and managed memory: TN_CPU, TN_CUDA, or their own; 0: the
+    /// array's own. TN_CUDA requires that the memory is mapped for devices. TN_CPU is an access of the host.
     pub label: tn_device_type,
     /// Zero.
     pub reserved: u32,
-    /// The device on which the consumer wants the bytes; {0, 0}: where they are. They are copied there, unless their memory can have that
-    /// label.
+    /// The device on which the consumer wants the bytes; {0, 0}: where they are. They are copied there, unless their
+    /// memory can have that label.
     pub target: tn_device,
-    /// The stream of a consumer on a device: it is made to wait for pending work, and uses the bytes until the deleter is called. NULL: the
-    /// legacy stream under the label TN_CUDA, else the host. With TN_UNORDERED the consumer orders its work itself.
+    /// The stream of a consumer on a device: it is made to wait for pending work, and uses the bytes until the deleter
+    /// is called. NULL: the legacy stream under the label TN_CUDA, else the host. With TN_UNORDERED the consumer orders
+    /// its work itself.
     pub consumer: *mut tn_stream,
 }
 
@@ -1559,7 +1579,8 @@ pub struct tn_cuda_array_interface {
     pub version: i32,
     /// Byte order, kind and bytes of an element, as in "<f4"; NUL-terminated.
     pub typestr: [core::ffi::c_char; 8],
-    /// With has_stream, the stream on which the elements are ready: 1 is the legacy default stream, 2 the per-thread one, else a CUstream.
+    /// With has_stream, the stream on which the elements are ready: 1 is the legacy default stream, 2 the per-thread
+    /// one, else a CUstream.
     pub stream: u64,
     /// 0: no work on the elements is unfinished.
     pub has_stream: i32,
@@ -1627,10 +1648,11 @@ pub struct tn_log_options {
     pub kinds: tn_log_kinds,
     /// 0.
     pub reserved: u32,
-    /// The file that the events go to; a regular file of that name is replaced. NULL: memory, which keeps the newest events.
+    /// The file that the events go to; a regular file of that name is replaced. NULL: memory, which keeps the newest
+    /// events.
     pub path: *const core::ffi::c_char,
-    /// The most bytes that the log may have: at least 1 MiB, rounded down to a multiple of 64 KiB. An event has 64 bytes. 0: 16 MiB in
-    /// memory, 1 GiB in a file.
+    /// The most bytes that the log may have: at least 1 MiB, rounded down to a multiple of 64 KiB. An event has 64
+    /// bytes. 0: 16 MiB in memory, 1 GiB in a file.
     pub capacity: u64,
 }
 
@@ -1674,12 +1696,13 @@ pub struct tn_copy_site {
     pub reserved: u64,
 }
 
-/// One task of the library. It may run on any thread, and returns soon. It calls no function of the caller but a kernel of the host.
+/// One task of the library. It may run on any thread, and returns soon. It calls no function of the caller but a kernel
+/// of the host.
 pub type tn_task = Option<unsafe extern "C" fn(argument: *mut core::ffi::c_void, index: usize)>;
 
-/// The caller's function that runs tasks. It calls `task(argument, index)` once for each index below `n_tasks`, in any order, on any
-/// threads, also several at once. It returns after the last task returned, and calls none later. The library runs the tasks that it did not
-/// call on the calling thread.
+/// The caller's function that runs tasks. It calls `task(argument, index)` once for each index below `n_tasks`, in any
+/// order, on any threads, also several at once. It returns after the last task returned, and calls none later. The
+/// library runs the tasks that it did not call on the calling thread.
 pub type tn_run_callback = Option<
     unsafe extern "C" fn(
         context: *mut core::ffi::c_void,
@@ -1721,7 +1744,8 @@ pub struct tn_block_item {
 
 /// What an argument of a launch is.
 pub type tn_arg_kind = u32;
-/// Argument: an array, which the kernel gets as `tn_view<T, N>`: `void *data; int64_t shape[N]; int64_t strides[N]`, strides in bytes.
+/// Argument: an array, which the kernel gets as `tn_view<T, N>`: `void *data; int64_t shape[N]; int64_t strides[N]`,
+/// strides in bytes.
 pub const TN_ARG_ARRAY: tn_arg_kind = 1;
 /// Argument: a C-contiguous array, of which the kernel gets the address.
 pub const TN_ARG_POINTER: tn_arg_kind = 2;
@@ -1736,11 +1760,12 @@ pub const TN_ARG_VALUE: tn_arg_kind = 4;
 pub struct tn_arg {
     /// TN_ARG_.
     pub kind: tn_arg_kind,
-    /// Arrays and mirrors: TN_READ, TN_READ_WRITE, or TN_WRITE, which overwrites every element; each may add TN_WAIT. Arrays: TN_READ may add
-    /// TN_FROZEN, a writing access a TN_WRITE_ mode, and each but a frozen one TN_ALLOW_ALIAS. Not used for values.
+    /// Arrays and mirrors: TN_READ, TN_READ_WRITE, or TN_WRITE, which overwrites every element; each may add TN_WAIT.
+    /// Arrays: TN_READ may add TN_FROZEN, a writing access a TN_WRITE_ mode, and each but a frozen one TN_ALLOW_ALIAS.
+    /// Not used for values.
     pub access: tn_access,
-    /// TN_ARG_ARRAY, TN_ARG_MIRROR: the N of the kernel's tn_view<T, N>, 1 to 8. An array without axes is passed as one axis of length 1, for
-    /// which 0 is accepted too. Not used otherwise.
+    /// TN_ARG_ARRAY, TN_ARG_MIRROR: the N of the kernel's tn_view<T, N>, 1 to 8. An array without axes is passed as one
+    /// axis of length 1, for which 0 is accepted too. Not used otherwise.
     pub ndim: i32,
     /// Zero.
     pub reserved: i32,
@@ -1764,15 +1789,16 @@ pub struct tn_host_block {
     pub index: [u32; 3],
     /// Zero.
     pub reserved: u32,
-    /// The block memory, aligned to 128 bytes; NULL if the launch asks for none. Its contents are undefined. No other block uses it at the
-    /// same time.
+    /// The block memory, aligned to 128 bytes; NULL if the launch asks for none. Its contents are undefined. No other
+    /// block uses it at the same time.
     pub memory: *mut core::ffi::c_void,
     /// Bytes of it.
     pub memory_bytes: usize,
 }
 
-/// A kernel of the host: runs one block. `args[i]` points to what argument i of the launch is for the kernel: a view, an address, a value. It
-/// must not change what `args` points to. It cannot report a failure, and must not throw or longjmp.
+/// A kernel of the host: runs one block. `args[i]` points to what argument i of the launch is for the kernel: a view,
+/// an address, a value. It must not change what `args` points to. It cannot report a failure, and must not throw or
+/// longjmp.
 pub type tn_host_kernel =
     Option<unsafe extern "C" fn(block: *const tn_host_block, args: *const *mut core::ffi::c_void)>;
 
@@ -1788,10 +1814,12 @@ pub struct tn_launch_config {
     pub grid: [u32; 3],
     /// The threads of a block in each of three directions, at least 1.
     pub block: [u32; 3],
-    /// Bytes of dynamic block memory (CUDA's dynamic shared memory) of each block. The limit of the function is raised where necessary.
+    /// Bytes of dynamic block memory (CUDA's dynamic shared memory) of each block. The limit of the function is raised
+    /// where necessary.
     pub block_bytes: i64,
-    /// The stream that runs the kernel. A constant means that stream of the GPU of the first argument that is memory of a GPU, or else of the
-    /// GPU of the thread's current context. NULL: the current stream there, for which the call waits.
+    /// The stream that runs the kernel. A constant means that stream of the GPU of the first argument that is memory of
+    /// a GPU, or else of the GPU of the thread's current context. NULL: the current stream there, for which the call
+    /// waits.
     pub stream: *mut tn_stream,
     /// A kernel of the host, in place of `function`; else NULL.
     pub host_function: tn_host_kernel,
@@ -1805,14 +1833,16 @@ pub struct tn_module_options {
     pub size: usize,
     /// The name of the module in messages, reports, and the compiler's log: at most 63 bytes of UTF-8, copied.
     pub name: *const core::ffi::c_char,
-    /// `tn_module_compile`: "compute_80" makes PTX, which newer GPUs run too. "sm_80" makes a cubin for these GPUs, which older drivers run
-    /// too. NULL: PTX for the oldest of the process's GPUs; without a GPU, for the compiler's default.
+    /// `tn_module_compile`: "compute_80" makes PTX, which newer GPUs run too. "sm_80" makes a cubin for these GPUs,
+    /// which older drivers run too. NULL: PTX for the oldest of the process's GPUs; without a GPU, for the compiler's
+    /// default.
     pub arch: *const core::ffi::c_char,
     /// `tn_module_compile`: options of NVRTC, such as "-DTILE=16" and "--use_fast_math".
     pub options: *const *const core::ffi::c_char,
     /// Number of `options`.
     pub n_options: usize,
-    /// `tn_module_compile`: where the compiler's log goes, also after a failure, with a NUL and cut to `log_capacity`. NULL only with capacity 0.
+    /// `tn_module_compile`: where the compiler's log goes, also after a failure, with a NUL and cut to `log_capacity`.
+    /// NULL only with capacity 0.
     pub log: *mut core::ffi::c_char,
     /// Bytes of `log`.
     pub log_capacity: usize,

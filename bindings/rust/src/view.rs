@@ -8,7 +8,8 @@ use crate::sys;
 use std::ops::{Range, RangeFrom, RangeFull, RangeTo};
 use std::panic::Location;
 
-/// Indices of one axis, as in Python: negative ones count from the end, and bounds outside the axis are clamped. `Slice::from(1..)`.
+/// Indices of one axis, as in Python: negative ones count from the end, and bounds outside the axis are clamped.
+/// `Slice::from(1..)`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slice {
     start: i64,

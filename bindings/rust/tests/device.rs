@@ -1,4 +1,5 @@
-//! Arrays on a GPU. Without one there is nothing to test; the gate has the simulated driver, and says so by TENURE_TEST_DEVICE.
+//! Arrays on a GPU. Without one there is nothing to test; the gate has the simulated driver, and says so by
+//! TENURE_TEST_DEVICE.
 
 use tenure_rs::{Array, Device, Mode, Status, memory_info, sys};
 

@@ -1,4 +1,5 @@
-//! `tenure pages FOLDER`: writes the pages for man and the completions for shells. `cargo xtask dist` runs it; it is not in the help.
+//! `tenure pages FOLDER`: writes the pages for man and the completions for shells. `cargo xtask dist` runs it; it is
+//! not in the help.
 
 use super::Command;
 use crate::{Failure, pages};

@@ -1,7 +1,7 @@
 //! `tenure replay`: serves the allocations of a recorded program again, with Tenure's pools and with the C library.
 //!
-//! Each round of each allocator is a process of its own, which is this program again and gets the operations on its standard input. So no
-//! allocator finds memory that another one, or the reading of the log, has left.
+//! Each round of each allocator is a process of its own, which is this program again and gets the operations on its
+//! standard input. So no allocator finds memory that another one, or the reading of the log, has left.
 
 mod heap;
 mod round;

@@ -87,7 +87,8 @@ mod tests {
     proptest! {
         #![proptest_config(rounds())]
 
-        /// CO-28: any answer is printed without a character that a terminal obeys and put into the page as data, or refused in one line.
+        /// CO-28: any answer is printed without a character that a terminal obeys and put into the page as data, or
+        /// refused in one line.
         #[test]
         fn any_answer_is_printed_or_refused(answer in answers(), limit in 0_usize..5) {
             let plain = |text: &str| !text.contains(|c| c != '\n' && is_obeyed(c));

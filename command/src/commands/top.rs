@@ -1,7 +1,7 @@
 //! `tenure top`: the memory of a running process, refreshed in a terminal.
 //!
-//! A thread asks the process, so keys work while a large report is on its way. What is shown is a pure function of two reports and the state
-//! of the view (`screen`), and what a key does is a pure function of the state (`view`).
+//! A thread asks the process, so keys work while a large report is on its way. What is shown is a pure function of two
+//! reports and the state of the view (`screen`), and what a key does is a pure function of the state (`view`).
 
 mod screen;
 mod view;

@@ -1,5 +1,5 @@
-//! CUDA arrays: creating them, and copying to and from them. Layered arrays and cubemaps are planes like the third axis. Textures and
-//! surfaces are not supported, so only copies reach an array.
+//! CUDA arrays: creating them, and copying to and from them. Layered arrays and cubemaps are planes like the third
+//! axis. Textures and surfaces are not supported, so only copies reach an array.
 
 use super::transfer::{Memory, Shape, Side, When, copy};
 use crate::base::args::{get, put};
@@ -55,7 +55,8 @@ impl Machine {
         Ok(Side::new(Memory::Device, array.memory + z * plane + y * array.pitch + x, array.pitch, plane))
     }
 
-    /// The bytes `offset` to `offset + size` of an array, as one side of a copy. Rows and planes have no gaps between them.
+    /// The bytes `offset` to `offset + size` of an array, as one side of a copy. Rows and planes have no gaps between
+    /// them.
     fn byte_range_of_array(&self, handle: Handle, offset: usize, size: usize) -> Answer<Side> {
         let array = self.array(handle)?;
         let all = array.pitch * array.rows_per_plane() * array.planes();

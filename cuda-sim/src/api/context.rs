@@ -25,7 +25,8 @@ impl World {
         handle
     }
 
-    /// Ends the primary context of a device. It stays retained: the next call that retains it gets a new one, perhaps with its handle.
+    /// Ends the primary context of a device. It stays retained: the next call that retains it gets a new one, perhaps
+    /// with its handle.
     fn reset_primary(&mut self, device: usize) {
         let (primary, retained) = (self.devices[device].primary, self.devices[device].retained);
         if primary != 0 {

@@ -1,4 +1,5 @@
-//! `tenure_sim_*`: how tests observe and control the driver. Documented in include/tenure_sim.h; none counts as a call of the driver.
+//! `tenure_sim_*`: how tests observe and control the driver. Documented in include/tenure_sim.h; none counts as a call
+//! of the driver.
 
 use super::module::inside_kernel;
 use crate::base::args::{get, get_text, put, put_optional, put_text};

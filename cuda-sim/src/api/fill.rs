@@ -1,4 +1,5 @@
-//! Fills: memsets of elements of 1, 2 and 4 bytes, in lines and rectangles. The call waits only if the memory is on the host.
+//! Fills: memsets of elements of 1, 2 and 4 bytes, in lines and rectangles. The call waits only if the memory is on the
+//! host.
 
 use super::transfer::MAX_PITCH_BYTES;
 use crate::base::status::*;

@@ -1,5 +1,5 @@
-//! Graphs: creating, instantiating and launching them. A launch is one piece of work; its nodes run in an order that their edges allow,
-//! drawn anew each time.
+//! Graphs: creating, instantiating and launching them. A launch is one piece of work; its nodes run in an order that
+//! their edges allow, drawn anew each time.
 
 use crate::base::args::{put, put_optional};
 use crate::base::status::*;

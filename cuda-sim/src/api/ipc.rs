@@ -1,7 +1,7 @@
 //! Memory and events of other processes.
 //!
-//! A handle is good while the process that made it runs and has the allocation. The address that another process got for it faults from then
-//! on: what a real driver does there is undefined.
+//! A handle is good while the process that made it runs and has the allocation. The address that another process got
+//! for it faults from then on: what a real driver does there is undefined.
 
 use crate::base::args::put;
 use crate::base::status::*;

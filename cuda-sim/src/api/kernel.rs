@@ -1,7 +1,7 @@
 //! Queries about kernels and libraries: attributes, names, parameters, occupancy, globals.
 //!
-//! A library and its module share one handle, as do a kernel and its function. Occupancy is limited only by the number of threads and the
-//! dynamic shared memory. There are no global variables, because nothing is compiled.
+//! A library and its module share one handle, as do a kernel and its function. Occupancy is limited only by the number
+//! of threads and the dynamic shared memory. There are no global variables, because nothing is compiled.
 
 use super::module::{get_attribute, set_attribute};
 use crate::base::args::{get, put, put_optional};
@@ -62,7 +62,8 @@ fn active_blocks(call: &Call, function: Handle, threads: c_int, shared: usize) -
     Ok(by_threads.min(by_shared).min(device.attribute(BLOCKS_PER_MULTIPROCESSOR)?))
 }
 
-/// Writes the block size, in whole warps, with which the most threads are active, and the number of blocks that fill the device.
+/// Writes the block size, in whole warps, with which the most threads are active, and the number of blocks that fill
+/// the device.
 fn put_best_block_size(
     call: &Call,
     grid: *mut c_int,

@@ -1,8 +1,9 @@
-//! Functions that old programs such as PyCUDA still link with, though the simulator cannot do what they are for: the first way to launch
-//! kernels, texture and surface references, the linker, the profiler.
+//! Functions that old programs such as PyCUDA still link with, though the simulator cannot do what they are for: the
+//! first way to launch kernels, texture and surface references, the linker, the profiler.
 //!
-//! Contract: the symbols exist, so that these programs start; a call returns the code of a driver without the facility. The refusals use no
-//! argument and are declared without any: in the C calling convention the caller removes its arguments.
+//! Contract: the symbols exist, so that these programs start; a call returns the code of a driver without the facility.
+//! The refusals use no argument and are declared without any: in the C calling convention the caller removes its
+//! arguments.
 
 use super::context::destroy_context;
 use super::module::put_empty_logs;

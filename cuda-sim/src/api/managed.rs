@@ -1,4 +1,5 @@
-//! Managed memory: one address for host and device. Advice is remembered and prefetches keep their place in the stream; neither moves a byte.
+//! Managed memory: one address for host and device. Advice is remembered and prefetches keep their place in the stream;
+//! neither moves a byte.
 
 use crate::base::args::put;
 use crate::base::status::*;

@@ -1,7 +1,9 @@
-//! Mapped memory (virtual memory management): reserved addresses, physical memory, and mapping the second into the first.
+//! Mapped memory (virtual memory management): reserved addresses, physical memory, and mapping the second into the
+//! first.
 //!
-//! A mapping appears in the shadow of its reservation, so a range over several mappings is contiguous there too. Access is set per device
-//! and per mapping; at first there is none. Unmapping does not wait: work that still uses the range faults.
+//! A mapping appears in the shadow of its reservation, so a range over several mappings is contiguous there too. Access
+//! is set per device and per mapping; at first there is none. Unmapping does not wait: work that still uses the range
+//! faults.
 
 use crate::base::args::{get, put};
 use crate::base::config::MAX_DEVICES;

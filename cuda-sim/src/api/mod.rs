@@ -1,9 +1,9 @@
 //! The exported functions, one file per concept, each with the operations behind them.
 //!
-//! Devices and contexts: `device`, `context`, `proc_address`. Kinds of memory: `memory` (plain device memory), `pinned`, `managed`, `pool`,
-//! `mapped` (addresses apart from physical memory), `array`, `ipc` (other processes), `pointer` (what an address means). Work: `stream`,
-//! `event`, `capture`, `graph`, `user_object`, `transfer` and `copy`, `fill`, `module`, `kernel`,
-//! `strided` (the kernels of Tenure). `legacy` has functions of long ago, `control`
+//! Devices and contexts: `device`, `context`, `proc_address`. Kinds of memory: `memory` (plain device memory),
+//! `pinned`, `managed`, `pool`, `mapped` (addresses apart from physical memory), `array`, `ipc` (other processes),
+//! `pointer` (what an address means). Work: `stream`, `event`, `capture`, `graph`, `user_object`, `transfer` and
+//! `copy`, `fill`, `module`, `kernel`, `strided` (the kernels of Tenure). `legacy` has functions of long ago, `control`
 //! the simulator's own `tenure_sim_*`.
 
 mod array;

@@ -1,8 +1,9 @@
 //! Modules and launches. A kernel is a host function that the program registered under the kernel's name.
 //!
-//! Any image is accepted as a module, except PTX without a number behind `.version`, and every module has all registered kernels. PTX that
-//! declares kernels of the library Tenure also has those, which the simulator implements itself (`strided`); the driver and the device must
-//! be new enough for such PTX. Arguments are copied at the launch, by the registered sizes, so the caller may reuse its variables at once.
+//! Any image is accepted as a module, except PTX without a number behind `.version`, and every module has all
+//! registered kernels. PTX that declares kernels of the library Tenure also has those, which the simulator implements
+//! itself (`strided`); the driver and the device must be new enough for such PTX. Arguments are copied at the launch,
+//! by the registered sizes, so the caller may reuse its variables at once.
 
 use super::strided;
 use crate::base::args::{get, get_text, put, put_optional};
@@ -104,8 +105,8 @@ fn error_of(text: &str) -> Option<&'static str> {
         .then_some("ptxas application ptx input, line 1; fatal   : Parsing error near '.version': syntax error\0")
 }
 
-/// The newest version of PTX that a driver accepts, times ten, by the release notes of PTX: 6.3 came with CUDA 10.0, 7.0 with 11.0, 8.0 with
-/// 12.0, 9.0 with 13.0.
+/// The newest version of PTX that a driver accepts, times ten, by the release notes of PTX: 6.3 came with CUDA 10.0,
+/// 7.0 with 11.0, 8.0 with 12.0, 9.0 with 13.0.
 fn newest_ptx(driver: c_int) -> c_int {
     let (major, minor) = (driver / 1000, driver % 1000 / 10);
     if major <= 10 { 63 + minor } else { 10 * (major - 4) + minor }
@@ -169,8 +170,8 @@ pub fn put_empty_logs(count: c_uint, options: *const c_uint, values: *mut *mut c
     put_logs(count, options, values, "\0")
 }
 
-/// As [`put_empty_logs`], with the errors of an image, which ends with a NUL. They are cut to the size that the caller gives before or behind
-/// its buffer.
+/// As [`put_empty_logs`], with the errors of an image, which ends with a NUL. They are cut to the size that the caller
+/// gives before or behind its buffer.
 fn put_logs(count: c_uint, options: *const c_uint, values: *mut *mut c_void, errors: &str) -> Answer {
     let mut room = 1;
     for at in 0..count as usize {
@@ -202,7 +203,8 @@ thread_local! {
     static KERNEL_MACHINE: Cell<*const Machine> = const { Cell::new(std::ptr::null()) };
 }
 
-/// Gives the machine to a kernel that runs under the lock, and so cannot lock it; None: no such kernel runs on this thread.
+/// Gives the machine to a kernel that runs under the lock, and so cannot lock it; None: no such kernel runs on this
+/// thread.
 pub fn inside_kernel<R>(ask: impl FnOnce(&Machine) -> R) -> Option<R> {
     let machine = KERNEL_MACHINE.try_with(Cell::get).ok()?;
     // SAFETY: set by `launch` for as long as the kernel runs, by the thread that holds the lock.

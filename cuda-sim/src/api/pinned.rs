@@ -1,8 +1,9 @@
 //! Pinned host memory: allocated page-locked by the driver, or the program's own and registered.
 //!
-//! Its device address differs from its host address wherever the driver does not guarantee that the two are equal. A program that confuses
-//! them then faults here, though on many machines it would not. The driver guarantees equality for memory that it allocated, unless
-//! write-combined, if addresses are unified (attribute 41), and for registered memory if attribute 91 is set. A test can set both.
+//! Its device address differs from its host address wherever the driver does not guarantee that the two are equal. A
+//! program that confuses them then faults here, though on many machines it would not. The driver guarantees equality
+//! for memory that it allocated, unless write-combined, if addresses are unified (attribute 41), and for registered
+//! memory if attribute 91 is set. A test can set both.
 
 use crate::base::args::put;
 use crate::base::status::*;
@@ -59,7 +60,8 @@ impl Machine {
     }
 }
 
-/// The bytes of the host that an allocation takes. The driver accepts an allocation of 0 bytes here, unlike for device memory.
+/// The bytes of the host that an allocation takes. The driver accepts an allocation of 0 bytes here, unlike for device
+/// memory.
 fn whole_pages(size: u64) -> Option<u64> {
     size.max(1).checked_next_multiple_of(PAGE_BYTES)
 }
@@ -77,7 +79,8 @@ fn allocate(call: &mut Call, out: *mut *mut c_void, size: usize, flags: c_uint) 
     put(out, host as *mut c_void)
 }
 
-/// Whether every page of the range is mapped readable, and with `write` also writable, by the kernel's list of mappings.
+/// Whether every page of the range is mapped readable, and with `write` also writable, by the kernel's list of
+/// mappings.
 fn is_accessible(host: usize, size: u64, write: bool) -> bool {
     let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return true };
     let (mut at, end) = (host as u64, host as u64 + size);

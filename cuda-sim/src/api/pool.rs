@@ -1,8 +1,9 @@
 //! The driver's memory pools: stream-ordered allocation.
 //!
-//! An allocation has its address at once. It can be used from the moment that its stream reaches the allocation until the stream reaches
-//! the free; work that is not ordered between the two faults. What a pool keeps for reuse is an account here, not an address: a free
-//! counts at once, and the excess over the release threshold returns to the device at the next synchronising call.
+//! An allocation has its address at once. It can be used from the moment that its stream reaches the allocation until
+//! the stream reaches the free; work that is not ordered between the two faults. What a pool keeps for reuse is an
+//! account here, not an address: a free counts at once, and the excess over the release threshold returns to the device
+//! at the next synchronising call.
 
 use crate::base::args::{get, put};
 use crate::base::status::*;

@@ -15,8 +15,8 @@ const FOUND: c_uint = 0;
 const SYMBOL_NOT_FOUND: c_uint = 1;
 const VERSION_NOT_SUFFICIENT: c_uint = 2;
 
-/// The names with several versions that differ: each suffix with the driver version that introduced it, newest first. Every other
-/// name means its `_v2`, if that exists.
+/// The names with several versions that differ: each suffix with the driver version that introduced it, newest first.
+/// Every other name means its `_v2`, if that exists.
 const VERSIONS: &[(&str, &[(c_int, &str)])] = &[
     ("cuCtxCreate", &[(12050, "_v4"), (11040, "_v3"), (3020, "_v2")]),
     ("cuMemAdvise", &[(12020, "_v2"), (8000, "")]),

@@ -1,8 +1,9 @@
-//! The kernels that the library Tenure loads for strided copies and fills, as host functions (src/device_copy/kernels/strided.cu).
+//! The kernels that the library Tenure loads for strided copies and fills, as host functions
+//! (src/device_copy/kernels/strided.cu).
 //!
-//! A kernel runs here as on a device: block by block and thread by thread, in an order drawn from the seed. Each access is checked: the
-//! memory must exist, the device must reach it, and the address must be a multiple of the unit. The parameter is read as the device reads
-//! it, with its divisions by multiplication.
+//! A kernel runs here as on a device: block by block and thread by thread, in an order drawn from the seed. Each access
+//! is checked: the memory must exist, the device must reach it, and the address must be a multiple of the unit. The
+//! parameter is read as the device reads it, with its divisions by multiplication.
 
 use crate::base::random::Random;
 use crate::base::status::*;

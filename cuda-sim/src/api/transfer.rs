@@ -1,15 +1,16 @@
 //! Copies as work: every form of copy becomes rows of planes between two sides, and runs when its stream reaches it.
 //!
-//! An asynchronous copy reads and writes when it runs. Pinned memory that was freed or unregistered by then, and device memory that is not
-//! allocated then, is an illegal address. Pageable memory differs, as with the real driver: a source is read before the call returns, and a
-//! destination makes the call wait, unless attribute 88 says that the device reaches pageable memory. In a capture, each launch reads or
-//! writes the pageable memory.
+//! An asynchronous copy reads and writes when it runs. Pinned memory that was freed or unregistered by then, and device
+//! memory that is not allocated then, is an illegal address. Pageable memory differs, as with the real driver: a source
+//! is read before the call returns, and a destination makes the call wait, unless attribute 88 says that the device
+//! reaches pageable memory. In a capture, each launch reads or writes the pageable memory.
 //!
-//! A synchronous copy of pageable memory to a device has read it on return, and no more: the bytes may still be on their way, so a
-//! stream that is not ordered behind the legacy one finds the old ones. NVIDIA's page on synchronisation says so, for any size.
+//! A synchronous copy of pageable memory to a device has read it on return, and no more: the bytes may still be on
+//! their way, so a stream that is not ordered behind the legacy one finds the old ones. NVIDIA's page on
+//! synchronisation says so, for any size.
 //!
-//! A copy between two devices always works. It is direct if peer access is enabled in the context of its stream. Otherwise a driver stages it
-//! through host memory, which `staged_peer_copies` counts.
+//! A copy between two devices always works. It is direct if peer access is enabled in the context of its stream.
+//! Otherwise a driver stages it through host memory, which `staged_peer_copies` counts.
 
 use crate::base::status::*;
 use crate::base::types::Handle;
@@ -20,7 +21,8 @@ use crate::state::machine::Machine;
 use crate::state::work::Work;
 use std::sync::Arc;
 
-/// Overlapping sides are copied in pieces of this size, in a random direction, so that the result is wrong about every other time.
+/// Overlapping sides are copied in pieces of this size, in a random direction, so that the result is wrong about every
+/// other time.
 const PIECE_BYTES: usize = 64;
 
 /// CU_DEVICE_ATTRIBUTE_MAX_PITCH.
@@ -41,7 +43,8 @@ pub struct Side {
     pub address: u64,
     pub pitch: u64,
     pub plane: u64,
-    /// The context whose device reads or writes it, where that is not the stream's; 0: the stream's. Peer copies name one for each side.
+    /// The context whose device reads or writes it, where that is not the stream's; 0: the stream's. Peer copies name
+    /// one for each side.
     pub owner: Handle,
     /// The id of the pinned range that contains it; 0: none.
     pinned: u64,
@@ -139,7 +142,8 @@ fn run(machine: &mut Machine, context: Handle, from: &Side, to: &Side, shape: &S
     Ok(())
 }
 
-/// For a copy between the memories of two devices: whether the context has enabled access to the other device. None: any other copy.
+/// For a copy between the memories of two devices: whether the context has enabled access to the other device. None:
+/// any other copy.
 fn peer_access(machine: &Machine, context: Handle, from: &Side, to: &Side) -> Option<bool> {
     let device_of = |side: &Side| {
         let region = machine.space.find(side.address).filter(|_| side.memory == Memory::Device)?;

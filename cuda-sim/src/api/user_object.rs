@@ -1,5 +1,5 @@
-//! User objects: creating them, and counting the references of the program and of graphs. An executable graph and its launches share
-//! the references of the graph that it was instantiated from.
+//! User objects: creating them, and counting the references of the program and of graphs. An executable graph and its
+//! launches share the references of the graph that it was instantiated from.
 
 use crate::base::args::put;
 use crate::base::status::*;

@@ -8,7 +8,8 @@ pub fn put<T>(out: *mut T, value: T) -> Answer {
     if out.is_null() {
         return Err(INVALID_VALUE);
     }
-    // SAFETY: not NULL, and by the driver's interface writable for one T, perhaps unaligned in a caller's packed struct.
+    // SAFETY: not NULL, and by the driver's interface writable for one T, perhaps unaligned in a caller's packed
+    // struct.
     unsafe { out.write_unaligned(value) };
     Ok(())
 }

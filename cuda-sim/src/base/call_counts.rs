@@ -1,4 +1,5 @@
-//! How often each exported function was called. Each function has one static `Entry`, which joins a list at its first call.
+//! How often each exported function was called. Each function has one static `Entry`, which joins a list at its first
+//! call.
 
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 

@@ -1,4 +1,5 @@
-//! The driver version that introduced each function, as CUDA's own `cudaTypedefs.h` gives it. TENURE_SIM_VERSION hides later ones.
+//! The driver version that introduced each function, as CUDA's own `cudaTypedefs.h` gives it. TENURE_SIM_VERSION hides
+//! later ones.
 #![forbid(unsafe_code)]
 
 use std::ffi::c_int;

@@ -1,8 +1,8 @@
-//! Functions that this run's driver lacks, for `dlsym` too: those introduced after TENURE_SIM_VERSION, and those that TENURE_SIM_MISSING
-//! lists, separated by commas.
+//! Functions that this run's driver lacks, for `dlsym` too: those introduced after TENURE_SIM_VERSION, and those that
+//! TENURE_SIM_MISSING lists, separated by commas.
 //!
-//! The loader compares names with the string table of the loaded file. A constructor changes the first letter of each hidden name there,
-//! before any program can look a symbol up.
+//! The loader compares names with the string table of the loaded file. A constructor changes the first letter of each
+//! hidden name there, before any program can look a symbol up.
 
 use super::call_counts::base_name;
 use super::config::{self, Config};
@@ -28,7 +28,8 @@ fn listed() -> &'static [String] {
     })
 }
 
-/// Whether this driver lacks an exported function. TENURE_SIM_MISSING names it exactly, or without a version for all of its versions.
+/// Whether this driver lacks an exported function. TENURE_SIM_MISSING names it exactly, or without a version for all of
+/// its versions.
 pub fn is_hidden(name: &str) -> bool {
     static VERSION: OnceLock<i32> = OnceLock::new();
     if driver_version(name) > *VERSION.get_or_init(|| Config::from_environment().version) {

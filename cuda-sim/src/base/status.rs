@@ -1,4 +1,5 @@
-//! The driver's result codes, with their names and texts. Plain integers, so that a test can inject a code that does not exist.
+//! The driver's result codes, with their names and texts. Plain integers, so that a test can inject a code that does
+//! not exist.
 #![forbid(unsafe_code)]
 
 use std::ffi::CStr;

@@ -1,6 +1,8 @@
-//! What the simulator knows about the calling thread: its number, its stack of contexts, its capture mode, whether it runs a callback.
+//! What the simulator knows about the calling thread: its number, its stack of contexts, its capture mode, whether it
+//! runs a callback.
 //!
-//! No slot has a destructor: a thread that is ending, and its other thread-locals, may still call the driver, as with the real one.
+//! No slot has a destructor: a thread that is ending, and its other thread-locals, may still call the driver, as with
+//! the real one.
 
 use super::status::{Answer, DEINITIALIZED};
 use super::types::Handle;
@@ -80,8 +82,8 @@ pub fn only_callbacks() {
     IN_CALLBACK.set(true);
 }
 
-/// Starts a thread that receives no signal of the program's and that ends with the process. Without it queued work still runs,
-/// whenever a caller waits or polls.
+/// Starts a thread that receives no signal of the program's and that ends with the process. Without it queued work
+/// still runs, whenever a caller waits or polls.
 pub fn spawn(body: fn()) {
     // SAFETY: plain data; the masks are filled before they are read.
     unsafe {

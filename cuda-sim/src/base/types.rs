@@ -7,7 +7,8 @@ pub type Handle = u64;
 /// An address on the device.
 pub type Address = u64;
 
-/// The handle 0: the context's legacy stream, or the thread's per-thread stream in the `_ptsz` and `_ptds` variants of a function.
+/// The handle 0: the context's legacy stream, or the thread's per-thread stream in the `_ptsz` and `_ptds` variants of
+/// a function.
 pub const DEFAULT_STREAM: Handle = 0;
 /// The handle that means the context's legacy stream.
 pub const LEGACY: Handle = 1;
@@ -41,8 +42,8 @@ pub struct Copy2D {
     pub height: usize,
 }
 
-/// CUDA_MEMCPY3D and CUDA_MEMCPY3D_PEER, which have one layout: `src_owner` and `dst_owner` are reserved in the first and contexts in the
-/// second.
+/// CUDA_MEMCPY3D and CUDA_MEMCPY3D_PEER, which have one layout: `src_owner` and `dst_owner` are reserved in the first
+/// and contexts in the second.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Copy3D {

@@ -1,4 +1,5 @@
-//! Stream capture: recording work as nodes of a graph, and refusing calls that would break a capture. A refused call still invalidates it.
+//! Stream capture: recording work as nodes of a graph, and refusing calls that would break a capture. A refused call
+//! still invalidates it.
 
 use crate::base::status::*;
 use crate::base::thread::{CAPTURE_GLOBAL, CAPTURE_RELAXED, capture_mode, thread_id};

@@ -28,8 +28,8 @@ pub fn initialise(world: &mut World) -> Answer {
     Ok(())
 }
 
-/// Restores the state after the start of the process: devices, memory, streams, faults and settings are those of the environment. The
-/// device's threads stay. Work that they still run ends in the new world, which ignores it.
+/// Restores the state after the start of the process: devices, memory, streams, faults and settings are those of the
+/// environment. The device's threads stay. Work that they still run ends in the new world, which ignores it.
 pub fn reset(world: &mut World) {
     let mut fresh = World::new(Config::from_environment());
     fresh.machine.inherit(&mut world.machine);

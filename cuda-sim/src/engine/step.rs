@@ -73,7 +73,8 @@ impl World {
         }
     }
 
-    /// How long a waiting thread sleeps when nothing can run. Other threads wake it; a slow stream becomes ready by itself.
+    /// How long a waiting thread sleeps when nothing can run. Other threads wake it; a slow stream becomes ready by
+    /// itself.
     pub fn pause(&self) -> Duration {
         let slow = self.streams.values().any(|stream| stream.slow > Duration::ZERO);
         Duration::from_micros(if slow { 200 } else { 5000 })

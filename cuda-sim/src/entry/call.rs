@@ -34,7 +34,8 @@ impl DerefMut for Call<'_> {
 }
 
 impl Call<'_> {
-    /// Lets the device work until `done`; other threads may enter the driver meanwhile. An error of the context ends the wait.
+    /// Lets the device work until `done`; other threads may enter the driver meanwhile. An error of the context ends
+    /// the wait.
     pub fn wait(&mut self, done: impl Fn(&World) -> bool) -> Answer {
         let mut reported = None;
         while !done(&self.world) {
@@ -86,7 +87,8 @@ impl Call<'_> {
         if self.config.free_waits { self.wait(move |world| !is_pending(world)) } else { Ok(()) }
     }
 
-    /// The stream that a caller's handle means. A driver may dereference a handle that is none, so the process ends there.
+    /// The stream that a caller's handle means. A driver may dereference a handle that is none, so the process ends
+    /// there.
     pub fn stream(&mut self, handle: Handle) -> Answer<Handle> {
         let (context, per_thread) = (self.context, self.per_thread);
         let stream = self.world.stream_of(handle, context, per_thread);

@@ -1,7 +1,8 @@
 //! How a call enters: `driver!` writes the exported function, which runs its body in `enter`.
 //!
-//! In this order: the process (exit, fork), the call's count, closed functions, hidden symbols and injected faults, initialisation, the
-//! current context and its sticky error, some queued work, the body. A panic in the body becomes CUDA_ERROR_UNKNOWN.
+//! In this order: the process (exit, fork), the call's count, closed functions, hidden symbols and injected faults,
+//! initialisation, the current context and its sticky error, some queued work, the body. A panic in the body becomes
+//! CUDA_ERROR_UNKNOWN.
 
 use super::call::Call;
 use crate::base::call_counts::{Entry, base_name};
@@ -80,9 +81,9 @@ pub fn enter_stateless(entry: &'static Entry, body: impl FnOnce() -> Answer) -> 
     body().err().unwrap_or(SUCCESS)
 }
 
-/// Exports functions of the driver: `fn name(arguments) | name_ptsz in Need => |call| { body }`. The second name, where there is
-/// one, is the variant whose stream 0 is the per-thread stream. The body returns an `Answer`. After `in` stands one of `Need`, or
-/// `Stateless` for `enter_stateless`.
+/// Exports functions of the driver: `fn name(arguments) | name_ptsz in Need => |call| { body }`. The second name, where
+/// there is one, is the variant whose stream 0 is the per-thread stream. The body returns an `Answer`. After `in`
+/// stands one of `Need`, or `Stateless` for `enter_stateless`.
 macro_rules! driver {
     ($($(#[$doc:meta])* fn $name:ident $arguments:tt $(| $variant:ident)? in $need:ident => |$call:pat_param| $body:block)*) => {
         $(

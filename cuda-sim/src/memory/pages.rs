@@ -1,4 +1,5 @@
-//! Mappings of the process: reservations that the host cannot touch, parts of files, host memory, and the junk in fresh memory.
+//! Mappings of the process: reservations that the host cannot touch, parts of files, host memory, and the junk in fresh
+//! memory.
 
 use crate::base::random::Random;
 use crate::base::status::*;

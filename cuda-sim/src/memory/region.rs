@@ -56,7 +56,8 @@ pub struct Region {
     pub ready: bool,
     /// A free of it is queued.
     pub freed: bool,
-    /// Of an allocation that another process may use, or that is another process's: its `Life`, and that one's offset in the file.
+    /// Of an allocation that another process may use, or that is another process's: its `Life`, and that one's offset
+    /// in the file.
     pub shared: Option<(u64, Life)>,
     /// Of an imported one: the process that has it, and the offset of its `Life` there, by which it is known.
     pub imported: Option<(Process, u64)>,

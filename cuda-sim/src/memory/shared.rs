@@ -1,11 +1,13 @@
-//! What crosses processes: handles that say where bytes lie in a process's memory file, and the counters of shared events.
+//! What crosses processes: handles that say where bytes lie in a process's memory file, and the counters of shared
+//! events.
 
 use super::process::Process;
 use crate::base::status::*;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// CUipcMemHandle and CUipcEventHandle: plain bytes, which may travel anywhere. The memory file is opened through /proc.
+/// CUipcMemHandle and CUipcEventHandle: plain bytes, which may travel anywhere. The memory file is opened through
+/// /proc.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SharedHandle {
@@ -38,7 +40,8 @@ impl SharedHandle {
         self.process
     }
 
-    /// Opens the memory file that the handle points into. INVALID_VALUE: its process has ended, or the handle is a forgery.
+    /// Opens the memory file that the handle points into. INVALID_VALUE: its process has ended, or the handle is a
+    /// forgery.
     pub fn open(&self) -> Answer<c_int> {
         if !self.process.is_alive() {
             return Err(INVALID_VALUE);

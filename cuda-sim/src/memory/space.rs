@@ -1,7 +1,8 @@
 //! The address space that programs see: which regions there are, and where their bytes lie.
 //!
-//! Contract: a device address lies in a reservation that the host cannot touch (PROT_NONE). Its bytes lie in a second mapping, the shadow,
-//! which only the simulator knows; within one reservation the distance between the two is constant. Regions never overlap.
+//! Contract: a device address lies in a reservation that the host cannot touch (PROT_NONE). Its bytes lie in a second
+//! mapping, the shadow, which only the simulator knows; within one reservation the distance between the two is
+//! constant. Regions never overlap.
 
 use super::pages::{self, PAGE_BYTES, unmap};
 use super::region::{MemoryKind, Region};
@@ -191,8 +192,8 @@ impl Space {
         Some(arena.offset + (region.base - arena.base))
     }
 
-    /// Reserves addresses that the host cannot access, and a shadow of the same size: (address, shadow). `wanted`: the address to try
-    /// first; 0: any.
+    /// Reserves addresses that the host cannot access, and a shadow of the same size: (address, shadow). `wanted`: the
+    /// address to try first; 0: any.
     pub fn reserve(&mut self, size: u64, alignment: u64, wanted: Address) -> Answer<(Address, usize)> {
         let size = size.next_multiple_of(PAGE_BYTES);
         let span = size.checked_add(alignment).ok_or(INVALID_VALUE)?;

@@ -1,5 +1,5 @@
-//! The memory file that holds all device bytes, so that mapped physical memory can appear in several places and in other processes.
-//! Offsets are never used twice; the file is sparse, so bytes that were never written take no memory.
+//! The memory file that holds all device bytes, so that mapped physical memory can appear in several places and in
+//! other processes. Offsets are never used twice; the file is sparse, so bytes that were never written take no memory.
 
 use super::pages::{self, PAGE_BYTES};
 use super::process::Process;

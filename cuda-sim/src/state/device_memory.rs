@@ -31,8 +31,8 @@ impl Machine {
         }
     }
 
-    /// As `Space::resolve`, for fills, which run on the context's device itself: they reach another device's memory only with peer
-    /// access. Copies need none.
+    /// As `Space::resolve`, for fills, which run on the context's device itself: they reach another device's memory
+    /// only with peer access. Copies need none.
     pub fn resolve_directly(&self, context: Handle, address: Address, size: u64) -> Answer<*mut u8> {
         let known = self.contexts.get(&context).ok_or(CONTEXT_IS_DESTROYED)?;
         if let Some(region) = self.space.find(address)

@@ -50,7 +50,8 @@ fn allocates(name: &str) -> bool {
     ALLOCATORS.contains(&name)
 }
 
-/// Counts a call, or a piece of work, against every fault that applies to it. The first fault that is due gives the code.
+/// Counts a call, or a piece of work, against every fault that applies to it. The first fault that is due gives the
+/// code.
 pub fn next_fault(faults: &mut Vec<Fault>, name: &str) -> Option<u32> {
     if faults.is_empty() {
         return None;

@@ -35,7 +35,8 @@ pub struct Graphs {
     pub executable: BTreeMap<Handle, Arc<Vec<Node>>>,
 }
 
-/// The labels and work of all nodes, in a random order that respects the edges. A graph inside the graph is one of its nodes.
+/// The labels and work of all nodes, in a random order that respects the edges. A graph inside the graph is one of its
+/// nodes.
 pub fn random_order(nodes: &[Node], random: &mut Random) -> Vec<(&'static str, Work)> {
     let mut done = vec![false; nodes.len()];
     let mut order = Vec::new();

@@ -73,8 +73,8 @@ pub enum HandleKind {
     Function = 0xF0,
 }
 
-/// What all handles of a kind begin with: above the addresses that a process can map, so that a handle used as a pointer crashes; positive
-/// as a signed number.
+/// What all handles of a kind begin with: above the addresses that a process can map, so that a handle used as a
+/// pointer crashes; positive as a signed number.
 fn handle_bits(kind: HandleKind) -> Handle {
     0x0100_0000_0000_0000 | (kind as u64) << 48
 }

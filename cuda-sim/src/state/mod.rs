@@ -1,6 +1,7 @@
 //! What exists in the simulated machine: plain records, and the two structs that hold them all.
 //!
-//! `machine` has what queued work may change: devices, contexts, memory, events. `world` adds the queues and what tests control.
+//! `machine` has what queued work may change: devices, contexts, memory, events. `world` adds the queues and what tests
+//! control.
 
 pub mod array;
 pub mod context;

@@ -25,7 +25,8 @@ impl UserObject {
 impl Drop for UserObject {
     fn drop(&mut self) {
         let (data, destroy) = (self.data, self.destroy);
-        // SAFETY: the caller's function and its argument, once. If no thread can be started, it is not called, which only leaks.
+        // SAFETY: the caller's function and its argument, once. If no thread can be started, it is not called, which
+        // only leaks.
         std::thread::Builder::new().spawn(move || unsafe { destroy(data as *mut c_void) }).ok();
     }
 }

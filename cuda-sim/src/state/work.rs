@@ -45,7 +45,8 @@ pub struct Job {
 pub struct Jobs {
     pub waiting: VecDeque<Job>,
     pub idle_threads: usize,
-    /// The device's own thread sleeps until it is woken. If false, it polls for work soon, and waking it would only cost time.
+    /// The device's own thread sleeps until it is woken. If false, it polls for work soon, and waking it would only
+    /// cost time.
     pub worker_sleeps: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Opens the simulator as programs do, and calls it through its C symbols. One test at a time uses the driver of the process.
+//! Opens the simulator as programs do, and calls it through its C symbols. One test at a time uses the driver of the
+//! process.
 #![allow(
     dead_code,
     non_snake_case,

@@ -1,7 +1,8 @@
 //! NEON, which every aarch64 processor has: a register, and two registers as one vector.
 //!
-//! Streaming stores are plain ones here. The pair store `stnp` is only a hint, and processors recognise long runs of plain stores by
-//! themselves. SVE has no part: its interleaving is that of NEON for vectors of 16 bytes, which Grace and Graviton4 have.
+//! Streaming stores are plain ones here. The pair store `stnp` is only a hint, and processors recognise long runs of
+//! plain stores by themselves. SVE has no part: its interleaving is that of NEON for vectors of 16 bytes, which Grace
+//! and Graviton4 have.
 
 use super::{Lanes, Wide};
 use core::arch::aarch64::*;
@@ -94,7 +95,8 @@ impl Wide for uint8x16x2_t {
     }
     #[inline(always)]
     unsafe fn reversed<const ITEM: usize>(self) -> Self {
-        // SAFETY: every aarch64 processor has these instructions, which reverse each half of a register, and swap the halves.
+        // SAFETY: every aarch64 processor has these instructions, which reverse each half of a register, and swap the
+        // halves.
         let lane = |lane: uint8x16_t| unsafe {
             let halves = match ITEM {
                 1 => vrev64q_u8(lane),

@@ -126,7 +126,8 @@ impl Wide for __m256i {
     }
     #[inline(always)]
     unsafe fn every_second<const ITEM: usize>(a: Self, b: Self) -> Self {
-        // SAFETY: the caller's obligation. The instructions pack each lane, so halves of `a` and `b` alternate; the permutation sorts them.
+        // SAFETY: the caller's obligation. The instructions pack each lane, so halves of `a` and `b` alternate; the
+        // permutation sorts them.
         unsafe {
             let packed = match ITEM {
                 1 => {

@@ -1,11 +1,13 @@
 //! Copies and fills as launches of the kernels in strided.cu.
 //!
-//! A kernel moves units of 1, 2, 4, 8 or 16 bytes: the widest to which all addresses, strides and runs are aligned. So a run of bytes takes
-//! few wide units, and an element at an odd address takes several narrow ones. A thread computes the addresses of its units from their
-//! index by multiplications, since a division would take longer than the copy. The tiled kernel is for transpositions, where no order of
-//! the units is good for both sides: a block of threads reads a tile in the order of the source and writes it in that of the destination.
+//! A kernel moves units of 1, 2, 4, 8 or 16 bytes: the widest to which all addresses, strides and runs are aligned. So
+//! a run of bytes takes few wide units, and an element at an odd address takes several narrow ones. A thread computes
+//! the addresses of its units from their index by multiplications, since a division would take longer than the copy.
+//! The tiled kernel is for transpositions, where no order of the units is good for both sides: a block of threads reads
+//! a tile in the order of the source and writes it in that of the destination.
 //!
-//! Contract: pure arithmetic on addresses, as `plan`. Launches of one copy may run in any order, since its two sides share no byte.
+//! Contract: pure arithmetic on addresses, as `plan`. Launches of one copy may run in any order, since its two sides
+//! share no byte.
 #![forbid(unsafe_code)]
 
 use crate::device_copy::plan::Plan;
@@ -205,7 +207,8 @@ impl KernelPlan {
         KernelPlan { kernel, dst: block.dst.at, src: 0, value: [0; 16], value_mask: 0, axes }
     }
 
-    /// Moves the axis along which the units of the source are closest behind the first one, if that makes a transposition worth its tiles.
+    /// Moves the axis along which the units of the source are closest behind the first one, if that makes a
+    /// transposition worth its tiles.
     fn pair_transposed(&mut self) -> bool {
         let axes = &mut self.axes[..];
         let distance = |axis: &Axis| axis.src.unsigned_abs() as u64;
@@ -285,7 +288,8 @@ impl KernelPlan {
         }
     }
 
-    /// The number of axes that are in each launch as a whole, and the indices of the next one in each launch; None: it is not cut.
+    /// The number of axes that are in each launch as a whole, and the indices of the next one in each launch; None: it
+    /// is not cut.
     fn cut(&self, max_units: u64) -> (usize, Option<u64>) {
         let mut units = 1;
         for (at, axis) in self.axes.iter().enumerate() {

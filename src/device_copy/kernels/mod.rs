@@ -1,15 +1,17 @@
 //! The library's own kernels: when a copy or fill uses them, and how they come onto a GPU.
 //!
-//! `strided.cu` has the kernels, and `strided.ptx` is what `cargo xtask ptx` compiles them to. `launch` plans the launches; pure. This file
-//! compares the times that a copy takes by kernels and by the driver, loads the kernels, and launches them.
+//! `strided.cu` has the kernels, and `strided.ptx` is what `cargo xtask ptx` compiles them to. `launch` plans the
+//! launches; pure. This file compares the times that a copy takes by kernels and by the driver, loads the kernels, and
+//! launches them.
 //!
-//! The kernels are loaded when they are first needed, once for each context. A driver compiles PTX at the first load on a machine, which takes
-//! tens of milliseconds, and may wait for work of the device. So with `transfer.kernels` = auto, a GPU loads them only once they would have
-//! saved [`LOAD_NS`]. Until then, and where they cannot be loaded, the driver's own copies do the work. Nothing is loaded for a stream that
-//! captures a graph: drivers before 12.3 refuse a load during a capture, and refusals break captures. Launches are part of a graph like other
-//! work.
+//! The kernels are loaded when they are first needed, once for each context. A driver compiles PTX at the first load on
+//! a machine, which takes tens of milliseconds, and may wait for work of the device. So with `transfer.kernels` = auto,
+//! a GPU loads them only once they would have saved [`LOAD_NS`]. Until then, and where they cannot be loaded, the
+//! driver's own copies do the work. Nothing is loaded for a stream that captures a graph: drivers before 12.3 refuse a
+//! load during a capture, and refusals break captures. Launches are part of a graph like other work.
 //!
-//! Contract: never fails because of the kernels. No lock is held during a driver call, and no call waits for the device, except a load.
+//! Contract: never fails because of the kernels. No lock is held during a driver call, and no call waits for the
+//! device, except a load.
 
 pub mod launch;
 
@@ -116,9 +118,9 @@ pub fn for_fill(stream: &'static Stream, plan: &Plan, value: &[u8], driver_ns: u
     Some(Chosen { plan: kernels, functions, inside, sides: [at, at], ns })
 }
 
-/// The distance from the address of host memory to the one at which the GPU sees it. None: a kernel cannot access both sides. (Copies between
-/// two devices may be staged on one stream. Then the device's side belongs to the other GPU, which the driver's copies reach and kernels do
-/// not.)
+/// The distance from the address of host memory to the one at which the GPU sees it. None: a kernel cannot access both
+/// sides. (Copies between two devices may be staged on one stream. Then the device's side belongs to the other GPU,
+/// which the driver's copies reach and kernels do not.)
 fn host_shift(inside: &Inside, host: i64, device: i64) -> Option<i64> {
     let seen = quietly(|| page_lock::device_address(inside.gpu(), host as usize)).ok()?;
     page_lock::is_memory_of(inside, device as usize).then_some((seen as i64).wrapping_sub(host))
@@ -133,7 +135,8 @@ fn may_be_faster(driver_ns: u64) -> bool {
     }
 }
 
-/// Enters the context of the stream if the kernels are faster, or are to be used anyway. Returns the estimated time, too.
+/// Enters the context of the stream if the kernels are faster, or are to be used anyway. Returns the estimated time,
+/// too.
 fn enter_if_faster(
     stream: &'static Stream,
     plan: &KernelPlan,
@@ -208,8 +211,8 @@ impl Chosen {
         self.sides.into_iter().try_for_each(refuse_dead)?;
         self.plan.each(MAX_UNITS, |call| {
             let function = self.functions[call.kernel.index()];
-            // SAFETY: the makers of memory views vouch for their bytes until the stream has completed the copy; the two sides share no byte.
-            // The functions are those of this context, and `Launch` is their parameter.
+            // SAFETY: the makers of memory views vouch for their bytes until the stream has completed the copy; the two
+            // sides share no byte. The functions are those of this context, and `Launch` is their parameter.
             unsafe { module::launch(&self.inside, stream.raw(), function, call.blocks, THREADS, call.launch) }?;
             after();
             Ok(())

@@ -97,7 +97,8 @@ pub enum Format {
     Element(Dtype),
 }
 
-/// The letters of Arrow's format strings for Tenure's element types. Arrow packs bool into bits, and has no bfloat16 or complex numbers.
+/// The letters of Arrow's format strings for Tenure's element types. Arrow packs bool into bits, and has no bfloat16 or
+/// complex numbers.
 const LETTERS: [(u8, tn_dtype); 11] = [
     (b'c', TN_I8),
     (b's', TN_I16),
@@ -117,7 +118,8 @@ pub fn letter(dtype: Dtype) -> Option<u8> {
     LETTERS.into_iter().find(|(_, raw)| *raw == dtype.raw()).map(|(letter, _)| letter)
 }
 
-/// Parses a format string. None: its elements have no fixed size in whole bytes, as those of strings, unions and packed bits.
+/// Parses a format string. None: its elements have no fixed size in whole bytes, as those of strings, unions and packed
+/// bits.
 pub fn format(text: &[u8]) -> Option<Format> {
     if let [letter] = text {
         let (_, raw) = LETTERS.into_iter().find(|(known, _)| known == letter)?;

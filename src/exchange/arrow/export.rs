@@ -1,11 +1,12 @@
 //! Exports of arrays: the caller passes two structs, and each gets a record of the library as its private data.
 //!
-//! A record has the inner structs of all levels, their buffers and their format strings. Each level holds a reference on the record,
-//! because a consumer may move a child out and release its parent first. The last release frees the record. That of the array also ends the
-//! export.
+//! A record has the inner structs of all levels, their buffers and their format strings. Each level holds a reference
+//! on the record, because a consumer may move a child out and release its parent first. The last release frees the
+//! record. That of the array also ends the export.
 //!
-//! The release of an array on a device names no stream. So what the consumer's streams have then counts as unfinished reads of the array,
-//! until all work of the device is done: only writes have to wait for it, and the reuse of the memory.
+//! The release of an array on a device names no stream. So what the consumer's streams have then counts as unfinished
+//! reads of the array, until all work of the device is done: only writes have to wait for it, and the reuse of the
+//! memory.
 
 use super::abi::{Array, DeviceArray, MAX_LIST, Schema, letter};
 use super::{from_heap, to_heap};
@@ -130,8 +131,8 @@ pub unsafe fn export(
     Ok(how)
 }
 
-/// Exports an array, and its device, into the caller's structs. Page-locked memory is the host's, because consumers without a device read
-/// only that.
+/// Exports an array, and its device, into the caller's structs. Page-locked memory is the host's, because consumers
+/// without a device read only that.
 ///
 /// # Safety
 /// - `schema` and `out` may be written.
@@ -151,8 +152,8 @@ pub unsafe fn export_device(
     Ok(how)
 }
 
-/// Opens an export to a consumer on the host, or with `names_device` on the array's own device. Returns its structs, and TN_ALIASED or
-/// TN_COPIED.
+/// Opens an export to a consumer on the host, or with `names_device` on the array's own device. Returns its structs,
+/// and TN_ALIASED or TN_COPIED.
 fn make(function: &'static CStr, id: Id, flags: u32, names_device: bool) -> Result<(Schema, DeviceArray, tn_how)> {
     ledger::find::<Claim>(id)?;
     host::check_flags(flags, TN_BORROW | TN_REQUIRE_BORROW | TN_UNORDERED | TN_WAIT)?;
@@ -322,7 +323,8 @@ fn fill_array(record: *mut ArrayRecord, layout: &Layout, data: *const c_void) ->
     let last = levels.len() - 1;
     let mut outer = Array::NONE;
     for at in (0..=last).rev() {
-        // The number of elements or lists at this level. It cannot overflow: the shape fits in memory even if its zeros were ones.
+        // The number of elements or lists at this level. It cannot overflow: the shape fits in memory even if its zeros
+        // were ones.
         let length = layout.shape().iter().take(at + 1).product();
         let level = &mut levels[at];
         level.buffers[1] = if at == last { data } else { null() };
@@ -348,8 +350,8 @@ fn fill_array(record: *mut ArrayRecord, layout: &Layout, data: *const c_void) ->
     outer
 }
 
-/// Releases a level of a schema, and the levels inside it that were not moved out. Any thread may call this: without an interpreter, or
-/// while the process exits.
+/// Releases a level of a schema, and the levels inside it that were not moved out. Any thread may call this: without an
+/// interpreter, or while the process exits.
 unsafe extern "C" fn release_schema(schema: *mut Schema) {
     // SAFETY: the consumer passes a struct that this module made and that is not released. It may have been moved.
     let released = catch_unwind(|| unsafe {
@@ -418,7 +420,8 @@ pub unsafe fn note_import(array: &Array, imported: bool) {
         return;
     }
     let record = array.private_data.cast::<ArrayRecord>();
-    // SAFETY: a struct of ours, which is not released, has its record. No reference is made to what the consumer may write, the levels.
+    // SAFETY: a struct of ours, which is not released, has its record. No reference is made to what the consumer may
+    // write, the levels.
     unsafe {
         let outermost = (*record).levels.as_ptr();
         if array.buffers.cast_const() == (&raw const (*outermost).buffers).cast() {

@@ -18,8 +18,8 @@ const FLAGS: u32 = host::IMPORT_FLAGS | TN_UNORDERED | TN_WAIT;
 /// The longest part of a format string that is read. All supported ones are shorter.
 const FORMAT_BYTES: usize = 32;
 
-/// Imports an array on the host. On success the struct is moved out of `source`, which is marked as released before the producer's release can
-/// run, and not touched afterwards.
+/// Imports an array on the host. On success the struct is moved out of `source`, which is marked as released before the
+/// producer's release can run, and not touched afterwards.
 ///
 /// # Safety
 /// - `schema` and `source` are Arrow structs whose pointers point to what their fields say.
@@ -39,7 +39,8 @@ pub unsafe fn import(
     }
 }
 
-/// Imports an array of the device interface: as [`import`], or from memory that devices access. Uses on a device come after its event.
+/// Imports an array of the device interface: as [`import`], or from memory that devices access. Uses on a device come
+/// after its event.
 ///
 /// # Safety
 /// - As for [`import`]; `source` is an ArrowDeviceArray.
@@ -153,7 +154,8 @@ unsafe fn import_checked(
         }
     };
     imported.inspect_err(|_| {
-        // SAFETY: a failed import calls no release function, so `source` and the copy on the heap still exist. The contents stay the caller's.
+        // SAFETY: a failed import calls no release function, so `source` and the copy on the heap still exist. The
+        // contents stay the caller's.
         unsafe {
             let back = from_heap(moved);
             export::note_import(&back, false);
@@ -322,7 +324,8 @@ fn check_nulls(part: &Array, validity: *const c_void, level: usize) -> Result<()
     }
 }
 
-/// The layout of elements of that shape, in C order, and the address of element `start` of the buffer, which is the first.
+/// The layout of elements of that shape, in C order, and the address of element `start` of the buffer, which is the
+/// first.
 fn element_layout(dtype: Dtype, shape: &[i64], data: *const c_void, start: i64) -> Result<(Layout, u64)> {
     let layout = Layout::contiguous(dtype, shape, Order::C, 0)?;
     if layout.is_empty() {

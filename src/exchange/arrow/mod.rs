@@ -1,14 +1,16 @@
 //! Arrow's C data interface and C device interface: <https://arrow.apache.org/docs/format/CDataInterface.html>,
 //! <https://arrow.apache.org/docs/format/CDeviceDataInterface.html>.
 //!
-//! Contract: Arrow's data are immutable, so an array is exported read-only and imported as a READONLY handle. An array of one axis is a
-//! primitive array; each further axis is a fixed-size list around it. There are no nulls.
+//! Contract: Arrow's data are immutable, so an array is exported read-only and imported as a READONLY handle. An array
+//! of one axis is a primitive array; each further axis is a fixed-size list around it. There are no nulls.
 //!
-//! Every exported struct has its own release function, which may run on any thread, also after the struct was moved. The bytes stay until
-//! the last of them has run. On import every length, offset and nesting level is checked before any byte is accessed; only the pointers
-//! themselves are trusted. On a device the event of the struct orders the consumer's work after the producer's; the host does not wait.
+//! Every exported struct has its own release function, which may run on any thread, also after the struct was moved.
+//! The bytes stay until the last of them has run. On import every length, offset and nesting level is checked before
+//! any byte is accessed; only the pointers themselves are trusted. On a device the event of the struct orders the
+//! consumer's work after the producer's; the host does not wait.
 //!
-//! The records of exports and imports are on the heap. They are allocated, with a status on failure, before any guard is open.
+//! The records of exports and imports are on the heap. They are allocated, with a status on failure, before any guard
+//! is open.
 
 mod abi;
 

@@ -70,8 +70,8 @@ pub enum Consumer {
     Unordered,
 }
 
-/// The contents of a slot whose struct a consumer has. The consumer sees one of the two structs, and the numbers. The fields are in this
-/// order so that most exports touch only the first cache lines.
+/// The contents of a slot whose struct a consumer has. The consumer sees one of the two structs, and the numbers. The
+/// fields are in this order so that most exports touch only the first cache lines.
 #[repr(C)]
 pub struct ExportedTensor {
     /// The guard of the export. None: the array is empty.
@@ -81,7 +81,8 @@ pub struct ExportedTensor {
     /// Who uses the bytes until it ends the export.
     pub consumer: Consumer,
     pub versioned: Versioned,
-    /// Shape and strides, for the largest number of axes. So an export needs no memory once its guard is open or its bytes are copied.
+    /// Shape and strides, for the largest number of axes. So an export needs no memory once its guard is open or its
+    /// bytes are copied.
     pub numbers: [i64; 2 * TN_MAX_NDIM],
     pub legacy: Legacy,
 }
@@ -96,7 +97,8 @@ pub struct Export {
     pub tensor: UnsafeCell<ExportedTensor>,
 }
 
-// SAFETY: `tensor` is accessed by the call that took the slot, by the one that set `live` to 0, and, in between, by the consumer.
+// SAFETY: `tensor` is accessed by the call that took the slot, by the one that set `live` to 0, and, in between, by the
+// consumer.
 unsafe impl Sync for Export {}
 
 impl Linked for Export {

@@ -1,8 +1,9 @@
-//! DLPack's exchange table (since its version 1.2): C functions that a consumer looks up once per Python type and calls instead of
-//! `__dlpack__`.
+//! DLPack's exchange table (since its version 1.2): C functions that a consumer looks up once per Python type and calls
+//! instead of `__dlpack__`.
 //!
-//! Contract: there is one static table, and callers get it only once it is complete. The Python package registers the three functions that
-//! take Python objects. The other two are here: one allocates an array that the consumer then owns alone, one names the stream of a device.
+//! Contract: there is one static table, and callers get it only once it is complete. The Python package registers the
+//! three functions that take Python objects. The other two are here: one allocates an array that the consumer then owns
+//! alone, one names the stream of a device.
 
 use super::place::place;
 use super::{Form, Open, quarantine, write_and_publish};
@@ -26,7 +27,8 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 /// The function through which a failed allocation reports the name of a Python exception and a text.
 type SetError = Option<unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char)>;
 
-/// DLPackExchangeAPI. The functions that take Python objects are stored as addresses, because this library does not call them.
+/// DLPackExchangeAPI. The functions that take Python objects are stored as addresses, because this library does not
+/// call them.
 #[repr(C)]
 pub struct ExchangeApi {
     version: [u32; 2],
@@ -96,7 +98,8 @@ pub unsafe fn register_python(slots: *const ExchangeApi) -> Result<()> {
     Ok(())
 }
 
-/// The stream of the thread's work on a device, a CUstream. NULL for the host, which has none, and where there is no such device.
+/// The stream of the thread's work on a device, a CUstream. NULL for the host, which has none, and where there is no
+/// such device.
 unsafe extern "C" fn current_stream(device_type: i32, device_id: i32, out: *mut *mut c_void) -> c_int {
     let device = tn_device { r#type: device_type as tn_device_type, id: device_id };
     let of_device = || stream::current(device).map(|stream| stream.native()).unwrap_or(0);
@@ -111,10 +114,12 @@ unsafe extern "C" fn current_stream(device_type: i32, device_id: i32, out: *mut 
     0
 }
 
-/// Allocates an array for a consumer, with the type, shape and device of the prototype. No other field of the prototype is read.
+/// Allocates an array for a consumer, with the type, shape and device of the prototype. No other field of the prototype
+/// is read.
 ///
 /// # Safety
-/// - As DLPack documents: `prototype` describes a tensor, `out` may be written, and `set_error` may be called with `context`.
+/// - As DLPack documents: `prototype` describes a tensor, `out` may be written, and `set_error` may be called with
+///   `context`.
 unsafe extern "C" fn allocate(
     prototype: *const Tensor,
     out: *mut *mut Versioned,
@@ -187,8 +192,8 @@ unsafe fn allocate_like(prototype: *const Tensor) -> Result<*mut c_void> {
     }
 }
 
-/// Exports a new array, and releases its handle. Then the export alone holds the bytes. A consumer on a device uses them in the order of the
-/// thread's current stream.
+/// Exports a new array, and releases its handle. Then the export alone holds the bytes. A consumer on a device uses
+/// them in the order of the thread's current stream.
 fn export_exclusively(id: Id, device: tn_device) -> Result<Open> {
     let request = Export {
         function: c"managed_tensor_allocator",

@@ -1,10 +1,11 @@
 //! DLPack, version 1.1 and the older struct without a version: <https://dmlc.github.io/dlpack/latest/>.
 //!
-//! Contract of exports: the struct lives in a slot that is never unmapped. The oldest free slot is reused first, so a second call of a
-//! deleter is detected and ignored. `data` points to element (0,..,0), `byte_offset` is 0, and strides are always present.
+//! Contract of exports: the struct lives in a slot that is never unmapped. The oldest free slot is reused first, so a
+//! second call of a deleter is detected and ignored. `data` points to element (0,..,0), `byte_offset` is 0, and strides
+//! are always present.
 //!
-//! Contract of imports: every field is checked; only the pointers themselves are trusted. A struct that this library exported is
-//! recognised, and its import is a clone of the exported array.
+//! Contract of imports: every field is checked; only the pointers themselves are trusted. A struct that this library
+//! exported is recognised, and its import is a clone of the exported array.
 
 mod abi;
 
@@ -89,8 +90,8 @@ fn why_not_expressible(flags: u32, layout: &Layout) -> Option<&'static str> {
     host::nonnegative(flags, layout)
 }
 
-/// The fast path of an aliasing export, for an array without a conflict. The consumer reads the slot only, so the export needs no layout of
-/// its own.
+/// The fast path of an aliasing export, for an array without a conflict. The consumer reads the slot only, so the
+/// export needs no layout of its own.
 #[inline(always)]
 fn export_fast(
     id: Id,
@@ -267,7 +268,8 @@ unsafe extern "C" fn delete_versioned(tensor: *mut Versioned) {
     }
 }
 
-/// Ends the export whose slot is `context`. Any thread may call this: without an interpreter, after a fork, or while the process exits.
+/// Ends the export whose slot is `context`. Any thread may call this: without an interpreter, after a fork, or while
+/// the process exits.
 fn delete(context: *mut c_void) {
     let outcome = std::panic::catch_unwind(|| {
         // SAFETY: the context of this library's structs is their slot, which is never unmapped.
@@ -299,14 +301,15 @@ fn end_guard(thread: &'static Thread, guard: &'static Guard) {
 #[cold]
 fn end_on_device(guard: &'static Guard, consumer: Consumer) {
     if let Consumer::Stream(stream) = consumer {
-        // Nobody vouches for another library's stream here, so no event is recorded on it now. A later event of it ends the use, or a wait
-        // for the whole device.
+        // Nobody vouches for another library's stream here, so no event is recorded on it now. A later event of it ends
+        // the use, or a wait for the whole device.
         return guard.lock().end_guard_at(guard, false, Some(stream.stream().now()));
     }
     device::end_unordered(guard);
 }
 
-/// Takes the guard of an export that the caller ends, and its consumer. None: there is none, or the export was made before a fork.
+/// Takes the guard of an export that the caller ends, and its consumer. None: there is none, or the export was made
+/// before a fork.
 #[inline(always)]
 fn take(slot: &'static Export) -> (Option<&'static Guard>, Consumer) {
     // SAFETY: the caller has set `live` to 0, so no other call ends the export.
@@ -347,8 +350,8 @@ pub unsafe fn import_legacy(function: &'static CStr, tensor: *mut c_void, flags:
     }
     let readonly = flags & (TN_IMPORT_WRITABLE | TN_IMPORT_READONLY) != TN_IMPORT_WRITABLE;
     let release = deleter.map_or(Release::None, |deleter| {
-        // SAFETY: a function of one pointer that returns nothing may be called through another type of pointer to it on every
-        // platform of this library.
+        // SAFETY: a function of one pointer that returns nothing may be called through another type of pointer to it on
+        // every platform of this library.
         let call = unsafe {
             core::mem::transmute::<unsafe extern "C" fn(*mut Legacy), unsafe extern "C" fn(*mut c_void)>(deleter)
         };
@@ -394,8 +397,8 @@ pub unsafe fn import_versioned(function: &'static CStr, tensor: *mut c_void, fla
     unsafe { import(function, head, flags, readonly, bits & IS_COPIED != 0, release) }
 }
 
-/// Imports a struct that this library exported: the export ends, and a clone of the exported array takes its place. None: the caller wants
-/// a copy, or the array is empty.
+/// Imports a struct that this library exported: the export ends, and a clone of the exported array takes its place.
+/// None: the caller wants a copy, or the array is empty.
 fn reclaim(context: *mut c_void, flags: u32) -> Option<Result<Imported>> {
     if flags & (TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP) == 0 {
         return None;
@@ -415,8 +418,8 @@ fn reclaim(context: *mut c_void, flags: u32) -> Option<Result<Imported>> {
     Some(outcome)
 }
 
-/// The point behind the work on the bytes of an export that comes back: the consumer's, and what comes before the present work of the thread's
-/// current stream. None: the host used them, or the caller orders the work.
+/// The point behind the work on the bytes of an export that comes back: the consumer's, and what comes before the
+/// present work of the thread's current stream. None: the host used them, or the caller orders the work.
 fn work_before(guard: &'static Guard, consumer: &Consumer, unordered: bool) -> Result<Option<Point>> {
     let Consumer::Stream(consumer) = consumer else {
         if matches!(consumer, Consumer::Unordered) {
@@ -442,7 +445,8 @@ fn null(what: &str) -> Status {
 /// Nearly all tensors have at most this many axes.
 const FEW_AXES: usize = 8;
 
-/// Reads shape and strides of a tensor of at most N axes. Each number is read once, because the foreign struct may change after a check.
+/// Reads shape and strides of a tensor of at most N axes. Each number is read once, because the foreign struct may
+/// change after a check.
 ///
 /// # Safety
 /// - The tensor's shape and strides point to `ndim` numbers each; strides may be NULL.
@@ -531,7 +535,8 @@ unsafe fn import(
         flags |= TN_IMPORT_READONLY;
     }
     let aliases = flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
-    // The producer made this copy for the consumer. No one else uses it, so it may be overwritten unless it overlaps another store.
+    // The producer made this copy for the consumer. No one else uses it, so it may be overwritten unless it overlaps
+    // another store.
     if copied && aliases {
         flags |= TN_MAY_OVERWRITE;
     }
@@ -545,8 +550,8 @@ unsafe fn import(
     unsafe { host::import(Import { function, device: HOST, layout: &layout, flags, release, after: None }) }
 }
 
-/// Imports elements that are stated to be on a device. The producer made this thread's current stream wait for its work, so all uses come
-/// after that stream's present work.
+/// Imports elements that are stated to be on a device. The producer made this thread's current stream wait for its
+/// work, so all uses come after that stream's present work.
 ///
 /// # Safety
 /// - As for [`device::import`].

@@ -30,9 +30,9 @@ fn honours(device: tn_device, label: tn_device_type) -> bool {
     }
 }
 
-/// The place of an export of memory of `device`. `label` 0: the device's own type. `target` {0, 0}: where the bytes are. `has_stream`: the
-/// consumer named a stream. TN_ERR_DEVICE: the memory cannot honour the label, or there is no such device; TN_ERR_UNSUPPORTED: a device of
-/// another kind.
+/// The place of an export of memory of `device`. `label` 0: the device's own type. `target` {0, 0}: where the bytes
+/// are. `has_stream`: the consumer named a stream. TN_ERR_DEVICE: the memory cannot honour the label, or there is no
+/// such device; TN_ERR_UNSUPPORTED: a device of another kind.
 pub fn place(device: tn_device, label: tn_device_type, target: tn_device, has_stream: bool) -> Result<Place> {
     let label = if label == 0 { device.r#type } else { label };
     if !honours(device, label) {

@@ -1,9 +1,9 @@
 //! The quarantine of exported structs that their consumers have deleted.
 //!
-//! Contract: a slot is reused only after [`KEPT`] others entered the same quarantine: that of a thread, or the shared one. Until then a
-//! second call of its deleter is detected. A thread with too many slots moves some to the shared quarantine, and all of them when it ends.
-//! Its own quarantine changes only in a critical section, so that a fork finds it complete. Only [`take`] allocates. Any thread may call
-//! this module.
+//! Contract: a slot is reused only after [`KEPT`] others entered the same quarantine: that of a thread, or the shared
+//! one. Until then a second call of its deleter is detected. A thread with too many slots moves some to the shared
+//! quarantine, and all of them when it ends. Its own quarantine changes only in a critical section, so that a fork
+//! finds it complete. Only [`take`] allocates. Any thread may call this module.
 
 use super::abi::Export;
 use crate::arena::Quarantine;

@@ -1,7 +1,8 @@
 //! The descriptor of an array for another process: plain data without pointers, at most [`MOST_BYTES`] bytes.
 //!
-//! Contract: the format is that of this machine, and has a version. A descriptor may come from anybody, so each field is checked, and parsing
-//! reads nothing but the bytes that were passed. What the file of the bytes must be is checked by `super`.
+//! Contract: the format is that of this machine, and has a version. A descriptor may come from anybody, so each field
+//! is checked, and parsing reads nothing but the bytes that were passed. What the file of the bytes must be is checked
+//! by `super`.
 #![forbid(unsafe_code)]
 
 use crate::dtype::Dtype;
@@ -103,8 +104,8 @@ pub fn bytes_for(ndim: usize) -> usize {
 }
 
 impl Descriptor {
-    /// Writes the descriptor of elements in a file whose first byte is at the address `base`; `to` has at least [`bytes_for`] bytes. Returns
-    /// how many it wrote. Allocates nothing.
+    /// Writes the descriptor of elements in a file whose first byte is at the address `base`; `to` has at least
+    /// [`bytes_for`] bytes. Returns how many it wrote. Allocates nothing.
     pub fn write(
         to: &mut [u8],
         layout: &Layout,
@@ -143,8 +144,8 @@ impl Descriptor {
         total
     }
 
-    /// Reads and checks a descriptor. TN_ERR_INVALID, TN_ERR_UNSUPPORTED, TN_ERR_SHAPE, TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_RANGE,
-    /// TN_ERR_NO_HOST_MEMORY.
+    /// Reads and checks a descriptor. TN_ERR_INVALID, TN_ERR_UNSUPPORTED, TN_ERR_SHAPE, TN_ERR_DTYPE, TN_ERR_OVERFLOW,
+    /// TN_ERR_RANGE, TN_ERR_NO_HOST_MEMORY.
     pub fn read(bytes: &[u8]) -> Result<Descriptor> {
         let mut from = Reader { from: bytes, at: 0 };
         if bytes.len() < HEADER_BYTES || bytes.len() > MOST_BYTES || from.bytes() != MAGIC {

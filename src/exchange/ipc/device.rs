@@ -1,9 +1,11 @@
-//! Arrays on a GPU for other processes of this machine: the driver's handles, and the file by which both sides know of each other.
+//! Arrays on a GPU for other processes of this machine: the driver's handles, and the file by which both sides know of
+//! each other.
 //!
-//! Contract: an array in a pool with TN_POOL_IPC is shared, any other array of a GPU copied into such a pool (IP-20). The importer's stream waits
-//! for the work that the exporter had on the array. An allocation is opened once in a process, as one store, and closed after its last claim
-//! and the device work on it (IP-21). In the process that exported it an import is another handle on the same array (IP-22). The exporter
-//! keeps the allocation while an importer has it, or a descriptor is on its way; without the exporter it is gone, and every use of it is
+//! Contract: an array in a pool with TN_POOL_IPC is shared, any other array of a GPU copied into such a pool (IP-20).
+//! The importer's stream waits for the work that the exporter had on the array. An allocation is opened once in a
+//! process, as one store, and closed after its last claim and the device work on it (IP-21). In the process that
+//! exported it an import is another handle on the same array (IP-22). The exporter keeps the allocation while an
+//! importer has it, or a descriptor is on its way; without the exporter it is gone, and every use of it is
 //! TN_ERR_DRIVER (IP-23).
 
 use super::descriptor::MOST_BYTES;
@@ -68,8 +70,8 @@ fn cannot_give() -> Status {
     )
 }
 
-/// Exports an array of a GPU. `request` has the class, and the flags TN_BORROW and TN_REQUIRE_BORROW. TN_ERR_UNSUPPORTED: the array is to be
-/// given away.
+/// Exports an array of a GPU. `request` has the class, and the flags TN_BORROW and TN_REQUIRE_BORROW.
+/// TN_ERR_UNSUPPORTED: the array is to be given away.
 pub fn export(id: Id, on: tn_device, request: &Export, name: Name) -> Result<(Exported, Described)> {
     if request.class == Class::ExportExclusive {
         return Err(cannot_give());
@@ -205,7 +207,8 @@ unsafe extern "C" fn close(base: *mut c_void) {
     imported::close(base as usize);
 }
 
-/// Makes an array in an open allocation, after the exporter's work: the store of the allocation, or a claim on it. Closes nothing.
+/// Makes an array in an open allocation, after the exporter's work: the store of the allocation, or a claim on it.
+/// Closes nothing.
 fn array_of(gpu: &'static Gpu, opened: &Memory, mut layout: Layout, readonly: bool, name: Name) -> Result<Id> {
     let (start, end) = layout.extent().unwrap_or((0, 0));
     if usize::try_from(end).is_ok_and(|end| end > opened.bytes) {

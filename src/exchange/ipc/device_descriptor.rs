@@ -1,7 +1,8 @@
-//! The descriptor of an array on a GPU for another process. It begins as that of the host does, and differs in its kind.
+//! The descriptor of an array on a GPU for another process. It begins as that of the host does, and differs in its
+//! kind.
 //!
-//! Contract: that of `descriptor`. The driver's handles are bytes that only the driver can check. What they lead to, and the file that comes
-//! with the descriptor, is checked by `device`.
+//! Contract: that of `descriptor`. The driver's handles are bytes that only the driver can check. What they lead to,
+//! and the file that comes with the descriptor, is checked by `device`.
 #![forbid(unsafe_code)]
 
 use super::descriptor::{MAGIC, MOST_BYTES, Reader, WRITABLE, Writer, invalid};
@@ -59,8 +60,8 @@ pub fn is_one(bytes: &[u8]) -> bool {
 }
 
 impl DeviceDescriptor {
-    /// Writes the descriptor of elements in an allocation whose first byte is at the address `base`; `to` has at least [`bytes_for`] bytes.
-    /// Returns how many it wrote. Allocates nothing.
+    /// Writes the descriptor of elements in an allocation whose first byte is at the address `base`; `to` has at least
+    /// [`bytes_for`] bytes. Returns how many it wrote. Allocates nothing.
     pub fn write(&self, base: i64, to: &mut [u8]) -> usize {
         let total = bytes_for(self.layout.ndim());
         let mut text = [0; NAME_BYTES + 1];
@@ -89,8 +90,8 @@ impl DeviceDescriptor {
         total
     }
 
-    /// Reads and checks a descriptor for which [`is_one`]. TN_ERR_INVALID, TN_ERR_UNSUPPORTED, TN_ERR_SHAPE, TN_ERR_DTYPE, TN_ERR_OVERFLOW,
-    /// TN_ERR_RANGE, TN_ERR_NO_HOST_MEMORY.
+    /// Reads and checks a descriptor for which [`is_one`]. TN_ERR_INVALID, TN_ERR_UNSUPPORTED, TN_ERR_SHAPE,
+    /// TN_ERR_DTYPE, TN_ERR_OVERFLOW, TN_ERR_RANGE, TN_ERR_NO_HOST_MEMORY.
     pub fn read(bytes: &[u8]) -> Result<DeviceDescriptor> {
         let mut from = Reader { from: bytes, at: MAGIC.len() };
         if bytes.len() < HEADER_BYTES || bytes.len() > MOST_BYTES {

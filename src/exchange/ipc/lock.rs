@@ -1,8 +1,8 @@
 //! Guards that exclude those of other processes (IP-9).
 //!
-//! Contract: such a guard is one of the ledger, and has a lock of the kernel on the array's bytes in their file. Two guards of different
-//! processes that both have a lock overlap only if both read. A process that ends or is killed has no locks any more. A guard without the
-//! flag has none, and is excluded by nobody in another process.
+//! Contract: such a guard is one of the ledger, and has a lock of the kernel on the array's bytes in their file. Two
+//! guards of different processes that both have a lock overlap only if both read. A process that ends or is killed has
+//! no locks any more. A guard without the flag has none, and is excluded by nobody in another process.
 
 use crate::borrow::{self, BorrowContext, LayoutSink, Mode, Use};
 use crate::device::shareable;
@@ -32,8 +32,8 @@ struct Lock {
 
 static LOCKS: QuickLock<Vec<Lock>> = QuickLock::new(Vec::new());
 
-/// Opens a guard on one array. TN_ERR_INVALID: a write that copies; TN_ERR_UNSUPPORTED: bytes that no process can share; TN_ERR_BORROWED,
-/// TN_ERR_BORROWED_WRITE: another process has a guard; TN_ERR_IO, TN_ERR_NO_HOST_MEMORY.
+/// Opens a guard on one array. TN_ERR_INVALID: a write that copies; TN_ERR_UNSUPPORTED: bytes that no process can
+/// share; TN_ERR_BORROWED, TN_ERR_BORROWED_WRITE: another process has a guard; TN_ERR_IO, TN_ERR_NO_HOST_MEMORY.
 pub fn open(
     call: BorrowContext<'_>,
     id: Id,

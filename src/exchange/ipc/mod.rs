@@ -1,9 +1,10 @@
-//! Arrays for other processes of this machine: a descriptor, and the descriptor of a file that has the bytes. This file is about arrays of the
-//! host; for those of GPUs see `device`.
+//! Arrays for other processes of this machine: a descriptor, and the descriptor of a file that has the bytes. This file
+//! is about arrays of the host; for those of GPUs see `device`.
 //!
-//! Contract: an array in shareable memory (TN_POOL_SHAREABLE) is shared, any other copied into such memory. The file holds that array's block
-//! alone, keeps its size, and after a read-only export nobody else can become a writer of it (IP-1 to IP-6). An import is safe whoever sent
-//! it: a descriptor and a file that do not fit are a status, and nothing stays mapped.
+//! Contract: an array in shareable memory (TN_POOL_SHAREABLE) is shared, any other copied into such memory. The file
+//! holds that array's block alone, keeps its size, and after a read-only export nobody else can become a writer of it
+//! (IP-1 to IP-6). An import is safe whoever sent it: a descriptor and a file that do not fit are a status, and nothing
+//! stays mapped.
 //!
 //! | file | contents |
 //! |---|---|
@@ -242,7 +243,8 @@ impl Sending {
     }
 }
 
-/// Notes that another process may have the file of a block from now on, which the caller holds; unless `offered`, also the bytes.
+/// Notes that another process may have the file of a block from now on, which the caller holds; unless `offered`, also
+/// the bytes.
 pub fn note_exported(start: usize, offered: bool) {
     if shareable::set_exported(start, offered)
         && let Some(block) = pool::locate(start)
@@ -256,7 +258,8 @@ fn refused(what: &str) -> Status {
     fail(TN_ERR_INVALID, format_args!("the descriptor's fd {what}; pass the one that came with it"))
 }
 
-/// Checks that a file can be mapped as a descriptor says, and returns its size and identity. A file that could shrink would end this process.
+/// Checks that a file can be mapped as a descriptor says, and returns its size and identity. A file that could shrink
+/// would end this process.
 fn check_file(file: &File, described: &Descriptor, flags: u32) -> Result<(u64, (u64, u64))> {
     let writes = flags & (TN_IPC_WRITABLE | TN_IPC_GIVE) != 0;
     let io = |errno: Errno| fail(TN_ERR_IO, format_args!("fd {}: {errno}", file.fd()));
@@ -367,8 +370,8 @@ fn array_of(
     })
 }
 
-/// Another handle on an array of this process, if the file is that of memory that has one. Two stores of it would not know of each other. In
-/// the turn of this thread. TN_ERR_RANGE: the array of this process has fewer bytes.
+/// Another handle on an array of this process, if the file is that of memory that has one. Two stores of it would not
+/// know of each other. In the turn of this thread. TN_ERR_RANGE: the array of this process has fewer bytes.
 fn own_array(
     described: &Descriptor,
     file: &File,

@@ -1,8 +1,8 @@
 //! Arrays that are offered to another process (IP-8).
 //!
-//! Contract: an offered array has an exclusive export, so nobody here uses it. The [`Word`] of its file is odd while it is offered. The process
-//! that takes the array and the one that ends the offer both advance the word, and one of them succeeds, whichever process dies when. So one
-//! process at most uses the bytes.
+//! Contract: an offered array has an exclusive export, so nobody here uses it. The [`Word`] of its file is odd while it
+//! is offered. The process that takes the array and the one that ends the offer both advance the word, and one of them
+//! succeeds, whichever process dies when. So one process at most uses the bytes.
 
 use crate::array::Quoted;
 use crate::device::shareable;
@@ -40,7 +40,8 @@ fn no_word(errno: Errno) -> Status {
     )
 }
 
-/// Begins an offer by an exclusive export. Returns the value of the word, for the descriptor. TN_ERR_IO, TN_ERR_NO_HOST_MEMORY.
+/// Begins an offer by an exclusive export. Returns the value of the word, for the descriptor. TN_ERR_IO,
+/// TN_ERR_NO_HOST_MEMORY.
 pub fn begin(export: &InternalGuard, file: &File) -> Result<u64> {
     let word = Word::of(file).map_err(no_word)?;
     let own = memory_file::duplicate(file).map_err(shareable::no_descriptor)?;
@@ -69,7 +70,8 @@ pub fn begin(export: &InternalGuard, file: &File) -> Result<u64> {
     Ok(value)
 }
 
-/// Takes the array in a file, which is offered with this value. TN_ERR_DESTRUCTED: it was taken before, or the offer has ended.
+/// Takes the array in a file, which is offered with this value. TN_ERR_DESTRUCTED: it was taken before, or the offer
+/// has ended.
 pub fn take(file: &File, identity: (u64, u64), value: u64) -> Result<()> {
     let word = Word::of(file).map_err(no_word)?;
     if !value.is_multiple_of(2) && word.advance(value) {
@@ -85,8 +87,8 @@ pub fn take(file: &File, identity: (u64, u64), value: u64) -> Result<()> {
     ))
 }
 
-/// Ends an offer, whose handle is `id`: the array is its owner's again, or, if another process took it, its handle is destructed.
-/// TN_ERR_STALE; TN_ERR_SHARED for a taken array that has other holders here: the offer stays open.
+/// Ends an offer, whose handle is `id`: the array is its owner's again, or, if another process took it, its handle is
+/// destructed. TN_ERR_STALE; TN_ERR_SHARED for a taken array that has other holders here: the offer stays open.
 pub fn end(id: Id, locked: Locked, guard: &'static Guard) -> Result<()> {
     // Another thread may end the same handle.
     let mine = with_offer(guard, |offer| !core::mem::replace(&mut offer.ending, true));

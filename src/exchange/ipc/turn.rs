@@ -1,6 +1,7 @@
 //! Turns of the threads that import one file: the first one maps it, and the others find the mapping.
 //!
-//! Contract: one thread of a process at a time imports a file. No lock is held meanwhile, so the import may map memory and take locks.
+//! Contract: one thread of a process at a time imports a file. No lock is held meanwhile, so the import may map memory
+//! and take locks.
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, fail};

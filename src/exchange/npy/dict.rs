@@ -1,8 +1,9 @@
 //! Parses the text of a header: one Python dictionary with the keys descr, fortran_order and shape.
 //!
-//! Contract: the parser reads the text once and never goes back, so its time is linear. It needs no recursion and no memory. It accepts
-//! what any version of NumPy writes: keys in any order, free white space, `3L` and `u'..'` of Python 2. Other Python literals are syntax
-//! faults, such as a comment, joined strings or `0x10`. The value of a structured type is skipped.
+//! Contract: the parser reads the text once and never goes back, so its time is linear. It needs no recursion and no
+//! memory. It accepts what any version of NumPy writes: keys in any order, free white space, `3L` and `u'..'` of Python
+//! 2. Other Python literals are syntax faults, such as a comment, joined strings or `0x10`. The value of a structured
+//! type is skipped.
 #![forbid(unsafe_code)]
 
 use super::error::{Fault, MAX_DEPTH};

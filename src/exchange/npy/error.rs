@@ -1,6 +1,7 @@
 //! The faults of a file: their status, and a text that names the value.
 //!
-//! Contract: a fault borrows from the header's text, and allocates nothing. Its text follows the file's name, which the caller writes.
+//! Contract: a fault borrows from the header's text, and allocates nothing. Its text follows the file's name, which the
+//! caller writes.
 #![forbid(unsafe_code)]
 
 use crate::types::*;

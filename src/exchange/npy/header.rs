@@ -1,6 +1,7 @@
 //! Headers: element type, byte order, element order, shape, and the offset of the data.
 //!
-//! Contract: reads bytes that are in memory already. Every file's header is checked here before its data are mapped or read.
+//! Contract: reads bytes that are in memory already. Every file's header is checked here before its data are mapped or
+//! read.
 #![forbid(unsafe_code)]
 
 use super::MAGIC;
@@ -46,8 +47,8 @@ impl Header {
 
 /// Parses the header in a file's first bytes. They must reach at least to its end.
 ///
-/// TN_ERR_DTYPE: an element type that Tenure lacks. TN_ERR_LIMIT: more than 32 nested brackets. TN_ERR_OVERFLOW: more than 64 axes, or a
-/// size beyond 63 bits. TN_ERR_IO: any other fault.
+/// TN_ERR_DTYPE: an element type that Tenure lacks. TN_ERR_LIMIT: more than 32 nested brackets. TN_ERR_OVERFLOW: more
+/// than 64 axes, or a size beyond 63 bits. TN_ERR_IO: any other fault.
 pub fn parse(bytes: &[u8]) -> error::Result<Header> {
     read(bytes).map_err(|fault| fail(fault.status(), format_args!("the file {fault}")))
 }
@@ -94,8 +95,8 @@ fn interpret<'a>(dict: &Dict<'a>, data_offset: u64) -> Result<Header, Fault<'a>>
 
 /// The element type of a descr, and whether it is big-endian. None: Tenure lacks the type.
 ///
-/// Besides the names that NumPy writes, its letters and its long names are accepted, as NumPy's own reader does. As in NumPy, `=`, `|` and no
-/// sign stand for native byte order; the long names have no sign.
+/// Besides the names that NumPy writes, its letters and its long names are accepted, as NumPy's own reader does. As in
+/// NumPy, `=`, `|` and no sign stand for native byte order; the long names have no sign.
 fn element(descr: &[u8]) -> Option<(Dtype, bool)> {
     let (swapped, name) = match descr {
         [b'>', name @ ..] => (true, name),

@@ -1,8 +1,8 @@
 //! Opens files: maps their data, or reads them into the caller's memory.
 //!
-//! Contract: opening reads the header only, so a file of 1 TiB opens as fast as a small one (IO-1). If another process truncates a file
-//! while it is read, the call fails with TN_ERR_IO. If it truncates a mapped file, an access to the lost part raises SIGBUS, which no
-//! library can prevent (IO-9).
+//! Contract: opening reads the header only, so a file of 1 TiB opens as fast as a small one (IO-1). If another process
+//! truncates a file while it is read, the call fails with TN_ERR_IO. If it truncates a mapped file, an access to the
+//! lost part raises SIGBUS, which no library can prevent (IO-9).
 
 use super::DEFAULT_MAX_HEADER_BYTES;
 use super::error::Fault;
@@ -20,8 +20,8 @@ use core::fmt::{self, Display, Formatter};
 pub enum Origin<'a> {
     /// The file at this path.
     Path(&'a CStr),
-    /// The file of the caller's descriptor, from the byte at `offset` on. The descriptor stays open, and its position is neither used nor
-    /// changed.
+    /// The file of the caller's descriptor, from the byte at `offset` on. The descriptor stays open, and its position
+    /// is neither used nor changed.
     Descriptor {
         /// The descriptor.
         fd: c_int,
@@ -71,10 +71,10 @@ pub struct Opened<'a> {
 
 /// Opens a file in one of the modes TN_NPY_. Maps its data, unless the mode is TN_NPY_COPY or the file has no data.
 ///
-/// `max_header_bytes` 0 stands for 64 KiB. In the order of the checks: TN_ERR_INVALID: there is no such mode. TN_ERR_DTYPE: an element type
-/// that Tenure lacks. TN_ERR_LIMIT: a header longer than allowed. TN_ERR_OVERFLOW: more than 64 axes, or a size beyond 63 bits.
-/// TN_ERR_WOULD_COPY: the mode maps, and the data are big-endian or not aligned for their type. TN_ERR_NO_HOST_MEMORY. TN_ERR_IO: the file
-/// cannot be opened, read or mapped, or is damaged.
+/// `max_header_bytes` 0 stands for 64 KiB. In the order of the checks: TN_ERR_INVALID: there is no such mode.
+/// TN_ERR_DTYPE: an element type that Tenure lacks. TN_ERR_LIMIT: a header longer than allowed. TN_ERR_OVERFLOW: more
+/// than 64 axes, or a size beyond 63 bits. TN_ERR_WOULD_COPY: the mode maps, and the data are big-endian or not aligned
+/// for their type. TN_ERR_NO_HOST_MEMORY. TN_ERR_IO: the file cannot be opened, read or mapped, or is damaged.
 pub fn open<'a>(origin: Origin<'a>, mode: u32, max_header_bytes: u64) -> Result<Opened<'a>> {
     let access = match mode {
         TN_NPY_READ => Some(Access::Read),
@@ -125,7 +125,8 @@ fn read_header(file: &File, origin: &Origin, max_header_bytes: u64) -> Result<(H
     let n = unsafe { file.read_at(scratch.address(), end as usize, first) }.map_err(unread)?;
     // SAFETY: the call above wrote `n` bytes. Only this function uses them, and `scratch` outlives the slice.
     let text = unsafe { core::slice::from_raw_parts(scratch.address(), n) };
-    // The whole header is read again, and only this version counts. The file may have changed; a shorter one is a fault.
+    // The whole header is read again, and only this version counts. The file may have changed; a shorter one is a
+    // fault.
     let header = header::read(text).map_err(faulty)?;
     Ok((header, bytes))
 }

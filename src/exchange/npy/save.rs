@@ -1,6 +1,7 @@
 //! Saves arrays as files: the header, then the data.
 //!
-//! Contract: a file is replaced in one step (`exchange::new_file`). Only data that are not dense need memory: one staging buffer (IO-10).
+//! Contract: a file is replaced in one step (`exchange::new_file`). Only data that are not dense need memory: one
+//! staging buffer (IO-10).
 
 use super::write::Head;
 use crate::blit::{self, HostView, Scratch};
@@ -84,8 +85,8 @@ impl Sink<'_> {
         self.write_parts(&layout, 0, &scratch)
     }
 
-    /// Writes `layout` in parts along `axis`, each packed in the scratch. If one index is larger than the scratch, it is cut along the next
-    /// axis. The recursion is at most as deep as there are axes.
+    /// Writes `layout` in parts along `axis`, each packed in the scratch. If one index is larger than the scratch, it
+    /// is cut along the next axis. The recursion is at most as deep as there are axes.
     fn write_parts(&mut self, layout: &Layout, axis: usize, scratch: &Scratch) -> Result<()> {
         if layout.bytes() <= STAGING_BYTES {
             return self.write_packed(layout, scratch);
@@ -105,14 +106,16 @@ impl Sink<'_> {
     fn write_packed(&mut self, part: &Layout, scratch: &Scratch) -> Result<()> {
         let address = scratch.address();
         let packed = Layout::contiguous(part.dtype(), part.shape(), Order::C, address.expose_provenance() as i64)?;
-        // SAFETY: the scratch is at least as long as any part, and only this call uses it. The view vouches for its parts.
+        // SAFETY: the scratch is at least as long as any part, and only this call uses it. The view vouches for its
+        // parts.
         unsafe { blit::copy(&HostView::new(&packed), &HostView::new(part))? };
         // SAFETY: as above; the copy has initialised the bytes.
         unsafe { self.write(address, packed.bytes() as usize) }
     }
 }
 
-/// Saves a view: in F order if it is F- but not C-contiguous, else in C order. Fails as [`save`], and with TN_ERR_NO_HOST_MEMORY.
+/// Saves a view: in F order if it is F- but not C-contiguous, else in C order. Fails as [`save`], and with
+/// TN_ERR_NO_HOST_MEMORY.
 pub fn save_view(path: &CStr, view: &HostView, flags: u32) -> Result<()> {
     let (layout, order) = (view.layout(), order_of(view));
     save(path, layout.dtype(), order, layout.shape(), flags, |sink| sink.write_view(view, order))
@@ -123,7 +126,8 @@ fn order_of(view: &HostView) -> Order {
     if layout.is_f() && !layout.is_c() { Order::F } else { Order::C }
 }
 
-/// Writes a view as [`save_view`] does, at the position of the caller's descriptor. A failure may leave a part of it there.
+/// Writes a view as [`save_view`] does, at the position of the caller's descriptor. A failure may leave a part of it
+/// there.
 pub fn append_view(fd: c_int, view: &HostView, flags: u32) -> Result<()> {
     let (layout, order) = (view.layout(), order_of(view));
     let head = Head::new(layout.dtype(), order, layout.shape())?;
@@ -139,8 +143,8 @@ pub fn append_view(fd: c_int, view: &HostView, flags: u32) -> Result<()> {
 
 /// Saves the data that `produce` writes: all elements of an array of that type and shape, in that order.
 ///
-/// TN_ERR_INVALID: flags other than TN_IO_SYNC and TN_IO_EXCLUSIVE. TN_ERR_DTYPE: bfloat16. TN_ERR_IO: the file cannot be written, or
-/// exists already and the flags have TN_IO_EXCLUSIVE. A failure of `produce` is returned.
+/// TN_ERR_INVALID: flags other than TN_IO_SYNC and TN_IO_EXCLUSIVE. TN_ERR_DTYPE: bfloat16. TN_ERR_IO: the file cannot
+/// be written, or exists already and the flags have TN_IO_EXCLUSIVE. A failure of `produce` is returned.
 pub fn save(
     path: &CStr,
     dtype: Dtype,

@@ -1,7 +1,7 @@
 //! Writes headers that are byte for byte those of NumPy.
 //!
-//! Contract: a header is written into a buffer of fixed size, and needs no other memory. The format version is always 1.0. Even a header of
-//! 64 axes with 19 digits each is far below the 64 KiB that require version 2.0.
+//! Contract: a header is written into a buffer of fixed size, and needs no other memory. The format version is always
+//! 1.0. Even a header of 64 axes with 19 digits each is far below the 64 KiB that require version 2.0.
 #![forbid(unsafe_code)]
 
 use super::MAGIC;
@@ -15,7 +15,8 @@ use core::fmt::{self, Write};
 /// The data begin at a multiple of this size.
 const ALIGNMENT_BYTES: usize = 64;
 
-/// NumPy pads the header so that the first axis (F: the last) can grow to this number of digits. So data can be appended to a file.
+/// NumPy pads the header so that the first axis (F: the last) can grow to this number of digits. So data can be
+/// appended to a file.
 const GROWTH_DIGITS: usize = 21;
 
 /// The size of magic, version and header length.
@@ -32,8 +33,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// The header of data in `order`, C or F. TN_ERR_DTYPE: the type is bfloat16, for which the format has no name. TN_ERR_OVERFLOW: more
-    /// than 64 axes.
+    /// The header of data in `order`, C or F. TN_ERR_DTYPE: the type is bfloat16, for which the format has no name.
+    /// TN_ERR_OVERFLOW: more than 64 axes.
     pub fn new(dtype: Dtype, order: Order, shape: &[i64]) -> Result<Head> {
         let Some(name) = name(dtype) else {
             return Err(fail(

@@ -25,7 +25,8 @@ pub struct File<'a> {
 impl<'a> File<'a> {
     /// Opens a file, from its first byte to its end.
     ///
-    /// TN_ERR_LIMIT: the header has more than 100 000 000 bytes. TN_ERR_IO: the file cannot be opened or read. Otherwise as [`parse`].
+    /// TN_ERR_LIMIT: the header has more than 100 000 000 bytes. TN_ERR_IO: the file cannot be opened or read.
+    /// Otherwise as [`parse`].
     pub fn open(origin: Origin<'a>) -> Result<File<'a>> {
         let shown = &origin;
         let unread = |errno: Errno| fail(TN_ERR_IO, format_args!("{shown} cannot be read: {errno}"));

@@ -1,7 +1,8 @@
 //! Headers: the names, element types, shapes and offsets of tensors.
 //!
-//! Contract: reads bytes that are in memory already, in time `n log n`, without recursion. The lists of tensors, lengths and names are
-//! allocated with a status on failure. They take no more than a few times the memory of the text. `picojson` uses no heap memory.
+//! Contract: reads bytes that are in memory already, in time `n log n`, without recursion. The lists of tensors,
+//! lengths and names are allocated with a status on failure. They take no more than a few times the memory of the text.
+//! `picojson` uses no heap memory.
 #![forbid(unsafe_code)]
 
 use crate::arith;
@@ -84,7 +85,8 @@ impl Header {
     pub(super) fn find_listed(&self, name: &[u8]) -> impl Iterator<Item = &Tensor> {
         let first = self.by_name.partition_point(|at| self.name(&self.tensors[*at]) <= name);
         let tensors = self.by_name[first..].iter().map(|at| &self.tensors[*at]);
-        // Names that continue with a NUL are the first of those that begin with `name`. The others are cut after at least this many bytes.
+        // Names that continue with a NUL are the first of those that begin with `name`. The others are cut after at
+        // least this many bytes.
         const LEAST_CUT_BYTES: usize = LISTED_NAME_BYTES - 3;
         let is_cut =
             |whole: &[u8]| whole.strip_prefix(name).is_some_and(|rest| rest[0] == 0 || name.len() >= LEAST_CUT_BYTES);
@@ -103,11 +105,13 @@ pub fn listed_name(name: &[u8]) -> &str {
     shown.utf8_chunks().next().map_or("", |chunk| chunk.valid())
 }
 
-/// Parses a header. `text` is the JSON, `data_bytes` the size of the file after it. `file` names the file in error texts.
+/// Parses a header. `text` is the JSON, `data_bytes` the size of the file after it. `file` names the file in error
+/// texts.
 ///
 /// TN_ERR_OVERFLOW: more than 64 axes, or a size beyond 63 bits. TN_ERR_NO_HOST_MEMORY. TN_ERR_IO: any other fault.
 pub fn parse(text: &[u8], data_bytes: u64, file: &dyn fmt::Display) -> Result<Header> {
-    // The format wants the brace first. The reference implementation reads files with white space before it, so such files exist.
+    // The format wants the brace first. The reference implementation reads files with white space before it, so such
+    // files exist.
     let text = text.trim_ascii_start();
     if text.first() != Some(&b'{') {
         return Err(fail(TN_ERR_IO, format_args!("{file} has a header that does not begin with '{{'")));
@@ -249,7 +253,8 @@ impl Json<'_, '_> {
         let bytes = match dtype {
             Some(dtype) => {
                 let dense = arith::dense_bytes(dtype.item(), shape).ok_or_else(|| too_large(self.file, &name))?;
-                // `dense_bytes` counts a length of 0 as 1, so that the product of the others is checked. The tensor itself is empty.
+                // `dense_bytes` counts a length of 0 as 1, so that the product of the others is checked. The tensor
+                // itself is empty.
                 if shape.contains(&0) { 0 } else { dense as u64 }
             }
             // Its elements have a size that is not known here; they may be smaller than a byte.
@@ -314,7 +319,8 @@ impl Json<'_, '_> {
         if self.number(WHAT)?.is_some() { Err(self.damaged(WHAT)) } else { Ok(offsets) }
     }
 
-    /// The next number of a list: whole and not negative. None: the list has ended. Some(None): the number does not fit in 64 bits.
+    /// The next number of a list: whole and not negative. None: the list has ended. Some(None): the number does not fit
+    /// in 64 bits.
     fn number(&mut self, what: &str) -> Result<Option<Option<u64>>> {
         match self.next()? {
             Event::EndArray => Ok(None),

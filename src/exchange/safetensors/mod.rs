@@ -1,11 +1,12 @@
 //! Safetensors files: many named tensors behind one header, <https://huggingface.co/docs/safetensors>.
 //!
-//! Contract: this module reads files; it writes none. A file is untrusted input: every fault in it is a status, and no allocation is larger
-//! than 16 times the file (NP-13). A call opens all of its tensors or none. Those that it can map share one read-only mapping, which ends
-//! with the last of them. Errors name the file, and the tensor if it is known.
+//! Contract: this module reads files; it writes none. A file is untrusted input: every fault in it is a status, and no
+//! allocation is larger than 16 times the file (NP-13). A call opens all of its tensors or none. Those that it can map
+//! share one read-only mapping, which ends with the last of them. Errors name the file, and the tensor if it is known.
 //!
-//! The header is JSON. `picojson` parses it event by event, without recursion or heap memory. The `safetensors` crate is not used for two
-//! reasons. Of two tensors with one name it silently takes the last. Its maps and strings abort the process when memory is short.
+//! The header is JSON. `picojson` parses it event by event, without recursion or heap memory. The `safetensors` crate
+//! is not used for two reasons. Of two tensors with one name it silently takes the last. Its maps and strings abort the
+//! process when memory is short.
 //!
 //! | file | contents |
 //! |---|---|

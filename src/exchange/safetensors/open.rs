@@ -50,7 +50,8 @@ impl Drop for UnmapOnDrop {
     }
 }
 
-/// Opens tensors by their names: all or none. `write` gets the index of each name, its array, and TN_ALIASED or TN_COPIED.
+/// Opens tensors by their names: all or none. `write` gets the index of each name, its array, and TN_ALIASED or
+/// TN_COPIED.
 pub fn open<'a>(
     function: &'static CStr,
     origin: FileOrigin<'_>,
@@ -118,8 +119,8 @@ fn layout(file: &File, tensor: &Tensor, address: i64) -> Result<Layout> {
     Layout::contiguous(file.dtype(tensor)?, file.header().shape(tensor), Order::C, address)
 }
 
-/// Reads a tensor into a new array of a pool. If the caller wants aliases, an empty tensor is read-only and counts as aliased, because none
-/// of its bytes are copied.
+/// Reads a tensor into a new array of a pool. If the caller wants aliases, an empty tensor is read-only and counts as
+/// aliased, because none of its bytes are copied.
 fn read(
     thread: &'static Thread,
     file: &File,
@@ -139,7 +140,8 @@ fn read(
     Ok((new_store.finish(), if aliased { TN_ALIASED } else { TN_COPIED }))
 }
 
-/// Maps the file and makes an array for each of `count` tensors, at least one. The arrays share one store, whose memory is the mapping.
+/// Maps the file and makes an array for each of `count` tensors, at least one. The arrays share one store, whose memory
+/// is the mapping.
 fn map<'a>(
     thread: &'static Thread,
     file: &File,

@@ -62,7 +62,8 @@ pub(super) fn write<T>(out: *mut T, value: T) -> crate::error::Result<()> {
     Ok(())
 }
 
-/// The value of a pool's statistic, by its path in UMF's control functions, such as "stats.used". None: there is no such path.
+/// The value of a pool's statistic, by its path in UMF's control functions, such as "stats.used". None: there is no
+/// such path.
 fn statistic(stats: &tn_pool_stats, path: &[u8]) -> Option<u64> {
     let name = path.strip_prefix(b"stats.")?;
     match name {

@@ -1,9 +1,10 @@
-//! The two tables of operations of UMF, the unified memory framework. With the first one, a UMF pool is a pool of this library over any
-//! UMF provider. With the second one, a UMF provider takes its memory from a pool of this library.
+//! The two tables of operations of UMF, the unified memory framework. With the first one, a UMF pool is a pool of this
+//! library over any UMF provider. With the second one, a UMF provider takes its memory from a pool of this library.
 //!
-//! Contract: the tables are static, one for each version of UMF's layouts. The library does not link libumf; a new pool looks up the
-//! functions that it needs in the process. The handles that UMF passes point to records that are never unmapped. This module does not rely
-//! on UMF's own checks: a wrong pointer or size returns a failure and changes nothing.
+//! Contract: the tables are static, one for each version of UMF's layouts. The library does not link libumf; a new pool
+//! looks up the functions that it needs in the process. The handles that UMF passes point to records that are never
+//! unmapped. This module does not rely on UMF's own checks: a wrong pointer or size returns a failure and changes
+//! nothing.
 
 mod common;
 
@@ -28,7 +29,8 @@ use crate::sys::os;
 use crate::types::*;
 pub use tables::{PoolOps, ProviderOps};
 
-/// The minor version of the table for a caller that knows layouts up to `version`. TN_ERR_UNSUPPORTED: another major version.
+/// The minor version of the table for a caller that knows layouts up to `version`. TN_ERR_UNSUPPORTED: another major
+/// version.
 fn minor_of(version: u32, newest: u32) -> crate::error::Result<usize> {
     if version >> 16 != 1 {
         return Err(fail(

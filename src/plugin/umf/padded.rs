@@ -1,7 +1,7 @@
 //! Allocations of which a pool uses the aligned part, because the provider could not align them.
 //!
-//! Contract: any thread may add and take entries. An entry is found by the address of the aligned part. Memory has one owner at a time, so
-//! no two entries have the same address.
+//! Contract: any thread may add and take entries. An entry is found by the address of the aligned part. Memory has one
+//! owner at a time, so no two entries have the same address.
 
 use crate::arena::{Arena, Link, Linked, Quarantine};
 use crate::thread::ColdLock;
@@ -66,7 +66,8 @@ pub(super) fn add(aligned: usize, start: usize, bytes: usize) -> bool {
     true
 }
 
-/// Removes an allocation. Returns what the provider returned: address and size in bytes. None: the provider aligned it itself.
+/// Removes an allocation. Returns what the provider returned: address and size in bytes. None: the provider aligned it
+/// itself.
 pub(super) fn take(aligned: usize) -> Option<(usize, usize)> {
     let table = TABLE.lock();
     let mut at = table.list(aligned);

@@ -1,10 +1,10 @@
 //! The operations of a UMF pool: a pool of this library over the provider that UMF passes.
 //!
-//! Contract: all memory comes from that provider, and returns to it in the pieces in which it came. `finalize` returns all of it, even if
-//! blocks are live. Before that, and unless the options say otherwise, memory returns when UMF trims the pool or the provider has no more.
-//! The first memory from the provider shows whether the host can access it. If not, `calloc` and a `realloc` that would copy fail with
-//! NOT_SUPPORTED, as in UMF's own pools.
-//! Blocks count for the client "umf" and are aligned to 16 bytes at least. A free is checked as in every pool. After a NULL,
+//! Contract: all memory comes from that provider, and returns to it in the pieces in which it came. `finalize` returns
+//! all of it, even if blocks are live. Before that, and unless the options say otherwise, memory returns when UMF trims
+//! the pool or the provider has no more. The first memory from the provider shows whether the host can access it. If
+//! not, `calloc` and a `realloc` that would copy fail with NOT_SUPPORTED, as in UMF's own pools. Blocks count for the
+//! client "umf" and are aligned to 16 bytes at least. A free is checked as in every pool. After a NULL,
 //! `get_last_allocation_error` returns the reason to the thread.
 
 use super::common::{

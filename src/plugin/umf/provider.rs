@@ -1,8 +1,8 @@
 //! The operations of a UMF provider, which allocates coarse blocks from a pool.
 //!
-//! Contract: blocks begin and end at multiples of [`PAGE_BYTES`], the resolution of the pool's address table. So each block can be split,
-//! and two neighbours can be merged. UMF must pass a block's exact size. The pool's handle may be released while a provider uses the pool.
-//! The provider then allocates nothing, but still frees all blocks.
+//! Contract: blocks begin and end at multiples of [`PAGE_BYTES`], the resolution of the pool's address table. So each
+//! block can be split, and two neighbours can be merged. UMF must pass a block's exact size. The pool's handle may be
+//! released while a provider uses the pool. The provider then allocates nothing, but still frees all blocks.
 
 use super::common::{INVALID_ALIGNMENT, INVALID_ARGUMENT, NAME, SUCCESS, control, write};
 use super::provider_call::{check_block, enter, last_status};
@@ -103,7 +103,8 @@ extern "C" fn alloc(provider: *mut c_void, bytes: usize, alignment: usize, out: 
     })
 }
 
-/// Allocates at a multiple of an alignment that pools do not have: a multiple of [`PAGE_BYTES`]. Cuts the block out of a larger one.
+/// Allocates at a multiple of an alignment that pools do not have: a multiple of [`PAGE_BYTES`]. Cuts the block out of
+/// a larger one.
 fn allocate_at_multiple(target: &Target, bytes: usize, alignment: usize) -> Result<NonNull<u8>> {
     let pool = target.live()?;
     let whole = bytes.checked_next_multiple_of(PAGE_BYTES);

@@ -1,8 +1,9 @@
 //! The five functions of UMF's provider table for other processes: blocks of a pool with TN_POOL_SHAREABLE.
 //!
-//! Contract: a handle is plain data, and names a descriptor of the block's memory in the process that made it. It opens as long as that
-//! process runs and has the block; access to its descriptors is the system's to refuse. A handle is checked, whoever sent it. What is open
-//! stays, whatever becomes of that process. Blocks of other pools are NOT_SUPPORTED.
+//! Contract: a handle is plain data, and names a descriptor of the block's memory in the process that made it. It opens
+//! as long as that process runs and has the block; access to its descriptors is the system's to refuse. A handle is
+//! checked, whoever sent it. What is open stays, whatever becomes of that process. Blocks of other pools are
+//! NOT_SUPPORTED.
 
 use super::common::write;
 use super::provider_call::{check_block, enter};

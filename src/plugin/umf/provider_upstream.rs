@@ -1,8 +1,8 @@
 //! A UMF provider as the upstream of a pool.
 //!
-//! Contract: the functions of libumf are looked up in the libumf that the process has loaded. Each thread records the last result of a
-//! provider, because UMF asks the pool for it (AL-75). A provider that cannot align an allocation gets a request for more bytes, and the
-//! pool gets the aligned part.
+//! Contract: the functions of libumf are looked up in the libumf that the process has loaded. Each thread records the
+//! last result of a provider, because UMF asks the pool for it (AL-75). A provider that cannot align an allocation gets
+//! a request for more bytes, and the pool gets the aligned part.
 
 use super::common::{INVALID_ALIGNMENT, INVALID_ARGUMENT, NOT_SUPPORTED, OUT_OF_HOST_MEMORY, SUCCESS, status_of};
 use super::padded;
@@ -19,7 +19,8 @@ thread_local! {
     static LAST_RESULT: Cell<tables::Result> = const { Cell::new(SUCCESS) };
 }
 
-/// The last result of a provider on this thread. SUCCESS: no provider was called since [`reset_last_result`], or the last call succeeded.
+/// The last result of a provider on this thread. SUCCESS: no provider was called since [`reset_last_result`], or the
+/// last call succeeded.
 pub(super) fn last_result() -> tables::Result {
     LAST_RESULT.get()
 }

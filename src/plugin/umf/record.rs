@@ -102,7 +102,8 @@ impl Record {
         self.tell_access();
     }
 
-    /// Finds out, once, whether the host can access the provider's memory, and tells the pool. UMF has no call for this.
+    /// Finds out, once, whether the host can access the provider's memory, and tells the pool. UMF has no call for
+    /// this.
     ///
     /// # Safety
     /// - `new` is memory that just came from the provider, and that only the caller uses.

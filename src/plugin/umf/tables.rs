@@ -1,6 +1,7 @@
 //! UMF's two tables of operations, laid out as in UMF's headers. Later versions are longer.
 //!
-//! Contract: layouts only. Sizes and offsets are checked here. If UMF's headers are installed, c-tests/umf.c checks them against these too.
+//! Contract: layouts only. Sizes and offsets are checked here. If UMF's headers are installed, c-tests/umf.c checks
+//! them against these too.
 
 use core::ffi::{c_char, c_void};
 use core::mem::offset_of;

@@ -1,9 +1,10 @@
 //! Memory that has decayed goes back while calls need no pool's lock.
 //!
-//! Contract: a pool that keeps more than may stay for ever says so with [`Pool::note_decay`]. While any does, allocations on slow paths call
-//! [`give_back_decayed`]: one of them in each tick of the coarse clock gives back a portion of one pool. Fast paths do so as well, each time
-//! that their heap has checked its peaks, which is often while memory decays. Where more is due, and when the first pool begins to
-//! decay, fast paths leave the next call to a slow path. A call from inside the library, where locks may be held, does nothing.
+//! Contract: a pool that keeps more than may stay for ever says so with [`Pool::note_decay`]. While any does,
+//! allocations on slow paths call [`give_back_decayed`]: one of them in each tick of the coarse clock gives back a
+//! portion of one pool. Fast paths do so as well, each time that their heap has checked its peaks, which is often while
+//! memory decays. Where more is due, and when the first pool begins to decay, fast paths leave the next call to a slow
+//! path. A call from inside the library, where locks may be held, does nothing.
 
 use crate::pool::registry::each_pool;
 use crate::pool::state::PoolState;

@@ -13,7 +13,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 /// Most pages in the process that were moved.
 const MOST_MOVED: usize = 16_384;
 
-/// Whether the system refused to move a page. It would refuse again, and each refusal costs the addresses of the request.
+/// Whether the system refused to move a page. It would refuse again, and each refusal costs the addresses of the
+/// request.
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
 impl Pool {
@@ -43,7 +44,8 @@ impl Pool {
             && !REFUSED.load(Ordering::Relaxed)
     }
 
-    /// Fills the huge pages of a piece, in order, while there are free ones. False: the system refused; the piece is gone.
+    /// Fills the huge pages of a piece, in order, while there are free ones. False: the system refused; the piece is
+    /// gone.
     fn move_into(&'static self, piece: &mut Piece) -> bool {
         let (first, end) = match huge::inside(piece.start, piece.start + piece.bytes) {
             Some((first, bytes)) if huge::all_marked(first, bytes) => (first, first + bytes),
@@ -55,8 +57,8 @@ impl Pool {
             let free = self.state.lock().evict_pages(end - to, piece.start, &mut prealloc);
             let Some(free) = free else { break };
             for page in huge::pages(free.start, free.start + free.bytes) {
-                // SAFETY: the old page left the pool's state, and the new one was never in it: no other thread knows either. If the move
-                // fails, the new one is not used again, as the call requires.
+                // SAFETY: the old page left the pool's state, and the new one was never in it: no other thread knows
+                // either. If the move fails, the new one is not used again, as the call requires.
                 let moved = unsafe { self.ops().move_pages(page, HUGE_PAGE_BYTES, to, HUGE_PAGE_BYTES) };
                 if !moved {
                     self.free_range(page, free.start + free.bytes - page);

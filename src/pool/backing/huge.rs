@@ -116,7 +116,8 @@ pub(in crate::pool) fn all_marked(start: usize, bytes: usize) -> bool {
     (start..start + bytes).step_by(HUGE_PAGE_BYTES).all(is_marked)
 }
 
-/// Notes that each marked page of a range, whose mapping was made at once, can be moved. Pages of the system's reserve cannot.
+/// Notes that each marked page of a range, whose mapping was made at once, can be moved. Pages of the system's reserve
+/// cannot.
 pub(in crate::pool) fn mark_movable(start: usize, end: usize) {
     for page in pages(start, end) {
         let (word, bit) = bit_of(page);

@@ -126,7 +126,8 @@ impl Pool {
         Ok(range.map(|(start, bytes)| Piece::new(start, bytes)))
     }
 
-    /// A range of a growth step, or else of just what is needed, with room in the address table. `get` takes a number of bytes.
+    /// A range of a growth step, or else of just what is needed, with room in the address table. `get` takes a number
+    /// of bytes.
     fn get_range(
         &'static self,
         request: BackingRequest,
@@ -161,7 +162,8 @@ impl Pool {
         if self.is_imported() { (0, 0) } else { self.source().device().ahead() }
     }
 
-    /// The bytes that the device itself keeps to serve later requests of the pool, and the peak of all that it has for the pool.
+    /// The bytes that the device itself keeps to serve later requests of the pool, and the peak of all that it has for
+    /// the pool.
     pub(super) fn kept_free(&self) -> Option<(u64, u64)> {
         if self.is_imported() { None } else { self.source().device().kept_free() }
     }
@@ -173,8 +175,8 @@ impl Pool {
         }
     }
 
-    /// Takes up to `bytes` of finished free memory out of the pool, in whole granules wherever they lie, and keeps the granules for the next
-    /// growth (PD-11). Returns how many bytes.
+    /// Takes up to `bytes` of finished free memory out of the pool, in whole granules wherever they lie, and keeps the
+    /// granules for the next growth (PD-11). Returns how many bytes.
     pub(super) fn keep_free_granules(&'static self, bytes: usize) -> usize {
         let mut kept = 0;
         while kept < bytes {

@@ -13,7 +13,8 @@ use core::cell::Cell;
 use core::ffi::c_void;
 use std::sync::OnceLock;
 
-/// Drops the buffers that a layer above keeps in a pool for later use. True: it dropped some. It may not allocate from a pool.
+/// Drops the buffers that a layer above keeps in a pool for later use. True: it dropped some. It may not allocate from
+/// a pool.
 pub type SpareHook = fn(&'static Pool) -> bool;
 
 static SPARES: OnceLock<SpareHook> = OnceLock::new();
@@ -133,7 +134,8 @@ impl Pool {
         }
     }
 
-    /// Drops the buffers that a layer above keeps in this pool for later use. True: it dropped some. Called under no lock.
+    /// Drops the buffers that a layer above keeps in this pool for later use. True: it dropped some. Called under no
+    /// lock.
     pub(in crate::pool) fn drop_spares(&'static self) -> bool {
         SPARES.get().is_some_and(|drop_spares| drop_spares(self))
     }

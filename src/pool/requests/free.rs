@@ -236,7 +236,8 @@ impl Pool {
             return;
         }
         let value = if flags & TN_POOL_STRICT != 0 { PATTERN } else { 0 };
-        // SAFETY: the block is in limbo: its holder freed it, and it cannot be allocated before the caller makes it free.
+        // SAFETY: the block is in limbo: its holder freed it, and it cannot be allocated before the caller makes it
+        // free.
         unsafe { self.ops().fill(address, span.block_bytes.get(), value) };
     }
 
@@ -276,7 +277,8 @@ impl Pool {
         just_freed
     }
 
-    /// Makes the blocks free that strict mode holds back now; other threads may add more meanwhile. False: there were none.
+    /// Makes the blocks free that strict mode holds back now; other threads may add more meanwhile. False: there were
+    /// none.
     pub(in crate::pool) fn free_ring(&'static self) -> bool {
         let held = self.state.lock().ring.map_or(0, Ring::count);
         for _ in 0..held {

@@ -180,7 +180,8 @@ impl Pool {
         self.is_watched().then(|| Watched { address, bytes, extent, outermost: !self.is_imported() })
     }
 
-    /// Clears what earlier blocks left behind the requested bytes of a block. The caller holds the block, and nobody changes its size.
+    /// Clears what earlier blocks left behind the requested bytes of a block. The caller holds the block, and nobody
+    /// changes its size.
     pub fn clear_behind(&'static self, start: usize, requested: usize) {
         let _state = self.state.lock();
         let Some(span) = table::find(start) else { return };
@@ -196,8 +197,9 @@ impl Pool {
         }
     }
 
-    /// Bytes behind a block that stay unused for a memory checker. Other allocators divide blocks with the alignment of a granule, and
-    /// join neighbours, so these have none. An upstream gets requests of the sizes that it gets without a checker.
+    /// Bytes behind a block that stay unused for a memory checker. Other allocators divide blocks with the alignment of
+    /// a granule, and join neighbours, so these have none. An upstream gets requests of the sizes that it gets without
+    /// a checker.
     pub(super) fn red_zone_bytes(&self, alignment: usize) -> usize {
         let has_red_zones = alignment < GRANULE && self.is_watched() && !self.is_imported();
         if has_red_zones { checker::red_zone_bytes() } else { 0 }

@@ -1,7 +1,7 @@
 //! What differs between host pools and stream-ordered pools, as one table for each.
 //!
-//! Contract: a pool has one policy from its creation on. The driver of the slow path (`slow_path`) runs the steps of the three lists from
-//! left to right (PO-44). After a step that changed something it tries to take a block again, and
+//! Contract: a pool has one policy from its creation on. The driver of the slow path (`slow_path`) runs the steps of
+//! the three lists from left to right (PO-44). After a step that changed something it tries to take a block again, and
 //! begins with the first step if that fails.
 
 use super::request::{Request, StepOutcome};
@@ -43,7 +43,8 @@ pub(in crate::pool) struct Policy {
     pub resize: Resize,
     /// Frees a client's raw block, in the order of a stream if there is one.
     pub free: fn(&'static Pool, Client, Option<&'static Stream>, usize) -> Result<()>,
-    /// Fills a freed block with the pattern of strict mode, or clears it, before it can be allocated again. TN_POOL_ flags say which.
+    /// Fills a freed block with the pattern of strict mode, or clears it, before it can be allocated again. TN_POOL_
+    /// flags say which.
     pub erase: fn(&'static Pool, &'static Span, usize, u32),
     /// Whether `erase` left the pattern in the block.
     pub has_pattern: fn(&Span) -> bool,

@@ -70,8 +70,8 @@ impl Request {
         Request { want, count, prealloc, progress: ReclaimProgress::default(), reason: TN_PRESSURE_LIMIT }
     }
 
-    /// Whether its stream captures a graph: then the request returns no memory to the device, and the host waits for nothing (PD-15). Asks
-    /// the driver once, under no lock. Where the driver cannot tell, it counts as capturing.
+    /// Whether its stream captures a graph: then the request returns no memory to the device, and the host waits for
+    /// nothing (PD-15). Asks the driver once, under no lock. Where the driver cannot tell, it counts as capturing.
     pub fn captures(&mut self) -> bool {
         let asks = |stream: &'static Stream| stream.can_be_captured() && stream.is_capturing().unwrap_or(true);
         let stream = self.want.stream;

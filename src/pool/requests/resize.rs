@@ -226,7 +226,8 @@ impl Pool {
         }
         let placed = self.allocate_block(want, Count { allocation: false, zeroed: false })?;
         self.tell_checker(&placed, bytes, false);
-        // All usable bytes of the old block may have been written, so all are copied. A memory checker allows only the requested ones.
+        // All usable bytes of the old block may have been written, so all are copied. A memory checker allows only the
+        // requested ones.
         let old_bytes = if self.is_watched() { block.requested } else { span.block_bytes.get() };
         // SAFETY: the old block is in limbo, so no thread frees it; no other thread knows the new one. Both have
         // that many bytes, and live blocks do not overlap.

@@ -1,7 +1,8 @@
-//! The slow path of an allocation: one driver for all pools. The pool's [`Policy`] lists the steps that it tries, in order.
+//! The slow path of an allocation: one driver for all pools. The pool's [`Policy`] lists the steps that it tries, in
+//! order.
 //!
-//! Contract: no lock is held while the device allocates, a callback runs or other pools return memory. A failed request leaves nothing
-//! behind, except memory that arrived for it. That memory is free.
+//! Contract: no lock is held while the device allocates, a callback runs or other pools return memory. A failed request
+//! leaves nothing behind, except memory that arrived for it. That memory is free.
 //!
 //! [`Policy`]: super::policy::Policy
 
@@ -31,8 +32,8 @@ enum Grown {
 }
 
 impl Pool {
-    /// A block for a request of a host pool: from the thread's heap once remote frees were collected, else from what the pool has, else by
-    /// the slow path.
+    /// A block for a request of a host pool: from the thread's heap once remote frees were collected, else from what
+    /// the pool has, else by the slow path.
     pub(super) fn allocate_block(&'static self, mut want: Want, count: Count) -> Result<NewBlock> {
         self.end_idle_heaps();
         if let Some(class) = want.class
@@ -81,7 +82,8 @@ impl Pool {
         served
     }
 
-    /// The driver: tries to take a block, then to grow the pool, then the next step that frees memory, until the request is served.
+    /// The driver: tries to take a block, then to grow the pool, then the next step that frees memory, until the
+    /// request is served.
     #[cold]
     #[inline(never)]
     fn serve(&'static self, want: Want, count: Count) -> Result<NewBlock> {
@@ -169,7 +171,8 @@ impl Pool {
         }
     }
 
-    /// Makes memory huge that has just arrived, and moves free pages into it. None: the system refused that; the memory is gone.
+    /// Makes memory huge that has just arrived, and moves free pages into it. None: the system refused that; the memory
+    /// is gone.
     fn prepare_arrived(&'static self, piece: Piece, backing: &BackingRequest, request: &mut Request) -> Option<Piece> {
         if !self.is_plain_host() {
             return Some(piece);
@@ -233,7 +236,8 @@ impl Pool {
         }
     }
 
-    /// Asks for huge pages in whole pages of fresh memory that only the caller knows. Returns how many more bytes are marked.
+    /// Asks for huge pages in whole pages of fresh memory that only the caller knows. Returns how many more bytes are
+    /// marked.
     pub(super) fn make_huge(&'static self, start: usize, bytes: usize, how: tn_huge_pages) -> u64 {
         if !huge::prepare(start, bytes) {
             return 0;
@@ -246,7 +250,8 @@ impl Pool {
         if is_huge { (huge::mark(start, bytes, whole) * HUGE_PAGE_BYTES) as u64 } else { 0 }
     }
 
-    /// The status of a request for which no step is left. While its stream captures a graph, the message says that this is why (PD-15).
+    /// The status of a request for which no step is left. While its stream captures a graph, the message says that this
+    /// is why (PD-15).
     #[cold]
     fn refuse(&'static self, request: &Request) -> Status {
         let want = &request.want;

@@ -1,7 +1,8 @@
 //! Steps of the slow path that free memory: those of host pools, and those that all pools share. `policy` lists which
 //! pools try which steps, in order.
 //!
-//! Contract: a step runs under no lock, and says whether it changed something. A step named `_once` is tried once for each request.
+//! Contract: a step runs under no lock, and says whether it changed something. A step named `_once` is tried once for
+//! each request.
 
 use super::request::{Request, StepOutcome};
 use crate::pool::backing::huge;
@@ -9,10 +10,11 @@ use crate::pool::state::Prealloc;
 use crate::pool::{Pool, thread_heap};
 use crate::sys::os;
 
-/// How often one request reclaims memory from threads, or frees what strict mode holds back. Threads may allocate it again at once, so the
-/// number is bounded.
+/// How often one request reclaims memory from threads, or frees what strict mode holds back. Threads may allocate it
+/// again at once, so the number is bounded.
 const MOST_TRIES: u32 = 3;
-/// Requests from this size on extend free spans: a call of the system for smaller ones costs more than their page faults.
+/// Requests from this size on extend free spans: a call of the system for smaller ones costs more than their page
+/// faults.
 const LEAST_EXTENDED_BYTES: usize = 1 << 20;
 
 /// For a large request: gets what is missing behind a large free span, in exchange for other free memory.
@@ -53,8 +55,8 @@ pub(super) fn extend_free_span_once(pool: &'static Pool, request: &mut Request) 
     StepOutcome::Retry
 }
 
-/// For a large request while more free memory is cached than growth should add to (T5), in pools whose pages cannot be moved: returns some of it
-/// to the device.
+/// For a large request while more free memory is cached than growth should add to (T5), in pools whose pages cannot be
+/// moved: returns some of it to the device.
 pub(super) fn return_cached_before_growth(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let want = &request.want;
     if want.class.is_some() || pool.is_plain_host() {
@@ -113,7 +115,8 @@ pub(super) fn trim_once(pool: &'static Pool, request: &mut Request) -> StepOutco
     StepOutcome::of(first)
 }
 
-/// After trimming did not suffice: other pools and layers return what they have cached. The memory of an upstream is not theirs.
+/// After trimming did not suffice: other pools and layers return what they have cached. The memory of an upstream is
+/// not theirs.
 pub(super) fn reclaim_elsewhere_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let first = !core::mem::replace(&mut request.progress.reclaimed_elsewhere, true) && !pool.is_imported();
     if first {
@@ -122,8 +125,8 @@ pub(super) fn reclaim_elsewhere_once(pool: &'static Pool, request: &mut Request)
     StepOutcome::of(first)
 }
 
-/// At last: drops buffers that are kept for later use, and calls the program's pressure callbacks, until one says that it freed something. What it freed may lie anywhere, so the other
-/// steps may help again.
+/// At last: drops buffers that are kept for later use, and calls the program's pressure callbacks, until one says that
+/// it freed something. What it freed may lie anywhere, so the other steps may help again.
 pub(in crate::pool) fn call_listeners(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let freed = pool.drop_spares()
         || pool.call_listeners(request.want.span_bytes, request.reason, &mut request.progress.last_listener);

@@ -1,8 +1,8 @@
 //! The steps of a remote free and of collecting: all that two threads do to a span at the same time. `remote_free`
 //! explains them.
 //!
-//! Contract: the atomics are those of `super::atomic`. In `loom_model`, which compiles this file a second time, they are
-//! the model checker's.
+//! Contract: the atomics are those of `super::atomic`. In `loom_model`, which compiles this file a second time, they
+//! are the model checker's.
 
 use super::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use super::block_state::{BlockCell, BlockState};

@@ -1,7 +1,8 @@
 //! Links from a span or a heap to the record that owns it.
 //!
-//! A pool reaches its spans and heaps through its state, and each of them leads back to its pool. The types of the owners
-//! lie in files above this one, so a link names a role here. The file that defines the owner implements [`Role`] for it.
+//! A pool reaches its spans and heaps through its state, and each of them leads back to its pool. The types of the
+//! owners lie in files above this one, so a link names a role here. The file that defines the owner implements [`Role`]
+//! for it.
 //!
 //! Contract: a link is NULL, or was set from a reference to an owner. Owners are never unmapped.
 

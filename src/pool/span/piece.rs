@@ -1,5 +1,5 @@
-//! Sources of a span's memory, and the records of pieces. A piece is memory of an upstream or a device that must go back
-//! in the unit in which it came.
+//! Sources of a span's memory, and the records of pieces. A piece is memory of an upstream or a device that must go
+//! back in the unit in which it came.
 //!
 //! Contract: each piece has a record, from before it enters a pool's state until all of it went back. Records are
 //! type-stable, and read and written under the lock of the pool.

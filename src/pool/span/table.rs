@@ -1,12 +1,13 @@
 //! The table from an address to the span that contains it: two levels, with an entry for each granule of 64 KiB.
 //!
-//! Contract: `get` takes two loads (three in a group) and no lock, accepts any number, and never reads what the number points to.
-//! Entries of a range change under the lock of the pool that owns it. Leaves are made on demand and never removed.
-//! Spans are type-stable: an old entry still leads to a span, which may have changed.
+//! Contract: `get` takes two loads (three in a group) and no lock, accepts any number, and never reads what the number
+//! points to. Entries of a range change under the lock of the pool that owns it. Leaves are made on demand and never
+//! removed. Spans are type-stable: an old entry still leads to a span, which may have changed.
 //!
-//! A span that contains a whole group of granules has one entry for the group instead of one for each granule, so that cutting and merging
-//! tens of GiB changes some thousand entries. A lookup reads the granule's entry first. When another span gets a part of the group, the
-//! group's span is written to the other entries, and then the group's entry is emptied.
+//! A span that contains a whole group of granules has one entry for the group instead of one for each granule, so that
+//! cutting and merging tens of GiB changes some thousand entries. A lookup reads the granule's entry first. When
+//! another span gets a part of the group, the group's span is written to the other entries, and then the group's entry
+//! is emptied.
 //!
 //! The entry of a range leads to the range's own span ([`Kind::Range`]), whose map has the smaller ones. The fast
 //! path looks at the entry only ([`get`]); all others continue in the map ([`find`]).
@@ -197,7 +198,8 @@ pub(in crate::pool) fn begin(span: &'static Span) {
     }
 }
 
-/// The first address behind `address` that may have another entry: the next granule, or the end of a group that has one entry or none.
+/// The first address behind `address` that may have another entry: the next granule, or the end of a group that has one
+/// entry or none.
 fn step(address: usize) -> usize {
     let Some(leaf) = leaf(address) else { return ((address >> LEAF_BITS) + 1) << LEAF_BITS };
     let first = entry(address);

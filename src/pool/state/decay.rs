@@ -1,10 +1,12 @@
 //! How much free memory a pool keeps for what comes next.
 //!
-//! Contract: that of `state`. What was in use lately may stay: the recent peak of what spans in use had halves every [`HALF_LIFE_MS`], so memory
-//! that is used again within moments is not faulted in again, and memory that nobody needs goes back within a second or two. Memory goes
-//! back in portions, so that no call takes long. The idea of ages instead of a threshold: jemalloc's decay ("Tick-based dirty page decay").
+//! Contract: that of `state`. What was in use lately may stay: the recent peak of what spans in use had halves every
+//! [`HALF_LIFE_MS`], so memory that is used again within moments is not faulted in again, and memory that nobody needs
+//! goes back within a second or two. Memory goes back in portions, so that no call takes long. The idea of ages instead
+//! of a threshold: jemalloc's decay ("Tick-based dirty page decay").
 
-/// The time in which the peak halves. A step of a program that makes and drops its arrays takes less; a phase of a program takes longer.
+/// The time in which the peak halves. A step of a program that makes and drops its arrays takes less; a phase of a
+/// program takes longer.
 const HALF_LIFE_MS: u64 = 250;
 
 /// The most bytes that all but free spans had, as remembered later.

@@ -152,8 +152,8 @@ impl FreeBins {
         }
     }
 
-    /// A span of exactly that many bytes at a multiple of the alignment, of those that `serves` accepts: the one that was freed last. Looks at
-    /// [`LOOKS_PER_BIN`] spans.
+    /// A span of exactly that many bytes at a multiple of the alignment, of those that `serves` accepts: the one that
+    /// was freed last. Looks at [`LOOKS_PER_BIN`] spans.
     pub fn find_exactly(
         &self,
         bytes: usize,
@@ -176,7 +176,8 @@ impl FreeBins {
         Some(word * 64 + bits.trailing_zeros() as usize)
     }
 
-    /// The first result of `look`, which is asked about spans of the largest bins first: at most [`LOOKS_PER_BIN`] in all.
+    /// The first result of `look`, which is asked about spans of the largest bins first: at most [`LOOKS_PER_BIN`] in
+    /// all.
     pub fn find_from_largest<R>(&self, mut look: impl FnMut(&'static Span) -> Option<R>) -> Option<R> {
         let mut looks = LOOKS_PER_BIN;
         for (word, bits) in self.full.iter().enumerate().rev() {

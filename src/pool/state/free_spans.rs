@@ -16,8 +16,8 @@ use crate::types::*;
 /// Free bytes that a pool may have when it grows: this many, or that part of the bytes in use.
 const FREE_AT_GROWTH_BYTES: usize = 6 << 20;
 const FREE_AT_GROWTH_PART: usize = 64;
-/// The most that goes back at once, of memory that decays: the system takes this many bytes back in about 100 us. A huge page fits in it wherever
-/// it begins.
+/// The most that goes back at once, of memory that decays: the system takes this many bytes back in about 100 us. A
+/// huge page fits in it wherever it begins.
 const PORTION_BYTES: usize = 2 * huge::HUGE_PAGE_BYTES;
 
 /// The whole granules of a range of addresses: (start, end).
@@ -310,8 +310,9 @@ impl PoolState {
         None
     }
 
-    /// Takes huge pages that the system can move out of a large free span: at most `most` bytes that follow each other. They go on in the pool
-    /// at another place, so they do not count as returned. The span that ends at `behind` stays: what they move to will extend it.
+    /// Takes huge pages that the system can move out of a large free span: at most `most` bytes that follow each other.
+    /// They go on in the pool at another place, so they do not count as returned. The span that ends at `behind` stays:
+    /// what they move to will extend it.
     pub fn evict_pages(&mut self, most: usize, behind: usize, prealloc: &mut Prealloc) -> Option<Piece> {
         self.merge_recent();
         let (span, from, bytes) = self.free_bins.find_from_largest(|span| {
@@ -381,7 +382,8 @@ impl PoolState {
                 self.list_free(span);
                 return false;
             };
-            // The record may have the mark of an earlier use, and this path leads through no stream list, which would reset it.
+            // The record may have the mark of an earlier use, and this path leads through no stream list, which would
+            // reset it.
             rest.set_mark(StreamMark::None);
             rest.uses.clear();
             self.set_free_apart(rest, since);
@@ -417,8 +419,9 @@ impl PoolState {
         first
     }
 
-    /// A piece that is due to go back: more than may stay, or unused for too long. `just_freed`: bytes that were freed in this very call; without
-    /// decay they do not count, so that a loop with one large block keeps it. usize::MAX: the call freed nothing.
+    /// A piece that is due to go back: more than may stay, or unused for too long. `just_freed`: bytes that were freed
+    /// in this very call; without decay they do not count, so that a loop with one large block keeps it. usize::MAX:
+    /// the call freed nothing.
     pub fn evict_due(&mut self, just_freed: usize, now: u64) -> Option<Piece> {
         if self.retired {
             self.dissolve_empty(now);
@@ -435,8 +438,8 @@ impl PoolState {
         self.evict(over.max(late.map_or(0, |late| late.bytes.get())).min(portion), self.spare(), None)
     }
 
-    /// Whether free memory goes back by age, in portions: that of the host, where `release_threshold` is not set. Whole pieces of devices and
-    /// upstreams cannot go in portions.
+    /// Whether free memory goes back by age, in portions: that of the host, where `release_threshold` is not set. Whole
+    /// pieces of devices and upstreams cannot go in portions.
     pub fn decays(&self) -> bool {
         self.settings.threshold_grows && self.settings.terms.splits && !self.settings.terms.ordered && !self.retired
     }
@@ -467,8 +470,9 @@ impl PoolState {
         (self.figures.reserved_bytes as usize).saturating_sub(self.free_bins.bytes())
     }
 
-    /// Bytes of free spans that may stay at any age: the threshold without the free blocks inside spans, but at least a quarter of it, because
-    /// free blocks cannot serve large requests. The default threshold counts the unused ends of blocks too: in huge pages they are resident.
+    /// Bytes of free spans that may stay at any age: the threshold without the free blocks inside spans, but at least a
+    /// quarter of it, because free blocks cannot serve large requests. The default threshold counts the unused ends of
+    /// blocks too: in huge pages they are resident.
     fn free_span_allowance(&self) -> usize {
         let in_use = self.in_use_now();
         let f = &self.figures;
@@ -481,9 +485,9 @@ impl PoolState {
         threshold.saturating_sub(inside).max(threshold / 4)
     }
 
-    /// A piece of at most `most` bytes to return when the pool grows for a large request, if too much free memory does not fit it. So free
-    /// memory is exchanged instead of added up (T5), and hardly more is reserved than was used lately. `coming`: bytes that the request is
-    /// about to use.
+    /// A piece of at most `most` bytes to return when the pool grows for a large request, if too much free memory does
+    /// not fit it. So free memory is exchanged instead of added up (T5), and hardly more is reserved than was used
+    /// lately. `coming`: bytes that the request is about to use.
     pub fn evict_for_growth(&mut self, most: usize, coming: usize, now: u64) -> Option<Piece> {
         if !self.settings.threshold_grows {
             return None;

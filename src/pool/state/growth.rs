@@ -67,8 +67,8 @@ impl PoolState {
         Some(start)
     }
 
-    /// What is missing behind a large free span to serve a large request, at addresses that no pool has or that this one has reserved. None:
-    /// there is no such span.
+    /// What is missing behind a large free span to serve a large request, at addresses that no pool has or that this
+    /// one has reserved. None: there is no such span.
     pub fn room_behind(&mut self, want: &Want) -> Option<RoomBehind> {
         self.merge_recent();
         let least = want.span_bytes / LEAST_PART_OF_EXTENDED;
@@ -78,7 +78,8 @@ impl PoolState {
             let (start, end) = (span.start.get().checked_next_multiple_of(want.span_alignment)?, span.end());
             let missing = start.checked_add(want.span_bytes)?.checked_sub(end)?;
             let last = end.checked_add(missing)?.checked_next_multiple_of(unit)?;
-            // In front of the first whole huge page there are small ones, which cost more to fault in than all that is saved.
+            // In front of the first whole huge page there are small ones, which cost more to fault in than all that is
+            // saved.
             let in_small_pages = end.checked_next_multiple_of(unit)?.min(end + missing) - end;
             let pays =
                 missing + least <= want.span_bytes && in_small_pages <= want.span_bytes / MOST_PART_IN_SMALL_PAGES;
@@ -140,7 +141,8 @@ impl PoolState {
         }
     }
 
-    /// Whether the growth for a request consists of whole huge pages: in a pool of the host that is large, and may have as much.
+    /// Whether the growth for a request consists of whole huge pages: in a pool of the host that is large, and may have
+    /// as much.
     fn grows_in_huge_pages(&self, want: &Want) -> bool {
         let Settings { flags, huge, terms, .. } = self.settings;
         huge == TN_HUGE_AUTO

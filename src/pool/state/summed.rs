@@ -1,8 +1,8 @@
 //! When the bytes of all heaps were last summed for a peak.
 //!
-//! Contract: that of `state`, under the same lock. The sum takes a nanosecond for each thread, which is too much for each block beside many
-//! threads. So while the pool itself has hardly more than at the last sum, no new one is made: heaps have the peaks updated when they rise
-//! themselves, and a peak is low by `slack` at most.
+//! Contract: that of `state`, under the same lock. The sum takes a nanosecond for each thread, which is too much for
+//! each block beside many threads. So while the pool itself has hardly more than at the last sum, no new one is made:
+//! heaps have the peaks updated when they rise themselves, and a peak is low by `slack` at most.
 
 use crate::pool::client::{CLIENTS, Client, Tally};
 

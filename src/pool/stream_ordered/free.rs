@@ -172,8 +172,9 @@ impl Pool {
         }
     }
 
-    /// Returns the memory of a block that was just freed to a device that takes it back in the order of streams (PD-17). What is only a part
-    /// of a piece stays, and what no stream can take now, as in a capture. The lock is released meanwhile.
+    /// Returns the memory of a block that was just freed to a device that takes it back in the order of streams
+    /// (PD-17). What is only a part of a piece stays, and what no stream can take now, as in a capture. The lock is
+    /// released meanwhile.
     pub(in crate::pool) fn give_back_in_order(&'static self, mut state: Open, address: usize) -> Open {
         let Some(span) = state.take_whole_piece(self, address) else { return state };
         let (mut state, stream) = self.unlocked(state, || quietly(|| self.stream_behind(span)).ok());
@@ -184,7 +185,8 @@ impl Pool {
         let piece = state.drop_whole(span);
         let (stream, _held) = stream;
         let free = || {
-            // SAFETY: the piece left the state, so that no thread can reach it. The stream comes after all its uses, and has a reference.
+            // SAFETY: the piece left the state, so that no thread can reach it. The stream comes after all its uses,
+            // and has a reference.
             if !unsafe { self.ops().free_on(stream, piece.start, piece.bytes) } {
                 self.lost_bytes.fetch_add(piece.bytes as u64, Ordering::Relaxed);
             }
@@ -193,8 +195,8 @@ impl Pool {
         self.unlocked(state, free).0
     }
 
-    /// A stream that comes after all uses of a span in no list: the only one that used it, or one of the library's own. TN_ERR_UNSUPPORTED:
-    /// the stream captures a graph.
+    /// A stream that comes after all uses of a span in no list: the only one that used it, or one of the library's own.
+    /// TN_ERR_UNSUPPORTED: the stream captures a graph.
     fn stream_behind(&'static self, span: &'static Span) -> Result<&'static Stream> {
         let kind = span.uses.free_list_kind();
         if let FreeListKind::On(point) = kind
@@ -233,8 +235,8 @@ impl Pool {
         self.deallocate_ordered(client, Some(self), address, None, stream)
     }
 
-    /// As `free_ordered` without a stream: on the host now, or on the thread's current stream where the host cannot touch the memory. A lost
-    /// device is no error.
+    /// As `free_ordered` without a stream: on the host now, or on the thread's current stream where the host cannot
+    /// touch the memory. A lost device is no error.
     pub(in crate::pool) fn free_now(
         &'static self,
         client: Client,
@@ -378,7 +380,8 @@ impl Pool {
     }
 }
 
-/// Records that a raw block is used on the stream that `stream` returns, until it is freed. `client`: the caller, whose misuse is counted.
+/// Records that a raw block is used on the stream that `stream` returns, until it is freed. `client`: the caller, whose
+/// misuse is counted.
 pub fn record_use_on(
     client: Client,
     through: Option<&'static Pool>,

@@ -215,8 +215,8 @@ impl Pool {
         }
     }
 
-    /// Rounds a request: to 512 bytes, above 1 MiB to 64 KiB (PO-16), with TN_POOL_IPC to the driver's allocations (IP-20). None: no
-    /// address space could hold it.
+    /// Rounds a request: to 512 bytes, above 1 MiB to 64 KiB (PO-16), with TN_POOL_IPC to the driver's allocations
+    /// (IP-20). None: no address space could hold it.
     pub(super) fn round_for_streams(&'static self, bytes: usize, block: Block) -> Option<Want> {
         let in_range = bytes <= LARGEST_IN_RANGE_BYTES && block.alignment < GRANULE;
         let unit = match in_range {

@@ -1,7 +1,8 @@
-//! Private pools: another pool serves a pool's requests on a stream, so that the blocks of a captured graph stay its own (PD-15).
+//! Private pools: another pool serves a pool's requests on a stream, so that the blocks of a captured graph stay its
+//! own (PD-15).
 //!
-//! Contract: the private pool is an ordinary pool of the same device, with its own limits and statistics. A block goes back to the pool
-//! that served it. Without redirections a request reads one word more.
+//! Contract: the private pool is an ordinary pool of the same device, with its own limits and statistics. A block goes
+//! back to the pool that served it. Without redirections a request reads one word more.
 
 use crate::error::{Result, fail};
 use crate::pool::Pool;
@@ -11,7 +12,8 @@ use crate::types::*;
 use core::sync::atomic::Ordering;
 
 impl Pool {
-    /// The pool that serves a request on a stream: the pool itself, unless a private one does. None: the thread's current stream.
+    /// The pool that serves a request on a stream: the pool itself, unless a private one does. None: the thread's
+    /// current stream.
     #[inline]
     pub fn serving(&'static self, stream: Option<&'static Stream>) -> &'static Pool {
         if self.redirection_count.load(Ordering::Relaxed) == 0 { self } else { self.serving_slow(stream) }
@@ -23,7 +25,8 @@ impl Pool {
         self.redirections.lock().find(stream).unwrap_or(self)
     }
 
-    /// Whether the pool serves, or has served, requests of another one. Blocks of this pool may be passed with that one.
+    /// Whether the pool serves, or has served, requests of another one. Blocks of this pool may be passed with that
+    /// one.
     pub(in crate::pool) fn serves(&self, other: &Pool) -> bool {
         self.serves.load(Ordering::Relaxed) == other.serial.load(Ordering::Relaxed)
     }

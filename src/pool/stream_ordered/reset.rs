@@ -1,7 +1,7 @@
 //! A context that was reset: its memory is gone, also that of live blocks.
 //!
-//! Contract: memory of the old context is never handed out again. Free pieces leave the pool. A live block can still be freed; its bytes
-//! then count as pending until the pool ends. No driver call is made for dead memory.
+//! Contract: memory of the old context is never handed out again. Free pieces leave the pool. A live block can still be
+//! freed; its bytes then count as pending until the pool ends. No driver call is made for dead memory.
 
 use crate::pool::Pool;
 use crate::pool::span::{Span, StreamMark};

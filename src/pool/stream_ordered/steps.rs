@@ -51,8 +51,8 @@ pub(in crate::pool) fn poll_some_once(pool: &'static Pool, request: &mut Request
     StepOutcome::of(!core::mem::replace(&mut request.progress.polled_some, true) && pool.poll_some())
 }
 
-/// For a large request of a pool whose granules can be mapped anywhere: frees the addresses of free granules. The growth of the request maps
-/// them again, side by side (PD-11). While its stream captures a graph, nothing is unmapped.
+/// For a large request of a pool whose granules can be mapped anywhere: frees the addresses of free granules. The
+/// growth of the request maps them again, side by side (PD-11). While its stream captures a graph, nothing is unmapped.
 pub(in crate::pool) fn remap_free_granules_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let is_large = pool.ops().terms().keeps && !request.want.is_in_range();
     if core::mem::replace(&mut request.progress.remapped, true) || !is_large || request.captures() {
@@ -73,8 +73,8 @@ pub(in crate::pool) fn return_cached_below_limit(pool: &'static Pool, request: &
     if request.captures() { StepOutcome::NoEffect } else { steps::return_cached_below_limit(pool, request) }
 }
 
-/// After the first refusal: this pool, and then other pools and layers, return what they have cached. Not while the request's stream
-/// captures a graph.
+/// After the first refusal: this pool, and then other pools and layers, return what they have cached. Not while the
+/// request's stream captures a graph.
 pub(in crate::pool) fn trim_and_reclaim_elsewhere_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let first = !request.captures() && !core::mem::replace(&mut request.progress.trimmed, true);
     if first {
@@ -96,8 +96,9 @@ pub(in crate::pool) fn search_exhaustively_once(pool: &'static Pool, request: &m
     wait_on_device(pool, request)
 }
 
-/// At last, before the program's pressure callbacks, while memory is only pending: the host waits for a pending span that fits, then once
-/// for all work of the device, which also ends what has no event. Not in strict mode, and not while the request's stream captures a graph.
+/// At last, before the program's pressure callbacks, while memory is only pending: the host waits for a pending span
+/// that fits, then once for all work of the device, which also ends what has no event. Not in strict mode, and not
+/// while the request's stream captures a graph.
 pub(in crate::pool) fn wait_on_host(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let strict = pool.flags.load(Ordering::Relaxed) & TN_POOL_STRICT != 0;
     if strict || request.captures() {
@@ -151,7 +152,8 @@ impl Pool {
         let Some(span) = taken else { return false };
         state.busy += 1;
         drop(state);
-        // Work in unknown streams has no end that a stream could wait for, although the legacy stream comes after some of it.
+        // Work in unknown streams has no end that a stream could wait for, although the legacy stream comes after some
+        // of it.
         let mut waits = !span.uses.has_unknown_work();
         span.uses.each(|point| waits = waits && stream.wait_for(point).is_ok());
         let end = stream.end_of_use();

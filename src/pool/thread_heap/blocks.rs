@@ -19,8 +19,8 @@ use core::sync::atomic::Ordering;
 /// Bytes that are allocated between two looks for memory that has decayed.
 const DECAY_STEP_BYTES: usize = 8 << 10;
 
-/// The large block that a thread keeps may have so many times the bytes of its empty spans. With the default these are 4 MiB, up to
-/// which the C library's allocator does not call the system either.
+/// The large block that a thread keeps may have so many times the bytes of its empty spans. With the default these are
+/// 4 MiB, up to which the C library's allocator does not call the system either.
 const LARGE_BLOCK_TIMES: usize = 4;
 
 /// Large frees between two checks whether the pool should return memory to the device.
@@ -42,7 +42,8 @@ pub fn allocate_large(pool: &'static Pool, block: Block) -> Option<NewBlock> {
     Some(NewBlock::new(address, false))
 }
 
-/// Checks the peaks of the thread's heaps, and with that gives them allowances of the present length. The thread holds no lock.
+/// Checks the peaks of the thread's heaps, and with that gives them allowances of the present length. The thread holds
+/// no lock.
 pub fn shorten_allowances(thread: &'static Thread) {
     let _inside = CriticalSection::enter(thread);
     Heap::each_of(thread, |heap| heap.check_peaks(false));

@@ -186,8 +186,8 @@ fn free_elsewhere(thread: &'static Thread, through: Option<&'static Pool>, addre
     }
 }
 
-/// Frees a small block that the thread's heap of a pool owns. Returns its requested bytes. None, and nothing is changed: the block needs
-/// the slow path.
+/// Frees a small block that the thread's heap of a pool owns. Returns its requested bytes. None, and nothing is
+/// changed: the block needs the slow path.
 #[inline(always)]
 pub fn deallocate_in_fast(
     thread: &'static Thread,

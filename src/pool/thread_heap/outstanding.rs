@@ -131,7 +131,8 @@ mod tests {
         let writers: Vec<_> = (0..OUTS.len()).map(|writer| std::thread::spawn(move || write(writer))).collect();
         let start = Instant::now();
         let (mut wrong, mut between) = (0, 0);
-        // Long enough, and until every writer was stopped in the middle of its turns with a reader looking: else nothing was tested.
+        // Long enough, and until every writer was stopped in the middle of its turns with a reader looking: else
+        // nothing was tested.
         let turns = || TURNS.iter().map(|turns| turns.load(Ordering::Relaxed));
         while start.elapsed() < Duration::from_millis(500) || turns().any(|turns| turns < 100) || between == 0 {
             assert!(start.elapsed() < Duration::from_secs(120), "turns: {:?}, seen: {between}", turns().min());

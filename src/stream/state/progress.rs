@@ -18,7 +18,8 @@ const MAX_UNNEEDED_EVENTS: u32 = 64;
 /// How often work of any stream became known to be done, or lost with its device; never 0.
 static PROGRESS: AtomicU64 = AtomicU64::new(1);
 
-/// A number that changes whenever a point may have passed. Points that had not passed when it was read have not passed while it is unchanged.
+/// A number that changes whenever a point may have passed. Points that had not passed when it was read have not passed
+/// while it is unchanged.
 pub fn progress() -> u64 {
     // Acquire pairs with the Release in `note_progress`.
     PROGRESS.load(Ordering::Acquire).wrapping_add(gpu::lost_count())
@@ -40,11 +41,13 @@ impl Stream {
         Point::new(self, tick)
     }
 
-    /// The point behind all work issued so far, where a use of the stream ends. The caller vouches that the CUstream exists during this call.
+    /// The point behind all work issued so far, where a use of the stream ends. The caller vouches that the CUstream
+    /// exists during this call.
     ///
-    /// For another library's stream an event is recorded now, because no caller vouches for it later; for a per-thread stream too, because
-    /// other threads cannot name it. Where none can be recorded, as in a capture, the point passes with a later event of the stream, or with
-    /// the next wait for the whole device. For all other streams this is [`Stream::now`], which calls no driver. Called under no lock.
+    /// For another library's stream an event is recorded now, because no caller vouches for it later; for a per-thread
+    /// stream too, because other threads cannot name it. Where none can be recorded, as in a capture, the point passes
+    /// with a later event of the stream, or with the next wait for the whole device. For all other streams this is
+    /// [`Stream::now`], which calls no driver. Called under no lock.
     #[inline]
     pub fn end_of_use(&'static self) -> Point {
         if self.needs_early_events() { self.end_of_use_recorded() } else { self.now() }
@@ -55,8 +58,8 @@ impl Stream {
         quietly(|| self.record_point()).unwrap_or_else(|_| self.now())
     }
 
-    /// The point behind a kernel that was just launched, where its borrows end. The caller vouches for the CUstream, as in
-    /// [`Stream::end_of_use`]. It has an event unless [`Stream::unrecorded_end`] has a point. Called under no lock.
+    /// The point behind a kernel that was just launched, where its borrows end. The caller vouches for the CUstream, as
+    /// in [`Stream::end_of_use`]. It has an event unless [`Stream::unrecorded_end`] has a point. Called under no lock.
     #[inline]
     pub fn end_of_launch(&'static self) -> Point {
         self.unrecorded_end().unwrap_or_else(|| self.end_of_launch_recorded())
@@ -70,9 +73,9 @@ impl Stream {
 
     /// The point behind work for which borrows were open, without an event. None: record one. Calls no driver.
     ///
-    /// An event lets a wait for this work not be one for later work, and takes as much time as a launch. So it is recorded as long as that is
-    /// of use. After [`MAX_UNNEEDED_EVENTS`] ends without a wait for any but the latest, the points have no event, until such a wait. It then
-    /// waits for more than it has to, once.
+    /// An event lets a wait for this work not be one for later work, and takes as much time as a launch. So it is
+    /// recorded as long as that is of use. After [`MAX_UNNEEDED_EVENTS`] ends without a wait for any but the latest,
+    /// the points have no event, until such a wait. It then waits for more than it has to, once.
     #[inline]
     pub fn unrecorded_end(&'static self) -> Option<Point> {
         let records = self.needs_early_events() || self.unneeded_events.load(Ordering::Relaxed) < MAX_UNNEEDED_EVENTS;
@@ -98,8 +101,9 @@ impl Stream {
         }
     }
 
-    /// Whether events must be recorded when a use ends. The owner of an imported stream may destroy it at any time afterwards. Another thread
-    /// cannot name a per-thread stream: it would have to record on the legacy stream, which all blocking streams wait for.
+    /// Whether events must be recorded when a use ends. The owner of an imported stream may destroy it at any time
+    /// afterwards. Another thread cannot name a per-thread stream: it would have to record on the legacy stream, which
+    /// all blocking streams wait for.
     #[inline]
     pub fn needs_early_events(&self) -> bool {
         matches!(self.origin(), Origin::Imported | Origin::PerThread)
@@ -198,9 +202,9 @@ impl Stream {
         self.has_passed(self.last_point.load(Ordering::Relaxed).max(self.recorded.load(Ordering::Relaxed)))
     }
 
-    /// Whether the work that was issued before a tick is done. The first call records an event behind unfinished work, so that later calls
-    /// do not wait for what is issued meanwhile. Where none can be recorded, and on a stream that was idle then, later work may count too.
-    /// Queries the driver; under no lock.
+    /// Whether the work that was issued before a tick is done. The first call records an event behind unfinished work,
+    /// so that later calls do not wait for what is issued meanwhile. Where none can be recorded, and on a stream that
+    /// was idle then, later work may count too. Queries the driver; under no lock.
     pub(in crate::stream) fn has_done(&'static self, tick: u64) -> bool {
         let last = self.last_point.load(Ordering::Relaxed).max(self.recorded.load(Ordering::Relaxed));
         let is_idle = last <= tick && self.has_passed(last);

@@ -13,9 +13,9 @@ use crate::types::*;
 use core::sync::atomic::Ordering;
 
 impl Stream {
-    /// Makes new work on this stream wait for a point, without waiting on the host. TN_ERR_UNSUPPORTED: one of the two streams captures a
-    /// graph. TN_ERR_DRIVER: the point's stream ended with no event behind the point; or this one ended, or is another thread's per-thread
-    /// stream, whose value would mean the calling thread's.
+    /// Makes new work on this stream wait for a point, without waiting on the host. TN_ERR_UNSUPPORTED: one of the two
+    /// streams captures a graph. TN_ERR_DRIVER: the point's stream ended with no event behind the point; or this one
+    /// ended, or is another thread's per-thread stream, whose value would mean the calling thread's.
     pub fn wait_for(&'static self, point: Point) -> Result<()> {
         if self.follows(point) {
             return Ok(());
@@ -34,7 +34,8 @@ impl Stream {
         if is_capturing(gpu, &inside, self.raw())? {
             return if point.poll() { Ok(()) } else { Err(capturing(gpu)) };
         }
-        // The driver waits for the latest record of the event, also if the event is recorded again later (reference of cuEventRecord).
+        // The driver waits for the latest record of the event, also if the event is recorded again later (reference of
+        // cuEventRecord).
         // SAFETY: an event with a reference, of any GPU, and a stream with a reference.
         gpu.check(unsafe { inside.cuStreamWaitEvent(self.raw(), event.event(), 0)? }, "cuStreamWaitEvent")?;
         self.known_waits.lock().learn(point.stream().head.number(), event.tick());
@@ -72,7 +73,8 @@ impl Stream {
         known && legacy && blocking && core::ptr::eq(self.gpu(), other.gpu())
     }
 
-    /// Waits on the host for all work issued so far (ST-6). TN_ERR_UNSUPPORTED: the stream captures a graph, which continues.
+    /// Waits on the host for all work issued so far (ST-6). TN_ERR_UNSUPPORTED: the stream captures a graph, which
+    /// continues.
     pub fn synchronize(&'static self) -> Result<()> {
         let gpu = self.gpu();
         let inside = self.enter()?;
@@ -90,8 +92,8 @@ impl Stream {
         Ok(())
     }
 
-    /// As [`Stream::synchronize`], for a stream that may have no reference. TN_ERR_DRIVER: it ended, is another thread's per-thread stream,
-    /// or another library's, which may have been destroyed.
+    /// As [`Stream::synchronize`], for a stream that may have no reference. TN_ERR_DRIVER: it ended, is another
+    /// thread's per-thread stream, or another library's, which may have been destroyed.
     pub(in crate::stream) fn drain(&'static self) -> Result<()> {
         let reachable = |_: &StreamRef| self.is_nameable() && !self.is_foreign();
         let Some(_stream_ref) = self.try_ref().filter(reachable) else { return Err(self.unreachable()) };
@@ -109,7 +111,8 @@ impl Stream {
         is_capturing(gpu, &self.enter()?, self.raw())
     }
 
-    /// TN_ERR_UNSUPPORTED: the stream captures a graph. A stream that ended, or that this thread cannot name, is not asked.
+    /// TN_ERR_UNSUPPORTED: the stream captures a graph. A stream that ended, or that this thread cannot name, is not
+    /// asked.
     pub(in crate::stream) fn refuse_capture(&'static self) -> Result<()> {
         match self.try_ref().filter(|_| self.is_nameable()) {
             Some(_stream_ref) if self.is_capturing()? => Err(capturing(self.gpu())),
@@ -129,11 +132,12 @@ impl Stream {
     }
 }
 
-/// Whether a stream captures a graph. Queried before calls that would break a capture; the driver's reference guarantees that the query
-/// breaks none, also where its result is IMPLICIT.
+/// Whether a stream captures a graph. Queried before calls that would break a capture; the driver's reference
+/// guarantees that the query breaks none, also where its result is IMPLICIT.
 pub(super) fn is_capturing(gpu: &'static Gpu, inside: &Inside, stream: CUstream) -> Result<bool> {
     const NONE: u32 = 0;
-    /// CUDA_ERROR_STREAM_CAPTURE_IMPLICIT: another thread captures a graph, and the legacy stream would become part of it.
+    /// CUDA_ERROR_STREAM_CAPTURE_IMPLICIT: another thread captures a graph, and the legacy stream would become part of
+    /// it.
     const IMPLICIT: u32 = 906;
     let mut status = NONE;
     // SAFETY: the caller has a reference on the stream; the number is ours.

@@ -1,4 +1,5 @@
-//! Fuzz entry of descriptors of other processes' arrays. The file beside them is a valid one, of 64 KiB, that nobody writes.
+//! Fuzz entry of descriptors of other processes' arrays. The file beside them is a valid one, of 64 KiB, that nobody
+//! writes.
 
 use super::{info_of, release, sound};
 use std::ffi::{c_int, c_void};
@@ -65,7 +66,8 @@ fn file() -> c_int {
     })
 }
 
-/// The first byte chooses the flags, the rest is the descriptor (IP-4, IP-8, and the table of checks; IP-20, without a GPU).
+/// The first byte chooses the flags, the rest is the descriptor (IP-4, IP-8, and the table of checks; IP-20, without a
+/// GPU).
 pub fn descriptors(input: &[u8]) {
     let Some((first, descriptor)) = input.split_first() else { return };
     let flags =

@@ -110,7 +110,8 @@ pub fn safetensors(bytes: &[u8]) {
     assert!(all <= bytes.len() as u64);
     // SAFETY: the library ends names with a NUL.
     let name = |info: &tn_safetensors_info| unsafe { CStr::from_ptr(info.name.as_ptr()) }.to_owned();
-    // A name that is cut, or that contains a NUL, opens the only tensor that is listed so. Element types that no array can have are 0.
+    // A name that is cut, or that contains a NUL, opens the only tensor that is listed so. Element types that no array
+    // can have are 0.
     let opens = infos.iter().filter(|info| {
         let listed = name(info);
         let only = count <= MOST && infos.iter().filter(|other| name(other) == listed).count() == 1;

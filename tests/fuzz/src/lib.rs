@@ -1,9 +1,9 @@
-//! All parsers of foreign bytes, as functions of bytes: files of NumPy and of safetensors, the structs of DLPack and of Arrow, descriptors of
-//! arrays of other processes, event logs.
+//! All parsers of foreign bytes, as functions of bytes: files of NumPy and of safetensors, the structs of DLPack and of
+//! Arrow, descriptors of arrays of other processes, event logs.
 //!
-//! Each entry accepts any input. It calls the C functions as a consumer does, and panics if the library breaks a promise: a panic status, a
-//! release that ran twice or never, an output that a failure touched, an array beyond its bytes. `cargo xtask fuzz` runs the entries under
-//! libFuzzer, tests/fuzz_short.rs with fixed inputs.
+//! Each entry accepts any input. It calls the C functions as a consumer does, and panics if the library breaks a
+//! promise: a panic status, a release that ran twice or never, an output that a failure touched, an array beyond its
+//! bytes. `cargo xtask fuzz` runs the entries under libFuzzer, tests/fuzz_short.rs with fixed inputs.
 
 mod descriptors;
 

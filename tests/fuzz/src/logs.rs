@@ -1,4 +1,5 @@
-//! Event logs of Tenure and logs of RMM: any bytes are a log, which is written in each format and read again, or an error that names the place.
+//! Event logs of Tenure and logs of RMM: any bytes are a log, which is written in each format and read again, or an
+//! error that names the place.
 
 use tenure_event_log::operations::Operations;
 use tenure_event_log::{Event, Format, Kind, Log, from_bytes, to_bytes};

@@ -1,5 +1,5 @@
-//! Fuzz entries of structs: DLPack's, with and without a version, and Arrow's, filled from bytes. Pointers are valid, as both formats
-//! require; everything else may be wrong.
+//! Fuzz entries of structs: DLPack's, with and without a version, and Arrow's, filled from bytes. Pointers are valid,
+//! as both formats require; everything else may be wrong.
 
 use super::{info_of, release, sound, text};
 use std::cell::Cell;
@@ -53,7 +53,8 @@ fn data(draw: &mut Draw<'_>, bytes: &Bytes) -> *mut c_void {
     }
 }
 
-/// Whether all elements of an array lie in the producer's bytes and are few enough to copy: a broadcast array may have any number.
+/// Whether all elements of an array lie in the producer's bytes and are few enough to copy: a broadcast array may have
+/// any number.
 fn is_inside(handle: *mut tn_array, bytes: &Bytes) -> bool {
     let info = info_of(handle);
     if info.count == 0 {
@@ -133,7 +134,8 @@ fn look_around(handle: *mut tn_array, draw: &mut Draw<'_>) {
     }
 }
 
-/// Imports with all kinds of flags. `import` makes a fresh struct and returns the status and, if it is TN_OK, the array.
+/// Imports with all kinds of flags. `import` makes a fresh struct and returns the status and, if it is TN_OK, the
+/// array.
 fn try_all(input: &[u8], bytes: &Bytes, import: &mut dyn FnMut(u32) -> (tn_status, *mut tn_array)) {
     RELEASED.set(0);
     // Without a copy no byte is touched, whatever the address.

@@ -1,8 +1,10 @@
-//! A test harness in place of libtest, for programs whose tests need a process of their own, a time limit, or tools that may be missing.
+//! A test harness in place of libtest, for programs whose tests need a process of their own, a time limit, or tools
+//! that may be missing.
 //!
-//! Promise: each test runs in a fresh process (the program itself, started again), so no test sees another's threads, memory or locks. A
-//! test that exceeds its limit is killed with its child processes and fails by name; the others go on. A test that calls [`skip`] is
-//! reported as "ignored, why". Arguments and output are libtest's, as far as people and `cargo xtask` use them.
+//! Promise: each test runs in a fresh process (the program itself, started again), so no test sees another's threads,
+//! memory or locks. A test that exceeds its limit is killed with its child processes and fails by name; the others go
+//! on. A test that calls [`skip`] is reported as "ignored, why". Arguments and output are libtest's, as far as people
+//! and `cargo xtask` use them.
 //!
 //! A program has `harness = false` in its manifest, `use tenure_harness::test;`, and a `main` that returns [`main()`].
 
@@ -135,7 +137,8 @@ pub fn main_with(made: Vec<Trial>) -> ExitCode {
             eprintln!("no test {name}, or several");
             return ExitCode::from(PANICKED);
         };
-        // A program that the test starts must not run the test too, even if it is this program: it would recurse without end.
+        // A program that the test starts must not run the test too, even if it is this program: it would recurse
+        // without end.
         // SAFETY: the process has only this thread.
         unsafe { std::env::remove_var(RUN) };
         return here(test);
@@ -194,7 +197,8 @@ pub fn command_by(runner: &str, path: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// This program, with arguments that run one of its tests in that process. The name may lack the modules in front of it.
+/// This program, with arguments that run one of its tests in that process. The name may lack the modules in front of
+/// it.
 pub fn again(test: &str) -> Command {
     let mut program = command(std::env::current_exe().expect("a program knows its own path"));
     program.env(RUN, test);

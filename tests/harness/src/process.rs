@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 /// How often a silent program is polled.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Time that counts for limits: it goes slower while more programs want to run than the machine has cores, so that a busy machine fails no
-/// test.
+/// Time that counts for limits: it goes slower while more programs want to run than the machine has cores, so that a
+/// busy machine fails no test.
 struct Clock {
     counted: f64,
     last: Instant,
@@ -63,8 +63,8 @@ impl Ended {
     }
 }
 
-/// Runs a program to its end or to `limit`, and passes on each line that it prints to stdout or stderr. Processes that it leaves in its
-/// group are killed, and so is the program if the caller dies.
+/// Runs a program to its end or to `limit`, and passes on each line that it prints to stdout or stderr. Processes that
+/// it leaves in its group are killed, and so is the program if the caller dies.
 pub fn watch(command: &mut Command, limit: Duration, mut line: impl FnMut(&str)) -> io::Result<Ended> {
     let (reader, writer) = io::pipe()?;
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
@@ -159,7 +159,8 @@ fn has_ended(child: i32) -> bool {
     asked == 0 && unsafe { info.si_pid() } == child
 }
 
-/// Waits for a child that shares the caller's terminal. At the limit it is killed with its child processes, and the result is None.
+/// Waits for a child that shares the caller's terminal. At the limit it is killed with its child processes, and the
+/// result is None.
 pub fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let mut clock = Clock::start();
     let mut pause = Duration::from_millis(1);

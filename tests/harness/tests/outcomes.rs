@@ -1,5 +1,5 @@
-//! A program of the harness with tests that pass, fail, hang or cannot run, and the harness's report of each. `outcomes_are_told` below
-//! starts the others by name; run by themselves, some must fail.
+//! A program of the harness with tests that pass, fail, hang or cannot run, and the harness's report of each.
+//! `outcomes_are_told` below starts the others by name; run by themselves, some must fail.
 
 use std::process::Command;
 use tenure_harness::{LIMIT, skip, test};

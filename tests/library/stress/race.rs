@@ -44,8 +44,8 @@ impl Drop for Pool {
 /// Held by a test that runs queued releases and counts them, because the process has one queue.
 pub static QUEUE: Mutex<()> = Mutex::new(());
 
-/// Waits for a number, with few spins while the partner is about to arrive. Ends the process if it never does, because the partner cannot
-/// be joined.
+/// Waits for a number, with few spins while the partner is about to arrive. Ends the process if it never does, because
+/// the partner cannot be joined.
 fn wait_for(number: &AtomicUsize, value: usize) {
     let start = Instant::now();
     let mut turns = 0u32;
@@ -79,8 +79,8 @@ impl Drop for Over<'_> {
     }
 }
 
-/// In each round `setup` makes the subject; `first` and `second` use it at the same time on two threads, one of them delayed by a different
-/// time in each round; and `check` checks the results.
+/// In each round `setup` makes the subject; `first` and `second` use it at the same time on two threads, one of them
+/// delayed by a different time in each round; and `check` checks the results.
 pub fn race<T: Copy + Send, A, B: Send>(
     rounds: usize,
     setup: impl Fn(usize) -> T,

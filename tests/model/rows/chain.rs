@@ -1,4 +1,5 @@
-//! Rows OO-40..43 and EX-20..27: functions that pass on their given parameters, and the memory that such computations need.
+//! Rows OO-40..43 and EX-20..27: functions that pass on their given parameters, and the memory that such computations
+//! need.
 
 use super::super::calls::Call;
 use super::super::handle::{Ref, State};

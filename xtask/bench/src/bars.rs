@@ -1,7 +1,7 @@
 //! The bars of the host pools: which figures are compared, and whether the bar holds.
 //!
-//! Promise: each bar is a ratio of minima of one run, or a number of bytes. A bar whose peer or case was not measured says so and counts as
-//! neither met nor missed.
+//! Promise: each bar is a ratio of minima of one run, or a number of bytes. A bar whose peer or case was not measured
+//! says so and counts as neither met nor missed.
 
 use super::cases::{self, Case, Unit as CaseUnit};
 use super::figures::Figures;
@@ -306,7 +306,8 @@ pub struct Behind {
     pub best: f64,
 }
 
-/// A case in which allocators do different work: some return freshly mapped memory, which costs time when it is touched.
+/// A case in which allocators do different work: some return freshly mapped memory, which costs time when it is
+/// touched.
 const UNLIKE: &[&str] = &["touch.zeros_again", "touch.memset"];
 
 /// All bars, in the order of the tables.

@@ -1,6 +1,7 @@
 //! `cargo xtask bench copy` and `bench strided`: bars T11 to T14, and clearing (PH-15).
 //!
-//! Promise: a ratio is one of speeds, the peer's least time divided by Tenure's, from one run. A missing peer makes a line that says so.
+//! Promise: a ratio is one of speeds, the peer's least time divided by Tenure's, from one run. A missing peer makes a
+//! line that says so.
 
 use super::figures::Figures;
 use super::record::Record;
@@ -12,7 +13,8 @@ use xtask::{dist, python};
 /// The sizes, as the program and as the table name them.
 const SIZES: [(&str, &str); 3] = [("64k", "64 KiB"), ("4m", "4 MiB"), ("256m", "256 MiB")];
 
-/// Tenure against the fastest of some others. `least`: the ratio that the bar asks for; None if it is shown without a bar.
+/// Tenure against the fastest of some others. `least`: the ratio that the bar asks for; None if it is shown without a
+/// bar.
 struct Bar<'a> {
     bar: &'static str,
     name: String,
@@ -142,7 +144,8 @@ pub fn strided() -> Done<Vec<Record>> {
     Ok(lines)
 }
 
-/// Geometric means of Tenure's times and of the peer's, over the cases that the peer can do, or over all if it is missing.
+/// Geometric means of Tenure's times and of the peer's, over the cases that the peer can do, or over all if it is
+/// missing.
 fn mean(figures: &Figures, who: &'static str, least: f64, words: &str, version: String) -> Record {
     let time = |case: &str, who: &str| figures.minimum(&format!("{case}_{who}"));
     let there = CASES.iter().any(|(case, ..)| time(case, who).is_some());

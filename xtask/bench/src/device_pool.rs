@@ -1,7 +1,8 @@
-//! `cargo xtask bench device-pool`: what device pools cost the host where much is pending, many streams are in use, or blocks are very large.
+//! `cargo xtask bench device-pool`: what device pools cost the host where much is pending, many streams are in use, or
+//! blocks are very large.
 //!
-//! Promise: the library as it is released, on the simulated driver, in CPU time of the thread; the minimum over the rounds. The driver's own
-//! calls take part only where a line says so.
+//! Promise: the library as it is released, on the simulated driver, in CPU time of the thread; the minimum over the
+//! rounds. The driver's own calls take part only where a line says so.
 
 use super::figures::{Figures, ROUNDS};
 use xtask::run::compile;

@@ -1,7 +1,8 @@
 //! `cargo xtask bench events`: what an event costs while a log runs, in memory and in a file.
 //!
-//! Promise: the library as it is released, in CPU time of the thread, minima over the rounds. The cost is the difference to the same calls
-//! without a log, so it has the slow path too. Beside it stands what a read of the processor's counter costs here.
+//! Promise: the library as it is released, in CPU time of the thread, minima over the rounds. The cost is the
+//! difference to the same calls without a log, so it has the slow path too. Beside it stands what a read of the
+//! processor's counter costs here.
 
 use super::figures::{Figures, ROUNDS};
 use xtask::dist;

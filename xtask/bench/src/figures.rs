@@ -1,6 +1,7 @@
 //! The output of measuring programs, round by round.
 //!
-//! A program prints a line "case <tab> minimum <tab> median" per case, and "# name <tab> value" for each fact about the machine.
+//! A program prints a line "case <tab> minimum <tab> median" per case, and "# name <tab> value" for each fact about the
+//! machine.
 
 use std::collections::BTreeMap;
 use std::path::Path;

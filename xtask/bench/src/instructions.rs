@@ -1,7 +1,7 @@
 //! Instructions per allocation with its free, counted by valgrind's callgrind: exact, also on a busy machine.
 //!
-//! Promise: the difference of two runs of different lengths, so process start does not count. The caller's loop and its check of the status
-//! count; they are equal for all allocators that one program measures.
+//! Promise: the difference of two runs of different lengths, so process start does not count. The caller's loop and its
+//! check of the status count; they are equal for all allocators that one program measures.
 
 use super::figures::Figures;
 use super::peers::Peer;

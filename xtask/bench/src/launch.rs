@@ -1,7 +1,8 @@
 //! `cargo xtask bench launch`: what a launch that borrows its arguments costs the host, beside the driver's own launch.
 //!
-//! Promise: the library as it is released, in CPU time of the thread, minima over the rounds. The bar is for a driver whose calls take a few
-//! nanoseconds, so that the library alone is measured; the simulated driver's calls take part in its figures.
+//! Promise: the library as it is released, in CPU time of the thread, minima over the rounds. The bar is for a driver
+//! whose calls take a few nanoseconds, so that the library alone is measured; the simulated driver's calls take part in
+//! its figures.
 
 use super::figures::{Figures, ROUNDS};
 use std::path::PathBuf;
@@ -9,7 +10,8 @@ use xtask::run::compile;
 use xtask::tools::{Done, command, copy_all, root};
 use xtask::{dist, sim};
 
-/// The most ns that a launch with 6 arrays may take beside the driver's own, on a machine where a compare-exchange pair takes 10 ns or less.
+/// The most ns that a launch with 6 arrays may take beside the driver's own, on a machine where a compare-exchange pair
+/// takes 10 ns or less.
 const TARGET_NS: f64 = 300.0;
 const PAIR_NS: f64 = 10.0;
 /// The most ns that a guard with a stream may take, with its view for a kernel and its end.

@@ -2,8 +2,9 @@
 //!
 //! `bench`: Tenure and other libraries, measured in one run on the staged library.
 //!
-//! Promise: a process per round and at least five rounds, which go through the cases forwards and backwards in turn. A result is the
-//! minimum per case; a ratio is one of minima from one run. A case that this machine cannot measure is a line with the reason.
+//! Promise: a process per round and at least five rounds, which go through the cases forwards and backwards in turn. A
+//! result is the minimum per case; a ratio is one of minima from one run. A case that this machine cannot measure is a
+//! line with the reason.
 
 mod bars;
 mod cases;
@@ -50,8 +51,8 @@ fn main() -> ExitCode {
 /// The condition that a bar sets.
 #[derive(Clone, Copy)]
 enum Target {
-    /// At most this many ns on a machine where a compare-exchange pair takes 10 ns or less, in proportion elsewhere; and at most this
-    /// multiple of the peer's time.
+    /// At most this many ns on a machine where a compare-exchange pair takes 10 ns or less, in proportion elsewhere;
+    /// and at most this multiple of the peer's time.
     Ns(f64, Option<f64>),
     /// At most this multiple of the peer's time.
     Times(f64),
@@ -168,8 +169,8 @@ const fn solved(name: &'static str, case: &'static str, peer: &'static str, time
     Bar { peer, ..bar("EX", name, case, Target::Times(times)) }
 }
 
-/// A + D, its factor and solutions with it, at four sizes. The peers are NumPy, which copies, and SciPy, which overwrites its input. And products
-/// (EX-50), which NumPy leaves to OpenBLAS too.
+/// A + D, its factor and solutions with it, at four sizes. The peers are NumPy, which copies, and SciPy, which
+/// overwrites its input. And products (EX-50), which NumPy leaves to OpenBLAS too.
 const LINALG: &[Bar] = &[
     solved("(A + D).cholesky(), n = 64", "tenure_factor_64", "numpy_factor_64", 1.0),
     solved("(A + D).cholesky(), n = 64", "tenure_factor_64", "scipy_factor_64", 1.0),
@@ -267,8 +268,8 @@ impl Bar {
     }
 }
 
-/// `cargo xtask bench [objects|copy|python|linalg|strided] [--json]`: all benchmarks without a name. `cargo xtask bench pool` has options
-/// of its own.
+/// `cargo xtask bench [objects|copy|python|linalg|strided] [--json]`: all benchmarks without a name. `cargo xtask bench
+/// pool` has options of its own.
 fn bench(arguments: &[&str]) -> Done {
     if let ["pool", options @ ..] = arguments {
         return pool::bench(options);

@@ -1,6 +1,7 @@
 //! `cargo xtask bench mpi`: messages of arrays by MPI, beside mpi4py with NumPy's arrays.
 //!
-//! Promise: the wheel as it is released, with each MPI library; the minimum over the rounds. docs/scaling.md has its ratios.
+//! Promise: the wheel as it is released, with each MPI library; the minimum over the rounds. docs/scaling.md has its
+//! ratios.
 
 use super::figures::Figures;
 use xtask::distributed;

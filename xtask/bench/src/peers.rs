@@ -1,7 +1,8 @@
 //! The allocators to compare with: where each comes from, and why one is missing.
 //!
-//! Promise: nothing is installed and no privilege is needed. Debian packages are downloaded and unpacked into `target/peers`, unless the
-//! library is installed. Those of crates are built from `benches/peers`; UMF comes from its wheel. A missing allocator has a reason.
+//! Promise: nothing is installed and no privilege is needed. Debian packages are downloaded and unpacked into
+//! `target/peers`, unless the library is installed. Those of crates are built from `benches/peers`; UMF comes from its
+//! wheel. A missing allocator has a reason.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -138,7 +139,8 @@ fn folder() -> PathBuf {
     root().join("target/peers")
 }
 
-/// Builds a library of benches/peers. One package per build: two versions of one crate differ by a feature, which cargo would unify.
+/// Builds a library of benches/peers. One package per build: two versions of one crate differ by a feature, which cargo
+/// would unify.
 fn built(package: &str) -> Done<PathBuf> {
     let target = folder().join("build");
     let mut build = cargo();

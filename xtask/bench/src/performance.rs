@@ -1,6 +1,7 @@
 //! docs/performance.md: the tables between its markers, and the plots beside it, from one measurement.
 //!
-//! Promise: replaces only the text between `<!-- figures: NAME -->` and `<!-- end -->`. A missing marker is an error that names it.
+//! Promise: replaces only the text between `<!-- figures: NAME -->` and `<!-- end -->`. A missing marker is an error
+//! that names it.
 
 use super::bars::{self, Run, Verdict};
 use super::cases::{Case, GROUPS, Group, Unit};
@@ -115,8 +116,8 @@ fn bars_table(verdicts: &[Verdict]) -> String {
     text
 }
 
-/// A table with a row per allocator and a column per case: glibc's figures, then ratios to them. Cases that are ratios themselves are shown
-/// as they are.
+/// A table with a row per allocator and a column per case: glibc's figures, then ratios to them. Cases that are ratios
+/// themselves are shown as they are.
 fn table(group: &Group, outcome: &Outcome, all: &Run) -> String {
     let minimum = |name: &str, case: &Case| all.get(name).and_then(|figures| figures.minimum(case.id));
     let names: Vec<&str> = outcome.found.iter().map(|peer| peer.name).collect();

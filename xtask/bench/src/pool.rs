@@ -1,7 +1,8 @@
 //! `cargo xtask bench pool`: Tenure's host pools beside other allocators, in one run.
 //!
-//! Promise: a process per allocator, group of cases and round; the allocators run forwards and backwards in turn; results are minima.
-//! Tenure is called through the C API of the staged library. A peer that is missing or fails is named with the reason.
+//! Promise: a process per allocator, group of cases and round; the allocators run forwards and backwards in turn;
+//! results are minima. Tenure is called through the C API of the staged library. A peer that is missing or fails is
+//! named with the reason.
 
 use super::bars::{self, Run, Verdict};
 use super::cases;
@@ -17,8 +18,9 @@ use std::time::Instant;
 use xtask::tools::{Done, command, has, io, output, root, run};
 use xtask::{dist, python};
 
-/// Cases that share a process, and the number of such processes per run. A workload leaves memory that the next one could use, so cases
-/// that measure memory run alone. Resident memory does not depend on the machine's load, but the time of these cases does.
+/// Cases that share a process, and the number of such processes per run. A workload leaves memory that the next one
+/// could use, so cases that measure memory run alone. Resident memory does not depend on the machine's load, but the
+/// time of these cases does.
 const GROUPS: &[(&str, usize)] = &[
     ("alloc", 5),
     ("threads", 5),
@@ -235,8 +237,8 @@ fn copied() -> Done<Vec<Record>> {
     Ok(records)
 }
 
-/// Runs a program for each allocator and round, forwards and backwards in turn. An allocator whose program fails takes part no more; `failed` is
-/// told why.
+/// Runs a program for each allocator and round, forwards and backwards in turn. An allocator whose program fails takes
+/// part no more; `failed` is told why.
 pub fn in_turns<'a>(
     found: &'a [Peer],
     rounds: usize,

@@ -1,7 +1,7 @@
 //! `cargo xtask bench processes`: arrays handed over to another process, beside the ways that Python has for that.
 //!
-//! Promise: the wheel as it is released; the minimum over the rounds. A hand-over by `multiprocessing` has the cost of its transport, so the
-//! bar of IP-27 is for the library's two calls alone.
+//! Promise: the wheel as it is released; the minimum over the rounds. A hand-over by `multiprocessing` has the cost of
+//! its transport, so the bar of IP-27 is for the library's two calls alone.
 
 use super::figures::Figures;
 use xtask::python;

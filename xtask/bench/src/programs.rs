@@ -1,7 +1,8 @@
 //! `cargo xtask bench programs`: whole programs with each allocator (T33): three on NumPy, and one in C++.
 //!
-//! Promise: the wheel and the library as they are released. A process per program, allocator and round; the allocators take turns. A result
-//! is the minimum over the rounds. A program that computes something else with another allocator is an error.
+//! Promise: the wheel and the library as they are released. A process per program, allocator and round; the allocators
+//! take turns. A result is the minimum over the rounds. A program that computes something else with another allocator
+//! is an error.
 
 use super::figures::Figures;
 use super::peers;

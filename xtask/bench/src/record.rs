@@ -1,6 +1,7 @@
 //! One figure beside its peer: the result type of all benchmarks, and how it is written.
 //!
-//! Promise: a record names the peer with its version, the ratio and the bar, so a file of records is complete by itself.
+//! Promise: a record names the peer with its version, the ratio and the bar, so a file of records is complete by
+//! itself.
 
 /// A string of JSON.
 pub fn quoted(text: &str) -> String {

@@ -1,7 +1,7 @@
 //! `cargo xtask replay LOG..`: the allocations of recorded programs, served by the allocators of `bench pool`.
 //!
-//! Promise: a process per allocator, log and round, in turns; times are minima. Memory is that of the first round, because it does not depend
-//! on the machine's load. What of a log cannot be replayed is counted and printed.
+//! Promise: a process per allocator, log and round, in turns; times are minima. Memory is that of the first round,
+//! because it does not depend on the machine's load. What of a log cannot be replayed is counted and printed.
 
 use super::figures::{Figures, direction};
 use super::peers::{self, Missing, Peer};

@@ -1,7 +1,8 @@
 //! `cargo xtask bench pool --threads 1,2,4,8,16`: how the allocators do with more threads, each on a core of its own.
 //!
-//! Promise: as `pool`: a process per allocator and round, forwards and backwards in turn, minima. Where the machine has several NUMA nodes,
-//! threads run near each other (*near*) and on the nodes in turn (*far*). Numbers of threads that exceed the cores are named, not measured.
+//! Promise: as `pool`: a process per allocator and round, forwards and backwards in turn, minima. Where the machine has
+//! several NUMA nodes, threads run near each other (*near*) and on the nodes in turn (*far*). Numbers of threads that
+//! exceed the cores are named, not measured.
 
 use super::bars::Run;
 use super::peers::{Missing, Peer};

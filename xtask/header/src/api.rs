@@ -1,7 +1,7 @@
 //! `abi/api.json`: the C interface as data, which generators of bindings read in place of C.
 //!
-//! Promise: all of it comes from `src/types.rs` and `src/ffi`. The types are the declarations'; what a type cannot say comes from the
-//! comment, by the rules of `facts`.
+//! Promise: all of it comes from `src/types.rs` and `src/ffi`. The types are the declarations'; what a type cannot say
+//! comes from the comment, by the rules of `facts`.
 
 use super::facts::{self, Comment};
 use super::{Constant, IN_BINDINGS, Section, parse};

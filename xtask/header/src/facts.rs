@@ -2,14 +2,16 @@
 //!
 //! The rules, by the words that comments of `src/ffi` use:
 //! - an output has `@param[out]`; a struct whose `size` the caller sets is both input and output;
-//! - a parameter may be NULL where a clause says `may be NULL`, or begins with `NULL:`, `NULL only`, `NULL with`, `NULL means` or
-//!   `NULL and`; so may every `context`;
-//! - a list has the length that its comment names: `The n_specs slices`, `n_in items`, `NULL only with n_keep 0`, `of bytes bytes`; or its
-//!   count is described as `.. at text`, or as `Its size` right behind it;
-//! - what an output gives ends by the function after `Released by`, `Ended by` or `Freed by`, else by the one of its handle type;
+//! - a parameter may be NULL where a clause says `may be NULL`, or begins with `NULL:`, `NULL only`, `NULL with`, `NULL
+//!   means` or `NULL and`; so may every `context`;
+//! - a list has the length that its comment names: `The n_specs slices`, `n_in items`, `NULL only with n_keep 0`, `of
+//!   bytes bytes`; or its count is described as `.. at text`, or as `Its size` right behind it;
+//! - what an output gives ends by the function after `Released by`, `Ended by` or `Freed by`, else by the one of its
+//!   handle type;
 //! - an output that is `valid until` something, or `owned by the scope`, stays the library's;
-//! - a handle or block ends in the function that others name so; an input that `the library owns`, or that is `moved into the library`, is
-//!   the caller's no longer; callbacks, and memory that is imported or registered, are used after the call;
+//! - a handle or block ends in the function that others name so; an input that `the library owns`, or that is `moved
+//!   into the library`, is the caller's no longer; callbacks, and memory that is imported or registered, are used after
+//!   the call;
 //! - `as for` another function: its parameter of that name. `The statuses of` another function: those too.
 
 use super::api::{Api, Function, Kind, Parameter};

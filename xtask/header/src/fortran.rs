@@ -1,8 +1,9 @@
 //! `bindings/fortran/tenure_c.f90`: the C interface for Fortran, from the description.
 //!
-//! Handles and addresses are `type(c_ptr)` by value, callbacks `type(c_funptr)`. What may be NULL is an optional argument where Fortran
-//! passes an address. Outputs are `intent(inout)`, because a call that fails leaves them untouched. Unsigned numbers are signed ones of
-//! that size, as Fortran has no others. A constant whose name differs from a function's only in case ends with an underscore.
+//! Handles and addresses are `type(c_ptr)` by value, callbacks `type(c_funptr)`. What may be NULL is an optional
+//! argument where Fortran passes an address. Outputs are `intent(inout)`, because a call that fails leaves them
+//! untouched. Unsigned numbers are signed ones of that size, as Fortran has no others. A constant whose name differs
+//! from a function's only in case ends with an underscore.
 
 use super::api::{Api, Function, Kind, Parameter, Type, Value};
 use super::facts::Direction;

@@ -1,7 +1,7 @@
 //! `bindings/go/constants.go`: the constants that the Go package shows, from the description.
 //!
-//! cgo reads all others from the header, but names of C cannot be used outside of the package. Their names lose TN_ and become Go's:
-//! TN_ERR_BORROWED_WRITE is ErrBorrowedWrite.
+//! cgo reads all others from the header, but names of C cannot be used outside of the package. Their names lose TN_ and
+//! become Go's: TN_ERR_BORROWED_WRITE is ErrBorrowedWrite.
 
 use super::api::Api;
 use super::camel;

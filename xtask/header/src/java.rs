@@ -1,8 +1,8 @@
 //! `bindings/java/tenure/TenureC.java`: the C interface for Java, from the description.
 //!
-//! A class of static methods that JNA maps directly. A handle is a `long`, an address a `Pointer`, text a `String`. Numbers to read or fill
-//! are arrays. A struct is passed by reference, a list of structs by its address. Unsigned numbers are signed ones of that size, as Java has
-//! no others. A name that is a word of Java ends with an underscore.
+//! A class of static methods that JNA maps directly. A handle is a `long`, an address a `Pointer`, text a `String`.
+//! Numbers to read or fill are arrays. A struct is passed by reference, a list of structs by its address. Unsigned
+//! numbers are signed ones of that size, as Java has no others. A name that is a word of Java ends with an underscore.
 
 use super::api::{Api, Function, Kind, Parameter, Signature, Struct, Type, Value};
 use super::facts::Direction;

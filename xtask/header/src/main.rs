@@ -1,7 +1,8 @@
 //! `cargo xtask header`: all committed files that are generated from `src/types.rs` and `src/ffi`.
 //!
-//! - `include/tenure.h`: types and functions by cbindgen, in sections. A section has the functions of a file of `src/ffi`, and above them the
-//!   types that no earlier section uses, in the order of `src/types.rs`; each family of constants is an enum;
+//! - `include/tenure.h`: types and functions by cbindgen, in sections. A section has the functions of a file of
+//!   `src/ffi`, and above them the types that no earlier section uses, in the order of `src/types.rs`; each family of
+//!   constants is an enum;
 //! - `include/tenure_bindings.h`: the sections of `IN_BINDINGS`;
 //! - `abi/symbols.txt`: the exported functions, sorted;
 //! - `abi/api.json`: functions, types and constants as data;
@@ -341,8 +342,8 @@ fn type_blocks(items: &str, constants: &[Constant]) -> Done<Vec<Block>> {
     Ok(blocks)
 }
 
-/// For each block the first section that uses it, by its functions or through other types. All handles belong to the first section. A block
-/// that nothing uses belongs to the section of the block below it.
+/// For each block the first section that uses it, by its functions or through other types. All handles belong to the
+/// first section. A block that nothing uses belongs to the section of the block below it.
 fn first_uses(blocks: &[Block], sections: &[Section]) -> Done<Vec<usize>> {
     let order = types()?;
     let mut blocks_of: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -439,7 +440,9 @@ fn must_check(block: String) -> String {
     let code = without_comments(&block);
     let name = code.split('(').next().unwrap_or_default();
     let has_status = code.trim_start().starts_with("tn_status");
-    let may_be_ignored = ["_release", "_deallocate", "tn_borrow_end", "tn_array_set_name", "tn_here"].iter().any(|end| name.ends_with(end));
+    let may_be_ignored = ["_release", "_deallocate", "tn_borrow_end", "tn_array_set_name", "tn_here"]
+        .iter()
+        .any(|end| name.ends_with(end));
     if !has_status || may_be_ignored {
         block
     } else {

@@ -1,8 +1,9 @@
 //! `bindings/node/tenure_c.js` and `tenure_c.d.ts`: the C interface for Node.js, from the description.
 //!
-//! The module has the constants, and tables of structs and functions from which `library.js` makes functions. A type in a table is a C
-//! number, `handle` (an id or NULL), `pointer` (an address), `memory` (a view of a buffer, or an address), `text`, or the name of a struct.
-//! An output that is always there is `out` and a type: the function returns it. Every other output is `memory` that the caller passes.
+//! The module has the constants, and tables of structs and functions from which `library.js` makes functions. A type in
+//! a table is a C number, `handle` (an id or NULL), `pointer` (an address), `memory` (a view of a buffer, or an
+//! address), `text`, or the name of a struct. An output that is always there is `out` and a type: the function returns
+//! it. Every other output is `memory` that the caller passes.
 
 use super::api::{Api, Function, Kind, Parameter, Struct, Type, Value};
 use super::facts::Direction;

@@ -1,6 +1,7 @@
 //! `bindings/rust/src/sys.rs`: the C interface for the Rust crate, whose package has no file outside its folder.
 //!
-//! Contract: the text of `src/types.rs` and the extern block of the Python crate, in one module. Decides nothing about either.
+//! Contract: the text of `src/types.rs` and the extern block of the Python crate, in one module. Decides nothing about
+//! either.
 
 use xtask::tools::{Done, read};
 

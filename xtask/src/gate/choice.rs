@@ -1,7 +1,7 @@
 //! What `cargo xtask test NAME ..` runs.
 //!
-//! A name is that of a stage, the id of a row, a path of the repository, or a part of the name of a test. A path stands for the tests in that
-//! file, or else for the stages that test what is below it.
+//! A name is that of a stage, the id of a row, a path of the repository, or a part of the name of a test. A path stands
+//! for the tests in that file, or else for the stages that test what is below it.
 
 use super::Context;
 use super::Extent;

@@ -1,8 +1,9 @@
 //! `cargo xtask test`: the checks, with a table at the end.
 //!
-//! Promise: a check that could not run is `skipped` with the reason, never passed; with `--all`, or TENURE_REQUIRE_TOOLS in the environment, a
-//! missing tool is a failure. A stage that fails or hangs does not keep the others from running, because each test and each program has a
-//! time limit. The last line is `N passed, N failed, N skipped`.
+//! Promise: a check that could not run is `skipped` with the reason, never passed; with `--all`, or
+//! TENURE_REQUIRE_TOOLS in the environment, a missing tool is a failure. A stage that fails or hangs does not keep the
+//! others from running, because each test and each program has a time limit. The last line is `N passed, N failed, N
+//! skipped`.
 //!
 //! `stages` lists what can run, `choice` finds the stages and tests of a name.
 
@@ -125,8 +126,8 @@ struct Gate {
     costs: Vec<Cost>,
 }
 
-/// Runs the checks that the arguments name: none for the usual ones, `--all`, or names of stages, rows, paths and tests. `--timings` writes
-/// what each stage cost to `target/timings.tsv`.
+/// Runs the checks that the arguments name: none for the usual ones, `--all`, or names of stages, rows, paths and
+/// tests. `--timings` writes what each stage cost to `target/timings.tsv`.
 pub fn run(arguments: &[&str]) -> Done {
     let start = Instant::now();
     let timings = arguments.contains(&"--timings");
@@ -369,7 +370,8 @@ fn started_processes() -> u64 {
     text.lines().find_map(|line| line.strip_prefix("processes ")?.parse().ok()).unwrap_or(0)
 }
 
-/// The number of crates that cargo compiled in `target` since then: it marks each in the folder `.fingerprint` of its profile.
+/// The number of crates that cargo compiled in `target` since then: it marks each in the folder `.fingerprint` of its
+/// profile.
 fn compiled_since(then: SystemTime) -> usize {
     let times = marks(&root().join("target"), 3).into_iter().filter_map(|mark| {
         let stamp = mark.join("invoked.timestamp").metadata().ok()?;
@@ -392,7 +394,8 @@ fn marks(folder: &Path, depth: u32) -> Vec<PathBuf> {
     found.flatten().collect()
 }
 
-/// The counts of some tests, with the reasons of those that did not run. The time is their share of the wall time of all parallel tests.
+/// The counts of some tests, with the reasons of those that did not run. The time is their share of the wall time of
+/// all parallel tests.
 fn row_of(tests: &[&programs::Ended]) -> Row {
     let mut row = Row::default();
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();

@@ -23,7 +23,8 @@ pub struct Stage {
 
 /// What a stage runs.
 pub enum Body {
-    /// Tests of programs that cargo builds: the targets, by name or option, and which tests of them belong to no earlier stage.
+    /// Tests of programs that cargo builds: the targets, by name or option, and which tests of them belong to no
+    /// earlier stage.
     Tests { targets: &'static [&'static str], holds: fn(&Test) -> bool },
     /// Something else, unless something is missing that it needs.
     Own { missing: fn() -> Option<String>, run: fn(&Context) -> Done<Row> },
@@ -158,7 +159,8 @@ pub const STAGES: &[Stage] = &[
 /// The programs with the tests of the library itself.
 const RUST: [&str; 7] = ["library", "blit", "fuzz_short", "npy", "oom", "pool_heap", "rust_allocator"];
 
-/// What the tests are told, except with `--all`: fewer seeds and steps of random operations, and the same ones in each run.
+/// What the tests are told, except with `--all`: fewer seeds and steps of random operations, and the same ones in each
+/// run.
 pub const SHORT: [(&str, &str); 3] =
     [("TENURE_TEST_SEEDS", "4"), ("TENURE_MODEL_STEPS", "20000"), ("TENURE_STRESS_SEED", "1")];
 

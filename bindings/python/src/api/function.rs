@@ -110,7 +110,8 @@ pub unsafe fn create(
     made(|out| unsafe { c::tn_function_create(&options, out) })
 }
 
-/// Calls a function. `arguments` and `in_how` have an item for each input that is no variable, `outputs` and `out_how` one for each output.
+/// Calls a function. `arguments` and `in_how` have an item for each input that is no variable, `outputs` and `out_how`
+/// one for each output.
 pub fn call(
     function: Id,
     arguments: &[Id],
@@ -119,8 +120,8 @@ pub fn call(
     out_how: &mut [tn_crossing],
 ) -> Result<()> {
     assert!(arguments.len() == in_how.len() && outputs.len() == out_how.len());
-    // SAFETY: a checked id; the lists have the lengths that are passed; an `Id` of 64 bits is read and written as the pointer whose bits it
-    // has.
+    // SAFETY: a checked id; the lists have the lengths that are passed; an `Id` of 64 bits is read and written as the
+    // pointer whose bits it has.
     check(unsafe {
         c::tn_function_call(
             function.raw(),

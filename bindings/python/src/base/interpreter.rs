@@ -74,8 +74,9 @@ pub fn while_alive<R>(body: impl FnOnce(Python<'_>) -> R) -> Option<R> {
     Python::try_attach(body)
 }
 
-/// The interpreter's lock, taken again on a thread that Python knows. pyo3 assumes that a thread below one of its calls has the lock. That is
-/// wrong where a callable, run by this crate, calls C code through ctypes, which lets go of the lock, and that code calls back.
+/// The interpreter's lock, taken again on a thread that Python knows. pyo3 assumes that a thread below one of its calls
+/// has the lock. That is wrong where a callable, run by this crate, calls C code through ctypes, which lets go of the
+/// lock, and that code calls back.
 struct Lock(Option<ffi::PyGILState_STATE>);
 
 impl Lock {

@@ -1,10 +1,10 @@
 //! Records where Python code makes guards, promises, exports and arrays (PY-21). The library keeps its file and line as
 //! the call site.
 //!
-//! Contract: `here` sets the site to the line of the innermost Python frame outside this package and Python's standard library: the line
-//! that pickles an array, not one of `multiprocessing`. A thread without such a frame has no site. Dropping the value of `here` removes
-//! the site, so that C code that runs later on the thread does not get it. Nothing raises. A small table caches the file names of code
-//! objects.
+//! Contract: `here` sets the site to the line of the innermost Python frame outside this package and Python's standard
+//! library: the line that pickles an array, not one of `multiprocessing`. A thread without such a frame has no site.
+//! Dropping the value of `here` removes the site, so that C code that runs later on the thread does not get it. Nothing
+//! raises. A small table caches the file names of code objects.
 
 use crate::api;
 use core::cell::UnsafeCell;
@@ -35,8 +35,8 @@ pub struct Site(());
 const SLOTS: usize = 256;
 
 /// A code object and the UTF-8 text of its file, which the code object keeps alive. None: the file belongs to this
-/// package or the standard library. `line` is the line of the last instruction that was looked up: finding a line reads the code's line
-/// table from its start.
+/// package or the standard library. `line` is the line of the last instruction that was looked up: finding a line reads
+/// the code's line table from its start.
 #[derive(Clone, Copy)]
 struct CodeEntry {
     code: *mut ffi::PyObject,
@@ -131,7 +131,8 @@ fn at(py: Python<'_>, frame: *mut ffi::PyFrameObject) {
     find(py, frame, &mut |file, line| api::here(Some(file), line));
 }
 
-/// Calls `found` with the file and the line of a frame, or of the nearest caller outside this package and the standard library.
+/// Calls `found` with the file and the line of a frame, or of the nearest caller outside this package and the standard
+/// library.
 fn find(py: Python<'_>, frame: *mut ffi::PyFrameObject, found: &mut dyn FnMut(&CStr, c_int)) {
     // SAFETY: a live frame; the code object comes as a reference of our own.
     let code = unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetCode(frame).cast()) };

@@ -153,8 +153,8 @@ pub fn on_host<'py>(py: Python<'py>, array: &Array) -> PyResult<Bound<'py, Array
     Array::wrap(py, copied, array.dtype(), array.ndim())
 }
 
-/// A NumPy array for reading, whose guard ends with it. Device memory is copied first, and bfloat16 converted to float32.
-/// For this package's own use of NumPy.
+/// A NumPy array for reading, whose guard ends with it. Device memory is copied first, and bfloat16 converted to
+/// float32. For this package's own use of NumPy.
 pub fn read_view<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, PyAny>> {
     let py = array.py();
     let id = array.get().id()?;
@@ -388,13 +388,14 @@ impl Borrow {
 impl Array {
     /// `with x.read() as view:` a NumPy array for reading. Nothing can write these bytes meanwhile.
     ///
-    /// The borrow ends with the block. A view to which only the block's own variable refers is invalid then. A view that
-    /// is kept elsewhere, or a part of one (`for row in view`), becomes a read-only view like
+    /// The borrow ends with the block. A view to which only the block's own variable refers is invalid then. A view
+    /// that is kept elsewhere, or a part of one (`for row in view`), becomes a read-only view like
     /// `numpy.asarray(x.readonly)`: until it is deleted the array cannot be written, and `why_not` names it.
     ///
     /// frozen: refuse also where a shared view could change the bytes. wait: wait for device work on the array. strict:
-    /// whether a kept view is an error at the end of the block; None: if the option `strict` is on. interprocess: for an
-    /// array that processes share; refused while another process writes it in such a block, and excludes writers there.
+    /// whether a kept view is an error at the end of the block; None: if the option `strict` is on. interprocess: for
+    /// an array that processes share; refused while another process writes it in such a block, and excludes writers
+    /// there.
     #[pyo3(signature = (frozen=false, *, wait=true, strict=None, interprocess=false))]
     fn read(
         slf: Bound<'_, Self>,

@@ -8,8 +8,8 @@ use pyo3::types::PyTuple;
 
 /// The place of an array's bytes, for device work that a block issues: what a `with` block gives for device memory.
 ///
-/// pointer: the address for kernels, an integer. host_pointer: the address on the host, for copies by the driver. shape,
-/// strides (bytes), dtype, nbytes, readonly: as in NumPy.
+/// pointer: the address for kernels, an integer. host_pointer: the address on the host, for copies by the driver.
+/// shape, strides (bytes), dtype, nbytes, readonly: as in NumPy.
 #[pyclass(frozen, module = "tenure", name = "DeviceView")]
 pub struct DeviceView {
     /// The address of the first element for kernels; 0: no device reaches it.
@@ -45,8 +45,8 @@ impl DeviceView {
 
 #[pymethods]
 impl DeviceView {
-    /// The address of the first element for kernels; 0 for an array without elements. Raises where no device reaches the
-    /// bytes: the host's address is no substitute.
+    /// The address of the first element for kernels; 0 for an array without elements. Raises where no device reaches
+    /// the bytes: the host's address is no substitute.
     #[getter]
     fn pointer(&self, py: Python<'_>) -> PyResult<u64> {
         if self.at_device == 0 && self.nbytes > 0 {
@@ -60,8 +60,8 @@ impl DeviceView {
         Ok(self.at_device)
     }
 
-    /// The address of the first element on the host, as a copy by the driver needs it. Raises for memory that only a device
-    /// reaches.
+    /// The address of the first element on the host, as a copy by the driver needs it. Raises for memory that only a
+    /// device reaches.
     #[getter]
     fn host_pointer(&self, py: Python<'_>) -> PyResult<u64> {
         if self.at_host == 0 && self.nbytes > 0 {

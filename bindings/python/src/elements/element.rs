@@ -1,7 +1,7 @@
 //! Reads and overwrites the only element of an array, under a guard that ends before the call returns.
 //!
-//! Contract: one element is at most 16 bytes, so it is copied by value. The host copies if it can access the memory; the device does it
-//! otherwise. Work of a device that is in the way is waited for with the interpreter released.
+//! Contract: one element is at most 16 bytes, so it is copied by value. The host copies if it can access the memory;
+//! the device does it otherwise. Work of a device that is in the way is waited for with the interpreter released.
 
 use crate::api::{self, Id, cuda};
 use crate::base::interpreter::{SameThread, wait_without_gil};
@@ -18,7 +18,8 @@ pub fn read_one(py: Python<'_>, array: Id, bytes: usize) -> PyResult<Option<Elem
     let one = is_one(&view, bytes);
     let remote = is_remote(view.device);
     if one && !remote {
-        // SAFETY: the open guard lends `bytes` bytes at `data`, which the host can access; `is_one` checked the room in `element`.
+        // SAFETY: the open guard lends `bytes` bytes at `data`, which the host can access; `is_one` checked the room in
+        // `element`.
         unsafe { copy_nonoverlapping(view.data.cast::<u8>(), element.as_mut_ptr(), bytes) };
     }
     api::borrow_end(guard, 0)?;
@@ -38,7 +39,8 @@ pub fn write_one(py: Python<'_>, array: Id, element: &Element, bytes: usize) -> 
     let one = is_one(&view, bytes);
     let remote = is_remote(view.device);
     if one && !remote {
-        // SAFETY: the open guard lends `bytes` bytes at `data` to the host alone; `is_one` checked the length of `element`.
+        // SAFETY: the open guard lends `bytes` bytes at `data` to the host alone; `is_one` checked the length of
+        // `element`.
         unsafe { copy_nonoverlapping(element.as_ptr(), view.data.cast::<u8>(), bytes) };
     }
     api::borrow_end(guard, 0)?;

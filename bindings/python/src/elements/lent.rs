@@ -1,7 +1,7 @@
 //! The bytes of an array as a NumPy array, for one call of a function.
 //!
-//! Contract: the guard ends with the value, unless something still refers to the NumPy array, such as a variable of a function that
-//! the call made: then the guard ends with that array.
+//! Contract: the guard ends with the value, unless something still refers to the NumPy array, such as a variable of a
+//! function that the call made: then the guard ends with that array.
 
 use crate::api::{self, Id};
 use crate::base::interpreter::{SameThread, wait_without_gil};
@@ -54,7 +54,8 @@ impl<'py> Lent<'py> {
                 device_text(view.device)
             )));
         }
-        // SAFETY: the guard lends these bytes to the host, also for writing if it writes; `drop` keeps it as long as the array.
+        // SAFETY: the guard lends these bytes to the host, also for writing if it writes; `drop` keeps it as long as
+        // the array.
         let view = unsafe { array_over(array.py(), view, writes)? };
         Ok(Lent { view: ManuallyDrop::new(view), guard: Some(guard) })
     }

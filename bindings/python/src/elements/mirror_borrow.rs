@@ -1,8 +1,8 @@
 //! Borrows of a mirror's side as context managers: `m.read(where)` and `m.write(where)`.
 //!
-//! Contract: as for the borrows of arrays: the guard ends with the block, that of a writer with TN_END_FAILED after an exception. A view of
-//! the host side that is kept elsewhere becomes a shared view of that side, which then is held. Begin and end release the GIL, because they
-//! may move bytes.
+//! Contract: as for the borrows of arrays: the guard ends with the block, that of a writer with TN_END_FAILED after an
+//! exception. A view of the host side that is kept elsewhere becomes a shared view of that side, which then is held.
+//! Begin and end release the GIL, because they may move bytes.
 
 use crate::api::{Id, cuda, mirror as c};
 use crate::base::guard::{Guard, Kept};
@@ -31,7 +31,8 @@ pub struct MirrorBorrow {
 /// The guard and the view of an open block.
 struct Open {
     guard: Arc<Guard>,
-    /// Its own handle on the stream, so that a caller that releases the stream in the block does not leave the guard open.
+    /// Its own handle on the stream, so that a caller that releases the stream in the block does not leave the guard
+    /// open.
     stream: Id,
     shown: Shown,
 }
@@ -126,11 +127,11 @@ impl MirrorBorrow {
 
 #[pymethods]
 impl Mirror {
-    /// `with m.read(where) as view:` makes a side valid and lends it for reading: the host side as a NumPy array, the device side as a
-    /// `DeviceView`.
+    /// `with m.read(where) as view:` makes a side valid and lends it for reading: the host side as a NumPy array, the
+    /// device side as a `DeviceView`.
     ///
-    /// stream: orders the transfer and the work on the device; None: the transfer is complete when the block begins, and the work when it
-    /// ends.
+    /// stream: orders the transfer and the work on the device; None: the transfer is complete when the block begins,
+    /// and the work when it ends.
     #[pyo3(signature = (r#where="host", stream=None))]
     fn read<'py>(
         slf: Bound<'py, Self>,
@@ -140,11 +141,11 @@ impl Mirror {
         MirrorBorrow::new(slf, r#where, TN_READ, stream)
     }
 
-    /// `with m.write(where) as view:` as `read`, for writing too: the end of the block makes the side the only valid one, and refreshes the
-    /// other one if somebody holds it.
+    /// `with m.write(where) as view:` as `read`, for writing too: the end of the block makes the side the only valid
+    /// one, and refreshes the other one if somebody holds it.
     ///
-    /// overwrite: the block writes every element, so no transfer is needed. After an exception the contents are those of the other side if
-    /// that was valid, else undefined.
+    /// overwrite: the block writes every element, so no transfer is needed. After an exception the contents are those
+    /// of the other side if that was valid, else undefined.
     #[pyo3(signature = (r#where="host", stream=None, *, overwrite=false))]
     fn write<'py>(
         slf: Bound<'py, Self>,

@@ -1,7 +1,8 @@
 //! Borrows without a view: the bytes of an array for code that moves them itself, such as an MPI library.
 //!
-//! Contract: the guard is open when the object is made. It ends once, by `end` or with the object, on any thread. The object is a buffer, of
-//! bytes from element (0, .., 0) on, so that C code can get the address. Whoever keeps that buffer beyond the guard must not touch it.
+//! Contract: the guard is open when the object is made. It ends once, by `end` or with the object, on any thread. The
+//! object is a buffer, of bytes from element (0, .., 0) on, so that C code can get the address. Whoever keeps that
+//! buffer beyond the guard must not touch it.
 
 use crate::api::{self, Id};
 use crate::base::interpreter::{SameThread, wait_without_gil};

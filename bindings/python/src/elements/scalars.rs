@@ -54,8 +54,8 @@ impl Array {
         Ok(made.into_any())
     }
 
-    /// An element as a Python scalar: the only one, or `x.item(i, j)`, or `x.item(i)` of the array as if it had one axis, in C
-    /// order.
+    /// An element as a Python scalar: the only one, or `x.item(i, j)`, or `x.item(i)` of the array as if it had one
+    /// axis, in C order.
     #[pyo3(signature = (*args))]
     fn item<'py>(slf: &Bound<'py, Self>, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
         let this = slf.get();

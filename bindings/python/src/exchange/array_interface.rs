@@ -1,8 +1,8 @@
 //! `__array_interface__` of host arrays, offered only after `tenure.set_array_interface(True)` (CA-29).
 //!
-//! Contract: the interface has no release, so a reader may keep the address without limit. The first read opens a shared
-//! view, which ends when the handle is released or at `end_exports`. While it is off the attribute does not exist: a
-//! debugger that reads all attributes would prevent reuse in place.
+//! Contract: the interface has no release, so a reader may keep the address without limit. The first read opens a
+//! shared view, which ends when the handle is released or at `end_exports`. While it is off the attribute does not
+//! exist: a debugger that reads all attributes would prevent reuse in place.
 
 use crate::api::{self, Id};
 use crate::base::{errors, site};
@@ -146,9 +146,8 @@ impl Array {
         exported(py, self, false)
     }
 
-    /// Ends the shared views that reading `__array_interface__` and `__cuda_array_interface__` opened. Call it when no code
-    /// uses the addresses any more.
-    /// Exports by buffers and DLPack end by themselves.
+    /// Ends the shared views that reading `__array_interface__` and `__cuda_array_interface__` opened. Call it when no
+    /// code uses the addresses any more. Exports by buffers and DLPack end by themselves.
     fn end_exports(&self) {
         self.end_interface_exports();
     }

@@ -179,7 +179,8 @@ fn capsules<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
     // In this order, because libraries of GPUs copy their arrays to the host for the second one.
     for name in [pyo3::intern!(py, "__arrow_c_device_array__"), pyo3::intern!(py, "__arrow_c_array__")] {
         if object.hasattr(name)? {
-            // Until the nulls are counted, the struct states that there may be some. Not every library counts them on a GPU.
+            // Until the nulls are counted, the struct states that there may be some. Not every library counts them on a
+            // GPU.
             let _ = object.getattr(pyo3::intern!(py, "null_count"));
             return Ok(object.call_method0(name)?.cast_into::<PyTuple>()?);
         }
@@ -191,9 +192,9 @@ fn capsules<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
     }))
 }
 
-/// An array on the memory of an Arrow array (`__arrow_c_device_array__`, `__arrow_c_array__`): numbers without nulls, or
-/// lists of a fixed size of them, which become further axes. It is read-only, because Arrow data are immutable. From a GPU
-/// the thread's current stream waits for the producer's work.
+/// An array on the memory of an Arrow array (`__arrow_c_device_array__`, `__arrow_c_array__`): numbers without nulls,
+/// or lists of a fixed size of them, which become further axes. It is read-only, because Arrow data are immutable. From
+/// a GPU the thread's current stream waits for the producer's work.
 ///
 /// copy: None aliases where possible, False aliases or raises, True copies.
 ///

@@ -1,8 +1,8 @@
 //! `tenure.asarray` and `tenure.from_buffer`: arrays on the memory of other objects, or on a copy where their memory
 //! cannot be shared.
 //!
-//! Contract: `asarray` tries buffers, Arrow, the CUDA array interface, DLPack and the array interface in this order, and
-//! copies last.
+//! Contract: `asarray` tries buffers, Arrow, the CUDA array interface, DLPack and the array interface in this order,
+//! and copies last.
 
 use crate::api;
 use crate::base::{errors, site};
@@ -145,8 +145,8 @@ fn wants_a_copy(py: Python<'_>, error: &PyErr) -> bool {
     status.is_ok_and(|status| matches!(status, TN_ERR_WOULD_COPY | TN_ERR_LAYOUT))
 }
 
-/// Whether the object has its elements in memory of a GPU. PyTorch's tensors that need gradients raise an error of their
-/// own for the attribute.
+/// Whether the object has its elements in memory of a GPU. PyTorch's tensors that need gradients raise an error of
+/// their own for the attribute.
 fn has_cuda_array_interface(object: &Bound<'_, PyAny>) -> bool {
     object.hasattr("__cuda_array_interface__").unwrap_or(false)
 }
@@ -160,8 +160,8 @@ fn has_memory(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(buffer || interface || object.hasattr("__dlpack__")?)
 }
 
-/// An array on the object's own bytes. None: they cannot be shared. copy: None lets the library copy what it cannot alias,
-/// such as misaligned elements; False refuses that.
+/// An array on the object's own bytes. None: they cannot be shared. copy: None lets the library copy what it cannot
+/// alias, such as misaligned elements; False refuses that.
 fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, copy: Option<bool>) -> PyResult<Option<Bound<'py, Array>>> {
     if let Ok(array) = object.cast::<Array>() {
         return Ok(Some(array.clone()));

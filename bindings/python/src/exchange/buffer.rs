@@ -71,7 +71,8 @@ impl Array {
         unsafe { release(view) }
     }
 
-    /// For NumPy where the buffer was refused: raises the reason. bfloat16 has no code in buffers, so NumPy gets it here.
+    /// For NumPy where the buffer was refused: raises the reason. bfloat16 has no code in buffers, so NumPy gets it
+    /// here.
     #[pyo3(signature = (dtype=None, copy=None))]
     fn __array__<'py>(
         slf: Bound<'py, Self>,

@@ -201,12 +201,12 @@ impl Source {
     }
 }
 
-/// An array on the memory of an object with the CUDA array interface (`__cuda_array_interface__`): arrays of Numba, CuPy,
-/// PyTorch, PyCUDA and others.
+/// An array on the memory of an object with the CUDA array interface (`__cuda_array_interface__`): arrays of Numba,
+/// CuPy, PyTorch, PyCUDA and others.
 ///
 /// copy: None aliases where possible, False aliases or raises, True copies. sync: the thread's current stream waits for
-/// the stream that the object names; False leaves that to the caller. The object is kept until the library's work on its memory is
-/// done.
+/// the stream that the object names; False leaves that to the caller. The object is kept until the library's work on
+/// its memory is done.
 ///
 ///     d = numba.cuda.to_device(numpy.arange(3.0))
 ///     x = tenure.from_cuda_array_interface(d)      # on 'cuda:0', the memory of d

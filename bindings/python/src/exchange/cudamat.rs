@@ -10,7 +10,8 @@ use crate::types::*;
 use crate::values::owner::keep_owner;
 use pyo3::prelude::*;
 
-/// Fills the struct at an address with a matrix on the array's bytes, and returns the export, which ends with its object.
+/// Fills the struct at an address with a matrix on the array's bytes, and returns the export, which ends with its
+/// object.
 #[pyfunction]
 pub fn _lend_cudamat(
     py: Python<'_>,

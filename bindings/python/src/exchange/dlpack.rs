@@ -34,8 +34,8 @@ const VERSIONED_USED: &CStr = c"used_dltensor_versioned";
 /// # Safety
 /// - Called by Python, for a capsule that `export` made.
 unsafe extern "C" fn destroy_capsule(capsule: *mut ffi::PyObject) {
-    // SAFETY: a capsule. Its name, NULL or a text, states which struct it holds, and whether it still does. "used_..." is
-    // by far the most frequent name.
+    // SAFETY: a capsule. Its name, NULL or a text, states which struct it holds, and whether it still does. "used_..."
+    // is by far the most frequent name.
     unsafe {
         let name = ffi::PyCapsule_GetName(capsule);
         if !name.is_null() && *name == LEGACY_USED.as_ptr().read() {
@@ -226,7 +226,8 @@ pub fn _reads<'py>(
     export(py, array.get(), Class::ConsumerReads, stream, max_version, dl_device, copy)
 }
 
-/// The CUstream that a producer on a GPU has to make wait: the thread's current stream. None: not a GPU of this process.
+/// The CUstream that a producer on a GPU has to make wait: the thread's current stream. None: not a GPU of this
+/// process.
 fn own_stream((kind, id): (i32, i32)) -> PyResult<Option<u64>> {
     if !matches!(kind as u32, TN_CUDA | TN_CUDA_MANAGED) || api::cuda::device_count(TN_CUDA).unwrap_or(0) == 0 {
         return Ok(None);

@@ -66,8 +66,8 @@ static LABEL: AtomicU32 = AtomicU32::new(TN_CPU);
 /// The device types that `set_dlpack_label` knows by name.
 const LABELS: [(&str, tn_device_type); 3] = [("cpu", TN_CPU), ("cuda", TN_CUDA), ("own", 0)];
 
-/// Sets under which device `x.__dlpack__()` exports page-locked and managed memory: "cpu" (the default, which every library takes), "cuda",
-/// or "own" for DLPack's numbers of such memory, which few libraries know.
+/// Sets under which device `x.__dlpack__()` exports page-locked and managed memory: "cpu" (the default, which every
+/// library takes), "cuda", or "own" for DLPack's numbers of such memory, which few libraries know.
 ///
 /// >>> tenure.set_dlpack_label("cpu")
 #[pyfunction]

@@ -38,8 +38,8 @@ pub fn may_read(failure: Failure) -> bool {
     matches!(failure.0, TN_ERR_READONLY | TN_ERR_IN_EXPRESSION | TN_ERR_SHARED)
 }
 
-/// Opens an export on the array's own bytes for the host. True: it is read-only. If a shared view is refused and reading
-/// suffices, opens a read-only one.
+/// Opens an export on the array's own bytes for the host. True: it is read-only. If a shared view is refused and
+/// reading suffices, opens a read-only one.
 pub fn open(py: Python<'_>, id: Id, class: Class, reading_suffices: bool) -> api::Result<(Id, tn_view_info, bool)> {
     let opened = |flags| {
         wait_without_gil(py, flags | TN_WAIT, |flags| api::export_host(id, flags, 0).map(SameThread))

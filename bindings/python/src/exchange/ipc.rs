@@ -7,8 +7,9 @@ use crate::types::*;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// The descriptor of an array for other processes, and a file descriptor that the caller closes. The memory is never used for another array,
-/// so nothing has to hold it. copy: of the bytes; without it, they are shared or the call raises.
+/// The descriptor of an array for other processes, and a file descriptor that the caller closes. The memory is never
+/// used for another array, so nothing has to hold it. copy: of the bytes; without it, they are shared or the call
+/// raises.
 #[pyfunction]
 pub fn _export_ipc<'py>(
     py: Python<'py>,
@@ -25,8 +26,8 @@ pub fn _export_ipc<'py>(
     Ok((PyBytes::new(py, &sent.descriptor), sent.fd))
 }
 
-/// Offers an array to another process: the descriptor, a file descriptor that the caller closes, and the handle of the export, which
-/// `_end_offer` ends.
+/// Offers an array to another process: the descriptor, a file descriptor that the caller closes, and the handle of the
+/// export, which `_end_offer` ends.
 #[pyfunction]
 pub fn _offer_ipc<'py>(py: Python<'py>, array: &Bound<'py, Array>) -> PyResult<(Bound<'py, PyBytes>, i32, u64)> {
     let id = array.get().id()?;

@@ -1,7 +1,7 @@
 //! Mirrors and other libraries: what a mirror is made from, and what NumPy and CUDA libraries get of it.
 //!
-//! Contract: the host side for the buffer protocol, `__array__` and DLPack, the device side for `__cuda_array_interface__` and for DLPack
-//! with a GPU in `dl_device`. Each request makes the side valid.
+//! Contract: the host side for the buffer protocol, `__array__` and DLPack, the device side for
+//! `__cuda_array_interface__` and for DLPack with a GPU in `dl_device`. Each request makes the side valid.
 
 use crate::api::Id;
 use crate::api::mirror as c;
@@ -19,7 +19,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-/// The array of an object, and the flags with which it enters. A list has no memory of its own, so it is converted once and moves in.
+/// The array of an object, and the flags with which it enters. A list has no memory of its own, so it is converted once
+/// and moves in.
 fn entering<'py>(object: &Bound<'py, PyAny>, copy: Option<bool>) -> PyResult<(Bound<'py, Array>, u32)> {
     let py = object.py();
     let flags = crossing(copy);

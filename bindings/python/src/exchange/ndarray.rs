@@ -1,6 +1,7 @@
 //! Arrays on the memory of NumPy's own arrays, for `asarray`, `from_buffer` and `from_dlpack`.
 //!
-//! Contract: the result is that of NumPy's buffer or struct of DLPack: the same bytes and layout, read-only where NumPy's array is.
+//! Contract: the result is that of NumPy's buffer or struct of DLPack: the same bytes and layout, read-only where
+//! NumPy's array is.
 
 use crate::api::Failure;
 use crate::base::site;
@@ -10,8 +11,8 @@ use crate::values::convert::crossing;
 use crate::values::foreign_ndarray::ForeignNdarray;
 use pyo3::prelude::*;
 
-/// An array on the memory of a NumPy array. copy: None aliases where possible, False aliases or raises, True copies. `refused` makes the
-/// exception of an import that failed.
+/// An array on the memory of a NumPy array. copy: None aliases where possible, False aliases or raises, True copies.
+/// `refused` makes the exception of an import that failed.
 pub fn from_ndarray<'py>(
     py: Python<'py>,
     array: &ForeignNdarray<'_, 'py>,

@@ -52,8 +52,8 @@ pub struct Array {
 /// From this number of elements on, an array records the call site of its creation and of its release.
 pub const RECORD_SITE_FROM_ELEMENTS: i64 = 1 << 9;
 
-/// Whether a new array of so many elements, without a name, records its call site. Finding it costs as much as making a small array, and
-/// reports seldom need it.
+/// Whether a new array of so many elements, without a name, records its call site. Finding it costs as much as making a
+/// small array, and reports seldom need it.
 #[inline]
 pub fn records_site(count: i64) -> bool {
     count >= RECORD_SITE_FROM_ELEMENTS || site::are_of_small_arrays()
@@ -88,8 +88,8 @@ impl Array {
     pub fn wrap(py: Python<'_>, id: Id, dtype: tn_dtype, ndim: i32) -> PyResult<Bound<'_, Array>> {
         // Fast, because hot loops make views: `Bound::new` reaches this call only by way of `object.__new__`, which it
         // looks up and calls with an empty tuple. All-zero fields are an `Array` that was released.
-        // SAFETY: attached, the type of this class, no items. The memory comes zeroed, which is a valid value of every field,
-        // and of what pyo3 keeps beside them for a frozen class that may cross threads.
+        // SAFETY: attached, the type of this class, no items. The memory comes zeroed, which is a valid value of every
+        // field, and of what pyo3 keeps beside them for a frozen class that may cross threads.
         let object = unsafe { ffi::PyType_GenericAlloc(Self::type_object_raw(py), 0) };
         if object.is_null() {
             let error = PyErr::fetch(py);
@@ -252,8 +252,8 @@ impl Array {
         Ok(made)
     }
 
-    /// The name, and the running line, for messages once the handle is gone. As for new arrays, finding the line would cost
-    /// more than the call itself, so small arrays without a name have none.
+    /// The name, and the running line, for messages once the handle is gone. As for new arrays, finding the line would
+    /// cost more than the call itself, so small arrays without a name have none.
     fn description(&self, py: Python<'_>) -> Option<Description> {
         if self.plain.load(Ordering::Relaxed) {
             return None;
@@ -267,8 +267,8 @@ impl Array {
         Some(Description { name, place })
     }
 
-    /// Takes the handle, which belongs to the library from now on, out of the object. Messages of later uses have the description. None: the
-    /// object has no handle.
+    /// Takes the handle, which belongs to the library from now on, out of the object. Messages of later uses have the
+    /// description. None: the object has no handle.
     pub fn surrender(&self, description: impl FnOnce() -> Option<Description>) -> Option<Id> {
         self.end_interface_exports();
         let id = self.take_id(RELEASED)?;
@@ -350,9 +350,9 @@ impl Array {
         Ok(api::set_name(self.id()?, name.as_deref())?)
     }
 
-    /// The form of the matrix that expressions take this handle for: "full"; "diagonal": the array is a vector, the diagonal
-    /// of a matrix that is 0 elsewhere; "lower" or "upper": the elements above or below the diagonal count as 0 and are not
-    /// read. Assigning changes no element, and other handles keep their form.
+    /// The form of the matrix that expressions take this handle for: "full"; "diagonal": the array is a vector, the
+    /// diagonal of a matrix that is 0 elsewhere; "lower" or "upper": the elements above or below the diagonal count as
+    /// 0 and are not read. Assigning changes no element, and other handles keep their form.
     #[getter]
     pub fn form(&self) -> PyResult<&'static str> {
         Ok(convert::form_name(self.info()?.form))
@@ -456,9 +456,9 @@ impl Array {
         Self::wrap(py, api::clone(self.id()?)?, self.dtype(), self.ndim())
     }
 
-    /// A copy on the same device, from `pool` or the current one. order: "C", "F", "A" or "K" as in NumPy; None is C order,
-    /// or F order if this array is only F-contiguous, unlike `numpy.ndarray.copy`. stream: the copy becomes work of that
-    /// stream; without one it is complete on return.
+    /// A copy on the same device, from `pool` or the current one. order: "C", "F", "A" or "K" as in NumPy; None is C
+    /// order, or F order if this array is only F-contiguous, unlike `numpy.ndarray.copy`. stream: the copy becomes work
+    /// of that stream; without one it is complete on return.
     #[pyo3(signature = (order=None, *, pool=None, name=None, stream=None))]
     pub fn copy<'py>(
         &self,

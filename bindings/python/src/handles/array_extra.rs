@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 pub struct ArrayExtra {
     /// Shapes and strides that consumers point to; they live as long as the object.
     numbers: Mutex<Vec<Box<[i64]>>>,
-    /// Addresses that readers of `__array_interface__` or `__cuda_array_interface__` know, and the exports that keep their bytes.
+    /// Addresses that readers of `__array_interface__` or `__cuda_array_interface__` know, and the exports that keep
+    /// their bytes.
     pub interface_exports: Mutex<Vec<(u64, Id)>>,
     /// What was known of the array when its handle went.
     last: Mutex<Description>,

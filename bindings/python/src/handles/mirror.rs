@@ -1,7 +1,7 @@
 //! `tenure.Mirror`: the object that owns a mirror.
 //!
-//! Contract: the end of the object releases the mirror. Calls that may move bytes, or wait for another thread's call on the mirror, release
-//! the GIL.
+//! Contract: the end of the object releases the mirror. Calls that may move bytes, or wait for another thread's call on
+//! the mirror, release the GIL.
 
 use crate::api::{Id, mirror as c};
 use crate::base::{errors, site};
@@ -24,19 +24,22 @@ pub fn side_of(name: &str) -> PyResult<tn_side> {
     }
 }
 
-/// One array with a side on the host and a side on a GPU, which moves only when needed. `tenure.cuda.SmartArray` is the same class.
+/// One array with a side on the host and a side on a GPU, which moves only when needed. `tenure.cuda.SmartArray` is the
+/// same class.
 ///
-/// obj: anything `tenure.asarray` takes; it is copied. copy=None: its memory becomes a side if it can; copy=False: it does, or the call
-/// raises. Without obj, shape and dtype give a mirror with undefined contents. where: the side with the contents at first, "host" or
-/// "device" ("gpu"); None: where obj is. order: of the memory that the mirror allocates, "C", "F" or "A" (that of obj, the default). device:
-/// the GPU. host_pool, device_pool: where the sides get their memory.
+/// obj: anything `tenure.asarray` takes; it is copied. copy=None: its memory becomes a side if it can; copy=False: it
+/// does, or the call raises. Without obj, shape and dtype give a mirror with undefined contents. where: the side with
+/// the contents at first, "host" or "device" ("gpu"); None: where obj is. order: of the memory that the mirror
+/// allocates, "C", "F" or "A" (that of obj, the default). device: the GPU. host_pool, device_pool: where the sides get
+/// their memory.
 ///
 /// >>> m = tenure.Mirror(numpy.arange(6.0))
 /// >>> with m.write("device", stream) as d: launch(d.pointer)      # doctest: +SKIP
 /// >>> numpy.asarray(m)                                            # doctest: +SKIP
 ///
-/// NumPy gets the host side, and a library that reads `__cuda_array_interface__` the device side. A transfer happens only when the side is
-/// not valid; `transfers` counts them. What a kernel wrote through that interface is not seen: call `mark_changed("device")`.
+/// NumPy gets the host side, and a library that reads `__cuda_array_interface__` the device side. A transfer happens
+/// only when the side is not valid; `transfers` counts them. What a kernel wrote through that interface is not seen:
+/// call `mark_changed("device")`.
 #[pyclass(frozen, weakref, subclass, module = "tenure", name = "Mirror")]
 pub struct Mirror {
     id: AtomicU64,
@@ -102,8 +105,8 @@ fn names(mask: u32) -> Vec<&'static str> {
 
 #[pymethods]
 impl Mirror {
-    /// The side as an array, made valid first. While it, or anything that descends from it, lives, the side is refreshed whenever the other
-    /// one changes. A write through it makes the side the valid one.
+    /// The side as an array, made valid first. While it, or anything that descends from it, lives, the side is
+    /// refreshed whenever the other one changes. A write through it makes the side the valid one.
     #[pyo3(signature = (r#where="host"))]
     fn get<'py>(&self, py: Python<'py>, r#where: &str) -> PyResult<Bound<'py, Array>> {
         self.array_on(py, side_of(r#where)?)
@@ -119,7 +122,8 @@ impl Mirror {
         self.array_on(py, TN_SIDE_DEVICE)
     }
 
-    /// Makes a side the only valid one, after a kernel or other code changed its bytes in a way that the library does not see.
+    /// Makes a side the only valid one, after a kernel or other code changed its bytes in a way that the library does
+    /// not see.
     #[pyo3(signature = (r#where="host"))]
     fn mark_changed(&self, py: Python<'_>, r#where: &str) -> PyResult<()> {
         let (id, side) = (self.id()?, side_of(r#where)?);

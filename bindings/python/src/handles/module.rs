@@ -16,7 +16,8 @@ use std::ffi::CString;
 
 /// Device code with kernels, which each GPU loads when it first needs it.
 ///
-/// image: PTX as a text; or PTX, a cubin or a fatbin as bytes. `Module.compile` makes one from CUDA C++. name: for messages and reports.
+/// image: PTX as a text; or PTX, a cubin or a fatbin as bytes. `Module.compile` makes one from CUDA C++. name: for
+/// messages and reports.
 ///
 /// >>> kernels = cuda.Module(open("kernels.ptx").read())                   # doctest: +SKIP
 /// >>> axpy = kernels.kernel("axpy", "inout f8[:], in f8[:], f8")          # doctest: +SKIP
@@ -85,9 +86,10 @@ impl Module {
 
     /// Compiles CUDA C++ with NVRTC, CUDA's compiler library. The program can include `tenure_kernel.cuh`.
     ///
-    /// arch: "compute_80" makes PTX, which newer GPUs run too, "sm_80" a cubin; None: PTX for the oldest GPU of the process. options: of
-    /// NVRTC, such as ["-DTILE=16", "--use_fast_math"]. A program with errors raises `FailedError`, whose `log` is the compiler's; the `log` of
-    /// the module has its warnings. Without NVRTC: `UnsupportedError`.
+    /// arch: "compute_80" makes PTX, which newer GPUs run too, "sm_80" a cubin; None: PTX for the oldest GPU of the
+    /// process. options: of NVRTC, such as ["-DTILE=16", "--use_fast_math"]. A program with errors raises
+    /// `FailedError`, whose `log` is the compiler's; the `log` of the module has its warnings. Without NVRTC:
+    /// `UnsupportedError`.
     #[staticmethod]
     #[pyo3(signature = (source, *, name=None, arch=None, options=Vec::new()))]
     fn compile(
@@ -115,7 +117,8 @@ impl Module {
         }
     }
 
-    /// A kernel of the module on a GPU such as "cuda:0": a CUfunction as an integer, for other libraries. It is valid while the module is.
+    /// A kernel of the module on a GPU such as "cuda:0": a CUfunction as an integer, for other libraries. It is valid
+    /// while the module is.
     #[pyo3(signature = (name, device="cuda:0"))]
     fn function(&self, py: Python<'_>, name: &str, device: &str) -> PyResult<usize> {
         self.function_on(py, name, device_of(device)?)

@@ -21,10 +21,10 @@ use std::thread::ThreadId;
 /// device: "cpu", "cuda:0", "cuda_host" (page-locked) or "cuda_managed:0". name: for messages and reports.
 /// initial_size: bytes committed at once. max_size: upper bound of committed bytes. alignment: a power of two.
 /// numa_node: n + 1 for node n. thread_cache_size, release_threshold, release_delay_ms: how much is kept for reuse, and
-/// how long (`tenure.NONE`: nothing, or without limit). growth_factor, max_growth: how far ahead address space is reserved.
-/// huge_pages: 1 never, 2 from the system's reserve. flags: `tenure.PoolFlags`. host_flags: `tenure.cuda.HostFlags`,
-/// for page-locked and managed memory. peers: for CUDA memory, one bit for each other device that may use it. backend:
-/// `tenure.PoolBackend`, for CUDA memory.
+/// how long (`tenure.NONE`: nothing, or without limit). growth_factor, max_growth: how far ahead address space is
+/// reserved. huge_pages: 1 never, 2 from the system's reserve. flags: `tenure.PoolFlags`. host_flags:
+/// `tenure.cuda.HostFlags`, for page-locked and managed memory. peers: for CUDA memory, one bit for each other device
+/// that may use it. backend: `tenure.PoolBackend`, for CUDA memory.
 ///
 /// >>> pool = tenure.Pool(name="staging", max_size=1 << 30)
 /// >>> with pool:

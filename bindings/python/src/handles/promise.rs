@@ -142,8 +142,9 @@ impl Promise {
         api::promise_cancel(slf.get().id()).map_err(|failure| described(slf.py(), failure, slf.as_any(), &nothing))
     }
 
-    /// Takes the promise and moves the array to a device, "cuda:0" or "cpu": the old bytes go back to their pool as soon as
-    /// they were read. An array that is there already is taken without a copy. If this raises, the promise is as before.
+    /// Takes the promise and moves the array to a device, "cuda:0" or "cpu": the old bytes go back to their pool as
+    /// soon as they were read. An array that is there already is taken without a copy. If this raises, the promise is
+    /// as before.
     ///
     /// stream: the copy becomes work of that stream. pool: the bytes come from there. name: otherwise the array's own.
     ///
@@ -207,8 +208,8 @@ impl Promise {
         format!("<tenure promise of {}, taken or cancelled>", self.what)
     }
 
-    /// An attribute of arrays raises a TypeError that explains promises, and so does a protocol by which a library would
-    /// read an array. Other special names are absent, as programs that look at any object expect.
+    /// An attribute of arrays raises a TypeError that explains promises, and so does a protocol by which a library
+    /// would read an array. Other special names are absent, as programs that look at any object expect.
     fn __getattr__(slf: &Bound<'_, Self>, name: &str) -> PyResult<Py<PyAny>> {
         let array = slf.py().get_type::<Array>();
         let protocol = ["__array_", "__dlpack_", "__arrow_"].iter().any(|start| name.starts_with(start));

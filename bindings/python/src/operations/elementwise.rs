@@ -1,8 +1,8 @@
 //! The fast path of ufuncs: one result, and operands that are arrays of Tenure or NumPy and Python's numbers.
 //!
-//! Contract: `call` either does all that `tenure._ufunc` would do, or nothing: None leaves the call to that module, which also
-//! raises the errors. So a refused guard and shapes that do not fit are None here. No Python code runs but NumPy's, and a warning
-//! of NumPy's names the caller's line.
+//! Contract: `call` either does all that `tenure._ufunc` would do, or nothing: None leaves the call to that module,
+//! which also raises the errors. So a refused guard and shapes that do not fit are None here. No Python code runs but
+//! NumPy's, and a warning of NumPy's names the caller's line.
 
 use crate::api::{self, Content, Id};
 use crate::base::site;
@@ -168,8 +168,8 @@ fn product(operands: &[Operand<'_>]) -> Option<Dims> {
     }
 }
 
-/// The axes of a result from the innermost in memory to the outermost, as NumPy's iterator orders them for operands with these strides
-/// over them. A stride of 0 has no say.
+/// The axes of a result from the innermost in memory to the outermost, as NumPy's iterator orders them for operands
+/// with these strides over them. A stride of 0 has no say.
 fn axes_in_memory(ndim: usize, strides: &[Dims]) -> Axes {
     let mut axes: Axes = (0..ndim).rev().collect();
     for at in 1..ndim {
@@ -238,8 +238,8 @@ fn fresh<'py>(py: Python<'py>, dtype: tn_dtype, shape: &[i64], inside: &[usize])
     Ok(made)
 }
 
-/// Calls a ufunc with one or two operands, of which one is an array of Tenure. `out`: the array that is written; None makes a new
-/// one. None: the call was left to `tenure._ufunc`.
+/// Calls a ufunc with one or two operands, of which one is an array of Tenure. `out`: the array that is written; None
+/// makes a new one. None: the call was left to `tenure._ufunc`.
 pub fn call<'py>(
     ufunc: &Bound<'py, PyAny>,
     inputs: &[&Bound<'py, PyAny>],

@@ -1,7 +1,8 @@
 //! The event log: what `tenure/_events.py` calls.
 //!
-//! Contract: calls that stop all threads of the library, or wait for a file, release the interpreter's lock, because a thread inside of the
-//! library may be waiting for it. While a log runs that began here, or with the library, each new array records its call site.
+//! Contract: calls that stop all threads of the library, or wait for a file, release the interpreter's lock, because a
+//! thread inside of the library may be waiting for it. While a log runs that began here, or with the library, each new
+//! array records its call site.
 
 use crate::api::{self, Failure};
 use crate::base::site;

@@ -1,8 +1,9 @@
 //! Operators of arrays that have a form: they build expressions, which know what a diagonal or a triangle is.
 //!
-//! Contract: where an operand of `+ - * / @` is an array of a form other than "full", the result is a lazy expression, as if the
-//! array were `tenure.lazy(x)`. Arrays of form "full" are left to others. NumPy's functions see the stored elements, those of a diagonal
-//! as a vector; with a second operand that would broadcast where a matrix is meant, so such calls are refused.
+//! Contract: where an operand of `+ - * / @` is an array of a form other than "full", the result is a lazy expression,
+//! as if the array were `tenure.lazy(x)`. Arrays of form "full" are left to others. NumPy's functions see the stored
+//! elements, those of a diagonal as a vector; with a second operand that would broadcast where a matrix is meant, so
+//! such calls are refused.
 
 use crate::api;
 use crate::handles::array::Array;
@@ -27,8 +28,8 @@ pub fn refusal(function: &str) -> PyErr {
     ))
 }
 
-/// The operator of expressions that an operator of arrays is: the names of NumPy's ufunc, of the method, and of the method if the
-/// expression is the right operand.
+/// The operator of expressions that an operator of arrays is: the names of NumPy's ufunc, of the method, and of the
+/// method if the expression is the right operand.
 const OPERATORS: [(&str, &str, &str); 5] = [
     ("add", "__add__", "__radd__"),
     ("subtract", "__sub__", "__rsub__"),

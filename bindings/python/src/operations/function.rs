@@ -1,9 +1,9 @@
-//! `tenure.Function`: the object that owns a function, and its calls. `tenure._function` has the declarations; `function_body` runs the
-//! body.
+//! `tenure.Function`: the object that owns a function, and its calls. `tenure._function` has the declarations;
+//! `function_body` runs the body.
 //!
-//! Contract: the end of the object releases the function. The garbage collector sees the callables, so a function whose body refers to it
-//! is collected. A call releases the GIL, and the body takes it. A call that fails raises the exception of the body unchanged, and leaves
-//! the caller's arrays as they were.
+//! Contract: the end of the object releases the function. The garbage collector sees the callables, so a function whose
+//! body refers to it is collected. A call releases the GIL, and the body takes it. A call that fails raises the
+//! exception of the body unchanged, and leaves the caller's arrays as they were.
 
 use crate::api::function::{self as c, Declared, Input, Update};
 use crate::api::{self, Failure, Id, cuda};
@@ -30,8 +30,8 @@ use smallvec::{SmallVec, smallvec};
 use std::ffi::CString;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Code of the program with declared inputs, outputs and updates: the result of `tenure.function(body, ...)`. Call it with its arguments by
-/// position or by name.
+/// Code of the program with declared inputs, outputs and updates: the result of `tenure.function(body, ...)`. Call it
+/// with its arguments by position or by name.
 #[pyclass(frozen, weakref, module = "tenure", name = "Function")]
 pub struct Function {
     /// The handle's bits; 0: released.
@@ -207,8 +207,8 @@ impl Function {
         converted().map_err(|error| noted(py, error, what)).and_then(|array| passed.make(array))
     }
 
-    /// The handle of a given array. A promise that is enough to move the array is cancelled, and the call itself takes the array. So the
-    /// array is usable again if the call fails.
+    /// The handle of a given array. A promise that is enough to move the array is cancelled, and the call itself takes
+    /// the array. So the array is usable again if the call fails.
     fn promised(&self, argument: &Argument, promise: &Promise, passed: &mut Passed<'_>) -> PyResult<Id> {
         if !argument.takes() {
             let (name, title) = (&argument.name, self.context.title());
@@ -285,7 +285,8 @@ fn converted<'py>(argument: &Argument, value: &Bound<'py, PyAny>) -> PyResult<Bo
     create::array(py, value, dtype.as_ref(), None, None, None)
 }
 
-/// What `tenure._function` passes for each input: name, flags, element type, device, axes, default, variable, and whether it is given.
+/// What `tenure._function` passes for each input: name, flags, element type, device, axes, default, variable, and
+/// whether it is given.
 type InputSpec<'py> = (
     Option<String>,
     u32,
@@ -325,7 +326,8 @@ fn what(kind: &str, at: usize, name: Option<&str>) -> String {
     name.map_or_else(|| format!("{kind} {at}"), |name| format!("{kind} {at} {name:?}"))
 }
 
-/// Creates a function. `parameters` has an input for each parameter of the callables; `declarations` is kept for the attributes.
+/// Creates a function. `parameters` has an input for each parameter of the callables; `declarations` is kept for the
+/// attributes.
 #[pyfunction]
 pub fn _function<'py>(
     name: Option<String>,
@@ -445,7 +447,8 @@ impl Function {
         }
     }
 
-    /// Of this thread's last call, (name, (how, why)) for each argument and (how, why) for each output; None: no call has succeeded.
+    /// Of this thread's last call, (name, (how, why)) for each argument and (how, why) for each output; None: no call
+    /// has succeeded.
     #[getter]
     fn _crossings(&self, py: Python<'_>) -> PyResult<Option<Crossings>> {
         let Some(noted) = self.last.bind(py).getattr_opt(pyo3::intern!(py, "crossings"))? else { return Ok(None) };

@@ -1,8 +1,8 @@
 //! The body of a function: the callables that compute its outputs and updates, run by one callback of the library.
 //!
-//! Contract: a call runs the body first, then the callables of the updates. They get array objects on handles of the library, which end
-//! with the call. An exception goes to the Python call on this thread that runs the function. If C code made the call, it goes to
-//! `sys.unraisablehook`.
+//! Contract: a call runs the body first, then the callables of the updates. They get array objects on handles of the
+//! library, which end with the call. An exception goes to the Python call on this thread that runs the function. If C
+//! code made the call, it goes to `sys.unraisablehook`.
 
 use crate::api::{self, Id};
 use crate::base::interpreter::while_alive;
@@ -169,7 +169,8 @@ fn enter_call(context: *const Context) -> Option<usize> {
 /// Runs the body: the callback of the library.
 ///
 /// # Safety
-/// - `context` comes from `Context::address`; the lists have as many items as its function has inputs, outputs and updates.
+/// - `context` comes from `Context::address`; the lists have as many items as its function has inputs, outputs and
+///   updates.
 pub unsafe extern "C" fn callback(
     context: *mut c_void,
     inputs: *const *mut tn_array,
@@ -234,8 +235,8 @@ pub unsafe extern "C" fn release(context: *mut c_void) {
     core::mem::forget(context);
 }
 
-/// References to an array object that this module holds while a callable runs: its own one and that of the tuple of arguments. `give` does
-/// not count them as variables.
+/// References to an array object that this module holds while a callable runs: its own one and that of the tuple of
+/// arguments. `give` does not count them as variables.
 const OWN_REFS: i32 = 2;
 
 /// Array objects on handles of the library. At the end they lose their handles, which the library releases.
@@ -445,8 +446,8 @@ impl<'py> Run<'_, 'py> {
         Err(PyTypeError::new_err(format!("the body of {} returned {what}; {advice}", self.title)))
     }
 
-    /// The handle of a value that a callable returned: the lent one, or a new one. Without `borrow` the memory of an object that others may
-    /// refer to is copied.
+    /// The handle of a value that a callable returned: the lent one, or a new one. Without `borrow` the memory of an
+    /// object that others may refer to is copied.
     fn handle(
         &self,
         object: Bound<'py, PyAny>,

@@ -20,9 +20,9 @@ fn client_of(library: &str) -> PyResult<tn_client> {
     }
 }
 
-/// Allocates a block and returns its address; 0 for 0 bytes. pool: None is the default pool of the device. device: -1 is
-/// the one of the thread's current context. stream: a CUstream's value; 3 is the thread's current stream, for a library
-/// that names none.
+/// Allocates a block and returns its address; 0 for 0 bytes. pool: None is the default pool of the device. device: -1
+/// is the one of the thread's current context. stream: a CUstream's value; 3 is the thread's current stream, for a
+/// library that names none.
 #[pyfunction]
 pub fn _gpu_allocate(
     py: Python<'_>,

@@ -69,8 +69,8 @@ fn slice_of(slice: &Bound<'_, PyAny>) -> PyResult<tn_slice_spec> {
     if status < 0 {
         return Err(PyErr::fetch(slice.py()));
     }
-    // So small a number means "absent" to the library; as one that the caller wrote, the next larger one means what it does. An absent
-    // stop of a negative step is left.
+    // So small a number means "absent" to the library; as one that the caller wrote, the next larger one means what it
+    // does. An absent stop of a negative step is left.
     spec.start = spec.start.max(api::NONE + 1);
     spec.step = spec.step.max(api::NONE + 1);
     if spec.step > 0 {

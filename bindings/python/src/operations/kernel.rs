@@ -20,14 +20,14 @@ pub enum Code {
 
 /// A kernel of a GPU or of the host, with its parameters. A launch borrows its arguments as they say.
 ///
-/// function: a function of `ctypes`, which is a kernel of the host (`TN_HOST_KERNEL` makes it); or the CUfunction of a kernel as an integer.
-/// `tenure.cuda.Module.kernel` makes kernels of modules. host: which of the two an integer is. parameters: a text with commas, or a
-/// sequence. Each is
+/// function: a function of `ctypes`, which is a kernel of the host (`TN_HOST_KERNEL` makes it); or the CUfunction of a
+/// kernel as an integer. `tenure.cuda.Module.kernel` makes kernels of modules. host: which of the two an integer is.
+/// parameters: a text with commas, or a sequence. Each is
 ///
 /// - a type: a value, "f8" for double, "i4" for int; in a sequence also a structured dtype of NumPy;
-/// - "in", "out" or "inout" and an array's type, "in f8[:,:]" for `tn_view<const double, 2>`, or "out f4*" for the address of a C-contiguous
-///   array. "out" overwrites every element. Words before it: "alias", the argument may overlap one that is written; "unique" and "cow",
-///   the modes of a write; "frozen".
+/// - "in", "out" or "inout" and an array's type, "in f8[:,:]" for `tn_view<const double, 2>`, or "out f4*" for the
+///   address of a C-contiguous array. "out" overwrites every element. Words before it: "alias", the argument may
+///   overlap one that is written; "unique" and "cow", the modes of a write; "frozen".
 ///
 /// >>> axpy = tenure.Kernel(ctypes.CDLL("./kernels.so").axpy_host, "inout f8[:], in f8[:], f8")    # doctest: +SKIP
 /// >>> axpy[4, 256](y, x, 10.0)                                                                   # doctest: +SKIP

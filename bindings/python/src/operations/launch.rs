@@ -1,6 +1,7 @@
 //! `tenure.launch`: launches of kernels, which borrow their arguments; and the layout of block memory.
 //!
-//! Contract: an array of another library becomes an array without a copy, and stays until the kernel is done. The launch releases the GIL.
+//! Contract: an array of another library becomes an array without a copy, and stays until the kernel is done. The
+//! launch releases the GIL.
 
 use crate::api::kernel as c;
 use crate::base::interpreter::SameThread;
@@ -150,7 +151,8 @@ impl Configured {
 
 #[pymethods]
 impl Kernel {
-    /// `kernel[grid, block, stream, block_bytes]`: the kernel with where and how often it runs. Calling that launches it.
+    /// `kernel[grid, block, stream, block_bytes]`: the kernel with where and how often it runs. Calling that launches
+    /// it.
     fn __getitem__(slf: Bound<'_, Self>, config: &Bound<'_, PyAny>) -> PyResult<Configured> {
         let Ok(items) = config.cast::<PyTuple>().map(|items| items.len()) else {
             return Err(PyTypeError::new_err(
@@ -180,11 +182,13 @@ impl Kernel {
     }
 }
 
-/// Launches a kernel, which borrows its arguments as its parameters say. All checks come first; a launch that fails leaves no borrow.
+/// Launches a kernel, which borrows its arguments as its parameters say. All checks come first; a launch that fails
+/// leaves no borrow.
 ///
-/// kernel: a `tenure.Kernel`. grid, block: blocks, and threads of a block: a number, or up to three. args: an array or a mirror for each
-/// array parameter; memory of other libraries is shared, never copied. stream: the kernel is enqueued there, and later users of the arrays
-/// wait as needed; None: the call returns when it is done. block_bytes: bytes of dynamic block memory.
+/// kernel: a `tenure.Kernel`. grid, block: blocks, and threads of a block: a number, or up to three. args: an array or
+/// a mirror for each array parameter; memory of other libraries is shared, never copied. stream: the kernel is enqueued
+/// there, and later users of the arrays wait as needed; None: the call returns when it is done. block_bytes: bytes of
+/// dynamic block memory.
 ///
 /// >>> tenure.launch(axpy, 4, 256, y, x, 10.0, stream=s)            # doctest: +SKIP
 #[pyfunction]
@@ -201,8 +205,8 @@ pub fn launch<'py>(
     configured(kernel, grid, block, stream, block_bytes)?.__call__(py, args)
 }
 
-/// Where several arrays lie in the dynamic block memory of a kernel: a tuple of their offsets, and the bytes of all. Pass the offsets to the
-/// kernel, for `tn_block_at<T>(offset)`, and the bytes as `block_bytes`.
+/// Where several arrays lie in the dynamic block memory of a kernel: a tuple of their offsets, and the bytes of all.
+/// Pass the offsets to the kernel, for `tn_block_at<T>(offset)`, and the bytes as `block_bytes`.
 ///
 /// items: a (dtype, count) or (dtype, count, alignment) for each array; counts in elements, the rest in bytes.
 ///

@@ -123,8 +123,8 @@ fn refuse_expression(object: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
-/// An array of its own for an object, with a form: another claim on the bytes of an array, the taken array of a promise, or
-/// an import.
+/// An array of its own for an object, with a form: another claim on the bytes of an array, the taken array of a
+/// promise, or an import.
 fn with_form<'py>(object: &Bound<'py, PyAny>, form: u32) -> PyResult<Bound<'py, Array>> {
     let py = object.py();
     refuse_expression(object)?;
@@ -154,10 +154,10 @@ fn leaf<'py>(object: &Bound<'py, PyAny>, form: u32) -> PyResult<Bound<'py, Expr>
 
 /// An array as an expression: the beginning of `(tenure.lazy(A) + D).cholesky() * u`.
 ///
-/// x: float32 or float64; a promise is taken. form: in place of `x.form`, the form in which x is read: "full"; "diagonal":
-/// a vector is the diagonal of a matrix that is 0 elsewhere; "lower", "upper": the diagonal of a square matrix and the
-/// elements below or above it. The expression has its own claim: `del x` once x is not needed any more, and a result may
-/// take its bytes.
+/// x: float32 or float64; a promise is taken. form: in place of `x.form`, the form in which x is read: "full";
+/// "diagonal": a vector is the diagonal of a matrix that is 0 elsewhere; "lower", "upper": the diagonal of a square
+/// matrix and the elements below or above it. The expression has its own claim: `del x` once x is not needed any more,
+/// and a result may take its bytes.
 ///
 /// >>> e = tenure.lazy(x) + numpy.ones((2, 3))
 /// >>> e.sum(0).tolist()
@@ -302,7 +302,8 @@ impl Expr {
         self.unary(py, Unary::Dense)
     }
 
-    /// The sum over one axis, which is removed; without an axis, over all of them. A negative axis counts from the last.
+    /// The sum over one axis, which is removed; without an axis, over all of them. A negative axis counts from the
+    /// last.
     #[pyo3(signature = (axis=None))]
     fn sum<'py>(&self, py: Python<'py>, axis: Option<i32>) -> PyResult<Bound<'py, Expr>> {
         self.unary(py, Unary::Sum(axis.unwrap_or(TN_ALL_AXES)))

@@ -14,8 +14,8 @@ use pyo3::prelude::*;
 /// Opens a `.npy` file. mode: "r" maps it read-only; with "c" writes stay in this process; with "r+" writes reach the
 /// file; None reads it into the pool.
 ///
-/// path: a path, or an open binary file. The array of an open file begins at its position, and afterwards the file stands
-/// behind the array, as after `numpy.load`. Several arrays of one file are opened in turn.
+/// path: a path, or an open binary file. The array of an open file begins at its position, and afterwards the file
+/// stands behind the array, as after `numpy.load`. Several arrays of one file are opened in turn.
 ///
 /// If a mapped file is truncated, the next access ends the process (SIGBUS), as with every mapping.
 #[pyfunction]
@@ -90,8 +90,8 @@ pub fn save(array: &Bound<'_, Array>, path: &Bound<'_, PyAny>, sync: bool, exclu
 /// Writes an array as a `.npy` file, beside the target, and then renames it. sync: returns when the data is on disk.
 /// exclusive: an existing file is an error.
 ///
-/// path: a path, or an open binary file, pipe or socket, which is written at its position, as `numpy.save` does. It stands
-/// behind the array afterwards.
+/// path: a path, or an open binary file, pipe or socket, which is written at its position, as `numpy.save` does. It
+/// stands behind the array afterwards.
 #[pyfunction]
 #[pyo3(signature = (path, array, *, sync=false, exclusive=false))]
 pub fn save_npy(path: &Bound<'_, PyAny>, array: &Bound<'_, Array>, sync: bool, exclusive: bool) -> PyResult<()> {

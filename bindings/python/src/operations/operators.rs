@@ -1,7 +1,8 @@
-//! The operators of arrays: `x + y`, `y + x`, `x += y`, `-x`, `x == y`, `x ** 2`, each a ufunc of NumPy; and `__array_ufunc__`.
+//! The operators of arrays: `x + y`, `y + x`, `x += y`, `-x`, `x == y`, `x ** 2`, each a ufunc of NumPy; and
+//! `__array_ufunc__`.
 //!
-//! Contract: an operator gives what NumPy's operator gives, as an array of Tenure. `elementwise` calls the ufunc where the operands are
-//! simple, `tenure._ufunc` where they are not.
+//! Contract: an operator gives what NumPy's operator gives, as an array of Tenure. `elementwise` calls the ufunc where
+//! the operands are simple, `tenure._ufunc` where they are not.
 
 use crate::handles::array::Array;
 use crate::operations::elementwise::call;
@@ -103,7 +104,8 @@ fn functions(py: Python<'_>) -> PyResult<&'static Functions> {
     })
 }
 
-/// The right operand of `x += y`. A type that refuses ufuncs, such as an expression, is none: Python then tries `x + y`.
+/// The right operand of `x += y`. A type that refuses ufuncs, such as an expression, is none: Python then tries `x +
+/// y`.
 struct Right<'py>(Bound<'py, PyAny>);
 
 impl<'py> FromPyObject<'_, 'py> for Right<'py> {
@@ -169,7 +171,8 @@ fn in_place(array: &Bound<'_, Array>, other: &Right<'_>, ufunc: Ufunc) -> PyResu
     Ok(())
 }
 
-/// The ufunc that NumPy's own `**` calls for some exponents: its result may differ from that of `power` in the last bit or in the type.
+/// The ufunc that NumPy's own `**` calls for some exponents: its result may differ from that of `power` in the last bit
+/// or in the type.
 fn power_of(array: &Array, exponent: &Bound<'_, PyAny>) -> PyResult<Option<Ufunc>> {
     let is_float = matches!(kind(array.dtype()).name.as_bytes(), [b'f' | b'c', ..]);
     if exponent.is_exact_instance_of::<PyInt>() && array.dtype() != TN_BF16 {

@@ -1,7 +1,7 @@
 //! The parameters of a `tenure.Kernel`: what the kernel does with each argument, and how it gets it.
 //!
-//! Contract: an argument of another element type is refused here; one of another number of axes by the launch. Memory of other libraries is
-//! shared, never copied.
+//! Contract: an argument of another element type is refused here; one of another number of axes by the launch. Memory
+//! of other libraries is shared, never copied.
 
 use crate::api::kernel::handle;
 use crate::base::errors;

@@ -118,9 +118,9 @@ fn store<'py>(py: Python<'py>, s: &tn_store_info, list: &[tn_holder]) -> PyResul
     ))
 }
 
-/// Returns the holders of an object's bytes: an array, a NumPy array, a PyTorch tensor, a memoryview or another buffer, an
-/// object with DLPack or an array interface, or an address. The result is a `tenure.Store` with `.holders`, or None for
-/// memory that this library does not know. Nothing is read and nothing is copied.
+/// Returns the holders of an object's bytes: an array, a NumPy array, a PyTorch tensor, a memoryview or another buffer,
+/// an object with DLPack or an array interface, or an address. The result is a `tenure.Store` with `.holders`, or None
+/// for memory that this library does not know. Nothing is read and nothing is copied.
 ///
 /// >>> n = numpy.asarray(x)
 /// >>> [h.kind.name for h in tenure.owner_of(n[1:]).holders]

@@ -55,7 +55,8 @@ fn all_names(file: &FileArgument<'_>) -> PyResult<Vec<String>> {
     Ok(names)
 }
 
-/// The names from the text of the header, for a file with names that `tn_safetensors_query` cut. `listed` is its answer.
+/// The names from the text of the header, for a file with names that `tn_safetensors_query` cut. `listed` is its
+/// answer.
 fn whole_names(file: &FileArgument<'_>, listed: &[String]) -> PyResult<Vec<String>> {
     let text = header_text(file)?;
     Python::attach(|py| {

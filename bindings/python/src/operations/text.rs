@@ -78,8 +78,8 @@ fn by_numpy(array: &Bound<'_, Array>, function: &str, width: usize) -> PyResult<
     cached_objects(py)?.numpy.bind(py).getattr(function)?.call((readable,), Some(&options))?.extract()
 }
 
-/// The text with a property, such as the device, before its last bracket. Where the line would be too long it is on its own
-/// line, as NumPy does with types.
+/// The text with a property, such as the device, before its last bracket. Where the line would be too long it is on its
+/// own line, as NumPy does with types.
 fn with_property(text: &str, property: &str, value: &str) -> String {
     let elements = text.strip_suffix(')').unwrap_or(text);
     let last = elements.rsplit('\n').next().unwrap_or(elements);

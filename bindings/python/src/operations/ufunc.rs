@@ -1,11 +1,11 @@
-//! Calls of NumPy's functions on the bytes of arrays, each under a guard (PY-7). `tenure._ufunc` decides what is called, and
-//! makes the arrays for the results.
+//! Calls of NumPy's functions on the bytes of arrays, each under a guard (PY-7). `tenure._ufunc` decides what is
+//! called, and makes the arrays for the results.
 //!
-//! Contract: a function gets a NumPy array in place of each Tenure array among its arguments. Each array has one guard, whatever
-//! the number of arguments that it is, so that `numpy.add(x, y, out=x)` does not conflict with itself. If a guard is refused the
-//! function is not called, and nothing changes. The guards end with the call; only a view that the function keeps has its guard
-//! longer. An exception of the function ends them as a return does, and the bytes are as NumPy left them: they do not count as
-//! poisoned, because nearly all exceptions of NumPy come before it writes.
+//! Contract: a function gets a NumPy array in place of each Tenure array among its arguments. Each array has one guard,
+//! whatever the number of arguments that it is, so that `numpy.add(x, y, out=x)` does not conflict with itself. If a
+//! guard is refused the function is not called, and nothing changes. The guards end with the call; only a view that the
+//! function keeps has its guard longer. An exception of the function ends them as a return does, and the bytes are as
+//! NumPy left them: they do not count as poisoned, because nearly all exceptions of NumPy come before it writes.
 
 use crate::api;
 use crate::base::{errors, site};
@@ -52,8 +52,8 @@ enum Relation {
 type Arrays<'py> = SmallVec<[Bound<'py, Array>; 4]>;
 
 impl<'py> Operands<'py> {
-    /// Opens a write guard on each array of `written`, and then a read guard on each other one. `copies`: arrays to read in
-    /// place of others.
+    /// Opens a write guard on each array of `written`, and then a read guard on each other one. `copies`: arrays to
+    /// read in place of others.
     fn open(
         arrays: &Arrays<'py>,
         written: &Bound<'py, PyTuple>,
@@ -158,8 +158,9 @@ fn collect<'py>(argument: &Bound<'py, PyAny>, arrays: &mut Arrays<'py>) {
     }
 }
 
-/// Calls `function` with NumPy arrays in place of the arrays among its arguments, and in tuples there. Those in `written` are
-/// written, the others read. Returns what it returns; an array that it wrote and returns is the Tenure array.
+/// Calls `function` with NumPy arrays in place of the arrays among its arguments, and in tuples there. Those in
+/// `written` are written, the others read. Returns what it returns; an array that it wrote and returns is the Tenure
+/// array.
 #[pyfunction]
 pub fn _run<'py>(
     function: &Bound<'py, PyAny>,
@@ -192,8 +193,8 @@ pub fn _run<'py>(
     operands.restored(result.map_err(|error| without_variables(py, error))?)
 }
 
-/// The error of a function, whose variables are cleared: a caller that keeps the error would keep the views, and with them the
-/// guards.
+/// The error of a function, whose variables are cleared: a caller that keeps the error would keep the views, and with
+/// them the guards.
 fn without_variables(py: Python<'_>, error: PyErr) -> PyErr {
     let clear = |error: &PyErr| py.import("traceback")?.getattr("clear_frames")?.call1((error.traceback(py),));
     // The error that happened is worth more than one in here.
@@ -204,7 +205,8 @@ fn without_variables(py: Python<'_>, error: PyErr) -> PyErr {
     error
 }
 
-/// The object, or a NumPy array in its place, for `numpy.asarray`. Raises where its buffer or array interface cannot be right.
+/// The object, or a NumPy array in its place, for `numpy.asarray`. Raises where its buffer or array interface cannot be
+/// right.
 #[pyfunction]
 pub fn _checked<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     checked(object)

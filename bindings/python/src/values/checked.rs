@@ -1,7 +1,7 @@
 //! Objects that NumPy is about to read, with what NumPy believes without a look (CA-37, CA-38).
 //!
-//! Contract: NumPy takes a buffer's shape and an `__array_interface__` as they are. So every object of other code passes here before
-//! `numpy.asarray` gets it. The protocols are asked in NumPy's order.
+//! Contract: NumPy takes a buffer's shape and an `__array_interface__` as they are. So every object of other code
+//! passes here before `numpy.asarray` gets it. The protocols are asked in NumPy's order.
 
 use crate::values::convert::cached_objects;
 use crate::values::foreign_buffer::ForeignBuffer;
@@ -10,8 +10,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 
-/// The object itself, if NumPy may read it, or a NumPy array of the buffer that its `__array_interface__` names. Raises where these
-/// reach outside the memory that they name.
+/// The object itself, if NumPy may read it, or a NumPy array of the buffer that its `__array_interface__` names. Raises
+/// where these reach outside the memory that they name.
 pub fn checked<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
     let is_plain =

@@ -66,7 +66,8 @@ pub fn kind(dtype: tn_dtype) -> &'static Kind {
 pub struct CachedObjects {
     /// NumPy's dtype of each entry of `KINDS`; `tenure.bfloat16` for the last.
     dtypes: Vec<Py<PyAny>>,
-    /// Objects that mean an element type, by address. `_keep` has references on them, so that the addresses stay theirs.
+    /// Objects that mean an element type, by address. `_keep` has references on them, so that the addresses stay
+    /// theirs.
     known: Vec<(usize, tn_dtype)>,
     _keep: Vec<Py<PyAny>>,
     /// `numpy.dtype`

@@ -1,8 +1,8 @@
 //! Files as arguments: paths, and open files, which are used at their position (AR-62).
 //!
-//! Contract: an open file has a descriptor of its own file: `io.FileIO`, what `open(path, "rb")` returns, a temporary file, or another
-//! object with `fileno()`. Its buffer is flushed first, and its position is passed on and set afterwards. The descriptor is duplicated, so
-//! that another thread may close the file meanwhile.
+//! Contract: an open file has a descriptor of its own file: `io.FileIO`, what `open(path, "rb")` returns, a temporary
+//! file, or another object with `fileno()`. Its buffer is flushed first, and its position is passed on and set
+//! afterwards. The descriptor is duplicated, so that another thread may close the file meanwhile.
 
 use core::ffi::{CStr, c_int};
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};

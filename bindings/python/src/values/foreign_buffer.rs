@@ -3,7 +3,8 @@
 //! Contract: an import keeps the buffer open until the library reports that nothing uses the bytes any more, on any
 //! thread. The buffer is then released with the interpreter attached, or left alone where the interpreter is gone
 //! (CA-27, XC-8). A format is one element code in native byte order (CA-28); any other is refused before a byte is
-//! touched. Fields that contradict each other are refused when the buffer is opened (CA-37), so shape and strides are read once.
+//! touched. Fields that contradict each other are refused when the buffer is opened (CA-37), so shape and strides are
+//! read once.
 
 use crate::api;
 use crate::base::interpreter::while_alive;
@@ -23,7 +24,8 @@ pub struct ForeignBuffer {
     shape: Dims,
     /// In bytes.
     strides: Dims,
-    /// The lowest byte of an element, from the buffer's address, and the bytes from there to the end of the last element.
+    /// The lowest byte of an element, from the buffer's address, and the bytes from there to the end of the last
+    /// element.
     range: (i64, usize),
 }
 
@@ -86,7 +88,8 @@ impl RawBuffer {
         let is_empty = shape.contains(&0);
         let bytes =
             if is_empty { Some(0) } else { shape.iter().try_fold(item, |bytes, length| bytes.checked_mul(*length)) };
-        // Of a buffer with gaps, `len` counts the elements only: where its strides lead cannot be compared with anything.
+        // Of a buffer with gaps, `len` counts the elements only: where its strides lead cannot be compared with
+        // anything.
         if bytes.is_none_or(|bytes| bytes > len) {
             return Err(format!("shape {shape:?} with {item} bytes an element does not fit into len, which is {len}"));
         }
@@ -123,8 +126,8 @@ pub fn dense(item: i64, shape: &[i64]) -> Dims {
     strides
 }
 
-/// The lowest byte of an element from the first one's address, and the bytes from there to the end of the last element. None: the numbers
-/// overflow, or a length is not positive.
+/// The lowest byte of an element from the first one's address, and the bytes from there to the end of the last element.
+/// None: the numbers overflow, or a length is not positive.
 pub fn reach(item: i64, shape: &[i64], strides: &[i64]) -> Option<(i64, usize)> {
     let (mut low, mut high) = (0i64, item);
     for (length, stride) in shape.iter().zip(strides) {
@@ -158,7 +161,8 @@ impl ForeignBuffer {
         Ok(buffer)
     }
 
-    /// Raises for a buffer whose fields contradict each other. An object that refuses to open one is left to its other protocols.
+    /// Raises for a buffer whose fields contradict each other. An object that refuses to open one is left to its other
+    /// protocols.
     pub fn check(object: &Bound<'_, PyAny>) -> PyResult<()> {
         match RawBuffer::open(object, ffi::PyBUF_FULL_RO) {
             Ok(buffer) => buffer.described().map(|_| ()).map_err(|why| wrong(object, &why)),
@@ -237,7 +241,8 @@ impl ForeignBuffer {
     pub fn import(self, layout: &Layout, flags: u32) -> PyResult<api::Id> {
         let pointer = self.raw.0.buf;
         let context = Box::into_raw(Box::new(self));
-        // SAFETY: the buffer keeps the memory and its description valid until `release_buffer` gets the box, on any thread.
+        // SAFETY: the buffer keeps the memory and its description valid until `release_buffer` gets the box, on any
+        // thread.
         match unsafe { api::import_host(pointer, &layout.raw(), flags, Some(release_buffer), context.cast()) } {
             Ok((id, _how)) => Ok(id),
             Err(failure) => {

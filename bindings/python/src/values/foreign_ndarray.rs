@@ -1,10 +1,11 @@
-//! NumPy's own arrays, read by their C struct: their layout, and arrays on their bytes. Neither a buffer nor a capsule is made for them.
+//! NumPy's own arrays, read by their C struct: their layout, and arrays on their bytes. Neither a buffer nor a capsule
+//! is made for them.
 //!
-//! Contract: only exact `numpy.ndarray` objects with one of the usual element types are taken, and only with the strides that NumPy's
-//! buffers have: those of a contiguous array say nothing where an axis has one element or none. The fields of the struct are part of NumPy's
-//! stable interface. They are compared once with what Python code sees; where they differ, no array is taken. Callers go the way of
-//! any other object for what is not taken. An import owns a reference to the array until the library reports that nothing uses the bytes
-//! any more, on any thread.
+//! Contract: only exact `numpy.ndarray` objects with one of the usual element types are taken, and only with the
+//! strides that NumPy's buffers have: those of a contiguous array say nothing where an axis has one element or none.
+//! The fields of the struct are part of NumPy's stable interface. They are compared once with what Python code sees;
+//! where they differ, no array is taken. Callers go the way of any other object for what is not taken. An import owns a
+//! reference to the array until the library reports that nothing uses the bytes any more, on any thread.
 
 use crate::api;
 use crate::types::*;
@@ -52,7 +53,8 @@ fn compare(py: Python<'_>) -> PyResult<bool> {
     let numpy = cached_objects(py)?.numpy.bind(py);
     let whole = numpy.call_method1("zeros", ((3, 5), "float32"))?;
     let object = whole.call_method1("swapaxes", (0, 1))?;
-    // SAFETY: attached. An array has its fields behind its head in every version of NumPy's interface, and more than these.
+    // SAFETY: attached. An array has its fields behind its head in every version of NumPy's interface, and more than
+    // these.
     let fields = unsafe { &*object.as_ptr().cast::<Fields>() };
     let address: u64 = object.getattr("ctypes")?.getattr("data")?.extract()?;
     let is_writable = fields.flags & (WRITEABLE | WARN_ON_WRITE) == WRITEABLE;

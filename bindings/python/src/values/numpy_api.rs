@@ -1,7 +1,7 @@
 //! NumPy's table of C functions: its entries, and NumPy arrays over given memory.
 //!
-//! Contract: the places of entries are part of NumPy's stable interface. An array that is made here does not own its memory; the
-//! caller keeps that alive.
+//! Contract: the places of entries are part of NumPy's stable interface. An array that is made here does not own its
+//! memory; the caller keeps that alive.
 
 use crate::types::*;
 use crate::values::convert::{cached_objects, dtype_object, numpy_bfloat16};
@@ -83,8 +83,8 @@ pub unsafe fn array_over<'py>(py: Python<'py>, view: &tn_view_info, writable: bo
     // NumPy would allocate memory for NULL, which only an array without elements has.
     let data = if view.data.is_null() { core::ptr::without_provenance_mut(64) } else { view.data };
     let flags = if writable { WRITEABLE } else { 0 };
-    // SAFETY: ndim lengths and strides, valid during the call; the reference to the element type is handed over; the memory is the
-    // caller's obligation.
+    // SAFETY: ndim lengths and strides, valid during the call; the reference to the element type is handed over; the
+    // memory is the caller's obligation.
     unsafe {
         let array = (array_functions(py)?.new_from_descr)(
             class,

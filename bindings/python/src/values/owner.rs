@@ -1,7 +1,7 @@
 //! Python objects that keep the memory of imports.
 //!
-//! Contract: the library owns a reference to the object until it reports that nothing uses the memory any more, on any thread. The
-//! reference is then dropped with the interpreter attached, or left alone where the interpreter is gone.
+//! Contract: the library owns a reference to the object until it reports that nothing uses the memory any more, on any
+//! thread. The reference is then dropped with the interpreter attached, or left alone where the interpreter is gone.
 
 use crate::api;
 use crate::base::interpreter::while_alive;
@@ -18,7 +18,8 @@ pub fn keep_owner(
     let context = object.clone().into_ptr();
     let imported = import(Some(release_owner), context.cast());
     if imported.is_err() {
-        // SAFETY: attached. An import that fails does not call the release, so the reference is still ours. The caller has another one.
+        // SAFETY: attached. An import that fails does not call the release, so the reference is still ours. The caller
+        // has another one.
         unsafe { ffi::Py_DecRef(context) };
     }
     imported

@@ -1,4 +1,5 @@
-//! The Python packages of the python3 on the PATH, and what they share with Tenure. `docs/interop.md` has the exact tables.
+//! The Python packages of the python3 on the PATH, and what they share with Tenure. `docs/interop.md` has the exact
+//! tables.
 
 use super::{Finding, State};
 use std::io::Read;

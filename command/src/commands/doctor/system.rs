@@ -1,4 +1,5 @@
-//! Memory of the machine: huge pages, NUMA nodes, control groups, memory files; and other allocators in the environment.
+//! Memory of the machine: huge pages, NUMA nodes, control groups, memory files; and other allocators in the
+//! environment.
 
 use super::{Finding, State};
 use crate::text::size;
@@ -19,7 +20,8 @@ fn memory() -> Finding {
     Finding::new(State::Works, "memory", format!("{} available of {}", size(memory.free), size(memory.total)))
 }
 
-/// The limit of the process's control group, of version 2 or 1. The group of a container is at the root of what it sees.
+/// The limit of the process's control group, of version 2 or 1. The group of a container is at the root of what it
+/// sees.
 fn control_group() -> Finding {
     let own = read("/proc/self/cgroup").unwrap_or_default();
     let path = |start: &str| own.lines().find_map(|line| line.split_once(start).map(|(_, path)| path.to_owned()));

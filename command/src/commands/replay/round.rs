@@ -1,6 +1,7 @@
 //! One round of a replay, in the process that was started for it.
 //!
-//! Contract: the operations are checked before one is executed. Nothing but the allocator under test allocates while it is measured.
+//! Contract: the operations are checked before one is executed. Nothing but the allocator under test allocates while it
+//! is measured.
 
 use super::heap::{self, Block, Heap};
 use crate::{Failure, print};
@@ -31,7 +32,8 @@ pub fn serve(name: &str) -> Result<(), Failure> {
     let mut bytes = Vec::new();
     std::io::stdin().read_to_end(&mut bytes).map_err(|error| format!("cannot read the operations: {error}"))?;
     let operations = Operations::from_bytes(&bytes).map_err(|error| error.to_string())?;
-    // The bytes are kept until the end: malloc would serve the first blocks from freed memory, which is resident already.
+    // The bytes are kept until the end: malloc would serve the first blocks from freed memory, which is resident
+    // already.
     let figures = heap::measure(name, Measured(&operations))?;
     print(&serde_json::to_string(&figures).map_err(|error| error.to_string())?)
 }

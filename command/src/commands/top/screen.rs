@@ -1,4 +1,5 @@
-//! What `tenure top` shows: a pure function of two reports and the state of the view. It uses no colours, only bold and reversed text.
+//! What `tenure top` shows: a pure function of two reports and the state of the view. It uses no colours, only bold and
+//! reversed text.
 
 use super::view::{Sort, View};
 use crate::commands::report::holders;
@@ -213,7 +214,8 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
-    /// A report with one pool, of `in_use` bytes, and the arrays: name, bytes, the second in which it was made, and holders.
+    /// A report with one pool, of `in_use` bytes, and the arrays: name, bytes, the second in which it was made, and
+    /// holders.
     fn report(second: u64, in_use: u64, arrays: &[(&str, u64, u64, usize)]) -> Snapshot {
         let holder = |name: &str, made: u64| {
             format!(

@@ -83,8 +83,8 @@ pub(in crate::pool) struct StreamLists {
     multi_stream: List,
     /// Multi-stream spans whose first use is on a stream without a list.
     unlisted: TickHeap,
-    /// The progress of all streams (`stream::progress`) when passed uses were collected last. No use that was recorded before has passed
-    /// since unless the progress has changed.
+    /// The progress of all streams (`stream::progress`) when passed uses were collected last. No use that was recorded
+    /// before has passed since unless the progress has changed.
     collected_at: AtomicU64,
     needs_clearing: ClearingQueue,
     /// How many poll rounds began.

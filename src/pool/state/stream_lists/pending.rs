@@ -33,8 +33,8 @@ impl PollRound {
 }
 
 impl PoolState {
-    /// Makes spans finished whose uses have passed. False: there were none. Takes time for these spans and for each stream, and none if
-    /// no stream has progressed since the last call.
+    /// Makes spans finished whose uses have passed. False: there were none. Takes time for these spans and for each
+    /// stream, and none if no stream has progressed since the last call.
     pub fn collect_passed(&mut self, now: u64) -> bool {
         let Some(lists) = self.stream_lists else { return false };
         // Before the first look at a use: what passes during this call counts for the next one.
@@ -69,7 +69,8 @@ impl PoolState {
         any
     }
 
-    /// Lists a multi-stream span of which a use may have passed. It was taken out of its heap. False: it is multi-stream still.
+    /// Lists a multi-stream span of which a use may have passed. It was taken out of its heap. False: it is
+    /// multi-stream still.
     fn list_again(&mut self, lists: &'static StreamLists, span: &'static Span, now: u64) -> bool {
         let stays = match span.uses.drop_passed() {
             FreeListKind::MultiStream => true,

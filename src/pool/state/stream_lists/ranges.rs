@@ -23,7 +23,8 @@ impl PoolState {
             let own = list.and_then(|list| list.whole.find(bytes, alignment));
             own.or_else(|| self.free_bins.find(bytes, alignment))
         };
-        // Where granules go back to the device one by one, a range is one of them, so that few are in use for small blocks.
+        // Where granules go back to the device one by one, a range is one of them, so that few are in use for small
+        // blocks.
         let alignment = self.settings.terms.granule.min(RANGE_BYTES);
         let aligned = find(RANGE_BYTES, alignment);
         let Some(mut outer) = aligned.or_else(|| find(needed, GRANULE)) else { return false };

@@ -71,7 +71,8 @@ impl PoolState {
         }
     }
 
-    /// Whether freed memory serves later requests. Other processes may have that of pools with TN_POOL_IPC, so it goes back to the device.
+    /// Whether freed memory serves later requests. Other processes may have that of pools with TN_POOL_IPC, so it goes
+    /// back to the device.
     pub(super) fn reuses(&self) -> bool {
         self.settings.flags & TN_POOL_IPC == 0
     }
@@ -161,8 +162,8 @@ impl PoolState {
             return if whole && self.must_cut(span, want) { None } else { self.cut_to(span, want, prealloc) };
         }
         if stream.needs_early_events() {
-            // The stream's point would have no event, and none may be recorded under the lock. So the span keeps its uses, and a
-            // multi-stream span stays: the slow path makes the stream wait for it.
+            // The stream's point would have no event, and none may be recorded under the lock. So the span keeps its
+            // uses, and a multi-stream span stays: the slow path makes the stream wait for it.
             return if whole { None } else { self.cut_to(span, want, prealloc) };
         }
         if whole {

@@ -1,9 +1,11 @@
 //! Free spans with uses on several streams, by the tick at which the first of their uses ends: a pairing heap.
 //!
-//! Contract: that of `stream_lists`. A span is in one heap at most, that of the stream of its first use, and its first use does not change
-//! meanwhile. Insertion takes constant time, removal logarithmic time on average, and neither allocates.
+//! Contract: that of `stream_lists`. A span is in one heap at most, that of the stream of its first use, and its first
+//! use does not change meanwhile. Insertion takes constant time, removal logarithmic time on average, and neither
+//! allocates.
 //!
-//! The links: `older` is the first child, `newer` the next sibling, `queue` the previous sibling, or the parent of a first child.
+//! The links: `older` is the first child, `newer` the next sibling, `queue` the previous sibling, or the parent of a
+//! first child.
 
 use crate::pool::span::{Link, Span};
 

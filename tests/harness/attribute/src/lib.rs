@@ -1,4 +1,5 @@
-//! The attribute `#[test]` of tenure-harness: registers a function under its name. `#[ignore = "why"]` below it works as with libtest.
+//! The attribute `#[test]` of tenure-harness: registers a function under its name. `#[ignore = "why"]` below it works
+//! as with libtest.
 
 use proc_macro::{TokenStream, TokenTree};
 

@@ -155,7 +155,8 @@ impl Shared {
         let guard = may(write(a, mode), &IN_THE_WAY)?;
         let value = self.value.fetch_add(1, Ordering::Relaxed);
         for i in 0..length_of(guard) {
-            // SAFETY: inside the guard's region, which no other thread may touch; volatile, so that each access happens.
+            // SAFETY: inside the guard's region, which no other thread may touch; volatile, so that each access
+            // happens.
             unsafe { (guard.data as *mut i64).add(i).write_volatile(value) };
         }
         assert!(read_all(guard).iter().all(|seen| *seen == value), "another write under a write guard");
@@ -178,8 +179,8 @@ fn read_all(guard: Guard) -> Vec<i64> {
     (0..length_of(guard)).map(|i| unsafe { (guard.data as *const i64).add(i).read_volatile() }).collect()
 }
 
-/// All kinds of calls over handles that all threads share. TENURE_STRESS_STEPS is the number of steps of each of the six threads,
-/// TENURE_STRESS_SEED the seed.
+/// All kinds of calls over handles that all threads share. TENURE_STRESS_STEPS is the number of steps of each of the
+/// six threads, TENURE_STRESS_SEED the seed.
 #[test]
 fn six_threads_mix_everything() {
     let _alone = QUEUE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
