@@ -4123,1250 +4123,6 @@ tn_status tn_array_open_safetensors_fd(int32_t fd,
                                        tn_array **out,
                                        tn_how *how) TN_MUST_CHECK;
 
-/* ====================================================== expr ====================================================== */
-/** @defgroup expr lazy expressions, which are computed once and reuse the memory of operands that have no other user */
-
-/** `tn_expr_sum`: over all axes. */
-static const int32_t TN_ALL_AXES = -0x7fffffff;
-#ifndef SWIG
-#define TN_ALL_AXES (-0x7fffffff)
-#endif
-
-/** Properties of the array that an expression makes. */
-typedef struct tn_expr_info {
-    /** sizeof this struct, set by the caller. */
-    size_t size;
-    /** Element type. */
-    tn_dtype dtype;
-    /** Number of axes. */
-    int32_t ndim;
-    /** Form of the matrix. A diagonal matrix of n rows has the shape of its n values. */
-    tn_form form;
-    /** Zero. */
-    uint32_t reserved;
-    /** Lengths in elements; only the first ndim entries are written. */
-    int64_t shape[TN_MAX_NDIM];
-} tn_expr_info;
-
-/** Flags of `tn_expr_compute`. */
-typedef uint32_t tn_compute_flags;
-TN_ENUM {
-    /**
-     * `tn_expr_compute`: if it fails, all arrays and expressions are as before, so no existing array is overwritten.
-     */
-    TN_KEEP_ON_FAIL = 1 << 0,
-};
-
-/** An operation of `tn_expr_elementwise`. */
-typedef uint32_t tn_expr_op;
-TN_ENUM {
-    /** Element by element: x + y, as `tn_expr_add`. */
-    TN_EXPR_ADD = 1,
-    /** Element by element: x - y. */
-    TN_EXPR_SUBTRACT = 2,
-    /** Element by element: x * y. */
-    TN_EXPR_MULTIPLY = 3,
-    /** Element by element: x / y. */
-    TN_EXPR_DIVIDE = 4,
-    /** Element by element: -x. */
-    TN_EXPR_NEGATE = 5,
-    /** Element by element: the square root. */
-    TN_EXPR_SQRT = 6,
-    /** Element by element: e to the x. */
-    TN_EXPR_EXP = 7,
-    /** Element by element: the natural logarithm. */
-    TN_EXPR_LOG = 8,
-};
-
-/** Format of `tn_expr_explain`. */
-typedef uint32_t tn_explain_format;
-TN_ENUM {
-    /** Format: lines of text. */
-    TN_EXPLAIN_TEXT = 0,
-    /** Format: a graph for Graphviz. */
-    TN_EXPLAIN_DOT = 1,
-};
-
-/**
- * Makes a leaf of an expression from an array. The leaf is another claim on the store and reads it until it is no
- * longer needed; the array may be released at once. Meanwhile, a write that would change the leaf's elements is
- * TN_ERR_IN_EXPRESSION.
- *
- * @param array    An array of float32 or float64 whose address and strides are multiples of the element's size.
- * @param form     TN_FORM_OF_HANDLE: the form that `tn_array_set_form` or a computation gave the array. Any other form
- *                 takes the place of that one for this leaf. TN_FORM_FULL: all elements. TN_FORM_DIAGONAL: the vector
- *                 is the diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix,
- *                 the elements above, or below, the diagonal are not read and count as 0.
- * @param[out] out The expression. Released by `tn_expr_release`, at any time. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another form; TN_ERR_DESTRUCTED,
- *         TN_ERR_GIVEN; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_LAYOUT; TN_ERR_DEVICE for bytes that the host cannot
- *         access; as for a read by the host: TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED for an exclusive
- *         export, TN_ERR_PENDING while a device writes the bytes; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_leaf(tn_array *array, tn_form form, tn_expr **out) TN_MUST_CHECK;
-
-/**
- * Makes the sum x + y. Two operands of one form give that form. A diagonal and another form give the other form. All
- * else gives full. The result may overwrite the left operand, else the right one; of a diagonal and another form, only
- * the other one.
- *
- * @param x        The left operand.
- * @param y        The right operand, of the same matrix shape and element type.
- * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
- *                 at any time. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
- *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_add(tn_expr *x, tn_expr *y, tn_expr **out) TN_MUST_CHECK;
-
-/**
- * Makes the difference x - y, with the forms of `tn_expr_add`.
- *
- * @param x        The left operand.
- * @param y        The right operand, of the same matrix shape and element type.
- * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
- *                 at any time. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
- *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_subtract(tn_expr *x, tn_expr *y, tn_expr **out) TN_MUST_CHECK;
-
-/**
- * Makes the product of a matrix and a matrix or vector. Two matrices give the form of their sum. The result may
- * overwrite either of two diagonals; of a diagonal and another operand, the other one; x if m is a triangle, and m if
- * it is full and x is a triangle. The product of two full operands overwrites neither.
- *
- * @param m        A matrix of any form.
- * @param x        A matrix of any form, or a vector.
- * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
- *                 at any time. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED if the library
- *         was built without the Cargo feature `linalg` and no operand is diagonal; TN_ERR_POISONED if an operand
- *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_multiply(tn_expr *m, tn_expr *x, tn_expr **out) TN_MUST_CHECK;
-
-/**
- * Makes the lower Cholesky factor of a symmetric positive definite matrix. Only the lower triangle is read, and
- * elements of the factor above the diagonal are 0. The factor of a diagonal matrix is diagonal: its square roots. The
- * result may overwrite x.
- *
- * @param x        A full square matrix, or a diagonal one.
- * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
- *                 at any time. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for a triangle, and if the
- *         library was built without the Cargo feature `linalg` and x is not diagonal; TN_ERR_POISONED if an operand
- *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_cholesky(tn_expr *x, tn_expr **out) TN_MUST_CHECK;
-
-/**
- * Makes the solution x of m * x = b. It is computed by forward substitution for a lower m, backward substitution for
- * an upper one, division for a diagonal m, and LU with partial pivoting for a full m. Two matrices give the form of
- * their sum. The computation may overwrite b, unless b alone is diagonal, and LU also m.
- *
- * @param m        A square matrix of any form.
- * @param b        A vector, or a matrix of any form.
- * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
- *                 at any time. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED if the library
- *         was built without the Cargo feature `linalg` and m is not diagonal; TN_ERR_POISONED if an operand failed;
- *         TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_solve(tn_expr *m, tn_expr *b, tn_expr **out) TN_MUST_CHECK;
-
-/**
- * Makes the product of x and a number, in the form of x. The result may overwrite x.
- *
- * @param x        Any expression.
- * @param factor   The number, which is rounded to the element type.
- * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
- *                 at any time. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
- *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_scale(tn_expr *x, double factor, tn_expr **out) TN_MUST_CHECK;
-
-/**
- * Makes the transpose of x: another view of its bytes, which moves no element.
- *
- * @param x        A matrix.
- * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
- *                 at any time. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
- *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_transpose(tn_expr *x, tn_expr **out) TN_MUST_CHECK;
-
-/**
- * Makes the sum over one axis or over all axes, of a diagonal matrix too. The zeros of a triangle are written out
- * first, as by `tn_expr_dense`.
- *
- * The order of the additions, and so the rounding, depends on the layout. Adjacent elements are added in eight
- * interleaved partial sums; otherwise slices are added one after the other.
- *
- * @param x        Any expression; a diagonal has two axes.
- * @param axis     The axis to sum over; a negative one counts from the end. TN_ALL_AXES: the result has one element
- *                 and no axes.
- * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
- *                 at any time. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
- *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_sum(tn_expr *x, int32_t axis, tn_expr **out) TN_MUST_CHECK;
-
-/**
- * Makes an operation that is applied element by element to operands of any shape; two operands have equal shapes.
- * Matrices may have any form. A sum or difference has the form of `tn_expr_add`. A product has the elements that both
- * operands have: a diagonal times a full matrix is a diagonal. TN_EXPR_NEGATE and TN_EXPR_SQRT keep the form. For the
- * others the zeros of an operand are written out first, as by `tn_expr_dense`. The result may overwrite x, else y, if
- * it has that operand's number of elements.
- *
- * @param op       With two operands TN_EXPR_ADD, TN_EXPR_SUBTRACT, TN_EXPR_MULTIPLY or TN_EXPR_DIVIDE; with one
- *                 TN_EXPR_NEGATE, TN_EXPR_SQRT, TN_EXPR_EXP or TN_EXPR_LOG.
- * @param x        The left or only operand.
- * @param y        The right operand. NULL only for an operation with one operand.
- * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
- *                 at any time. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown op, a missing y or a
- *         superfluous y; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT,
- *         TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_elementwise(tn_expr_op op, tn_expr *x, tn_expr *y, tn_expr **out) TN_MUST_CHECK;
-
-/**
- * Makes the matrix of x with all its elements, also the zeros of a diagonal or a triangle, in full form. The result
- * may overwrite x, unless x is a diagonal. A copy to new bytes is counted in the statistics of copies
- * (`tn_copies_query`).
- *
- * Operations that read the zeros of a form (division, exp, log, and the sum of a triangle) do this to their operand
- * themselves. That is a copy that the caller did not ask for: with `tn_copies_forbid`, computing it is
- * TN_ERR_WOULD_COPY.
- *
- * @param x        Any expression.
- * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
- *                 at any time. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_POISONED if the operand failed; TN_ERR_LIMIT,
- *         TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_dense(tn_expr *x, tn_expr **out) TN_MUST_CHECK;
-
-/**
- * Describes the array that an expression makes: its type, its form and its shape. Computes nothing.
- *
- * @param expr         An expression, also one that failed.
- * @param[out] info    The struct to fill, with `size` set by the caller. As much as fits is filled; of shape, only the
- *                     first ndim entries. A diagonal matrix of n rows has the shape of its n values. On failure:
- *                     untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size.
- * @note Threads: any. Blocks: never. Allocates: nothing.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_query(tn_expr *expr, tn_expr_info *info) TN_MUST_CHECK;
-
-/**
- * Computes an expression, and makes an array of its value, which has the form that `tn_expr_explain` tells. Nodes
- * without a value are computed once each, on the calling thread, operands first and left before right. An operation
- * overwrites an operand, instead of allocating, if no other claim holds the operand's bytes; `tn_expr_explain` says
- * where and why. An intermediate value is released after its last use, unless the caller still has the handle of its
- * expression.
- *
- * @param expr     The expression.
- * @param flags    TN_KEEP_ON_FAIL: a failure leaves all arrays and expressions as they were, so no existing array is
- *                 overwritten. All nodes of the computation are TN_ERR_IN_EXPRESSION for other threads until the call
- *                 returns; without the flag, each node until it has its value.
- * @param[out] out The array, another claim on the expression's value. Released by `tn_array_release`. On failure:
- *                 untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED if the expression failed
- *         before; TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_PENDING while a device uses
- *         bytes that the call reads or would overwrite; TN_ERR_FAILED if a pivot of cholesky is not positive, or a
- *         pivot of solve with a full matrix is 0: without TN_KEEP_ON_FAIL, the expression and those built on it are
- *         TN_ERR_POISONED from then on; TN_ERR_WOULD_COPY under `tn_copies_forbid`, see `tn_expr_dense`;
- *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. After TN_ERR_PENDING, and for lack of memory or
- *         handles, the call can be repeated.
- * @note Threads: any; an expression is evaluated once. Blocks: while it computes. Allocates: from the pool of the left
- *       operand, or the thread's current pool; and a workspace of a few numbers per row.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_compute(tn_expr *expr, tn_compute_flags flags, tn_array **out) TN_MUST_CHECK;
-
-/**
- * Releases an expression. Expressions built on it and arrays computed from it stay valid.
- *
- * @param expr     The expression, also one that failed. It is released exactly once.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
- * @note Threads: any. Blocks: never. Allocates: nothing.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_release(tn_expr *expr);
-
-/**
- * Explains what computing an expression would do now: for each operation, which operand its result overwrites, or why
- * none. The text has one line per node, or is a graph for Graphviz. Releases and other threads can change the result
- * before the computation.
- *
- * @param expr     The expression.
- * @param format   TN_EXPLAIN_TEXT or TN_EXPLAIN_DOT.
- * @param capacity The number of bytes at text.
- * @param[out] text The explanation with its NUL, cut off where it does not fit. NULL only with capacity 0.
- * @param[out] length The number of bytes of the whole explanation without its NUL.
- * @return TN_OK, also if the text did not fit; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another
- *         format; TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: never. Allocates: temporary memory. Computes nothing.
- * @since 0.1
- * @ingroup expr
- */
-tn_status tn_expr_explain(tn_expr *expr, tn_explain_format format, size_t capacity, char *text, size_t *length) TN_MUST_CHECK;
-
-/* ===================================================== shared ===================================================== */
-/**
- * @defgroup shared shared variables, which keep one array value inside the library
- * Flags decide what is aliased and what is copied.
- */
-
-/** What became of a value that entered or left a shared variable or a function. */
-typedef struct tn_crossing {
-    /** TN_ALIASED or TN_COPIED. */
-    tn_how how;
-    /** TN_WHY_ bits that made it a copy; 0 for an alias, and for a copy that the caller wanted. */
-    tn_why why;
-} tn_crossing;
-
-/** Changes the value of a shared variable, see `tn_shared_update`. Returns TN_OK or a failure. */
-typedef tn_status (*tn_update_callback)(void *context, tn_array *value);
-
-/** Options of a shared variable; a NULL pointer means the defaults. */
-typedef struct tn_shared_options {
-    /** sizeof this struct, set by the caller. */
-    size_t size;
-    /** The device that keeps the value; all zero: that of the value at creation. */
-    tn_device device;
-    /** The pool for copies of new values, of that device; NULL: the creating thread's current pool of it. */
-    tn_pool *pool;
-    /** At most 63 bytes of UTF-8, copied; NULL: the name of the value at creation. */
-    const char *name;
-} tn_shared_options;
-
-/** Properties of a shared variable and of its value. */
-typedef struct tn_shared_info {
-    /** sizeof this struct, set by the caller. */
-    size_t size;
-    /** The device that keeps the value. */
-    tn_device device;
-    /** The device of the value at creation, to which `tn_shared_get` copies without TN_RAW. */
-    tn_device home;
-    /** Element type. */
-    tn_dtype dtype;
-    /** Number of axes. */
-    int32_t ndim;
-    /** Flags of the value, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
-    tn_array_flags flags;
-    /** 1: an update in place failed, and the value is undefined until a set succeeds. Else 0. */
-    int32_t is_poisoned;
-    /** 1 at creation; incremented by each successful set and update. */
-    uint64_t version;
-    /** Bytes of the elements. */
-    uint64_t bytes;
-    /** Number of sets and updates that took another buffer because a holder keeps the old value. */
-    uint64_t detach_count;
-    /** NUL-terminated; empty without a name. */
-    char name[64];
-    /** Lengths in elements; only the first ndim entries are written. */
-    int64_t shape[TN_MAX_NDIM];
-} tn_shared_info;
-
-/**
- * Creates a shared variable from an array. By default the variable copies the value, and shares no byte with the
- * caller.
- *
- * While the variable has a value, that is constant: through the caller's handles on the same bytes, a write is
- * TN_ERR_SHARED, except with TN_WRITE_COW, and a writable export is TN_ERR_SHARED. Only `tn_shared_set` and
- * `tn_shared_update` change it. A buffer belongs to one variable at most.
- *
- * @param value    The value. With TN_TAKE_OWNERSHIP its handle is destructed on success, and is still released by the
- *                 caller.
- * @param flags    No flag: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias, else an error.
- *                 TN_TAKE_OWNERSHIP: the claim of `value` moves to the variable; copied only where an alias is
- *                 impossible. TN_STRICT: `value` is on the variable's device and C-contiguous, else an error.
- * @param options  The options, copied; NULL: the device and name of the value, and the current pool.
- * @param[out] out The variable. Released by `tn_shared_release`. On failure: untouched.
- * @param[out] crossing Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
- *         TN_ERR_LAYOUT with TN_STRICT; TN_ERR_DEVICE for a device that does not exist, a pool of another device, or
- *         with TN_STRICT; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED for an exclusive export,
- *         TN_ERR_PENDING; TN_ERR_BORROWED with TN_TAKE_OWNERSHIP for an open guard of the handle. With
- *         TN_REQUIRE_BORROW: TN_ERR_READONLY, TN_ERR_BORROWED, TN_ERR_EXPORTED for a shared view, TN_ERR_ALIASED for
- *         the buffer of another variable, else TN_ERR_WOULD_COPY. On a thread that forbids copies: TN_ERR_WOULD_COPY
- *         for a copy in place of an alias. TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT,
- *         TN_ERR_LIMIT.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping; for a copy its bytes, from the variable's pool.
- * @since 0.1
- * @ingroup shared
- */
-tn_status tn_shared_create(tn_array *value,
-                           tn_borrow_flags flags,
-                           const tn_shared_options *options,
-                           tn_shared **out,
-                           tn_crossing *crossing) TN_MUST_CHECK;
-
-/**
- * Reads a shared variable. By default the array is a copy on the device that the value had when the variable was
- * created.
- *
- * The bytes of the array never change, whatever is set later: a set that finds it takes another buffer.
- *
- * @param shared   A shared variable.
- * @param flags    No flag: a C-contiguous copy. TN_BORROW: an alias if the variable is on that device, or in memory
- *                 that the host can access, else a copy. TN_REQUIRE_BORROW: an alias, else an error. TN_RAW: on the
- *                 variable's own device, without a transfer. With TN_BORROW as well: an alias, in constant time.
- * @param[out] out The array. Released by `tn_array_release`; it outlives the variable. On failure: untouched.
- * @param[out] crossing Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED after an update in place that
- *         failed; TN_ERR_BORROWED_WRITE while a call changes the value in place; TN_ERR_WOULD_COPY; TN_ERR_DEVICE in
- *         the child of a fork; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
- * @note Threads: any. Blocks: to wait for a copy into ordinary host memory. Allocates: bookkeeping; for a copy its
- *       bytes, from the calling thread's current pool.
- * @since 0.1
- * @ingroup shared
- */
-tn_status tn_shared_get(tn_shared *shared,
-                        tn_borrow_flags flags,
-                        tn_array **out,
-                        tn_crossing *crossing) TN_MUST_CHECK;
-
-/**
- * Replaces the value of a shared variable. Element type and number of axes stay; the lengths may change.
- *
- * A copy goes into the present buffer if nobody else holds it and its size is equal, and allocates nothing then.
- *
- * @param shared   A shared variable.
- * @param value    The new value. With TN_TAKE_OWNERSHIP its handle is destructed on success.
- * @param flags    As for `tn_shared_create`.
- * @param[out] crossing Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
- * @return The statuses of `tn_shared_create`; TN_ERR_DTYPE, TN_ERR_SHAPE if element type or number of axes differ;
- *         TN_ERR_BORROWED_WRITE while another call changes the variable. On failure the value and its version are
- *         unchanged. If the driver fails during a transfer into the present buffer, the value is undefined: reading it
- *         is TN_ERR_POISONED.
- * @note Threads: any. Blocks: never. Allocates: for a copy its bytes, from the variable's pool, unless the present
- *       buffer is used.
- * @since 0.1
- * @ingroup shared
- */
-tn_status tn_shared_set(tn_shared *shared,
-                        tn_array *value,
-                        tn_borrow_flags flags,
-                        tn_crossing *crossing) TN_MUST_CHECK;
-
-/**
- * Changes the value of a shared variable by a callback.
- *
- * By default the callback works on a copy, which becomes the value if it returns TN_OK. With TN_MAY_OVERWRITE it works
- * on the value itself, if nobody else holds it and its memory is not lent. If the callback then fails, the value is
- * undefined, and reading it is TN_ERR_POISONED until a set succeeds.
- *
- * @param shared   A shared variable.
- * @param flags    0 or TN_MAY_OVERWRITE.
- * @param callback Gets the context and an array that has the value, and may use it in every way until it returns, also
- *                 through views and clones. The library releases the array; other handles that are left cannot write
- *                 the value. TN_WRITE_COW on the array does not move it to a copy: if there is another holder, it is
- *                 TN_ERR_SHARED. Another variable gets a copy of the value, or with the default flags shares the
- *                 bytes, which the callback then cannot write any more. The callback leaves no write guard and no
- *                 writable export open. It returns TN_OK or a failure, and runs under no lock.
- * @param context  Passed to the callback.
- * @param[out] crossing TN_ALIASED if the callback worked on the value itself; else TN_COPIED and why; may be NULL. On
- *                      failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_BORROWED_WRITE while another call
- *         changes the variable, also from the callback; TN_ERR_POISONED; what the callback returned, TN_ERR_FAILED if
- *         that is no status code; TN_ERR_FAILED if the callback left the value open for writing; TN_ERR_WOULD_COPY on
- *         a thread that forbids copies, with TN_MAY_OVERWRITE; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
- *         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
- * @note Threads: any. Blocks: as long as the callback runs. Allocates: for a copy its bytes, from the variable's pool.
- * @since 0.1
- * @ingroup shared
- */
-tn_status tn_shared_update(tn_shared *shared,
-                           tn_borrow_flags flags,
-                           tn_update_callback callback,
-                           void *context,
-                           tn_crossing *crossing) TN_MUST_CHECK;
-
-/**
- * Begins to change the value of a shared variable. `tn_shared_update` does the work between begin and end in a
- * callback.
- *
- * @param shared   A shared variable. Until `tn_shared_update_end`, other changes of it are TN_ERR_BORROWED_WRITE. The
- *                 release of its last handle ends the update as failed.
- * @param flags    As for `tn_shared_update`.
- * @param[out] value An array that has the value: a copy, or the value itself. It may be used in every way until the
- *                 end. Released by `tn_array_release` or `tn_shared_update_end`, whichever comes first. On failure:
- *                 untouched.
- * @param[out] crossing TN_ALIASED for the value itself; else TN_COPIED and why; may be NULL. On failure: untouched.
- * @return The statuses of `tn_shared_update`.
- * @note Threads: any. Blocks: never. Allocates: for a copy its bytes, from the variable's pool.
- * @since 0.1
- * @ingroup shared
- */
-tn_status tn_shared_update_begin(tn_shared *shared,
-                                 tn_borrow_flags flags,
-                                 tn_array **value,
-                                 tn_crossing *crossing) TN_MUST_CHECK;
-
-/**
- * Ends an update of a shared variable. What the array of `tn_shared_update_begin` has is the value from now on.
- *
- * @param shared   A shared variable with an update in progress.
- * @param flags    0; TN_END_FAILED: the update failed. A copy is dropped; a value that was changed in place is
- *                 undefined, and reading it is TN_ERR_POISONED until a set succeeds.
- * @return TN_OK, also with TN_END_FAILED; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for other flags, and
- *         if no update is in progress. If the end fails otherwise, the update is over and counts as failed:
- *         TN_ERR_FAILED if the value was left open for writing, or a write of it failed; TN_ERR_NO_HOST_MEMORY,
- *         TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
- * @since 0.1
- * @ingroup shared
- */
-tn_status tn_shared_update_end(tn_shared *shared, tn_end_flags flags) TN_MUST_CHECK;
-
-/**
- * Queries a shared variable.
- *
- * @param shared   A shared variable.
- * @param[out] info The properties; `size` set by the caller. Version and value belong together. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DEVICE in the child
- *         of a fork.
- * @note Threads: any. Blocks: never. Allocates: nothing.
- * @since 0.1
- * @ingroup shared
- */
-tn_status tn_shared_query(tn_shared *shared, tn_shared_info *info) TN_MUST_CHECK;
-
-/**
- * Releases a shared variable. Arrays that were read from it keep their bytes, and may be written again if no other
- * variable has them.
- *
- * @param shared   A shared variable. It is released exactly once.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
- * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
- * @since 0.1
- * @ingroup shared
- */
-tn_status tn_shared_release(tn_shared *shared);
-
-/* ==================================================== function ==================================================== */
-/**
- * @defgroup function code of the program with declared inputs, outputs and updates of shared variables
- * Flags decide what is aliased and what is copied at each border.
- */
-
-/**
- * The body of a function: code with declared inputs, outputs and updates. `in[i]` belongs to the library and is valid
- * until the body returns. On success, `out[i]` and `update[k]` have arrays that become the library's. See
- * `tn_function_create`.
- */
-typedef tn_status (*tn_function_body)(void *context,
-                                      tn_array *const *in,
-                                      tn_array **out,
-                                      tn_array **update);
-
-/**
- * The body of a function as expressions: it builds them from the inputs, and the library computes them. See
- * `tn_function_create`.
- */
-typedef tn_status (*tn_function_expr_body)(void *context,
-                                           tn_expr *const *in,
-                                           tn_expr **out,
-                                           tn_expr **update);
-
-/** An input of a function. */
-typedef struct tn_in {
-    /** sizeof this struct, set by the caller; one size for all inputs. */
-    size_t size;
-    /** At most 63 bytes of UTF-8, copied; NULL: no name. */
-    const char *name;
-    /** TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_STRICT. */
-    tn_borrow_flags flags;
-    /** Element type; 0: any. */
-    tn_dtype dtype;
-    /** The device on which the body gets the input; all zero: where the argument is. */
-    tn_device device;
-    /** Number of axes; -1: any. */
-    int32_t ndim;
-    /** 0. */
-    int32_t reserved;
-    /** The value of an argument that is NULL, copied; NULL: the argument is required. */
-    tn_array *default_value;
-    /**
-     * An implicit input: the value of this variable at the time of the call. It has no place among the arguments.
-     * NULL: an argument.
-     */
-    tn_shared *shared;
-} tn_in;
-
-/** An output of a function. */
-typedef struct tn_out {
-    /** sizeof this struct, set by the caller; one size for all outputs. */
-    size_t size;
-    /** At most 63 bytes of UTF-8, copied; NULL: no name. */
-    const char *name;
-    /** TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_REUSE. */
-    tn_borrow_flags flags;
-    /** Element type; 0: any. */
-    tn_dtype dtype;
-    /** The device on which the caller gets the output; all zero: where the body left it. */
-    tn_device device;
-    /** Number of axes; -1: any. */
-    int32_t ndim;
-    /** 0. */
-    int32_t reserved;
-} tn_out;
-
-/** An update of a function: a shared variable that gets a new value in each call. */
-typedef struct tn_update {
-    /** sizeof this struct, set by the caller; one size for all updates. */
-    size_t size;
-    /** The variable. The function keeps it alive. */
-    tn_shared *target;
-    /** 0, TN_MAY_OVERWRITE or TN_REUSE. */
-    tn_borrow_flags flags;
-    /** 0. */
-    uint32_t reserved;
-} tn_update;
-
-/** The description of a function. All of it is copied. */
-typedef struct tn_function_options {
-    /** sizeof this struct, set by the caller. */
-    size_t size;
-    /** At most 63 bytes of UTF-8, copied; NULL: no name. */
-    const char *name;
-    /** The body; NULL: `expr_body`. */
-    tn_function_body body;
-    /** The body as expressions, in place of `body`; else NULL. */
-    tn_function_expr_body expr_body;
-    /** Passed to the body. */
-    void *context;
-    /** Called once with `context`, after the function was released and its last call has returned; may be NULL. */
-    tn_release_callback release;
-    /** Number of inputs. */
-    size_t n_in;
-    /** Number of outputs. */
-    size_t n_out;
-    /** Number of updates. */
-    size_t n_update;
-    /** The inputs, including the implicit ones. */
-    const tn_in *inputs;
-    /** The outputs. */
-    const tn_out *outputs;
-    /** The updates. A variable has one at most. */
-    const tn_update *updates;
-} tn_function_options;
-
-/**
- * Creates a function: code of the program, which the library calls with declared inputs, outputs and updates.
- *
- * In each call, the body gets arrays for the inputs and leaves arrays for the outputs and the new values of the
- * updated variables. The library decides for every array that crosses whether it is aliased or copied. All updates of
- * a call become visible together, or none.
- *
- * The body's places. `in[i]`: the argument, the default, or the variable's value. It cannot be written, except with
- * TN_WRITE_COW, unless the input has TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP. `out[i]`, `update[k]`: NULL at first; with
- * TN_REUSE a spare buffer of an earlier call, if there is one, with undefined contents; for an update with
- * TN_MAY_OVERWRITE the value itself, or a copy if another holder needs it. The body puts arrays there: what it found,
- * a new array, an input, a clone or view of one. They become the library's, also on failure. NULL in `update[k]`
- * leaves that variable as it is. The body may release `in[i]` and what it found in a place. It leaves no write guard
- * and no exclusive export open. It returns TN_OK or a failure; it does not throw or longjmp.
- *
- * With `expr_body`, the places have expressions, and the library computes them. An operation overwrites an input with
- * TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP, and the value of an update with TN_MAY_OVERWRITE, by the rules of
- * `tn_expr_compute`. TN_REUSE offers no spare buffer.
- *
- * Inputs: no flag: the body reads the argument, and no output may alias it. TN_BORROW: an output may alias it.
- * TN_MAY_OVERWRITE: the body may write the argument's own bytes, if nobody else holds them, else it gets a copy;
- * contents are undefined afterwards. TN_TAKE_OWNERSHIP: as before, and the argument's handle is destructed.
- * TN_REQUIRE_BORROW: never a copy. TN_RAW: not moved to the declared device. TN_STRICT: on that device and
- * C-contiguous, else an error. A default value and an implicit input are never written.
- *
- * Outputs: no flag: shares no byte with any other array. TN_BORROW: may alias an input with TN_BORROW, a variable's
- * value, another output. TN_REQUIRE_BORROW: is not copied after the body. TN_RAW: stays on its device. TN_REUSE: the
- * function keeps the buffer after the caller has released the output.
- *
- * @param options  The description, copied. Exactly one of `body` and `expr_body` is not NULL. On success, `release` is
- *                 called once with `context`, after the function was released and its last call has returned; if this
- *                 call fails, it is not called.
- * @param[out] out The function. Released by `tn_function_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, also for missing bodies, inputs, outputs, updates and targets; TN_ERR_STALE, TN_ERR_KIND
- *         for a default or variable; TN_ERR_INVALID for a wrong size, for flags that do not fit, for two bodies, for
- *         an implicit input with TN_TAKE_OWNERSHIP, a default, or an element type or number of axes that its variable
- *         lacks; TN_ERR_DTYPE for an unknown element type; TN_ERR_SHAPE, TN_ERR_OVERFLOW for an impossible number of
- *         axes; TN_ERR_DTYPE, TN_ERR_SHAPE for a default that is not as declared; TN_ERR_DEVICE; TN_ERR_DUPLICATE for
- *         two updates of one variable; TN_ERR_DESTRUCTED, TN_ERR_GIVEN, TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
- *         TN_ERR_EXPORTED, TN_ERR_PENDING for a default; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
- *         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
- * @note Threads: any. Blocks: never. Allocates: bookkeeping; the bytes of defaults, from the current pool of their
- *       device.
- * @since 0.1
- * @ingroup function
- */
-tn_status tn_function_create(const tn_function_options *options, tn_function **out) TN_MUST_CHECK;
-
-/**
- * Calls a function.
- *
- * Before the body runs, the call checks the arguments, reserves the updated variables, and moves, copies or passes
- * each input. After it, the call checks the arrays that the body left, and copies where the flags require that. Then
- * it exchanges the values of all updated variables at once and hands out the outputs.
- *
- * On failure, arguments, variables and outputs are as they were. The exceptions: the bytes of an input with
- * TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP, which the body may have written; a variable that the body wrote in place is
- * undefined, and reading it is TN_ERR_POISONED until a set.
- *
- * Arguments that share bytes: an argument is copied if it shares a byte with an earlier one that was not copied, and
- * one of the two has TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP. The comparison is exact: interleaved views share no byte.
- *
- * @param function A function. If it is released meanwhile, it lives until the call returns.
- * @param n_in     Number of arguments: that of the inputs without the implicit ones.
- * @param in       The n_in arguments; an entry is NULL where the default of the input is meant. NULL only with n_in 0.
- * @param n_out    Number of outputs that the caller takes; the others are released.
- * @param[out] out The n_out outputs. NULL only with n_out 0. Each is released by `tn_array_release`. On failure:
- *                 untouched.
- * @param[out] in_crossings  For each argument whether it was aliased or copied, and why, n_in items; may be NULL. On
- *     failure: untouched.
- * @param[out] out_crossings The same for each output, n_out items; may be NULL. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_COUNT for a wrong number of arguments or too many
- *         outputs; TN_ERR_DUPLICATE for one handle twice with TN_TAKE_OWNERSHIP; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
- *         TN_ERR_DTYPE, TN_ERR_SHAPE for an argument of another type or number of axes; TN_ERR_LAYOUT, TN_ERR_DEVICE
- *         with TN_STRICT; TN_ERR_POISONED; TN_ERR_READONLY; TN_ERR_BORROWED_WRITE, also for a variable that another
- *         call changes; TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN;
- *         TN_ERR_PENDING for a host argument with unfinished device work; TN_ERR_WOULD_COPY; what the body returned,
- *         TN_ERR_FAILED if that is no status code; TN_ERR_FAILED for what the body left in a place; TN_ERR_ALIASED
- *         with the option check_managed; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT,
- *         TN_ERR_LIMIT. A message names the input, output or update by index and name.
- * @note Threads: any, also several at once; two calls that update one variable exclude each other, and the second one
- *       is refused. Blocks: as long as the body runs. Allocates: bookkeeping; for copies their bytes, from the
- *       thread's current pool or the variable's pool.
- * @since 0.1
- * @ingroup function
- */
-tn_status tn_function_call(tn_function *function,
-                           size_t n_in,
-                           tn_array *const *in,
-                           size_t n_out,
-                           tn_array **out,
-                           tn_crossing *in_crossings,
-                           tn_crossing *out_crossings) TN_MUST_CHECK;
-
-/**
- * Releases a function. Calls that are running end first. Variables that only the function kept end with it.
- *
- * @param function A function. It is released exactly once.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
- * @note Threads: any. Blocks: never. Allocates: nothing. May run the function's release callback, under no lock.
- * @since 0.1
- * @ingroup function
- */
-tn_status tn_function_release(tn_function *function);
-
-/* ===================================================== mirror ===================================================== */
-/** @defgroup mirror one array on the host and on a GPU, whose bytes move only when the other side is asked for */
-
-/** A side of a mirror; in the masks of `tn_mirror_info` a bit. */
-typedef uint32_t tn_side;
-TN_ENUM {
-    /** The side in memory that the host can access. */
-    TN_SIDE_HOST = 1,
-    /** The side in memory of a GPU. */
-    TN_SIDE_DEVICE = 2,
-};
-
-/** How `tn_mirror_create` makes a mirror: from an object, or from `dtype`, `ndim` and `shape`. */
-typedef struct tn_mirror_options {
-    /** sizeof this struct, set by the caller. */
-    size_t size;
-    /** The array with the contents; NULL: they are undefined, and `shape` is required. */
-    tn_array *object;
-    /**
-     * 0: the object is copied. TN_BORROW: it becomes a side if it can, else it is copied. TN_REQUIRE_BORROW: it
-     * becomes a side, else an error.
-     */
-    tn_borrow_flags borrow_flags;
-    /** Element type. With an object: 0, or its element type. */
-    tn_dtype dtype;
-    /** Number of axes of `shape`. */
-    int32_t ndim;
-    /**
-     * The order of all memory that the mirror allocates: TN_ORDER_C, TN_ORDER_F, or TN_ORDER_A, with which it is F for
-     * an object that is F- and not C-contiguous.
-     */
-    tn_order order;
-    /** Lengths in elements, copied. With an object: NULL, or its shape. */
-    const int64_t *shape;
-    /** The GPU of the device side; all zero: that of an object on a GPU, else TN_CUDA 0. */
-    tn_device device;
-    /** The side with the contents at first, TN_SIDE_; 0: that of the object, without an object the host's. */
-    tn_side where;
-    /** 0. */
-    int32_t reserved;
-    /**
-     * The pool of the host side, of ordinary or page-locked memory; NULL: the current pool of the host when the side
-     * is allocated.
-     */
-    tn_pool *host_pool;
-    /** The pool of the device side; NULL: the current pool of the GPU when the side is allocated. */
-    tn_pool *device_pool;
-    /** At most 63 bytes of UTF-8, copied; NULL: that of the object. */
-    const char *name;
-} tn_mirror_options;
-
-/** State and transfers of a mirror. */
-typedef struct tn_mirror_info {
-    /** sizeof this struct, set by the caller. */
-    size_t size;
-    /** The sides with the present contents, TN_SIDE_ bits; never 0. Without elements both. */
-    uint32_t valid;
-    /** The sides that have memory, TN_SIDE_ bits. */
-    uint32_t allocated;
-    /** The sides that somebody else holds by a handle, view, guard or export, TN_SIDE_ bits. */
-    uint32_t held;
-    /** 1: a write failed, and the contents are undefined until the mirror is overwritten. Else 0. */
-    uint32_t is_poisoned;
-    /** Number of transfers from the host side to the device side. */
-    uint64_t transfers_to_device;
-    /** Number of transfers from the device side to the host side. */
-    uint64_t transfers_to_host;
-    /** Bytes of the transfers to the device side. */
-    uint64_t bytes_to_device;
-    /** Bytes of the transfers to the host side. */
-    uint64_t bytes_to_host;
-    /** The GPU of the device side. */
-    tn_device device;
-    /** Element type. */
-    tn_dtype dtype;
-    /** Number of axes. */
-    int32_t ndim;
-    /** Bytes of the elements. */
-    uint64_t bytes;
-    /** NUL-terminated; empty without a name. */
-    char name[64];
-    /** Lengths in elements; only the first ndim entries are written. */
-    int64_t shape[TN_MAX_NDIM];
-} tn_mirror_info;
-
-/**
- * Creates a mirror: one array with a side on the host and a side on a GPU, of which one or both are valid.
- *
- * A side gets memory when it is first needed. It is made valid by one transfer, when somebody acquires or gets it. A
- * writing borrow makes its side the only valid one. No other call moves bytes, except for a side that somebody holds:
- * see `tn_mirror_get`.
- *
- * By default the mirror copies `object`. With TN_BORROW the object becomes the side on which its bytes are. Other
- * handles on it then hold that side, and see its bytes change. An object that may not be written is copied when it
- * would be.
- *
- * A machine without a GPU can use the host side of every mirror.
- *
- * @param options  The options, copied. Either `object` or `shape`, or both if they agree.
- * @param[out] out The mirror. Released by `tn_mirror_release`. On failure: untouched.
- * @param[out] crossing Whether the object was aliased or copied, and why; without an object 0. May be NULL. On
- *                      failure: untouched.
- * @return TN_OK; TN_ERR_NULL for options without object and shape; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID;
- *         TN_ERR_DTYPE, TN_ERR_SHAPE, also for an object that disagrees with them; TN_ERR_OVERFLOW; TN_ERR_DESTRUCTED,
- *         TN_ERR_GIVEN; TN_ERR_DEVICE for a device that is no GPU, or a pool of another device; TN_ERR_UNSUPPORTED for
- *         a device side without a driver; the statuses of a read of the object; TN_ERR_WOULD_COPY with
- *         TN_REQUIRE_BORROW for an object on another GPU, with elements that overlap, or with exports, and for the
- *         same objects on a thread that forbids copies; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
- *         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
- * @note Threads: any. Blocks: to wait for a copy into memory that the host can access. Allocates: bookkeeping and the
- *       side `where`.
- * @since 0.1
- * @ingroup mirror
- */
-tn_status tn_mirror_create(const tn_mirror_options *options,
-                           tn_mirror **out,
-                           tn_crossing *crossing) TN_MUST_CHECK;
-
-/**
- * Makes a side valid and borrows it.
- *
- * A borrow for reading goes beside others, on both sides. A borrow for writing excludes all others on both sides. Its
- * end, by `tn_borrow_end`, makes its side the only valid one; if somebody holds the other side, that is refreshed
- * first. With TN_END_FAILED the contents are those of the other side if that was valid before the write, else
- * undefined.
- *
- * @param mirror       A mirror.
- * @param side         TN_SIDE_HOST or TN_SIDE_DEVICE.
- * @param access       TN_READ; TN_READ_WRITE; TN_WRITE: the caller writes every element, so no transfer is needed.
- * @param stream       The stream of the GPU that orders the transfer, and on the device side the use. NULL: the call
- *                     waits for its transfer.
- * @param[out] data    The address of element (0,..,0), valid until the guard ends; NULL if there is no element. The
- *                     output may be NULL.
- * @param[out] view    As for `tn_array_borrow_read`; may be NULL.
- * @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. It keeps the bytes if the mirror is
- *                     released. On failure: all outputs are untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DEVICE for a stream of another GPU;
- *         TN_ERR_UNSUPPORTED for the device side without a driver; TN_ERR_POISONED, except with TN_WRITE;
- *         TN_ERR_BORROWED_WRITE while somebody writes either side; TN_ERR_BORROWED for a write while a guard is open
- *         on either side; TN_ERR_EXPORTED for an exclusive export of either side; TN_ERR_ALIASED if both sides were
- *         written through other handles; TN_ERR_DRIVER; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
- *         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT; TN_ERR_WOULD_COPY on a thread that forbids copies, for the first write of a
- *         read-only object. After a failure no side is lost.
- * @note Threads: any. Blocks: on the host side until its bytes are there, and while another thread's call works on the
- *       mirror; never for a holder. Allocates: bookkeeping; the side, when it is first needed.
- * @since 0.1
- * @ingroup mirror
- */
-tn_status tn_mirror_acquire(tn_mirror *mirror,
-                            tn_side side,
-                            tn_access access,
-                            tn_stream *stream,
-                            void **data,
-                            tn_view_info *view,
-                            tn_borrow **out) TN_MUST_CHECK;
-
-/**
- * Makes a side valid, and returns an array handle on it.
- *
- * The side is held from now on, until the handle and all clones, views, guards and exports that descend from it have
- * ended. A side that is held is refreshed whenever the other one changes, in place: pointers to it see the new bytes.
- * A write through the handle makes the side the valid one at the next call on the mirror.
- *
- * @param mirror   A mirror.
- * @param side     TN_SIDE_HOST or TN_SIDE_DEVICE. The transfer to the device runs on the thread's current stream.
- * @param[out] out The array. Released by `tn_array_release`; it outlives the mirror as an ordinary array. On failure:
- *                 untouched.
- * @return The statuses of `tn_mirror_acquire` with TN_READ.
- * @note Threads: any. Blocks: as `tn_mirror_acquire`. Allocates: as `tn_mirror_acquire`.
- * @since 0.1
- * @ingroup mirror
- */
-tn_status tn_mirror_get(tn_mirror *mirror, tn_side side, tn_array **out) TN_MUST_CHECK;
-
-/**
- * Makes a side the only valid one, after bytes of it were changed in a way that the library does not see: through a
- * shared view, or through a raw pointer. If somebody holds the other side, it is refreshed.
- *
- * It also decides between two sides that were both written, and accepts the bytes that a failed write left.
- *
- * @param mirror   A mirror.
- * @param side     TN_SIDE_HOST or TN_SIDE_DEVICE, which has memory.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, also for a side that was never allocated;
- *         TN_ERR_UNSUPPORTED for the device side without a driver; TN_ERR_BORROWED_WRITE; TN_ERR_EXPORTED for an
- *         exclusive export of either side; TN_ERR_BORROWED for a guard on a side that would be refreshed;
- *         TN_ERR_DRIVER.
- * @note Threads: any. Blocks: as `tn_mirror_acquire`. Allocates: bookkeeping only.
- * @since 0.1
- * @ingroup mirror
- */
-tn_status tn_mirror_mark_changed(tn_mirror *mirror, tn_side side) TN_MUST_CHECK;
-
-/**
- * Queries state and transfers of a mirror. It moves nothing.
- *
- * @param mirror   A mirror.
- * @param[out] info The properties; `size` set by the caller. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DEVICE in the child
- *         of a fork.
- * @note Threads: any. Blocks: never. Allocates: nothing.
- * @since 0.1
- * @ingroup mirror
- */
-tn_status tn_mirror_query(tn_mirror *mirror, tn_mirror_info *info) TN_MUST_CHECK;
-
-/**
- * Releases a mirror. Handles on its sides live on as ordinary arrays, with the last contents that they saw. Open
- * borrows keep their bytes.
- *
- * @param mirror   A mirror. It is released exactly once.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
- * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
- * @since 0.1
- * @ingroup mirror
- */
-tn_status tn_mirror_release(tn_mirror *mirror);
-
-/* ===================================================== module ===================================================== */
-/** @defgroup module device code with kernels, compiled from CUDA C++ or given, and loaded into each GPU that needs it */
-
-/** How `tn_module_load` and `tn_module_compile` make a module. All fields but `size` may be 0. */
-typedef struct tn_module_options {
-    /** sizeof this struct, set by the caller. */
-    size_t size;
-    /** The name of the module in messages, reports, and the compiler's log: at most 63 bytes of UTF-8, copied. */
-    const char *name;
-    /**
-     * `tn_module_compile`: "compute_80" makes PTX, which newer GPUs run too. "sm_80" makes a cubin for these GPUs,
-     * which older drivers run too. NULL: PTX for the oldest of the process's GPUs; without a GPU, for the compiler's
-     * default.
-     */
-    const char *arch;
-    /** `tn_module_compile`: options of NVRTC, such as "-DTILE=16" and "--use_fast_math". */
-    const char *const *options;
-    /** Number of `options`. */
-    size_t n_options;
-    /**
-     * `tn_module_compile`: where the compiler's log goes, also after a failure, with a NUL and cut to `log_capacity`.
-     * NULL only with capacity 0.
-     */
-    char *log;
-    /** Bytes of `log`. */
-    size_t log_capacity;
-    /** `tn_module_compile`: where the length of the whole log goes, without its NUL; or NULL. */
-    size_t *log_length;
-} tn_module_options;
-
-/**
- * Makes a module of an image: PTX, a cubin or a fatbin.
- *
- * A GPU loads the module when `tn_module_function` first needs it there. The driver then compiles PTX, which may take
- * seconds, and keeps the result in a cache of its own. So errors in the image are found there.
- *
- * @param image    PTX as text, with or without a NUL at its end; or a whole cubin or fatbin. It is copied. The driver
- *                 trusts a cubin.
- * @param bytes    Its size.
- * @param options  `name`; the other fields are of `tn_module_compile`. May be NULL.
- * @param[out] out The module. Released by `tn_module_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for what is no image or only a part of one, and for options of
- *         `tn_module_compile`; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
- * @note Threads: any. Blocks: no. Allocates: the copy. Needs no driver.
- * @since 0.1
- * @ingroup module
- */
-tn_status tn_module_load(const void *image,
-                         size_t bytes,
-                         const tn_module_options *options,
-                         tn_module **out) TN_MUST_CHECK;
-
-/**
- * Compiles CUDA C++ with NVRTC, CUDA's compiler library, and makes a module of the result.
- *
- * The library is looked for in each call: one that the process has loaded, else `libnvrtc.so`, `libnvrtc.so.13`,
- * `libnvrtc.so.12`, `libnvrtc.so.11.2` and older. No other call needs it. The program can include `tenure_kernel.cuh`,
- * and else what the options of NVRTC allow (`-I`). It is compiled as C++17 unless the options say otherwise. Kernels
- * that are declared `extern "C"` keep their names.
- *
- * @param source   The program, a text with a NUL.
- * @param options  How to compile, and where the compiler's log goes. May be NULL.
- * @param[out] out The module. Released by `tn_module_release`. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an arch that is none, and for options that NVRTC does not know;
- *         TN_ERR_UNSUPPORTED without NVRTC, and for GPUs that it does not know; TN_ERR_FAILED if the program has
- *         errors: the message has as much of the log as fits; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
- * @note Threads: any. Blocks: while the compiler works, often for a second. Allocates: the image; what the compiler
- *       needs. Needs no driver.
- * @since 0.1
- * @ingroup module
- */
-tn_status tn_module_compile(const char *source, const tn_module_options *options, tn_module **out) TN_MUST_CHECK;
-
-/**
- * Finds a kernel of a module on a GPU, for `tn_launch`. The first call for a GPU loads the module there.
- *
- * The result belongs to the module, and is valid until the module is released. After a reset of the GPU's primary
- * context it is not: call again. A load does not disturb streams that capture a graph.
- *
- * @param module        A module.
- * @param name          The name of the kernel; in C++ the mangled name, unless the kernel is declared `extern "C"`.
- * @param device        A GPU: TN_CUDA and its number.
- * @param[out] function The kernel, a CUfunction of the GPU's primary context. On failure: untouched.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an empty name, a kernel that the module
- *         does not have, and an image that is damaged or has errors, with the driver's log; TN_ERR_DEVICE for a device
- *         that is no GPU or does not exist; TN_ERR_UNSUPPORTED without a driver, and for an image without code for the
- *         GPU or newer than the driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER.
- * @note Threads: any. Blocks: while the driver loads the module, also for other threads that need this module.
- *       Allocates: bookkeeping; device memory for the module's code and variables.
- * @since 0.1
- * @ingroup module
- */
-tn_status tn_module_function(tn_module *module, const char *name, tn_device device, void **function) TN_MUST_CHECK;
-
-/**
- * Releases a module, also while its kernels run.
- *
- * Each GPU unloads the module once the work is done that the library issued there before this call; later work may
- * delay that. This call finds it out, or a later one of this section. What the library does not see must be over
- * before: launches by other means, and graphs that contain its kernels.
- *
- * @param module  A module. No thread may use its kernels in later launches.
- * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
- * @note Threads: any. Blocks: no; the driver may wait where it unloads. Allocates: no.
- * @since 0.1
- * @ingroup module
- */
-tn_status tn_module_release(tn_module *module);
-
-/* ===================================================== launch ===================================================== */
-/** @defgroup launch kernels that borrow the arrays that they get */
-
-/** What an argument of a launch is. */
-typedef uint32_t tn_arg_kind;
-TN_ENUM {
-    /**
-     * Argument: an array, which the kernel gets as `tn_view<T, N>`: `void *data; int64_t shape[N]; int64_t strides[N]`,
-     * strides in bytes.
-     */
-    TN_ARG_ARRAY = 1,
-    /** Argument: a C-contiguous array, of which the kernel gets the address. */
-    TN_ARG_POINTER = 2,
-    /** Argument: a mirror, of which the kernel gets the side that it uses, as an array. */
-    TN_ARG_MIRROR = 3,
-    /** Argument: a value, of which the kernel gets a copy. */
-    TN_ARG_VALUE = 4,
-};
-
-/** An argument of a launch. */
-typedef struct tn_arg {
-    /** TN_ARG_. */
-    tn_arg_kind kind;
-    /**
-     * Arrays and mirrors: TN_READ, TN_READ_WRITE, or TN_WRITE, which overwrites every element; each may add TN_WAIT.
-     * Arrays: TN_READ may add TN_FROZEN, a writing access a TN_WRITE_ mode, and each but a frozen one TN_ALLOW_ALIAS.
-     * Not used for values.
-     */
-    tn_access access;
-    /**
-     * TN_ARG_ARRAY, TN_ARG_MIRROR: the N of the kernel's tn_view<T, N>, 1 to 8. An array without axes is passed as one
-     * axis of length 1, for which 0 is accepted too. Not used otherwise.
-     */
-    int32_t ndim;
-    /** Zero. */
-    int32_t reserved;
-    /** The `tn_array *`, the `tn_mirror *`, or the address of the value. */
-    const void *what;
-    /** TN_ARG_VALUE: the bytes of the value, at least 1. Not used otherwise. */
-    size_t bytes;
-} tn_arg;
-
-/** A block of a kernel of the host. */
-typedef struct tn_host_block {
-    /** sizeof this struct, set by the library. */
-    size_t size;
-    /** The blocks of the launch. */
-    uint32_t grid[3];
-    /** The threads of a block, which the function runs itself. */
-    uint32_t block[3];
-    /** The position of this block in the grid. */
-    uint32_t index[3];
-    /** Zero. */
-    uint32_t reserved;
-    /**
-     * The block memory, aligned to 128 bytes; NULL if the launch asks for none. Its contents are undefined. No other
-     * block uses it at the same time.
-     */
-    void *memory;
-    /** Bytes of it. */
-    size_t memory_bytes;
-} tn_host_block;
-
-/**
- * A kernel of the host: runs one block. `args[i]` points to what argument i of the launch is for the kernel: a view,
- * an address, a value. It must not change what `args` points to. It cannot report a failure, and must not throw or
- * longjmp.
- */
-typedef void (*tn_host_kernel)(const tn_host_block *block, void *const *args);
-
-/** What a launch runs, and how often. */
-typedef struct tn_launch_config {
-    /** sizeof this struct, set by the caller. */
-    size_t size;
-    /** A kernel of a GPU: a CUfunction, or NULL. */
-    void *function;
-    /** The blocks in each of three directions, at least 1. */
-    uint32_t grid[3];
-    /** The threads of a block in each of three directions, at least 1. */
-    uint32_t block[3];
-    /**
-     * Bytes of dynamic block memory (CUDA's dynamic shared memory) of each block. The limit of the function is raised
-     * where necessary.
-     */
-    int64_t block_bytes;
-    /**
-     * The stream that runs the kernel. A constant means that stream of the GPU of the first argument that is memory of
-     * a GPU, or else of the GPU of the thread's current context. NULL: the current stream there, for which the call
-     * waits.
-     */
-    tn_stream *stream;
-    /** A kernel of the host, in place of `function`; else NULL. */
-    tn_host_kernel host_function;
-} tn_launch_config;
-
-/**
- * Launches a kernel, which borrows the arrays among its arguments as their access says.
- *
- * The call checks all arguments first. If one fails, nothing is launched and nothing stays borrowed. The stream is
- * made to wait for unfinished work on the arrays. The borrows end on the stream, behind the kernel: arrays may be
- * released at once, later uses on other streams wait, and the host gets TN_ERR_PENDING until the kernel is done. An
- * array is never copied, except by TN_WRITE_COW. It must be memory that the kernel can reach: of the stream's GPU,
- * managed, or page-locked with TN_HOST_MAPPED. If the driver refuses the launch at last, a handle with TN_WRITE_COW
- * may have moved to its copy.
- *
- * Two arguments may not overlap if one of them is written, nor be one handle then. With TN_ALLOW_ALIAS an argument may
- * overlap one that is written in mode TN_WRITE_ALIASED, if it is read, or written in that mode itself.
- *
- * A kernel of the host (`host_function`) is called once for each block. With a runner (`tn_runner_set_current`) the
- * blocks are spread over its threads, else they run one after the other, with index[0] fastest. The call returns when
- * all blocks are done. The arrays must be memory that the host can reach. Until the call returns they are borrowed,
- * also for the kernel, which may call the library.
- *
- * A launch on a stream that captures a graph becomes part of the graph. The borrows end then as those of other
- * captured work do.
- *
- * @param config   What to launch: exactly one of `function` and `host_function`. `function` is a CUfunction of the
- *                 primary context of the stream's GPU, with its module loaded until the kernel is done.
- * @param n_args   Number of arguments: that of the kernel's parameters.
- * @param args     The arguments, in the order of the parameters. They are read during the call only, values too. NULL
- *                 only with n_args 0.
- * @return TN_OK; TN_ERR_NULL, also if there is neither function; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong
- *         size, for two functions, a grid or block with a 0, negative block_bytes, an unknown kind or access, an ndim
- *         outside 0..8, a value of 0 bytes; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT, TN_ERR_INVALID if the
- *         kernel has another number of parameters, or one of another size, where the driver can tell (from 12.4 on);
- *         TN_ERR_SHAPE for an array of another ndim; TN_ERR_LAYOUT for elements that are not at multiples of their
- *         size, and for TN_ARG_POINTER with an array that is not C-contiguous; TN_ERR_DEVICE for memory out of reach,
- *         and for a stream of a GPU with a kernel of the host; TN_ERR_UNSUPPORTED without a driver, for stream NULL
- *         while the current stream captures a graph, and for a captured stream that would have to wait for work
- *         outside of the capture; the statuses of `tn_borrow_all` for what others do with the arrays; TN_ERR_ALIASED;
- *         TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER if the driver refuses the launch, or the kernel failed and stream is
- *         NULL; TN_ERR_LIMIT for a launch above the limits of the GPU or of the kernel.
- * @note Threads: any. Blocks: with stream NULL, until the kernel is done; a kernel of the host, until all blocks are
- *       done, and with TN_WAIT until the device's work on the arrays is done. Holds no lock meanwhile. Allocates:
- *       bookkeeping; for the host, block memory of each thread that runs blocks; the copies of TN_WRITE_COW.
- * @since 0.1
- * @ingroup launch
- */
-tn_status tn_launch(const tn_launch_config *config, size_t n_args, const tn_arg *args) TN_MUST_CHECK;
-
 /* ===================================================== kernel ===================================================== */
 /**
  * @defgroup kernel the memory of kernels
@@ -5714,6 +4470,1263 @@ tn_status tn_cpp_allocate(tn_pool *pool, size_t bytes, size_t alignment, void **
  * @ingroup plugin
  */
 tn_status tn_cpp_deallocate(tn_pool *pool, void *ptr);
+
+/* ====================================================== expr ====================================================== */
+/**
+ * @defgroup expr lazy expressions, which are computed once and reuse the memory of operands that have no other user
+ * Not in a library that was built without the Cargo feature `managed`.
+ */
+
+/** `tn_expr_sum`: over all axes. */
+static const int32_t TN_ALL_AXES = -0x7fffffff;
+#ifndef SWIG
+#define TN_ALL_AXES (-0x7fffffff)
+#endif
+
+/** Properties of the array that an expression makes. */
+typedef struct tn_expr_info {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** Element type. */
+    tn_dtype dtype;
+    /** Number of axes. */
+    int32_t ndim;
+    /** Form of the matrix. A diagonal matrix of n rows has the shape of its n values. */
+    tn_form form;
+    /** Zero. */
+    uint32_t reserved;
+    /** Lengths in elements; only the first ndim entries are written. */
+    int64_t shape[TN_MAX_NDIM];
+} tn_expr_info;
+
+/** Flags of `tn_expr_compute`. */
+typedef uint32_t tn_compute_flags;
+TN_ENUM {
+    /**
+     * `tn_expr_compute`: if it fails, all arrays and expressions are as before, so no existing array is overwritten.
+     */
+    TN_KEEP_ON_FAIL = 1 << 0,
+};
+
+/** An operation of `tn_expr_elementwise`. */
+typedef uint32_t tn_expr_op;
+TN_ENUM {
+    /** Element by element: x + y, as `tn_expr_add`. */
+    TN_EXPR_ADD = 1,
+    /** Element by element: x - y. */
+    TN_EXPR_SUBTRACT = 2,
+    /** Element by element: x * y. */
+    TN_EXPR_MULTIPLY = 3,
+    /** Element by element: x / y. */
+    TN_EXPR_DIVIDE = 4,
+    /** Element by element: -x. */
+    TN_EXPR_NEGATE = 5,
+    /** Element by element: the square root. */
+    TN_EXPR_SQRT = 6,
+    /** Element by element: e to the x. */
+    TN_EXPR_EXP = 7,
+    /** Element by element: the natural logarithm. */
+    TN_EXPR_LOG = 8,
+};
+
+/** Format of `tn_expr_explain`. */
+typedef uint32_t tn_explain_format;
+TN_ENUM {
+    /** Format: lines of text. */
+    TN_EXPLAIN_TEXT = 0,
+    /** Format: a graph for Graphviz. */
+    TN_EXPLAIN_DOT = 1,
+};
+
+/**
+ * Makes a leaf of an expression from an array. The leaf is another claim on the store and reads it until it is no
+ * longer needed; the array may be released at once. Meanwhile, a write that would change the leaf's elements is
+ * TN_ERR_IN_EXPRESSION.
+ *
+ * @param array    An array of float32 or float64 whose address and strides are multiples of the element's size.
+ * @param form     TN_FORM_OF_HANDLE: the form that `tn_array_set_form` or a computation gave the array. Any other form
+ *                 takes the place of that one for this leaf. TN_FORM_FULL: all elements. TN_FORM_DIAGONAL: the vector
+ *                 is the diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix,
+ *                 the elements above, or below, the diagonal are not read and count as 0.
+ * @param[out] out The expression. Released by `tn_expr_release`, at any time. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another form; TN_ERR_DESTRUCTED,
+ *         TN_ERR_GIVEN; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_LAYOUT; TN_ERR_DEVICE for bytes that the host cannot
+ *         access; as for a read by the host: TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED for an exclusive
+ *         export, TN_ERR_PENDING while a device writes the bytes; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_leaf(tn_array *array, tn_form form, tn_expr **out) TN_MUST_CHECK;
+
+/**
+ * Makes the sum x + y. Two operands of one form give that form. A diagonal and another form give the other form. All
+ * else gives full. The result may overwrite the left operand, else the right one; of a diagonal and another form, only
+ * the other one.
+ *
+ * @param x        The left operand.
+ * @param y        The right operand, of the same matrix shape and element type.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
+ *                 at any time. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
+ *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_add(tn_expr *x, tn_expr *y, tn_expr **out) TN_MUST_CHECK;
+
+/**
+ * Makes the difference x - y, with the forms of `tn_expr_add`.
+ *
+ * @param x        The left operand.
+ * @param y        The right operand, of the same matrix shape and element type.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
+ *                 at any time. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
+ *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_subtract(tn_expr *x, tn_expr *y, tn_expr **out) TN_MUST_CHECK;
+
+/**
+ * Makes the product of a matrix and a matrix or vector. Two matrices give the form of their sum. The result may
+ * overwrite either of two diagonals; of a diagonal and another operand, the other one; x if m is a triangle, and m if
+ * it is full and x is a triangle. The product of two full operands overwrites neither.
+ *
+ * @param m        A matrix of any form.
+ * @param x        A matrix of any form, or a vector.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
+ *                 at any time. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED if the library
+ *         was built without the Cargo feature `linalg` and no operand is diagonal; TN_ERR_POISONED if an operand
+ *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_multiply(tn_expr *m, tn_expr *x, tn_expr **out) TN_MUST_CHECK;
+
+/**
+ * Makes the lower Cholesky factor of a symmetric positive definite matrix. Only the lower triangle is read, and
+ * elements of the factor above the diagonal are 0. The factor of a diagonal matrix is diagonal: its square roots. The
+ * result may overwrite x.
+ *
+ * @param x        A full square matrix, or a diagonal one.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
+ *                 at any time. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for a triangle, and if the
+ *         library was built without the Cargo feature `linalg` and x is not diagonal; TN_ERR_POISONED if an operand
+ *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_cholesky(tn_expr *x, tn_expr **out) TN_MUST_CHECK;
+
+/**
+ * Makes the solution x of m * x = b. It is computed by forward substitution for a lower m, backward substitution for
+ * an upper one, division for a diagonal m, and LU with partial pivoting for a full m. Two matrices give the form of
+ * their sum. The computation may overwrite b, unless b alone is diagonal, and LU also m.
+ *
+ * @param m        A square matrix of any form.
+ * @param b        A vector, or a matrix of any form.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
+ *                 at any time. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED if the library
+ *         was built without the Cargo feature `linalg` and m is not diagonal; TN_ERR_POISONED if an operand failed;
+ *         TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_solve(tn_expr *m, tn_expr *b, tn_expr **out) TN_MUST_CHECK;
+
+/**
+ * Makes the product of x and a number, in the form of x. The result may overwrite x.
+ *
+ * @param x        Any expression.
+ * @param factor   The number, which is rounded to the element type.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
+ *                 at any time. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
+ *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_scale(tn_expr *x, double factor, tn_expr **out) TN_MUST_CHECK;
+
+/**
+ * Makes the transpose of x: another view of its bytes, which moves no element.
+ *
+ * @param x        A matrix.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
+ *                 at any time. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
+ *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_transpose(tn_expr *x, tn_expr **out) TN_MUST_CHECK;
+
+/**
+ * Makes the sum over one axis or over all axes, of a diagonal matrix too. The zeros of a triangle are written out
+ * first, as by `tn_expr_dense`.
+ *
+ * The order of the additions, and so the rounding, depends on the layout. Adjacent elements are added in eight
+ * interleaved partial sums; otherwise slices are added one after the other.
+ *
+ * @param x        Any expression; a diagonal has two axes.
+ * @param axis     The axis to sum over; a negative one counts from the end. TN_ALL_AXES: the result has one element
+ *                 and no axes.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
+ *                 at any time. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE; TN_ERR_SHAPE; TN_ERR_POISONED if an operand
+ *         failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_sum(tn_expr *x, int32_t axis, tn_expr **out) TN_MUST_CHECK;
+
+/**
+ * Makes an operation that is applied element by element to operands of any shape; two operands have equal shapes.
+ * Matrices may have any form. A sum or difference has the form of `tn_expr_add`. A product has the elements that both
+ * operands have: a diagonal times a full matrix is a diagonal. TN_EXPR_NEGATE and TN_EXPR_SQRT keep the form. For the
+ * others the zeros of an operand are written out first, as by `tn_expr_dense`. The result may overwrite x, else y, if
+ * it has that operand's number of elements.
+ *
+ * @param op       With two operands TN_EXPR_ADD, TN_EXPR_SUBTRACT, TN_EXPR_MULTIPLY or TN_EXPR_DIVIDE; with one
+ *                 TN_EXPR_NEGATE, TN_EXPR_SQRT, TN_EXPR_EXP or TN_EXPR_LOG.
+ * @param x        The left or only operand.
+ * @param y        The right operand. NULL only for an operation with one operand.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
+ *                 at any time. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown op, a missing y or a
+ *         superfluous y; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT,
+ *         TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_elementwise(tn_expr_op op, tn_expr *x, tn_expr *y, tn_expr **out) TN_MUST_CHECK;
+
+/**
+ * Makes the matrix of x with all its elements, also the zeros of a diagonal or a triangle, in full form. The result
+ * may overwrite x, unless x is a diagonal. A copy to new bytes is counted in the statistics of copies
+ * (`tn_copies_query`).
+ *
+ * Operations that read the zeros of a form (division, exp, log, and the sum of a triangle) do this to their operand
+ * themselves. That is a copy that the caller did not ask for: with `tn_copies_forbid`, computing it is
+ * TN_ERR_WOULD_COPY.
+ *
+ * @param x        Any expression.
+ * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
+ *                 at any time. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_POISONED if the operand failed; TN_ERR_LIMIT,
+ *         TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_dense(tn_expr *x, tn_expr **out) TN_MUST_CHECK;
+
+/**
+ * Describes the array that an expression makes: its type, its form and its shape. Computes nothing.
+ *
+ * @param expr         An expression, also one that failed.
+ * @param[out] info    The struct to fill, with `size` set by the caller. As much as fits is filled; of shape, only the
+ *                     first ndim entries. A diagonal matrix of n rows has the shape of its n values. On failure:
+ *                     untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_query(tn_expr *expr, tn_expr_info *info) TN_MUST_CHECK;
+
+/**
+ * Computes an expression, and makes an array of its value, which has the form that `tn_expr_explain` tells. Nodes
+ * without a value are computed once each, on the calling thread, operands first and left before right. An operation
+ * overwrites an operand, instead of allocating, if no other claim holds the operand's bytes; `tn_expr_explain` says
+ * where and why. An intermediate value is released after its last use, unless the caller still has the handle of its
+ * expression.
+ *
+ * @param expr     The expression.
+ * @param flags    TN_KEEP_ON_FAIL: a failure leaves all arrays and expressions as they were, so no existing array is
+ *                 overwritten. All nodes of the computation are TN_ERR_IN_EXPRESSION for other threads until the call
+ *                 returns; without the flag, each node until it has its value.
+ * @param[out] out The array, another claim on the expression's value. Released by `tn_array_release`. On failure:
+ *                 untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED if the expression failed
+ *         before; TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_PENDING while a device uses
+ *         bytes that the call reads or would overwrite; TN_ERR_FAILED if a pivot of cholesky is not positive, or a
+ *         pivot of solve with a full matrix is 0: without TN_KEEP_ON_FAIL, the expression and those built on it are
+ *         TN_ERR_POISONED from then on; TN_ERR_WOULD_COPY under `tn_copies_forbid`, see `tn_expr_dense`;
+ *         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. After TN_ERR_PENDING, and for lack of memory or
+ *         handles, the call can be repeated.
+ * @note Threads: any; an expression is evaluated once. Blocks: while it computes. Allocates: from the pool of the left
+ *       operand, or the thread's current pool; and a workspace of a few numbers per row.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_compute(tn_expr *expr, tn_compute_flags flags, tn_array **out) TN_MUST_CHECK;
+
+/**
+ * Releases an expression. Expressions built on it and arrays computed from it stay valid.
+ *
+ * @param expr     The expression, also one that failed. It is released exactly once.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_release(tn_expr *expr);
+
+/**
+ * Explains what computing an expression would do now: for each operation, which operand its result overwrites, or why
+ * none. The text has one line per node, or is a graph for Graphviz. Releases and other threads can change the result
+ * before the computation.
+ *
+ * @param expr     The expression.
+ * @param format   TN_EXPLAIN_TEXT or TN_EXPLAIN_DOT.
+ * @param capacity The number of bytes at text.
+ * @param[out] text The explanation with its NUL, cut off where it does not fit. NULL only with capacity 0.
+ * @param[out] length The number of bytes of the whole explanation without its NUL.
+ * @return TN_OK, also if the text did not fit; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another
+ *         format; TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: temporary memory. Computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_explain(tn_expr *expr, tn_explain_format format, size_t capacity, char *text, size_t *length) TN_MUST_CHECK;
+
+/* ===================================================== shared ===================================================== */
+/**
+ * @defgroup shared shared variables, which keep one array value inside the library
+ * Flags decide what is aliased and what is copied. Not in a library that was built without the Cargo feature `managed`.
+ */
+
+/** What became of a value that entered or left a shared variable or a function. */
+typedef struct tn_crossing {
+    /** TN_ALIASED or TN_COPIED. */
+    tn_how how;
+    /** TN_WHY_ bits that made it a copy; 0 for an alias, and for a copy that the caller wanted. */
+    tn_why why;
+} tn_crossing;
+
+/** Changes the value of a shared variable, see `tn_shared_update`. Returns TN_OK or a failure. */
+typedef tn_status (*tn_update_callback)(void *context, tn_array *value);
+
+/** Options of a shared variable; a NULL pointer means the defaults. */
+typedef struct tn_shared_options {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** The device that keeps the value; all zero: that of the value at creation. */
+    tn_device device;
+    /** The pool for copies of new values, of that device; NULL: the creating thread's current pool of it. */
+    tn_pool *pool;
+    /** At most 63 bytes of UTF-8, copied; NULL: the name of the value at creation. */
+    const char *name;
+} tn_shared_options;
+
+/** Properties of a shared variable and of its value. */
+typedef struct tn_shared_info {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** The device that keeps the value. */
+    tn_device device;
+    /** The device of the value at creation, to which `tn_shared_get` copies without TN_RAW. */
+    tn_device home;
+    /** Element type. */
+    tn_dtype dtype;
+    /** Number of axes. */
+    int32_t ndim;
+    /** Flags of the value, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
+    tn_array_flags flags;
+    /** 1: an update in place failed, and the value is undefined until a set succeeds. Else 0. */
+    int32_t is_poisoned;
+    /** 1 at creation; incremented by each successful set and update. */
+    uint64_t version;
+    /** Bytes of the elements. */
+    uint64_t bytes;
+    /** Number of sets and updates that took another buffer because a holder keeps the old value. */
+    uint64_t detach_count;
+    /** NUL-terminated; empty without a name. */
+    char name[64];
+    /** Lengths in elements; only the first ndim entries are written. */
+    int64_t shape[TN_MAX_NDIM];
+} tn_shared_info;
+
+/**
+ * Creates a shared variable from an array. By default the variable copies the value, and shares no byte with the
+ * caller.
+ *
+ * While the variable has a value, that is constant: through the caller's handles on the same bytes, a write is
+ * TN_ERR_SHARED, except with TN_WRITE_COW, and a writable export is TN_ERR_SHARED. Only `tn_shared_set` and
+ * `tn_shared_update` change it. A buffer belongs to one variable at most.
+ *
+ * @param value    The value. With TN_TAKE_OWNERSHIP its handle is destructed on success, and is still released by the
+ *                 caller.
+ * @param flags    No flag: a copy. TN_BORROW: an alias where possible. TN_REQUIRE_BORROW: an alias, else an error.
+ *                 TN_TAKE_OWNERSHIP: the claim of `value` moves to the variable; copied only where an alias is
+ *                 impossible. TN_STRICT: `value` is on the variable's device and C-contiguous, else an error.
+ * @param options  The options, copied; NULL: the device and name of the value, and the current pool.
+ * @param[out] out The variable. Released by `tn_shared_release`. On failure: untouched.
+ * @param[out] crossing Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+ *         TN_ERR_LAYOUT with TN_STRICT; TN_ERR_DEVICE for a device that does not exist, a pool of another device, or
+ *         with TN_STRICT; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, TN_ERR_EXPORTED for an exclusive export,
+ *         TN_ERR_PENDING; TN_ERR_BORROWED with TN_TAKE_OWNERSHIP for an open guard of the handle. With
+ *         TN_REQUIRE_BORROW: TN_ERR_READONLY, TN_ERR_BORROWED, TN_ERR_EXPORTED for a shared view, TN_ERR_ALIASED for
+ *         the buffer of another variable, else TN_ERR_WOULD_COPY. On a thread that forbids copies: TN_ERR_WOULD_COPY
+ *         for a copy in place of an alias. TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT,
+ *         TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping; for a copy its bytes, from the variable's pool.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_create(tn_array *value,
+                           tn_borrow_flags flags,
+                           const tn_shared_options *options,
+                           tn_shared **out,
+                           tn_crossing *crossing) TN_MUST_CHECK;
+
+/**
+ * Reads a shared variable. By default the array is a copy on the device that the value had when the variable was
+ * created.
+ *
+ * The bytes of the array never change, whatever is set later: a set that finds it takes another buffer.
+ *
+ * @param shared   A shared variable.
+ * @param flags    No flag: a C-contiguous copy. TN_BORROW: an alias if the variable is on that device, or in memory
+ *                 that the host can access, else a copy. TN_REQUIRE_BORROW: an alias, else an error. TN_RAW: on the
+ *                 variable's own device, without a transfer. With TN_BORROW as well: an alias, in constant time.
+ * @param[out] out The array. Released by `tn_array_release`; it outlives the variable. On failure: untouched.
+ * @param[out] crossing Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED after an update in place that
+ *         failed; TN_ERR_BORROWED_WRITE while a call changes the value in place; TN_ERR_WOULD_COPY; TN_ERR_DEVICE in
+ *         the child of a fork; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: to wait for a copy into ordinary host memory. Allocates: bookkeeping; for a copy its
+ *       bytes, from the calling thread's current pool.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_get(tn_shared *shared,
+                        tn_borrow_flags flags,
+                        tn_array **out,
+                        tn_crossing *crossing) TN_MUST_CHECK;
+
+/**
+ * Replaces the value of a shared variable. Element type and number of axes stay; the lengths may change.
+ *
+ * A copy goes into the present buffer if nobody else holds it and its size is equal, and allocates nothing then.
+ *
+ * @param shared   A shared variable.
+ * @param value    The new value. With TN_TAKE_OWNERSHIP its handle is destructed on success.
+ * @param flags    As for `tn_shared_create`.
+ * @param[out] crossing Whether the value was aliased or copied, and why; may be NULL. On failure: untouched.
+ * @return The statuses of `tn_shared_create`; TN_ERR_DTYPE, TN_ERR_SHAPE if element type or number of axes differ;
+ *         TN_ERR_BORROWED_WRITE while another call changes the variable. On failure the value and its version are
+ *         unchanged. If the driver fails during a transfer into the present buffer, the value is undefined: reading it
+ *         is TN_ERR_POISONED.
+ * @note Threads: any. Blocks: never. Allocates: for a copy its bytes, from the variable's pool, unless the present
+ *       buffer is used.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_set(tn_shared *shared,
+                        tn_array *value,
+                        tn_borrow_flags flags,
+                        tn_crossing *crossing) TN_MUST_CHECK;
+
+/**
+ * Changes the value of a shared variable by a callback.
+ *
+ * By default the callback works on a copy, which becomes the value if it returns TN_OK. With TN_MAY_OVERWRITE it works
+ * on the value itself, if nobody else holds it and its memory is not lent. If the callback then fails, the value is
+ * undefined, and reading it is TN_ERR_POISONED until a set succeeds.
+ *
+ * @param shared   A shared variable.
+ * @param flags    0 or TN_MAY_OVERWRITE.
+ * @param callback Gets the context and an array that has the value, and may use it in every way until it returns, also
+ *                 through views and clones. The library releases the array; other handles that are left cannot write
+ *                 the value. TN_WRITE_COW on the array does not move it to a copy: if there is another holder, it is
+ *                 TN_ERR_SHARED. Another variable gets a copy of the value, or with the default flags shares the
+ *                 bytes, which the callback then cannot write any more. The callback leaves no write guard and no
+ *                 writable export open. It returns TN_OK or a failure, and runs under no lock.
+ * @param context  Passed to the callback.
+ * @param[out] crossing TN_ALIASED if the callback worked on the value itself; else TN_COPIED and why; may be NULL. On
+ *                      failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_BORROWED_WRITE while another call
+ *         changes the variable, also from the callback; TN_ERR_POISONED; what the callback returned, TN_ERR_FAILED if
+ *         that is no status code; TN_ERR_FAILED if the callback left the value open for writing; TN_ERR_WOULD_COPY on
+ *         a thread that forbids copies, with TN_MAY_OVERWRITE; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
+ *         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: as long as the callback runs. Allocates: for a copy its bytes, from the variable's pool.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_update(tn_shared *shared,
+                           tn_borrow_flags flags,
+                           tn_update_callback callback,
+                           void *context,
+                           tn_crossing *crossing) TN_MUST_CHECK;
+
+/**
+ * Begins to change the value of a shared variable. `tn_shared_update` does the work between begin and end in a
+ * callback.
+ *
+ * @param shared   A shared variable. Until `tn_shared_update_end`, other changes of it are TN_ERR_BORROWED_WRITE. The
+ *                 release of its last handle ends the update as failed.
+ * @param flags    As for `tn_shared_update`.
+ * @param[out] value An array that has the value: a copy, or the value itself. It may be used in every way until the
+ *                 end. Released by `tn_array_release` or `tn_shared_update_end`, whichever comes first. On failure:
+ *                 untouched.
+ * @param[out] crossing TN_ALIASED for the value itself; else TN_COPIED and why; may be NULL. On failure: untouched.
+ * @return The statuses of `tn_shared_update`.
+ * @note Threads: any. Blocks: never. Allocates: for a copy its bytes, from the variable's pool.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_update_begin(tn_shared *shared,
+                                 tn_borrow_flags flags,
+                                 tn_array **value,
+                                 tn_crossing *crossing) TN_MUST_CHECK;
+
+/**
+ * Ends an update of a shared variable. What the array of `tn_shared_update_begin` has is the value from now on.
+ *
+ * @param shared   A shared variable with an update in progress.
+ * @param flags    0; TN_END_FAILED: the update failed. A copy is dropped; a value that was changed in place is
+ *                 undefined, and reading it is TN_ERR_POISONED until a set succeeds.
+ * @return TN_OK, also with TN_END_FAILED; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for other flags, and
+ *         if no update is in progress. If the end fails otherwise, the update is over and counts as failed:
+ *         TN_ERR_FAILED if the value was left open for writing, or a write of it failed; TN_ERR_NO_HOST_MEMORY,
+ *         TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_update_end(tn_shared *shared, tn_end_flags flags) TN_MUST_CHECK;
+
+/**
+ * Queries a shared variable.
+ *
+ * @param shared   A shared variable.
+ * @param[out] info The properties; `size` set by the caller. Version and value belong together. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DEVICE in the child
+ *         of a fork.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_query(tn_shared *shared, tn_shared_info *info) TN_MUST_CHECK;
+
+/**
+ * Releases a shared variable. Arrays that were read from it keep their bytes, and may be written again if no other
+ * variable has them.
+ *
+ * @param shared   A shared variable. It is released exactly once.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
+ * @since 0.1
+ * @ingroup shared
+ */
+tn_status tn_shared_release(tn_shared *shared);
+
+/* ==================================================== function ==================================================== */
+/**
+ * @defgroup function code of the program with declared inputs, outputs and updates of shared variables
+ * Flags decide what is aliased and what is copied at each border. Not in a library that was built without the Cargo
+ * feature `managed`.
+ */
+
+/**
+ * The body of a function: code with declared inputs, outputs and updates. `in[i]` belongs to the library and is valid
+ * until the body returns. On success, `out[i]` and `update[k]` have arrays that become the library's. See
+ * `tn_function_create`.
+ */
+typedef tn_status (*tn_function_body)(void *context,
+                                      tn_array *const *in,
+                                      tn_array **out,
+                                      tn_array **update);
+
+/**
+ * The body of a function as expressions: it builds them from the inputs, and the library computes them. See
+ * `tn_function_create`.
+ */
+typedef tn_status (*tn_function_expr_body)(void *context,
+                                           tn_expr *const *in,
+                                           tn_expr **out,
+                                           tn_expr **update);
+
+/** An input of a function. */
+typedef struct tn_in {
+    /** sizeof this struct, set by the caller; one size for all inputs. */
+    size_t size;
+    /** At most 63 bytes of UTF-8, copied; NULL: no name. */
+    const char *name;
+    /** TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_STRICT. */
+    tn_borrow_flags flags;
+    /** Element type; 0: any. */
+    tn_dtype dtype;
+    /** The device on which the body gets the input; all zero: where the argument is. */
+    tn_device device;
+    /** Number of axes; -1: any. */
+    int32_t ndim;
+    /** 0. */
+    int32_t reserved;
+    /** The value of an argument that is NULL, copied; NULL: the argument is required. */
+    tn_array *default_value;
+    /**
+     * An implicit input: the value of this variable at the time of the call. It has no place among the arguments.
+     * NULL: an argument.
+     */
+    tn_shared *shared;
+} tn_in;
+
+/** An output of a function. */
+typedef struct tn_out {
+    /** sizeof this struct, set by the caller; one size for all outputs. */
+    size_t size;
+    /** At most 63 bytes of UTF-8, copied; NULL: no name. */
+    const char *name;
+    /** TN_BORROW, TN_REQUIRE_BORROW, TN_RAW, TN_REUSE. */
+    tn_borrow_flags flags;
+    /** Element type; 0: any. */
+    tn_dtype dtype;
+    /** The device on which the caller gets the output; all zero: where the body left it. */
+    tn_device device;
+    /** Number of axes; -1: any. */
+    int32_t ndim;
+    /** 0. */
+    int32_t reserved;
+} tn_out;
+
+/** An update of a function: a shared variable that gets a new value in each call. */
+typedef struct tn_update {
+    /** sizeof this struct, set by the caller; one size for all updates. */
+    size_t size;
+    /** The variable. The function keeps it alive. */
+    tn_shared *target;
+    /** 0, TN_MAY_OVERWRITE or TN_REUSE. */
+    tn_borrow_flags flags;
+    /** 0. */
+    uint32_t reserved;
+} tn_update;
+
+/** The description of a function. All of it is copied. */
+typedef struct tn_function_options {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** At most 63 bytes of UTF-8, copied; NULL: no name. */
+    const char *name;
+    /** The body; NULL: `expr_body`. */
+    tn_function_body body;
+    /** The body as expressions, in place of `body`; else NULL. */
+    tn_function_expr_body expr_body;
+    /** Passed to the body. */
+    void *context;
+    /** Called once with `context`, after the function was released and its last call has returned; may be NULL. */
+    tn_release_callback release;
+    /** Number of inputs. */
+    size_t n_in;
+    /** Number of outputs. */
+    size_t n_out;
+    /** Number of updates. */
+    size_t n_update;
+    /** The inputs, including the implicit ones. */
+    const tn_in *inputs;
+    /** The outputs. */
+    const tn_out *outputs;
+    /** The updates. A variable has one at most. */
+    const tn_update *updates;
+} tn_function_options;
+
+/**
+ * Creates a function: code of the program, which the library calls with declared inputs, outputs and updates.
+ *
+ * In each call, the body gets arrays for the inputs and leaves arrays for the outputs and the new values of the
+ * updated variables. The library decides for every array that crosses whether it is aliased or copied. All updates of
+ * a call become visible together, or none.
+ *
+ * The body's places. `in[i]`: the argument, the default, or the variable's value. It cannot be written, except with
+ * TN_WRITE_COW, unless the input has TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP. `out[i]`, `update[k]`: NULL at first; with
+ * TN_REUSE a spare buffer of an earlier call, if there is one, with undefined contents; for an update with
+ * TN_MAY_OVERWRITE the value itself, or a copy if another holder needs it. The body puts arrays there: what it found,
+ * a new array, an input, a clone or view of one. They become the library's, also on failure. NULL in `update[k]`
+ * leaves that variable as it is. The body may release `in[i]` and what it found in a place. It leaves no write guard
+ * and no exclusive export open. It returns TN_OK or a failure; it does not throw or longjmp.
+ *
+ * With `expr_body`, the places have expressions, and the library computes them. An operation overwrites an input with
+ * TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP, and the value of an update with TN_MAY_OVERWRITE, by the rules of
+ * `tn_expr_compute`. TN_REUSE offers no spare buffer.
+ *
+ * Inputs: no flag: the body reads the argument, and no output may alias it. TN_BORROW: an output may alias it.
+ * TN_MAY_OVERWRITE: the body may write the argument's own bytes, if nobody else holds them, else it gets a copy;
+ * contents are undefined afterwards. TN_TAKE_OWNERSHIP: as before, and the argument's handle is destructed.
+ * TN_REQUIRE_BORROW: never a copy. TN_RAW: not moved to the declared device. TN_STRICT: on that device and
+ * C-contiguous, else an error. A default value and an implicit input are never written.
+ *
+ * Outputs: no flag: shares no byte with any other array. TN_BORROW: may alias an input with TN_BORROW, a variable's
+ * value, another output. TN_REQUIRE_BORROW: is not copied after the body. TN_RAW: stays on its device. TN_REUSE: the
+ * function keeps the buffer after the caller has released the output.
+ *
+ * @param options  The description, copied. Exactly one of `body` and `expr_body` is not NULL. On success, `release` is
+ *                 called once with `context`, after the function was released and its last call has returned; if this
+ *                 call fails, it is not called.
+ * @param[out] out The function. Released by `tn_function_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, also for missing bodies, inputs, outputs, updates and targets; TN_ERR_STALE, TN_ERR_KIND
+ *         for a default or variable; TN_ERR_INVALID for a wrong size, for flags that do not fit, for two bodies, for
+ *         an implicit input with TN_TAKE_OWNERSHIP, a default, or an element type or number of axes that its variable
+ *         lacks; TN_ERR_DTYPE for an unknown element type; TN_ERR_SHAPE, TN_ERR_OVERFLOW for an impossible number of
+ *         axes; TN_ERR_DTYPE, TN_ERR_SHAPE for a default that is not as declared; TN_ERR_DEVICE; TN_ERR_DUPLICATE for
+ *         two updates of one variable; TN_ERR_DESTRUCTED, TN_ERR_GIVEN, TN_ERR_POISONED, TN_ERR_BORROWED_WRITE,
+ *         TN_ERR_EXPORTED, TN_ERR_PENDING for a default; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
+ *         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping; the bytes of defaults, from the current pool of their
+ *       device.
+ * @since 0.1
+ * @ingroup function
+ */
+tn_status tn_function_create(const tn_function_options *options, tn_function **out) TN_MUST_CHECK;
+
+/**
+ * Calls a function.
+ *
+ * Before the body runs, the call checks the arguments, reserves the updated variables, and moves, copies or passes
+ * each input. After it, the call checks the arrays that the body left, and copies where the flags require that. Then
+ * it exchanges the values of all updated variables at once and hands out the outputs.
+ *
+ * On failure, arguments, variables and outputs are as they were. The exceptions: the bytes of an input with
+ * TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP, which the body may have written; a variable that the body wrote in place is
+ * undefined, and reading it is TN_ERR_POISONED until a set.
+ *
+ * Arguments that share bytes: an argument is copied if it shares a byte with an earlier one that was not copied, and
+ * one of the two has TN_MAY_OVERWRITE or TN_TAKE_OWNERSHIP. The comparison is exact: interleaved views share no byte.
+ *
+ * @param function A function. If it is released meanwhile, it lives until the call returns.
+ * @param n_in     Number of arguments: that of the inputs without the implicit ones.
+ * @param in       The n_in arguments; an entry is NULL where the default of the input is meant. NULL only with n_in 0.
+ * @param n_out    Number of outputs that the caller takes; the others are released.
+ * @param[out] out The n_out outputs. NULL only with n_out 0. Each is released by `tn_array_release`. On failure:
+ *                 untouched.
+ * @param[out] in_crossings  For each argument whether it was aliased or copied, and why, n_in items; may be NULL. On
+ *     failure: untouched.
+ * @param[out] out_crossings The same for each output, n_out items; may be NULL. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_COUNT for a wrong number of arguments or too many
+ *         outputs; TN_ERR_DUPLICATE for one handle twice with TN_TAKE_OWNERSHIP; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
+ *         TN_ERR_DTYPE, TN_ERR_SHAPE for an argument of another type or number of axes; TN_ERR_LAYOUT, TN_ERR_DEVICE
+ *         with TN_STRICT; TN_ERR_POISONED; TN_ERR_READONLY; TN_ERR_BORROWED_WRITE, also for a variable that another
+ *         call changes; TN_ERR_BORROWED, TN_ERR_EXPORTED, TN_ERR_SHARED, TN_ERR_IN_EXPRESSION, TN_ERR_FOREIGN;
+ *         TN_ERR_PENDING for a host argument with unfinished device work; TN_ERR_WOULD_COPY; what the body returned,
+ *         TN_ERR_FAILED if that is no status code; TN_ERR_FAILED for what the body left in a place; TN_ERR_ALIASED
+ *         with the option check_managed; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_POOL_LIMIT,
+ *         TN_ERR_LIMIT. A message names the input, output or update by index and name.
+ * @note Threads: any, also several at once; two calls that update one variable exclude each other, and the second one
+ *       is refused. Blocks: as long as the body runs. Allocates: bookkeeping; for copies their bytes, from the
+ *       thread's current pool or the variable's pool.
+ * @since 0.1
+ * @ingroup function
+ */
+tn_status tn_function_call(tn_function *function,
+                           size_t n_in,
+                           tn_array *const *in,
+                           size_t n_out,
+                           tn_array **out,
+                           tn_crossing *in_crossings,
+                           tn_crossing *out_crossings) TN_MUST_CHECK;
+
+/**
+ * Releases a function. Calls that are running end first. Variables that only the function kept end with it.
+ *
+ * @param function A function. It is released exactly once.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: never. Allocates: nothing. May run the function's release callback, under no lock.
+ * @since 0.1
+ * @ingroup function
+ */
+tn_status tn_function_release(tn_function *function);
+
+/* ===================================================== mirror ===================================================== */
+/**
+ * @defgroup mirror one array on the host and on a GPU, whose bytes move only when the other side is asked for
+ * Not in a library that was built without the Cargo feature `managed`.
+ */
+
+/** A side of a mirror; in the masks of `tn_mirror_info` a bit. */
+typedef uint32_t tn_side;
+TN_ENUM {
+    /** The side in memory that the host can access. */
+    TN_SIDE_HOST = 1,
+    /** The side in memory of a GPU. */
+    TN_SIDE_DEVICE = 2,
+};
+
+/** How `tn_mirror_create` makes a mirror: from an object, or from `dtype`, `ndim` and `shape`. */
+typedef struct tn_mirror_options {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** The array with the contents; NULL: they are undefined, and `shape` is required. */
+    tn_array *object;
+    /**
+     * 0: the object is copied. TN_BORROW: it becomes a side if it can, else it is copied. TN_REQUIRE_BORROW: it
+     * becomes a side, else an error.
+     */
+    tn_borrow_flags borrow_flags;
+    /** Element type. With an object: 0, or its element type. */
+    tn_dtype dtype;
+    /** Number of axes of `shape`. */
+    int32_t ndim;
+    /**
+     * The order of all memory that the mirror allocates: TN_ORDER_C, TN_ORDER_F, or TN_ORDER_A, with which it is F for
+     * an object that is F- and not C-contiguous.
+     */
+    tn_order order;
+    /** Lengths in elements, copied. With an object: NULL, or its shape. */
+    const int64_t *shape;
+    /** The GPU of the device side; all zero: that of an object on a GPU, else TN_CUDA 0. */
+    tn_device device;
+    /** The side with the contents at first, TN_SIDE_; 0: that of the object, without an object the host's. */
+    tn_side where;
+    /** 0. */
+    int32_t reserved;
+    /**
+     * The pool of the host side, of ordinary or page-locked memory; NULL: the current pool of the host when the side
+     * is allocated.
+     */
+    tn_pool *host_pool;
+    /** The pool of the device side; NULL: the current pool of the GPU when the side is allocated. */
+    tn_pool *device_pool;
+    /** At most 63 bytes of UTF-8, copied; NULL: that of the object. */
+    const char *name;
+} tn_mirror_options;
+
+/** State and transfers of a mirror. */
+typedef struct tn_mirror_info {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** The sides with the present contents, TN_SIDE_ bits; never 0. Without elements both. */
+    uint32_t valid;
+    /** The sides that have memory, TN_SIDE_ bits. */
+    uint32_t allocated;
+    /** The sides that somebody else holds by a handle, view, guard or export, TN_SIDE_ bits. */
+    uint32_t held;
+    /** 1: a write failed, and the contents are undefined until the mirror is overwritten. Else 0. */
+    uint32_t is_poisoned;
+    /** Number of transfers from the host side to the device side. */
+    uint64_t transfers_to_device;
+    /** Number of transfers from the device side to the host side. */
+    uint64_t transfers_to_host;
+    /** Bytes of the transfers to the device side. */
+    uint64_t bytes_to_device;
+    /** Bytes of the transfers to the host side. */
+    uint64_t bytes_to_host;
+    /** The GPU of the device side. */
+    tn_device device;
+    /** Element type. */
+    tn_dtype dtype;
+    /** Number of axes. */
+    int32_t ndim;
+    /** Bytes of the elements. */
+    uint64_t bytes;
+    /** NUL-terminated; empty without a name. */
+    char name[64];
+    /** Lengths in elements; only the first ndim entries are written. */
+    int64_t shape[TN_MAX_NDIM];
+} tn_mirror_info;
+
+/**
+ * Creates a mirror: one array with a side on the host and a side on a GPU, of which one or both are valid.
+ *
+ * A side gets memory when it is first needed. It is made valid by one transfer, when somebody acquires or gets it. A
+ * writing borrow makes its side the only valid one. No other call moves bytes, except for a side that somebody holds:
+ * see `tn_mirror_get`.
+ *
+ * By default the mirror copies `object`. With TN_BORROW the object becomes the side on which its bytes are. Other
+ * handles on it then hold that side, and see its bytes change. An object that may not be written is copied when it
+ * would be.
+ *
+ * A machine without a GPU can use the host side of every mirror.
+ *
+ * @param options  The options, copied. Either `object` or `shape`, or both if they agree.
+ * @param[out] out The mirror. Released by `tn_mirror_release`. On failure: untouched.
+ * @param[out] crossing Whether the object was aliased or copied, and why; without an object 0. May be NULL. On
+ *                      failure: untouched.
+ * @return TN_OK; TN_ERR_NULL for options without object and shape; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID;
+ *         TN_ERR_DTYPE, TN_ERR_SHAPE, also for an object that disagrees with them; TN_ERR_OVERFLOW; TN_ERR_DESTRUCTED,
+ *         TN_ERR_GIVEN; TN_ERR_DEVICE for a device that is no GPU, or a pool of another device; TN_ERR_UNSUPPORTED for
+ *         a device side without a driver; the statuses of a read of the object; TN_ERR_WOULD_COPY with
+ *         TN_REQUIRE_BORROW for an object on another GPU, with elements that overlap, or with exports, and for the
+ *         same objects on a thread that forbids copies; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
+ *         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: to wait for a copy into memory that the host can access. Allocates: bookkeeping and the
+ *       side `where`.
+ * @since 0.1
+ * @ingroup mirror
+ */
+tn_status tn_mirror_create(const tn_mirror_options *options,
+                           tn_mirror **out,
+                           tn_crossing *crossing) TN_MUST_CHECK;
+
+/**
+ * Makes a side valid and borrows it.
+ *
+ * A borrow for reading goes beside others, on both sides. A borrow for writing excludes all others on both sides. Its
+ * end, by `tn_borrow_end`, makes its side the only valid one; if somebody holds the other side, that is refreshed
+ * first. With TN_END_FAILED the contents are those of the other side if that was valid before the write, else
+ * undefined.
+ *
+ * @param mirror       A mirror.
+ * @param side         TN_SIDE_HOST or TN_SIDE_DEVICE.
+ * @param access       TN_READ; TN_READ_WRITE; TN_WRITE: the caller writes every element, so no transfer is needed.
+ * @param stream       The stream of the GPU that orders the transfer, and on the device side the use. NULL: the call
+ *                     waits for its transfer.
+ * @param[out] data    The address of element (0,..,0), valid until the guard ends; NULL if there is no element. The
+ *                     output may be NULL.
+ * @param[out] view    As for `tn_array_borrow_read`; may be NULL.
+ * @param[out] out     The guard. Ended by `tn_borrow_end`, on any thread. It keeps the bytes if the mirror is
+ *                     released. On failure: all outputs are untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DEVICE for a stream of another GPU;
+ *         TN_ERR_UNSUPPORTED for the device side without a driver; TN_ERR_POISONED, except with TN_WRITE;
+ *         TN_ERR_BORROWED_WRITE while somebody writes either side; TN_ERR_BORROWED for a write while a guard is open
+ *         on either side; TN_ERR_EXPORTED for an exclusive export of either side; TN_ERR_ALIASED if both sides were
+ *         written through other handles; TN_ERR_DRIVER; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY,
+ *         TN_ERR_POOL_LIMIT, TN_ERR_LIMIT; TN_ERR_WOULD_COPY on a thread that forbids copies, for the first write of a
+ *         read-only object. After a failure no side is lost.
+ * @note Threads: any. Blocks: on the host side until its bytes are there, and while another thread's call works on the
+ *       mirror; never for a holder. Allocates: bookkeeping; the side, when it is first needed.
+ * @since 0.1
+ * @ingroup mirror
+ */
+tn_status tn_mirror_acquire(tn_mirror *mirror,
+                            tn_side side,
+                            tn_access access,
+                            tn_stream *stream,
+                            void **data,
+                            tn_view_info *view,
+                            tn_borrow **out) TN_MUST_CHECK;
+
+/**
+ * Makes a side valid, and returns an array handle on it.
+ *
+ * The side is held from now on, until the handle and all clones, views, guards and exports that descend from it have
+ * ended. A side that is held is refreshed whenever the other one changes, in place: pointers to it see the new bytes.
+ * A write through the handle makes the side the valid one at the next call on the mirror.
+ *
+ * @param mirror   A mirror.
+ * @param side     TN_SIDE_HOST or TN_SIDE_DEVICE. The transfer to the device runs on the thread's current stream.
+ * @param[out] out The array. Released by `tn_array_release`; it outlives the mirror as an ordinary array. On failure:
+ *                 untouched.
+ * @return The statuses of `tn_mirror_acquire` with TN_READ.
+ * @note Threads: any. Blocks: as `tn_mirror_acquire`. Allocates: as `tn_mirror_acquire`.
+ * @since 0.1
+ * @ingroup mirror
+ */
+tn_status tn_mirror_get(tn_mirror *mirror, tn_side side, tn_array **out) TN_MUST_CHECK;
+
+/**
+ * Makes a side the only valid one, after bytes of it were changed in a way that the library does not see: through a
+ * shared view, or through a raw pointer. If somebody holds the other side, it is refreshed.
+ *
+ * It also decides between two sides that were both written, and accepts the bytes that a failed write left.
+ *
+ * @param mirror   A mirror.
+ * @param side     TN_SIDE_HOST or TN_SIDE_DEVICE, which has memory.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID, also for a side that was never allocated;
+ *         TN_ERR_UNSUPPORTED for the device side without a driver; TN_ERR_BORROWED_WRITE; TN_ERR_EXPORTED for an
+ *         exclusive export of either side; TN_ERR_BORROWED for a guard on a side that would be refreshed;
+ *         TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: as `tn_mirror_acquire`. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup mirror
+ */
+tn_status tn_mirror_mark_changed(tn_mirror *mirror, tn_side side) TN_MUST_CHECK;
+
+/**
+ * Queries state and transfers of a mirror. It moves nothing.
+ *
+ * @param mirror   A mirror.
+ * @param[out] info The properties; `size` set by the caller. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong size; TN_ERR_DEVICE in the child
+ *         of a fork.
+ * @note Threads: any. Blocks: never. Allocates: nothing.
+ * @since 0.1
+ * @ingroup mirror
+ */
+tn_status tn_mirror_query(tn_mirror *mirror, tn_mirror_info *info) TN_MUST_CHECK;
+
+/**
+ * Releases a mirror. Handles on its sides live on as ordinary arrays, with the last contents that they saw. Open
+ * borrows keep their bytes.
+ *
+ * @param mirror   A mirror. It is released exactly once.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: never. Allocates: nothing. May run the release callback of an import, under no lock.
+ * @since 0.1
+ * @ingroup mirror
+ */
+tn_status tn_mirror_release(tn_mirror *mirror);
+
+/* ===================================================== module ===================================================== */
+/**
+ * @defgroup module device code with kernels, compiled from CUDA C++ or given, and loaded into each GPU that needs it
+ * Not in a library that was built without the Cargo feature `managed`.
+ */
+
+/** How `tn_module_load` and `tn_module_compile` make a module. All fields but `size` may be 0. */
+typedef struct tn_module_options {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** The name of the module in messages, reports, and the compiler's log: at most 63 bytes of UTF-8, copied. */
+    const char *name;
+    /**
+     * `tn_module_compile`: "compute_80" makes PTX, which newer GPUs run too. "sm_80" makes a cubin for these GPUs,
+     * which older drivers run too. NULL: PTX for the oldest of the process's GPUs; without a GPU, for the compiler's
+     * default.
+     */
+    const char *arch;
+    /** `tn_module_compile`: options of NVRTC, such as "-DTILE=16" and "--use_fast_math". */
+    const char *const *options;
+    /** Number of `options`. */
+    size_t n_options;
+    /**
+     * `tn_module_compile`: where the compiler's log goes, also after a failure, with a NUL and cut to `log_capacity`.
+     * NULL only with capacity 0.
+     */
+    char *log;
+    /** Bytes of `log`. */
+    size_t log_capacity;
+    /** `tn_module_compile`: where the length of the whole log goes, without its NUL; or NULL. */
+    size_t *log_length;
+} tn_module_options;
+
+/**
+ * Makes a module of an image: PTX, a cubin or a fatbin.
+ *
+ * A GPU loads the module when `tn_module_function` first needs it there. The driver then compiles PTX, which may take
+ * seconds, and keeps the result in a cache of its own. So errors in the image are found there.
+ *
+ * @param image    PTX as text, with or without a NUL at its end; or a whole cubin or fatbin. It is copied. The driver
+ *                 trusts a cubin.
+ * @param bytes    Its size.
+ * @param options  `name`; the other fields are of `tn_module_compile`. May be NULL.
+ * @param[out] out The module. Released by `tn_module_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for what is no image or only a part of one, and for options of
+ *         `tn_module_compile`; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: no. Allocates: the copy. Needs no driver.
+ * @since 0.1
+ * @ingroup module
+ */
+tn_status tn_module_load(const void *image,
+                         size_t bytes,
+                         const tn_module_options *options,
+                         tn_module **out) TN_MUST_CHECK;
+
+/**
+ * Compiles CUDA C++ with NVRTC, CUDA's compiler library, and makes a module of the result.
+ *
+ * The library is looked for in each call: one that the process has loaded, else `libnvrtc.so`, `libnvrtc.so.13`,
+ * `libnvrtc.so.12`, `libnvrtc.so.11.2` and older. No other call needs it. The program can include `tenure_kernel.cuh`,
+ * and else what the options of NVRTC allow (`-I`). It is compiled as C++17 unless the options say otherwise. Kernels
+ * that are declared `extern "C"` keep their names.
+ *
+ * @param source   The program, a text with a NUL.
+ * @param options  How to compile, and where the compiler's log goes. May be NULL.
+ * @param[out] out The module. Released by `tn_module_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL; TN_ERR_INVALID for an arch that is none, and for options that NVRTC does not know;
+ *         TN_ERR_UNSUPPORTED without NVRTC, and for GPUs that it does not know; TN_ERR_FAILED if the program has
+ *         errors: the message has as much of the log as fits; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT.
+ * @note Threads: any. Blocks: while the compiler works, often for a second. Allocates: the image; what the compiler
+ *       needs. Needs no driver.
+ * @since 0.1
+ * @ingroup module
+ */
+tn_status tn_module_compile(const char *source, const tn_module_options *options, tn_module **out) TN_MUST_CHECK;
+
+/**
+ * Finds a kernel of a module on a GPU, for `tn_launch`. The first call for a GPU loads the module there.
+ *
+ * The result belongs to the module, and is valid until the module is released. After a reset of the GPU's primary
+ * context it is not: call again. A load does not disturb streams that capture a graph.
+ *
+ * @param module        A module.
+ * @param name          The name of the kernel; in C++ the mangled name, unless the kernel is declared `extern "C"`.
+ * @param device        A GPU: TN_CUDA and its number.
+ * @param[out] function The kernel, a CUfunction of the GPU's primary context. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an empty name, a kernel that the module
+ *         does not have, and an image that is damaged or has errors, with the driver's log; TN_ERR_DEVICE for a device
+ *         that is no GPU or does not exist; TN_ERR_UNSUPPORTED without a driver, and for an image without code for the
+ *         GPU or newer than the driver; TN_ERR_NO_HOST_MEMORY, TN_ERR_NO_DEVICE_MEMORY, TN_ERR_DRIVER.
+ * @note Threads: any. Blocks: while the driver loads the module, also for other threads that need this module.
+ *       Allocates: bookkeeping; device memory for the module's code and variables.
+ * @since 0.1
+ * @ingroup module
+ */
+tn_status tn_module_function(tn_module *module, const char *name, tn_device device, void **function) TN_MUST_CHECK;
+
+/**
+ * Releases a module, also while its kernels run.
+ *
+ * Each GPU unloads the module once the work is done that the library issued there before this call; later work may
+ * delay that. This call finds it out, or a later one of this section. What the library does not see must be over
+ * before: launches by other means, and graphs that contain its kernels.
+ *
+ * @param module  A module. No thread may use its kernels in later launches.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: no; the driver may wait where it unloads. Allocates: no.
+ * @since 0.1
+ * @ingroup module
+ */
+tn_status tn_module_release(tn_module *module);
+
+/* ===================================================== launch ===================================================== */
+/**
+ * @defgroup launch kernels that borrow the arrays that they get
+ * Not in a library that was built without the Cargo feature `managed`.
+ */
+
+/** What an argument of a launch is. */
+typedef uint32_t tn_arg_kind;
+TN_ENUM {
+    /**
+     * Argument: an array, which the kernel gets as `tn_view<T, N>`: `void *data; int64_t shape[N]; int64_t strides[N]`,
+     * strides in bytes.
+     */
+    TN_ARG_ARRAY = 1,
+    /** Argument: a C-contiguous array, of which the kernel gets the address. */
+    TN_ARG_POINTER = 2,
+    /** Argument: a mirror, of which the kernel gets the side that it uses, as an array. */
+    TN_ARG_MIRROR = 3,
+    /** Argument: a value, of which the kernel gets a copy. */
+    TN_ARG_VALUE = 4,
+};
+
+/** An argument of a launch. */
+typedef struct tn_arg {
+    /** TN_ARG_. */
+    tn_arg_kind kind;
+    /**
+     * Arrays and mirrors: TN_READ, TN_READ_WRITE, or TN_WRITE, which overwrites every element; each may add TN_WAIT.
+     * Arrays: TN_READ may add TN_FROZEN, a writing access a TN_WRITE_ mode, and each but a frozen one TN_ALLOW_ALIAS.
+     * Not used for values.
+     */
+    tn_access access;
+    /**
+     * TN_ARG_ARRAY, TN_ARG_MIRROR: the N of the kernel's tn_view<T, N>, 1 to 8. An array without axes is passed as one
+     * axis of length 1, for which 0 is accepted too. Not used otherwise.
+     */
+    int32_t ndim;
+    /** Zero. */
+    int32_t reserved;
+    /** The `tn_array *`, the `tn_mirror *`, or the address of the value. */
+    const void *what;
+    /** TN_ARG_VALUE: the bytes of the value, at least 1. Not used otherwise. */
+    size_t bytes;
+} tn_arg;
+
+/** A block of a kernel of the host. */
+typedef struct tn_host_block {
+    /** sizeof this struct, set by the library. */
+    size_t size;
+    /** The blocks of the launch. */
+    uint32_t grid[3];
+    /** The threads of a block, which the function runs itself. */
+    uint32_t block[3];
+    /** The position of this block in the grid. */
+    uint32_t index[3];
+    /** Zero. */
+    uint32_t reserved;
+    /**
+     * The block memory, aligned to 128 bytes; NULL if the launch asks for none. Its contents are undefined. No other
+     * block uses it at the same time.
+     */
+    void *memory;
+    /** Bytes of it. */
+    size_t memory_bytes;
+} tn_host_block;
+
+/**
+ * A kernel of the host: runs one block. `args[i]` points to what argument i of the launch is for the kernel: a view,
+ * an address, a value. It must not change what `args` points to. It cannot report a failure, and must not throw or
+ * longjmp.
+ */
+typedef void (*tn_host_kernel)(const tn_host_block *block, void *const *args);
+
+/** What a launch runs, and how often. */
+typedef struct tn_launch_config {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** A kernel of a GPU: a CUfunction, or NULL. */
+    void *function;
+    /** The blocks in each of three directions, at least 1. */
+    uint32_t grid[3];
+    /** The threads of a block in each of three directions, at least 1. */
+    uint32_t block[3];
+    /**
+     * Bytes of dynamic block memory (CUDA's dynamic shared memory) of each block. The limit of the function is raised
+     * where necessary.
+     */
+    int64_t block_bytes;
+    /**
+     * The stream that runs the kernel. A constant means that stream of the GPU of the first argument that is memory of
+     * a GPU, or else of the GPU of the thread's current context. NULL: the current stream there, for which the call
+     * waits.
+     */
+    tn_stream *stream;
+    /** A kernel of the host, in place of `function`; else NULL. */
+    tn_host_kernel host_function;
+} tn_launch_config;
+
+/**
+ * Launches a kernel, which borrows the arrays among its arguments as their access says.
+ *
+ * The call checks all arguments first. If one fails, nothing is launched and nothing stays borrowed. The stream is
+ * made to wait for unfinished work on the arrays. The borrows end on the stream, behind the kernel: arrays may be
+ * released at once, later uses on other streams wait, and the host gets TN_ERR_PENDING until the kernel is done. An
+ * array is never copied, except by TN_WRITE_COW. It must be memory that the kernel can reach: of the stream's GPU,
+ * managed, or page-locked with TN_HOST_MAPPED. If the driver refuses the launch at last, a handle with TN_WRITE_COW
+ * may have moved to its copy.
+ *
+ * Two arguments may not overlap if one of them is written, nor be one handle then. With TN_ALLOW_ALIAS an argument may
+ * overlap one that is written in mode TN_WRITE_ALIASED, if it is read, or written in that mode itself.
+ *
+ * A kernel of the host (`host_function`) is called once for each block. With a runner (`tn_runner_set_current`) the
+ * blocks are spread over its threads, else they run one after the other, with index[0] fastest. The call returns when
+ * all blocks are done. The arrays must be memory that the host can reach. Until the call returns they are borrowed,
+ * also for the kernel, which may call the library.
+ *
+ * A launch on a stream that captures a graph becomes part of the graph. The borrows end then as those of other
+ * captured work do.
+ *
+ * @param config   What to launch: exactly one of `function` and `host_function`. `function` is a CUfunction of the
+ *                 primary context of the stream's GPU, with its module loaded until the kernel is done.
+ * @param n_args   Number of arguments: that of the kernel's parameters.
+ * @param args     The arguments, in the order of the parameters. They are read during the call only, values too. NULL
+ *                 only with n_args 0.
+ * @return TN_OK; TN_ERR_NULL, also if there is neither function; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong
+ *         size, for two functions, a grid or block with a 0, negative block_bytes, an unknown kind or access, an ndim
+ *         outside 0..8, a value of 0 bytes; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT, TN_ERR_INVALID if the
+ *         kernel has another number of parameters, or one of another size, where the driver can tell (from 12.4 on);
+ *         TN_ERR_SHAPE for an array of another ndim; TN_ERR_LAYOUT for elements that are not at multiples of their
+ *         size, and for TN_ARG_POINTER with an array that is not C-contiguous; TN_ERR_DEVICE for memory out of reach,
+ *         and for a stream of a GPU with a kernel of the host; TN_ERR_UNSUPPORTED without a driver, for stream NULL
+ *         while the current stream captures a graph, and for a captured stream that would have to wait for work
+ *         outside of the capture; the statuses of `tn_borrow_all` for what others do with the arrays; TN_ERR_ALIASED;
+ *         TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER if the driver refuses the launch, or the kernel failed and stream is
+ *         NULL; TN_ERR_LIMIT for a launch above the limits of the GPU or of the kernel.
+ * @note Threads: any. Blocks: with stream NULL, until the kernel is done; a kernel of the host, until all blocks are
+ *       done, and with TN_WAIT until the device's work on the arrays is done. Holds no lock meanwhile. Allocates:
+ *       bookkeeping; for the host, block memory of each thread that runs blocks; the copies of TN_WRITE_COW.
+ * @since 0.1
+ * @ingroup launch
+ */
+tn_status tn_launch(const tn_launch_config *config, size_t n_args, const tn_arg *args) TN_MUST_CHECK;
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -4,6 +4,8 @@
 //! use [`PoolAllocator`]. The modules below are in the order of the layers of ARCHITECTURE.md: each uses only modules
 //! above it in this list (`tests/repository/layers.rs`).
 #![deny(missing_docs)]
+// The core alone has what only the other modules use.
+#![cfg_attr(not(feature = "managed"), allow(dead_code))]
 
 pub mod types;
 pub mod error;
@@ -16,7 +18,7 @@ pub mod sys;
 pub mod arena;
 pub mod thread;
 pub mod cuda_driver;
-#[cfg(not(loom))]
+#[cfg(feature = "managed")]
 pub mod cuda_compiler;
 pub mod dtype;
 pub mod layout;
@@ -42,19 +44,19 @@ pub mod borrow;
 pub mod promise;
 pub mod transfer;
 pub mod exchange;
-// The loom models do not use expressions, which take long to build.
-#[cfg(not(loom))]
+#[cfg(feature = "managed")]
 pub mod kernels;
-#[cfg(not(loom))]
+#[cfg(feature = "managed")]
 pub mod expr;
+#[cfg(any(feature = "managed", loom))]
 pub mod variable;
-#[cfg(not(loom))]
+#[cfg(feature = "managed")]
 pub mod function;
-#[cfg(not(loom))]
+#[cfg(feature = "managed")]
 pub mod mirror;
-#[cfg(not(loom))]
+#[cfg(feature = "managed")]
 pub mod module;
-#[cfg(not(loom))]
+#[cfg(feature = "managed")]
 pub mod launch;
 pub mod plugin;
 pub mod report;

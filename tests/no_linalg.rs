@@ -1,6 +1,6 @@
 //! A library built without the Cargo feature `linalg`: operations that need whole matrices are refused, all others
-//! compute. `cargo test --no-default-features --test no_linalg`.
-#![cfg(not(feature = "linalg"))]
+//! compute. `cargo test --no-default-features --features managed --test no_linalg`.
+#![cfg(all(feature = "managed", not(feature = "linalg")))]
 #![allow(clippy::macro_metavars_in_unsafe)] // `out!` stands for a call of C: its arguments are the test's own pointers
 
 #[macro_use]

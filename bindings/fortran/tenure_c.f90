@@ -2825,6 +2825,138 @@ module tenure_c
       integer(c_int32_t) :: returned
     end function
 
+    !> Computes where several arrays lie in the memory of a thread block (CUDA's shared memory), and how many bytes they
+    !> need.
+    function tn_block_layout(n_items, items, offsets, total) bind(C,name="tn_block_layout") result(returned)
+      import
+      integer(c_size_t), value :: n_items
+      type(tn_block_item), intent(in), optional :: items(*)
+      integer(c_int64_t), intent(inout), optional :: offsets(*)
+      integer(c_int64_t), intent(inout) :: total
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Writes a report as JSON: every pool with its statistics and clients, every store with its holders, their call
+    !> sites and ages, raw blocks by call site, other open objects, the copy book, and the copies of this library in the
+    !> process.
+    function tn_report_json(flags, capacity, text, length) bind(C,name="tn_report_json") result(returned)
+      import
+      integer(c_int32_t), value :: flags
+      integer(c_size_t), value :: capacity
+      character(kind=c_char), intent(inout), optional :: text(*)
+      integer(c_size_t), intent(inout) :: length
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Saves a page for a browser: a map of the memory, the arrays with their holders, the copy book, pools and limits.
+    function tn_report_html(flags, path) bind(C,name="tn_report_html") result(returned)
+      import
+      integer(c_int32_t), value :: flags
+      character(kind=c_char), intent(in) :: path(*)
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Writes the page of `tn_report_html` into memory.
+    function tn_report_html_text(flags, capacity, text, length) bind(C,name="tn_report_html_text") result(returned)
+      import
+      integer(c_int32_t), value :: flags
+      integer(c_size_t), value :: capacity
+      character(kind=c_char), intent(inout), optional :: text(*)
+      integer(c_size_t), intent(inout) :: length
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Lists the copy book: the copies of imports, exports and copy-on-write, added up by function, call site and
+    !> reason, most bytes first.
+    function tn_copies_query(item_size, capacity, sites, n_sites) bind(C,name="tn_copies_query") result(returned)
+      import
+      integer(c_size_t), value :: item_size
+      integer(c_size_t), value :: capacity
+      type(tn_copy_site), intent(inout), optional :: sites(*)
+      integer(c_size_t), intent(inout) :: n_sites
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Forbids copies on this thread where the caller would have accepted an alias.
+    function tn_copies_forbid(on) bind(C,name="tn_copies_forbid") result(returned)
+      import
+      integer(c_int32_t), value :: on
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes,
+    !> expressions, shared variables, functions, pools, raw blocks of pools, queued release callbacks.
+    function tn_leaks(item_size, capacity, leaks, n_leaks) bind(C,name="tn_leaks") result(returned)
+      import
+      integer(c_size_t), value :: item_size
+      integer(c_size_t), value :: capacity
+      type(tn_holder), intent(inout), optional :: leaks(*)
+      integer(c_size_t), intent(inout) :: n_leaks
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Begins to record events: what happens to the memory of all pools and arrays of the process, with times, threads
+    !> and call sites.
+    function tn_log_start(options) bind(C,name="tn_log_start") result(returned)
+      import
+      type(tn_log_options), intent(in), optional :: options
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Ends the log.
+    function tn_log_stop() bind(C,name="tn_log_stop") result(returned)
+      import
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Saves the log that is in memory, as a file of the format that a log in a file has.
+    function tn_log_save(path) bind(C,name="tn_log_save") result(returned)
+      import
+      character(kind=c_char), intent(in) :: path(*)
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Reports how many events the log has: the one that runs, or the last one, if it was in memory.
+    function tn_log_query(stats) bind(C,name="tn_log_query") result(returned)
+      import
+      type(tn_log_stats), intent(inout) :: stats
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Gets the table of operations with which UMF makes Tenure pools over its providers (umfPoolCreate).
+    function tn_umf_pool_ops(version, out) bind(C,name="tn_umf_pool_ops") result(returned)
+      import
+      integer(c_int32_t), value :: version
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Gets the table of operations with which UMF makes providers over Tenure pools (umfMemoryProviderCreate).
+    function tn_umf_provider_ops(version, out) bind(C,name="tn_umf_provider_ops") result(returned)
+      import
+      integer(c_int32_t), value :: version
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Allocates a block for a C++ container; tenure_memory.hpp uses it.
+    function tn_cpp_allocate(pool, bytes, alignment, out) bind(C,name="tn_cpp_allocate") result(returned)
+      import
+      type(c_ptr), value :: pool
+      integer(c_size_t), value :: bytes
+      integer(c_size_t), value :: alignment
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Frees a block from `tn_cpp_allocate`.
+    function tn_cpp_deallocate(pool, ptr) bind(C,name="tn_cpp_deallocate") result(returned)
+      import
+      type(c_ptr), value :: pool
+      type(c_ptr), value :: ptr
+      integer(c_int32_t) :: returned
+    end function
+
     !> Makes a leaf of an expression from an array.
     function tn_expr_leaf(array, form, out) bind(C,name="tn_expr_leaf") result(returned)
       import
@@ -3162,138 +3294,6 @@ module tenure_c
       type(tn_launch_config), intent(in) :: config
       integer(c_size_t), value :: n_args
       type(tn_arg), intent(in), optional :: args(*)
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Computes where several arrays lie in the memory of a thread block (CUDA's shared memory), and how many bytes they
-    !> need.
-    function tn_block_layout(n_items, items, offsets, total) bind(C,name="tn_block_layout") result(returned)
-      import
-      integer(c_size_t), value :: n_items
-      type(tn_block_item), intent(in), optional :: items(*)
-      integer(c_int64_t), intent(inout), optional :: offsets(*)
-      integer(c_int64_t), intent(inout) :: total
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Writes a report as JSON: every pool with its statistics and clients, every store with its holders, their call
-    !> sites and ages, raw blocks by call site, other open objects, the copy book, and the copies of this library in the
-    !> process.
-    function tn_report_json(flags, capacity, text, length) bind(C,name="tn_report_json") result(returned)
-      import
-      integer(c_int32_t), value :: flags
-      integer(c_size_t), value :: capacity
-      character(kind=c_char), intent(inout), optional :: text(*)
-      integer(c_size_t), intent(inout) :: length
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Saves a page for a browser: a map of the memory, the arrays with their holders, the copy book, pools and limits.
-    function tn_report_html(flags, path) bind(C,name="tn_report_html") result(returned)
-      import
-      integer(c_int32_t), value :: flags
-      character(kind=c_char), intent(in) :: path(*)
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Writes the page of `tn_report_html` into memory.
-    function tn_report_html_text(flags, capacity, text, length) bind(C,name="tn_report_html_text") result(returned)
-      import
-      integer(c_int32_t), value :: flags
-      integer(c_size_t), value :: capacity
-      character(kind=c_char), intent(inout), optional :: text(*)
-      integer(c_size_t), intent(inout) :: length
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Lists the copy book: the copies of imports, exports and copy-on-write, added up by function, call site and
-    !> reason, most bytes first.
-    function tn_copies_query(item_size, capacity, sites, n_sites) bind(C,name="tn_copies_query") result(returned)
-      import
-      integer(c_size_t), value :: item_size
-      integer(c_size_t), value :: capacity
-      type(tn_copy_site), intent(inout), optional :: sites(*)
-      integer(c_size_t), intent(inout) :: n_sites
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Forbids copies on this thread where the caller would have accepted an alias.
-    function tn_copies_forbid(on) bind(C,name="tn_copies_forbid") result(returned)
-      import
-      integer(c_int32_t), value :: on
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes,
-    !> expressions, shared variables, functions, pools, raw blocks of pools, queued release callbacks.
-    function tn_leaks(item_size, capacity, leaks, n_leaks) bind(C,name="tn_leaks") result(returned)
-      import
-      integer(c_size_t), value :: item_size
-      integer(c_size_t), value :: capacity
-      type(tn_holder), intent(inout), optional :: leaks(*)
-      integer(c_size_t), intent(inout) :: n_leaks
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Begins to record events: what happens to the memory of all pools and arrays of the process, with times, threads
-    !> and call sites.
-    function tn_log_start(options) bind(C,name="tn_log_start") result(returned)
-      import
-      type(tn_log_options), intent(in), optional :: options
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Ends the log.
-    function tn_log_stop() bind(C,name="tn_log_stop") result(returned)
-      import
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Saves the log that is in memory, as a file of the format that a log in a file has.
-    function tn_log_save(path) bind(C,name="tn_log_save") result(returned)
-      import
-      character(kind=c_char), intent(in) :: path(*)
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Reports how many events the log has: the one that runs, or the last one, if it was in memory.
-    function tn_log_query(stats) bind(C,name="tn_log_query") result(returned)
-      import
-      type(tn_log_stats), intent(inout) :: stats
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Gets the table of operations with which UMF makes Tenure pools over its providers (umfPoolCreate).
-    function tn_umf_pool_ops(version, out) bind(C,name="tn_umf_pool_ops") result(returned)
-      import
-      integer(c_int32_t), value :: version
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Gets the table of operations with which UMF makes providers over Tenure pools (umfMemoryProviderCreate).
-    function tn_umf_provider_ops(version, out) bind(C,name="tn_umf_provider_ops") result(returned)
-      import
-      integer(c_int32_t), value :: version
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Allocates a block for a C++ container; tenure_memory.hpp uses it.
-    function tn_cpp_allocate(pool, bytes, alignment, out) bind(C,name="tn_cpp_allocate") result(returned)
-      import
-      type(c_ptr), value :: pool
-      integer(c_size_t), value :: bytes
-      integer(c_size_t), value :: alignment
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
-    !> Frees a block from `tn_cpp_allocate`.
-    function tn_cpp_deallocate(pool, ptr) bind(C,name="tn_cpp_deallocate") result(returned)
-      import
-      type(c_ptr), value :: pool
-      type(c_ptr), value :: ptr
       integer(c_int32_t) :: returned
     end function
 

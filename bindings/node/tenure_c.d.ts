@@ -1624,6 +1624,36 @@ export interface Functions {
   tn_array_open_safetensors(path: string, n_names: Integer, names: Memory | null, options: Partial<tn_safetensors_options> | null, out: Memory | null, how: Memory | null): void;
   /** Opens tensors of an open safetensors file by their names, all or none, as `tn_array_open_safetensors` does. */
   tn_array_open_safetensors_fd(fd: number, offset: Integer, n_names: Integer, names: Memory | null, options: Partial<tn_safetensors_options> | null, out: Memory | null, how: Memory | null): void;
+  /** Computes where several arrays lie in the memory of a thread block (CUDA's shared memory), and how many bytes they need. */
+  tn_block_layout(n_items: Integer, items: Partial<tn_block_item>[] | null, offsets: Memory | null): Integer;
+  /** Writes a report as JSON: every pool with its statistics and clients, every store with its holders, their call sites and ages, raw blocks by call site, other open objects, the copy book, and the copies of this library in the process. */
+  tn_report_json(flags: number, capacity: Integer, text: Memory | null): Integer;
+  /** Saves a page for a browser: a map of the memory, the arrays with their holders, the copy book, pools and limits. */
+  tn_report_html(flags: number, path: string): void;
+  /** Writes the page of `tn_report_html` into memory. */
+  tn_report_html_text(flags: number, capacity: Integer, text: Memory | null): Integer;
+  /** Lists the copy book: the copies of imports, exports and copy-on-write, added up by function, call site and reason, most bytes first. */
+  tn_copies_query(item_size: Integer, capacity: Integer, sites: Memory | null): Integer;
+  /** Forbids copies on this thread where the caller would have accepted an alias. */
+  tn_copies_forbid(on: number): void;
+  /** Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes, expressions, shared variables, functions, pools, raw blocks of pools, queued release callbacks. */
+  tn_leaks(item_size: Integer, capacity: Integer, leaks: Memory | null): Integer;
+  /** Begins to record events: what happens to the memory of all pools and arrays of the process, with times, threads and call sites. */
+  tn_log_start(options: Partial<tn_log_options> | null): void;
+  /** Ends the log. */
+  tn_log_stop(): void;
+  /** Saves the log that is in memory, as a file of the format that a log in a file has. */
+  tn_log_save(path: string): void;
+  /** Reports how many events the log has: the one that runs, or the last one, if it was in memory. */
+  tn_log_query(): tn_log_stats;
+  /** Gets the table of operations with which UMF makes Tenure pools over its providers (umfPoolCreate). */
+  tn_umf_pool_ops(version: number): bigint;
+  /** Gets the table of operations with which UMF makes providers over Tenure pools (umfMemoryProviderCreate). */
+  tn_umf_provider_ops(version: number): bigint;
+  /** Allocates a block for a C++ container; tenure_memory.hpp uses it. */
+  tn_cpp_allocate(pool: Handle | null, bytes: Integer, alignment: Integer): bigint;
+  /** Frees a block from `tn_cpp_allocate`. */
+  tn_cpp_deallocate(pool: Handle | null, ptr: Memory | null): void;
   /** Makes a leaf of an expression from an array. */
   tn_expr_leaf(array: Handle, form: number): Handle;
   /** Makes the sum x + y. */
@@ -1698,36 +1728,6 @@ export interface Functions {
   tn_module_release(module: Handle): void;
   /** Launches a kernel, which borrows the arrays among its arguments as their access says. */
   tn_launch(config: Partial<tn_launch_config>, n_args: Integer, args: Partial<tn_arg>[] | null): void;
-  /** Computes where several arrays lie in the memory of a thread block (CUDA's shared memory), and how many bytes they need. */
-  tn_block_layout(n_items: Integer, items: Partial<tn_block_item>[] | null, offsets: Memory | null): Integer;
-  /** Writes a report as JSON: every pool with its statistics and clients, every store with its holders, their call sites and ages, raw blocks by call site, other open objects, the copy book, and the copies of this library in the process. */
-  tn_report_json(flags: number, capacity: Integer, text: Memory | null): Integer;
-  /** Saves a page for a browser: a map of the memory, the arrays with their holders, the copy book, pools and limits. */
-  tn_report_html(flags: number, path: string): void;
-  /** Writes the page of `tn_report_html` into memory. */
-  tn_report_html_text(flags: number, capacity: Integer, text: Memory | null): Integer;
-  /** Lists the copy book: the copies of imports, exports and copy-on-write, added up by function, call site and reason, most bytes first. */
-  tn_copies_query(item_size: Integer, capacity: Integer, sites: Memory | null): Integer;
-  /** Forbids copies on this thread where the caller would have accepted an alias. */
-  tn_copies_forbid(on: number): void;
-  /** Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes, expressions, shared variables, functions, pools, raw blocks of pools, queued release callbacks. */
-  tn_leaks(item_size: Integer, capacity: Integer, leaks: Memory | null): Integer;
-  /** Begins to record events: what happens to the memory of all pools and arrays of the process, with times, threads and call sites. */
-  tn_log_start(options: Partial<tn_log_options> | null): void;
-  /** Ends the log. */
-  tn_log_stop(): void;
-  /** Saves the log that is in memory, as a file of the format that a log in a file has. */
-  tn_log_save(path: string): void;
-  /** Reports how many events the log has: the one that runs, or the last one, if it was in memory. */
-  tn_log_query(): tn_log_stats;
-  /** Gets the table of operations with which UMF makes Tenure pools over its providers (umfPoolCreate). */
-  tn_umf_pool_ops(version: number): bigint;
-  /** Gets the table of operations with which UMF makes providers over Tenure pools (umfMemoryProviderCreate). */
-  tn_umf_provider_ops(version: number): bigint;
-  /** Allocates a block for a C++ container; tenure_memory.hpp uses it. */
-  tn_cpp_allocate(pool: Handle | null, bytes: Integer, alignment: Integer): bigint;
-  /** Frees a block from `tn_cpp_allocate`. */
-  tn_cpp_deallocate(pool: Handle | null, ptr: Memory | null): void;
   /** Makes the struct with which NumPy allocates from a pool: a PyDataMem_Handler of version 1 (NEP 49), to be put into a capsule named "mem_handler" for PyDataMem_SetHandler. */
   tn_numpy_handler(pool: Handle | null): bigint;
   /** Allocates a block of a GPU for PyTorch, with the signature that its CUDAPluggableAllocator loads. */

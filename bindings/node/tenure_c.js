@@ -1674,6 +1674,72 @@ export const functions = {
     out: "memory",
     how: "memory",
   }],
+  tn_block_layout: ["status", {
+    n_items: "size_t",
+    items: "in tn_block_item",
+    offsets: "memory",
+    total: "out int64_t",
+  }],
+  tn_report_json: ["status", {
+    flags: "uint32_t",
+    capacity: "size_t",
+    text: "memory",
+    length: "out size_t",
+  }],
+  tn_report_html: ["status", {
+    flags: "uint32_t",
+    path: "text",
+  }],
+  tn_report_html_text: ["status", {
+    flags: "uint32_t",
+    capacity: "size_t",
+    text: "memory",
+    length: "out size_t",
+  }],
+  tn_copies_query: ["status", {
+    item_size: "size_t",
+    capacity: "size_t",
+    sites: "memory",
+    n_sites: "out size_t",
+  }],
+  tn_copies_forbid: ["status", {
+    on: "int32_t",
+  }],
+  tn_leaks: ["status", {
+    item_size: "size_t",
+    capacity: "size_t",
+    leaks: "memory",
+    n_leaks: "out size_t",
+  }],
+  tn_log_start: ["status", {
+    options: "in tn_log_options",
+  }],
+  tn_log_stop: ["status", {
+  }],
+  tn_log_save: ["status", {
+    path: "text",
+  }],
+  tn_log_query: ["status", {
+    stats: "out tn_log_stats",
+  }],
+  tn_umf_pool_ops: ["status", {
+    version: "uint32_t",
+    out: "out pointer",
+  }],
+  tn_umf_provider_ops: ["status", {
+    version: "uint32_t",
+    out: "out pointer",
+  }],
+  tn_cpp_allocate: ["status", {
+    pool: "handle",
+    bytes: "size_t",
+    alignment: "size_t",
+    out: "out pointer",
+  }],
+  tn_cpp_deallocate: ["status", {
+    pool: "handle",
+    ptr: "memory",
+  }],
   tn_expr_leaf: ["status", {
     array: "handle",
     form: "uint32_t",
@@ -1859,72 +1925,6 @@ export const functions = {
     config: "in tn_launch_config",
     n_args: "size_t",
     args: "in tn_arg",
-  }],
-  tn_block_layout: ["status", {
-    n_items: "size_t",
-    items: "in tn_block_item",
-    offsets: "memory",
-    total: "out int64_t",
-  }],
-  tn_report_json: ["status", {
-    flags: "uint32_t",
-    capacity: "size_t",
-    text: "memory",
-    length: "out size_t",
-  }],
-  tn_report_html: ["status", {
-    flags: "uint32_t",
-    path: "text",
-  }],
-  tn_report_html_text: ["status", {
-    flags: "uint32_t",
-    capacity: "size_t",
-    text: "memory",
-    length: "out size_t",
-  }],
-  tn_copies_query: ["status", {
-    item_size: "size_t",
-    capacity: "size_t",
-    sites: "memory",
-    n_sites: "out size_t",
-  }],
-  tn_copies_forbid: ["status", {
-    on: "int32_t",
-  }],
-  tn_leaks: ["status", {
-    item_size: "size_t",
-    capacity: "size_t",
-    leaks: "memory",
-    n_leaks: "out size_t",
-  }],
-  tn_log_start: ["status", {
-    options: "in tn_log_options",
-  }],
-  tn_log_stop: ["status", {
-  }],
-  tn_log_save: ["status", {
-    path: "text",
-  }],
-  tn_log_query: ["status", {
-    stats: "out tn_log_stats",
-  }],
-  tn_umf_pool_ops: ["status", {
-    version: "uint32_t",
-    out: "out pointer",
-  }],
-  tn_umf_provider_ops: ["status", {
-    version: "uint32_t",
-    out: "out pointer",
-  }],
-  tn_cpp_allocate: ["status", {
-    pool: "handle",
-    bytes: "size_t",
-    alignment: "size_t",
-    out: "out pointer",
-  }],
-  tn_cpp_deallocate: ["status", {
-    pool: "handle",
-    ptr: "memory",
   }],
   tn_numpy_handler: ["status", {
     pool: "handle",

@@ -19,8 +19,6 @@
 
 mod acquire;
 
-// The model checker leaves shared variables out.
-#[cfg_attr(loom, allow(dead_code))]
 mod adopt;
 
 mod context;
@@ -31,8 +29,6 @@ pub mod kernel_view;
 
 mod moves;
 
-// As `adopt`.
-#[cfg_attr(loom, allow(dead_code))]
 mod pass;
 
 mod rules;

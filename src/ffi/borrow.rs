@@ -10,7 +10,7 @@ use crate::exchange::ipc::{self, Ended};
 use crate::ffi::convert::{self, Out};
 use crate::layout::Layout;
 use crate::ledger;
-#[cfg(not(loom))]
+#[cfg(feature = "managed")]
 use crate::mirror;
 use crate::slots::Id;
 use crate::stream::StreamArg;
@@ -369,11 +369,13 @@ pub extern "C" fn tn_borrow_end(borrow: *mut tn_borrow, flags: tn_end_flags, str
 #[cold]
 fn end_slow(id: Id, flags: u32, stream: Result<StreamArg>) -> Result<()> {
     #[cfg(not(loom))]
-    return match ipc::end(id, flags, stream)? {
-        Ended::Yes => Ok(()),
-        Ended::No(stream) => mirror::end(c"tn_borrow_end", id, flags, stream),
+    let stream = match ipc::end(id, flags, stream)? {
+        Ended::Yes => return Ok(()),
+        Ended::No(stream) => stream,
     };
-    #[cfg(loom)]
+    #[cfg(feature = "managed")]
+    return mirror::end(c"tn_borrow_end", id, flags, stream);
+    #[cfg(not(feature = "managed"))]
     borrow::end(id, flags, stream)
 }
 

@@ -8,6 +8,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 pub mod convert;
+
 pub mod library;
 pub mod array;
 pub mod borrow;
@@ -22,20 +23,22 @@ pub mod exchange;
 pub mod arrow;
 pub mod ipc;
 pub mod safetensors;
-#[cfg(not(loom))]
-pub mod expr;
-#[cfg(not(loom))]
-pub mod shared;
-#[cfg(not(loom))]
-pub mod function;
-#[cfg(not(loom))]
-pub mod mirror;
-#[cfg(not(loom))]
-pub mod module;
-#[cfg(not(loom))]
-pub mod launch;
 pub mod kernel;
 pub mod report;
 pub mod plugin;
+
+#[cfg(feature = "managed")]
+pub mod expr;
+#[cfg(feature = "managed")]
+pub mod shared;
+#[cfg(feature = "managed")]
+pub mod function;
+#[cfg(feature = "managed")]
+pub mod mirror;
+#[cfg(feature = "managed")]
+pub mod module;
+#[cfg(feature = "managed")]
+pub mod launch;
+
 pub mod allocators;
 pub mod bindings;

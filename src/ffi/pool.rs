@@ -4,7 +4,7 @@ use crate::boundary::enter;
 use crate::device::upstream::NO_UPSTREAM;
 use crate::error::Result;
 use crate::ffi::convert::{self, Out};
-#[cfg(not(loom))]
+#[cfg(feature = "managed")]
 use crate::function;
 use crate::pool::{self, Pool, PoolOptions, raw};
 use crate::transfer;
@@ -649,7 +649,7 @@ pub extern "C" fn tn_pool_reset_peak(pool: *mut tn_pool) -> tn_status {
 pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, released_bytes: *mut usize) -> tn_status {
     enter("tn_pool_trim", || {
         let pool = find(pool)?;
-        #[cfg(not(loom))]
+        #[cfg(feature = "managed")]
         function::drop_spares(|of| core::ptr::eq(of, pool));
         let released = transfer::trim(pool, keep_bytes)?;
         // SAFETY: NULL or writable, by the function's documentation.

@@ -56,6 +56,7 @@ mod fast_enter;
 
 mod fast_path;
 
+#[cfg(any(feature = "managed", loom))]
 mod fast_variable;
 
 mod guard;
@@ -70,14 +71,12 @@ mod locked;
 
 mod log;
 
-// Used by mirrors only, which the model checker leaves out.
-#[cfg_attr(loom, allow(dead_code))]
+#[cfg(feature = "managed")]
 mod mirror;
 
 mod new_store;
 
-// Used by expressions only, which the model checker leaves out.
-#[cfg_attr(loom, allow(dead_code))]
+#[cfg(feature = "managed")]
 mod node;
 
 mod operation;
@@ -108,8 +107,6 @@ mod transitions;
 
 mod upgrade;
 
-// Used by shared variables only, which the model checker leaves out.
-#[cfg_attr(loom, allow(dead_code))]
 mod variable;
 
 mod weak;
@@ -125,8 +122,10 @@ pub use guard_list::{GuardList, end_guard_list, origin_of_head};
 pub use internal_guard::InternalGuard;
 pub use lease::SpareLease;
 pub use locked::{Locked, each_store, find, is_spent, ledger_of, lock, lock_all, lock_tag, reserve, visit_open_guard};
+#[cfg(feature = "managed")]
 pub use mirror::find_writer;
 pub use new_store::{NewStore, SpareLedger, StoreParams, StoreSource, create, lend};
+#[cfg(feature = "managed")]
 pub use node::{ledger_of_claim, lock_claims};
 pub use operation::{NodeTag, Operation};
 pub use origin::Origin;

@@ -215,7 +215,6 @@ impl NewStore {
     }
 
     /// As [`NewStore::finish`], but the store stays locked.
-    #[cfg_attr(loom, allow(dead_code))]
     pub(super) fn finish_locked(self) -> (Locked, Id) {
         let this = core::mem::ManuallyDrop::new(self);
         // SAFETY: each field is moved out once, and `this` is not dropped.

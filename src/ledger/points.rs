@@ -112,7 +112,6 @@ impl Points {
         }
     }
 
-    #[cfg_attr(loom, allow(dead_code))]
     pub(crate) fn join(&mut self, other: &Points) {
         for wanted in other.wanted() {
             self.add(wanted.point, wanted.by);
@@ -136,7 +135,6 @@ impl Points {
     }
 
     /// Whether new work on a stream is known to come after all points. Calls no driver.
-    #[cfg_attr(loom, allow(dead_code))]
     pub(crate) fn are_before(&self, stream: &'static Stream) -> bool {
         self.wanted().all(|wanted| stream.follows(wanted.point))
     }

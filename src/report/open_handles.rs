@@ -2,13 +2,13 @@
 
 use crate::array::HOST;
 use crate::borrow::{HolderInfo, holder_of_block, holder_of_claim, holder_of_guard, holder_of_promise};
-#[cfg(not(loom))]
+#[cfg(feature = "managed")]
 use crate::expr;
-#[cfg(not(loom))]
+#[cfg(feature = "managed")]
 use crate::function;
 use crate::layout::Form;
 use crate::ledger::{self, Claim, Guard, Promise, Weak};
-#[cfg(not(loom))]
+#[cfg(feature = "managed")]
 use crate::module;
 use crate::pool;
 use crate::slots::{Slot, State, Table};
@@ -106,11 +106,11 @@ fn visit_without_store(visit: &mut dyn FnMut(HolderInfo)) {
         }
     });
     ledger::each_scope(|id, origin| visit(nameless_holder(TN_HOLDER_SCOPE, id.bits(), origin)));
-    #[cfg(not(loom))]
+    #[cfg(feature = "managed")]
     expr::each_open(visit);
-    #[cfg(not(loom))]
+    #[cfg(feature = "managed")]
     function::each_open(visit);
-    #[cfg(not(loom))]
+    #[cfg(feature = "managed")]
     module::each_open(visit);
     pool::each_open(|opened| {
         let origin = ledger::Origin { site: opened.site.number(), thread: opened.thread };

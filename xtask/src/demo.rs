@@ -35,7 +35,16 @@ fn step<T>(what: &str, seconds: u32, body: impl FnOnce() -> Done<T>) -> Done<T> 
 /// The shared library, under the names by which programs are linked and started.
 fn library(folder: &Path) -> Done<PathBuf> {
     let mut build = cargo();
-    build.args(["rustc", "--quiet", "--locked", "--profile", PROFILE, "--no-default-features"]);
+    build.args([
+        "rustc",
+        "--quiet",
+        "--locked",
+        "--profile",
+        PROFILE,
+        "--no-default-features",
+        "--features",
+        "managed",
+    ]);
     run(build.args(["--lib", "--crate-type", "cdylib"]))?;
     let own = folder.join("lib");
     io(&own, std::fs::create_dir_all(&own))?;

@@ -167,7 +167,7 @@ fn build(target: &Target, all: bool) -> Done<Command> {
     let mut test = cargo();
     test.args(["test", "--locked", "--target", target.triple]);
     if !all {
-        test.args(["--no-default-features", "--target-dir", "target/no-linalg"]);
+        test.args(["--no-default-features", "--features", "managed", "--target-dir", "target/no-linalg"]);
         let mut programs: Vec<&str> = target.files.iter().filter_map(|file| file.split('/').next()).collect();
         programs.sort();
         programs.dedup();

@@ -2364,6 +2364,51 @@ public final class TenureC {
     /** Opens tensors of an open safetensors file by their names, all or none, as `tn_array_open_safetensors` does. */
     public static native int tn_array_open_safetensors_fd(int fd, long offset, long n_names, Pointer names, tn_safetensors_options options, long[] out, int[] how);
 
+    /** Computes where several arrays lie in the memory of a thread block (CUDA's shared memory), and how many bytes they need. */
+    public static native int tn_block_layout(long n_items, Pointer items, long[] offsets, long[] total);
+
+    /** Writes a report as JSON: every pool with its statistics and clients, every store with its holders, their call sites and ages, raw blocks by call site, other open objects, the copy book, and the copies of this library in the process. */
+    public static native int tn_report_json(int flags, long capacity, byte[] text, long[] length);
+
+    /** Saves a page for a browser: a map of the memory, the arrays with their holders, the copy book, pools and limits. */
+    public static native int tn_report_html(int flags, String path);
+
+    /** Writes the page of `tn_report_html` into memory. */
+    public static native int tn_report_html_text(int flags, long capacity, byte[] text, long[] length);
+
+    /** Lists the copy book: the copies of imports, exports and copy-on-write, added up by function, call site and reason, most bytes first. */
+    public static native int tn_copies_query(long item_size, long capacity, Pointer sites, long[] n_sites);
+
+    /** Forbids copies on this thread where the caller would have accepted an alias. */
+    public static native int tn_copies_forbid(int on);
+
+    /** Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes, expressions, shared variables, functions, pools, raw blocks of pools, queued release callbacks. */
+    public static native int tn_leaks(long item_size, long capacity, Pointer leaks, long[] n_leaks);
+
+    /** Begins to record events: what happens to the memory of all pools and arrays of the process, with times, threads and call sites. */
+    public static native int tn_log_start(tn_log_options options);
+
+    /** Ends the log. */
+    public static native int tn_log_stop();
+
+    /** Saves the log that is in memory, as a file of the format that a log in a file has. */
+    public static native int tn_log_save(String path);
+
+    /** Reports how many events the log has: the one that runs, or the last one, if it was in memory. */
+    public static native int tn_log_query(tn_log_stats stats);
+
+    /** Gets the table of operations with which UMF makes Tenure pools over its providers (umfPoolCreate). */
+    public static native int tn_umf_pool_ops(int version, PointerByReference out);
+
+    /** Gets the table of operations with which UMF makes providers over Tenure pools (umfMemoryProviderCreate). */
+    public static native int tn_umf_provider_ops(int version, PointerByReference out);
+
+    /** Allocates a block for a C++ container; tenure_memory.hpp uses it. */
+    public static native int tn_cpp_allocate(long pool, long bytes, long alignment, PointerByReference out);
+
+    /** Frees a block from `tn_cpp_allocate`. */
+    public static native int tn_cpp_deallocate(long pool, Pointer ptr);
+
     /** Makes a leaf of an expression from an array. */
     public static native int tn_expr_leaf(long array, int form, long[] out);
 
@@ -2474,51 +2519,6 @@ public final class TenureC {
 
     /** Launches a kernel, which borrows the arrays among its arguments as their access says. */
     public static native int tn_launch(tn_launch_config config, long n_args, Pointer args);
-
-    /** Computes where several arrays lie in the memory of a thread block (CUDA's shared memory), and how many bytes they need. */
-    public static native int tn_block_layout(long n_items, Pointer items, long[] offsets, long[] total);
-
-    /** Writes a report as JSON: every pool with its statistics and clients, every store with its holders, their call sites and ages, raw blocks by call site, other open objects, the copy book, and the copies of this library in the process. */
-    public static native int tn_report_json(int flags, long capacity, byte[] text, long[] length);
-
-    /** Saves a page for a browser: a map of the memory, the arrays with their holders, the copy book, pools and limits. */
-    public static native int tn_report_html(int flags, String path);
-
-    /** Writes the page of `tn_report_html` into memory. */
-    public static native int tn_report_html_text(int flags, long capacity, byte[] text, long[] length);
-
-    /** Lists the copy book: the copies of imports, exports and copy-on-write, added up by function, call site and reason, most bytes first. */
-    public static native int tn_copies_query(long item_size, long capacity, Pointer sites, long[] n_sites);
-
-    /** Forbids copies on this thread where the caller would have accepted an alias. */
-    public static native int tn_copies_forbid(int on);
-
-    /** Lists every object that was not released so far: handles, guards, exports, promises, weak handles, scopes, expressions, shared variables, functions, pools, raw blocks of pools, queued release callbacks. */
-    public static native int tn_leaks(long item_size, long capacity, Pointer leaks, long[] n_leaks);
-
-    /** Begins to record events: what happens to the memory of all pools and arrays of the process, with times, threads and call sites. */
-    public static native int tn_log_start(tn_log_options options);
-
-    /** Ends the log. */
-    public static native int tn_log_stop();
-
-    /** Saves the log that is in memory, as a file of the format that a log in a file has. */
-    public static native int tn_log_save(String path);
-
-    /** Reports how many events the log has: the one that runs, or the last one, if it was in memory. */
-    public static native int tn_log_query(tn_log_stats stats);
-
-    /** Gets the table of operations with which UMF makes Tenure pools over its providers (umfPoolCreate). */
-    public static native int tn_umf_pool_ops(int version, PointerByReference out);
-
-    /** Gets the table of operations with which UMF makes providers over Tenure pools (umfMemoryProviderCreate). */
-    public static native int tn_umf_provider_ops(int version, PointerByReference out);
-
-    /** Allocates a block for a C++ container; tenure_memory.hpp uses it. */
-    public static native int tn_cpp_allocate(long pool, long bytes, long alignment, PointerByReference out);
-
-    /** Frees a block from `tn_cpp_allocate`. */
-    public static native int tn_cpp_deallocate(long pool, Pointer ptr);
 
     /** Makes the struct with which NumPy allocates from a pool: a PyDataMem_Handler of version 1 (NEP 49), to be put into a capsule named "mem_handler" for PyDataMem_SetHandler. */
     public static native int tn_numpy_handler(long pool, PointerByReference out);

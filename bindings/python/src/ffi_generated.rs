@@ -613,6 +613,57 @@ unsafe extern "C" {
         out: *mut *mut tn_array,
         how: *mut tn_how,
     ) -> tn_status;
+    pub fn tn_block_layout(
+        n_items: usize,
+        items: *const tn_block_item,
+        offsets: *mut i64,
+        total: *mut i64,
+    ) -> tn_status;
+    pub fn tn_report_json(
+        flags: tn_report_flags,
+        capacity: usize,
+        text: *mut c_char,
+        length: *mut usize,
+    ) -> tn_status;
+    pub fn tn_report_html(flags: tn_report_flags, path: *const c_char) -> tn_status;
+    pub fn tn_report_html_text(
+        flags: tn_report_flags,
+        capacity: usize,
+        text: *mut c_char,
+        length: *mut usize,
+    ) -> tn_status;
+    pub fn tn_copies_query(
+        item_size: usize,
+        capacity: usize,
+        sites: *mut tn_copy_site,
+        n_sites: *mut usize,
+    ) -> tn_status;
+    pub fn tn_copies_forbid(on: i32) -> tn_status;
+    pub fn tn_leaks(
+        item_size: usize,
+        capacity: usize,
+        leaks: *mut tn_holder,
+        n_leaks: *mut usize,
+    ) -> tn_status;
+    pub fn tn_log_start(options: *const tn_log_options) -> tn_status;
+    pub fn tn_log_stop() -> tn_status;
+    pub fn tn_log_save(path: *const c_char) -> tn_status;
+    pub fn tn_log_query(stats: *mut tn_log_stats) -> tn_status;
+    pub fn tn_umf_pool_ops(
+        version: u32,
+        out: *mut *const umf_memory_pool_ops_t,
+    ) -> tn_status;
+    pub fn tn_umf_provider_ops(
+        version: u32,
+        out: *mut *const umf_memory_provider_ops_t,
+    ) -> tn_status;
+    pub fn tn_cpp_allocate(
+        pool: *mut tn_pool,
+        bytes: usize,
+        alignment: usize,
+        out: *mut *mut c_void,
+    ) -> tn_status;
+    pub fn tn_cpp_deallocate(pool: *mut tn_pool, ptr: *mut c_void) -> tn_status;
     pub fn tn_expr_leaf(
         array: *mut tn_array,
         form: tn_form,
@@ -770,57 +821,6 @@ unsafe extern "C" {
         n_args: usize,
         args: *const tn_arg,
     ) -> tn_status;
-    pub fn tn_block_layout(
-        n_items: usize,
-        items: *const tn_block_item,
-        offsets: *mut i64,
-        total: *mut i64,
-    ) -> tn_status;
-    pub fn tn_report_json(
-        flags: tn_report_flags,
-        capacity: usize,
-        text: *mut c_char,
-        length: *mut usize,
-    ) -> tn_status;
-    pub fn tn_report_html(flags: tn_report_flags, path: *const c_char) -> tn_status;
-    pub fn tn_report_html_text(
-        flags: tn_report_flags,
-        capacity: usize,
-        text: *mut c_char,
-        length: *mut usize,
-    ) -> tn_status;
-    pub fn tn_copies_query(
-        item_size: usize,
-        capacity: usize,
-        sites: *mut tn_copy_site,
-        n_sites: *mut usize,
-    ) -> tn_status;
-    pub fn tn_copies_forbid(on: i32) -> tn_status;
-    pub fn tn_leaks(
-        item_size: usize,
-        capacity: usize,
-        leaks: *mut tn_holder,
-        n_leaks: *mut usize,
-    ) -> tn_status;
-    pub fn tn_log_start(options: *const tn_log_options) -> tn_status;
-    pub fn tn_log_stop() -> tn_status;
-    pub fn tn_log_save(path: *const c_char) -> tn_status;
-    pub fn tn_log_query(stats: *mut tn_log_stats) -> tn_status;
-    pub fn tn_umf_pool_ops(
-        version: u32,
-        out: *mut *const umf_memory_pool_ops_t,
-    ) -> tn_status;
-    pub fn tn_umf_provider_ops(
-        version: u32,
-        out: *mut *const umf_memory_provider_ops_t,
-    ) -> tn_status;
-    pub fn tn_cpp_allocate(
-        pool: *mut tn_pool,
-        bytes: usize,
-        alignment: usize,
-        out: *mut *mut c_void,
-    ) -> tn_status;
-    pub fn tn_cpp_deallocate(pool: *mut tn_pool, ptr: *mut c_void) -> tn_status;
     pub fn tn_numpy_handler(pool: *mut tn_pool, out: *mut *mut c_void) -> tn_status;
     pub fn tn_torch_alloc(
         bytes: isize,

@@ -35,6 +35,8 @@ pub struct Api {
 pub struct Heading {
     pub name: String,
     pub header: &'static str,
+    /// The Cargo feature without which the library lacks the section; null: none.
+    pub feature: Option<String>,
     pub doc: String,
 }
 
@@ -287,7 +289,8 @@ pub fn describe(sections: &[Section], constants: &[Constant]) -> Done<Api> {
     for section in sections {
         let (name, doc) = (section.name.clone(), section.title.clone());
         let header = if IN_BINDINGS.contains(&name.as_str()) { "tenure_bindings.h" } else { "tenure.h" };
-        api.sections.push(Heading { name, header, doc });
+        let feature = section.feature.clone();
+        api.sections.push(Heading { name, header, feature, doc });
         for function in &section.functions {
             api.functions.push(known.function(function, &section.name)?);
         }

@@ -102,6 +102,8 @@ struct Section {
     name: String,
     /// The first sentence of the file, without `Section "name":`.
     title: String,
+    /// The Cargo feature without which the library lacks it.
+    feature: Option<String>,
     functions: Vec<syn::ItemFn>,
 }
 
@@ -121,10 +123,26 @@ fn sections() -> Done<Vec<Section>> {
         if functions.is_empty() {
             continue;
         }
-        let title = title.ok_or(format!("{path}: its first line must be `//! Section \"{name}\": what it has.`"))?;
-        found.push(Section { name, title, functions });
+        let mut title =
+            title.ok_or(format!("{path}: its first line must be `//! Section \"{name}\": what it has.`"))?;
+        let feature = feature(&module.attrs);
+        if let Some(feature) = &feature {
+            title += &format!(" Not in a library that was built without the Cargo feature `{feature}`.");
+        }
+        found.push(Section { name, title, feature, functions });
     }
     Ok(found)
+}
+
+/// The feature of `#[cfg(feature = "..")]`.
+fn feature(attributes: &[syn::Attribute]) -> Option<String> {
+    let condition = attributes.iter().find(|attribute| attribute.path().is_ident("cfg"))?;
+    let mut found = None;
+    let _ = condition.parse_nested_meta(|meta| {
+        found = Some(meta.value()?.parse::<syn::LitStr>()?.value());
+        Ok(())
+    });
+    found
 }
 
 /// The item, if it is an exported function.

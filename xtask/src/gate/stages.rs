@@ -113,17 +113,8 @@ pub const STAGES: &[Stage] = &[
     own("examples in comments", &["src"], || None, |_| counted(cargo().args(["test", "--locked", "--doc"]))),
     own("GPUs, simulated", &["cuda-sim", "tests/gpu", "src/cuda", "src/device"], || None, simulated),
     own("layouts in C and Rust", &["abi-check", "include"], || None, |_| layouts()),
-    own(
-        "without linear algebra",
-        &["tests/no_linalg.rs"],
-        || None,
-        |_| {
-            let mut test = cargo();
-            // In a folder of its own, because the C tests must not find this library.
-            test.args(["test", "--locked", "--no-default-features", "--target-dir", "target/no-linalg"]);
-            built(test.args(["--test", "no_linalg"]), |_| ())
-        },
-    ),
+    own("without linear algebra", &["tests/no_linalg.rs"], || None, |_| without(&["managed"], "no_linalg")),
+    own("the core alone", &["tests/core_alone.rs"], || None, |_| without(&[], "core_alone")),
     own("Rust and C for aarch64", &["src/sys"], || target::missing("aarch64"), |_| of_target("aarch64")),
     own("Rust and C for musl", &["src/sys"], || target::missing("musl"), |_| of_target("musl")),
     own("interleavings (loom)", &["tests/loom.rs", "src/slots"], || None, |_| loom()),
@@ -283,10 +274,19 @@ fn of_target(name: &str) -> Done<Row> {
     Ok(row_of_all(&target::run(name, false)?))
 }
 
+/// A test program with no more than these features of the library.
+fn without(features: &[&str], program: &str) -> Done<Row> {
+    let mut test = cargo();
+    // In a folder of its own, because the C tests must not find this library.
+    test.args(["test", "--locked", "--no-default-features", "--target-dir", "target/no-linalg"]);
+    built(test.args(["--features", &features.join(","), "--test", program]), |_| ())
+}
+
 /// The interleavings, with loom's atomics; a build in a folder of its own.
 fn loom() -> Done<Row> {
     let mut test = cargo();
-    test.args(["test", "--locked", "--profile", "loom", "--target-dir", "target/loom", "--test", "loom"]);
+    test.args(["test", "--locked", "--profile", "loom", "--no-default-features"]);
+    test.args(["--target-dir", "target/loom", "--test", "loom"]);
     let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
     test.env("RUSTFLAGS", format!("{flags} --cfg loom"));
     let bounded = std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none();
