@@ -7,7 +7,7 @@ FOLDER is PyCUDA's source distribution, which has its tests. A NAME is part of a
 and no table is written or compared. `cargo xtask sim-peers` calls this with the environment, the loader's path and the folder.
 
 The packages come unchanged from the package index and use their own allocators, except where a suite says otherwise. A test
-that needs a compiler or a GPU is recognised by its exception (`NEEDS`) and has its own result in the table. Every other
+that needs a compiler or a GPU is recognised by its exception (`NEEDS`), and the table has it with that reason. Every other
 failure counts as one, also if `KNOWN` explains it.
 """
 
