@@ -7,7 +7,7 @@ FOLDER is PyCUDA's source distribution, which has its tests. A NAME is part of a
 and no table is written or compared. `cargo xtask sim-peers` calls this with the environment, the loader's path and the folder.
 
 The packages come unchanged from the package index and use their own allocators, except where a suite says otherwise. A test
-that needs a compiler or a GPU is recognised by its exception (`NEEDS`) and has its own result in the table. Every other
+that needs a compiler or a GPU is recognised by its exception (`NEEDS`), and the table has it with that reason. Every other
 failure counts as one, also if `KNOWN` explains it.
 """
 
@@ -22,6 +22,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from dataclasses import dataclass, field
 
@@ -206,6 +207,11 @@ def row(file: str, results: collections.Counter) -> str:
     return f"| `{name_of(file)}` | {passed} | {'; '.join(failed + others)} |"
 
 
+def paragraph(text: str) -> list[str]:
+    """The lines of a paragraph of the page, and the empty one behind it."""
+    return [*textwrap.wrap(text, 140, break_on_hyphens=False), ""]
+
+
 def device() -> str:
     """The device's name and the driver's version. Exits if the driver is not the simulator."""
     from cuda.bindings import driver
@@ -235,13 +241,17 @@ def main() -> int:
     document = [
         "# What runs on the simulated driver",
         "",
-        "`cargo xtask sim-peers` runs these tests and writes this page; `cargo xtask sim-peers --check` fails if it is out of date.",
-        "The packages come unchanged from the package index. They use their own allocators, except in the table that says so. PyCUDA is built with CUDA's headers and",
-        "linked with the simulator, which must therefore have every function that PyCUDA uses.",
-        "",
-        "The last column counts the tests that did not run by reason. A test that *compiles* or *links* something needs a compiler and a GPU, and",
-        "stops with its package's exception for that. The other reasons are those of the tests themselves.",
-        "",
+        *paragraph(
+            "`cargo xtask sim-peers` runs these tests and writes this page; `cargo xtask sim-peers --check` fails if it is out "
+            "of date. The packages come unchanged from the package index. They use their own allocators, except in the table "
+            "that says so. PyCUDA is built with CUDA's headers and linked with the simulator, which must therefore have every "
+            "function that PyCUDA uses."
+        ),
+        *paragraph(
+            "The last column counts the tests that did not run by reason. A test that *compiles* or *links* something needs a "
+            "compiler and a GPU, and stops with its package's exception for that. The other reasons are those of the tests "
+            "themselves."
+        ),
     ]
     document += [f"The device: {device()}.", ""]
     every = collections.Counter()
@@ -250,9 +260,9 @@ def main() -> int:
         log = pathlib.Path(folder) / "report"
         for suite in suites(options.pycuda):
             version = importlib.metadata.version(suite.package)
-            document += [f"## {suite.title} ({suite.package} {version})", "", suite.words, ""]
-            notes = [f"`{name_of(file)}` runs with `TENURE_SIM_PACE=eager`: {EAGER[name_of(file)]}" for file in suite.files if name_of(file) in EAGER]
-            document += [line for note in notes for line in (note, "")]
+            document += [f"## {suite.title} ({suite.package} {version})", "", *paragraph(suite.words)]
+            for name in filter(EAGER.get, map(name_of, suite.files)):
+                document += paragraph(f"`{name}` runs with `TENURE_SIM_PACE=eager`: {EAGER[name]}")
             document += ["| tests | passed | did not run, and why |", "|---|---|---|"]
             for file in suite.files:
                 if options.names and not any(name in name_of(file) for name in options.names):
