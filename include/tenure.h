@@ -671,8 +671,13 @@ TN_ENUM {
     TN_FORM_LOWER = 2,
     /** Form: upper triangular. Elements below the diagonal of the square matrix are not read and count as 0. */
     TN_FORM_UPPER = 3,
+    /**
+     * Form: all elements, of an array with two axes. Expressions take it as TN_FORM_FULL. It tells a language whose
+     * operators compute element by element that those of this array are those of matrices.
+     */
+    TN_FORM_MATRIX = 4,
     /** Form, only for `tn_expr_leaf`: the form that the array's handle has. */
-    TN_FORM_OF_HANDLE = 4,
+    TN_FORM_OF_HANDLE = 5,
 };
 
 /** Properties of an array. */
@@ -687,7 +692,7 @@ typedef struct tn_array_info {
     tn_device device;
     /** Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
     tn_array_flags flags;
-    /** The form of the handle, TN_FORM_FULL .. TN_FORM_UPPER. */
+    /** The form of the handle, TN_FORM_FULL .. TN_FORM_MATRIX. */
     tn_form form;
     /** Bytes of the elements. */
     uint64_t bytes;
@@ -895,20 +900,22 @@ tn_status tn_array_set_name(tn_array *array, const char *name);
  *
  * The form belongs to the handle; other handles on the bytes keep theirs. A clone, a taken or entered handle, an
  * upgraded weak handle and a copy to new bytes have the form of their source, and copy-on-write keeps it. A view is
- * full, except that the transpose of a lower triangle is an upper one, and the reverse, and that of a diagonal is a
- * diagonal. A new array is full, and so are imports and opened files: exports and files have the elements alone.
+ * full, except that the transpose of a lower triangle is an upper one, and the reverse, and that of a diagonal or a
+ * matrix has its form. A new array is full, and so are imports and opened files: exports and files have the elements alone.
  *
  * @param array    An array, which may be borrowed, exported, read-only or poisoned.
  * @param form     TN_FORM_FULL: all elements, as at first. TN_FORM_DIAGONAL: the array, which has one axis, is the
  *                 diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix, the
- *                 elements above, or below, the diagonal count as 0 and are not read.
+ *                 elements above, or below, the diagonal count as 0 and are not read. TN_FORM_MATRIX: all elements, of
+ *                 an array with two axes, for languages whose operators differ for arrays and matrices.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown form; TN_ERR_DESTRUCTED,
  *         TN_ERR_GIVEN; TN_ERR_SHAPE if the array's shape does not fit the form.
  * @note Threads: any. Blocks: never. Allocates: nothing.
  * @since 0.1
  * @ingroup array
  */
-tn_status tn_array_set_form(tn_array *array, tn_form form) TN_MUST_CHECK;
+tn_status tn_array_set_form(tn_array *array,
+                            tn_form form) TN_MUST_CHECK;
 
 /**
  * Makes a new handle on the pool of an array's bytes.

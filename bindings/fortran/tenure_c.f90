@@ -429,8 +429,11 @@ module tenure_c
   integer(c_int32_t), parameter :: TN_FORM_LOWER = 2_c_int32_t
   !> Form: upper triangular. Elements below the diagonal of the square matrix are not read and count as 0.
   integer(c_int32_t), parameter :: TN_FORM_UPPER = 3_c_int32_t
+  !> Form: all elements, of an array with two axes. Expressions take it as TN_FORM_FULL. It tells a language whose
+  !> operators compute element by element that those of this array are those of matrices.
+  integer(c_int32_t), parameter :: TN_FORM_MATRIX = 4_c_int32_t
   !> Form, only for `tn_expr_leaf`: the form that the array's handle has.
-  integer(c_int32_t), parameter :: TN_FORM_OF_HANDLE = 4_c_int32_t
+  integer(c_int32_t), parameter :: TN_FORM_OF_HANDLE = 5_c_int32_t
 
   ! tn_side: A side of a mirror; in the masks of `tn_mirror_info` a bit.
   !> The side in memory that the host can access.
@@ -884,7 +887,7 @@ module tenure_c
     type(tn_device) :: device
     !> Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED.
     integer(c_int32_t) :: flags = 0
-    !> The form of the handle, TN_FORM_FULL .. TN_FORM_UPPER.
+    !> The form of the handle, TN_FORM_FULL .. TN_FORM_MATRIX.
     integer(c_int32_t) :: form = 0
     !> Bytes of the elements.
     integer(c_int64_t) :: bytes = 0

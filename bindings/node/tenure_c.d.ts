@@ -362,8 +362,10 @@ export const TN_FORM_DIAGONAL: 1;
 export const TN_FORM_LOWER: 2;
 /** Form: upper triangular. Elements below the diagonal of the square matrix are not read and count as 0. */
 export const TN_FORM_UPPER: 3;
+/** Form: all elements, of an array with two axes. Expressions take it as TN_FORM_FULL. It tells a language whose operators compute element by element that those of this array are those of matrices. */
+export const TN_FORM_MATRIX: 4;
 /** Form, only for `tn_expr_leaf`: the form that the array's handle has. */
-export const TN_FORM_OF_HANDLE: 4;
+export const TN_FORM_OF_HANDLE: 5;
 /** The side in memory that the host can access. */
 export const TN_SIDE_HOST: 1;
 /** The side in memory of a GPU. */
@@ -775,7 +777,7 @@ export interface tn_array_info {
   device: tn_device;
   /** Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
   flags: number;
-  /** The form of the handle, TN_FORM_FULL .. TN_FORM_UPPER. */
+  /** The form of the handle, TN_FORM_FULL .. TN_FORM_MATRIX. */
   form: number;
   /** Bytes of the elements. */
   bytes: Integer;

@@ -231,7 +231,8 @@ export const TN_FORM_FULL = 0;
 export const TN_FORM_DIAGONAL = 1;
 export const TN_FORM_LOWER = 2;
 export const TN_FORM_UPPER = 3;
-export const TN_FORM_OF_HANDLE = 4;
+export const TN_FORM_MATRIX = 4;
+export const TN_FORM_OF_HANDLE = 5;
 
 // tn_side: A side of a mirror; in the masks of `tn_mirror_info` a bit.
 export const TN_SIDE_HOST = 1;

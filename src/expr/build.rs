@@ -83,6 +83,7 @@ fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32, points: &mut Po
     }
     let form = explicit.unwrap_or(body.form);
     form.check(layout.shape())?;
+    let form = form.of_elements();
     let item = layout.item();
     if !layout.is_aligned() || layout.axes().any(|(length, stride)| length > 1 && stride % item != 0) {
         return Err(Refusal::from(fail(

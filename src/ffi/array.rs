@@ -360,13 +360,14 @@ pub unsafe extern "C" fn tn_array_set_name(array: *mut tn_array, name: *const c_
 ///
 /// The form belongs to the handle; other handles on the bytes keep theirs. A clone, a taken or entered handle, an
 /// upgraded weak handle and a copy to new bytes have the form of their source, and copy-on-write keeps it. A view is
-/// full, except that the transpose of a lower triangle is an upper one, and the reverse, and that of a diagonal is a
-/// diagonal. A new array is full, and so are imports and opened files: exports and files have the elements alone.
+/// full, except that the transpose of a lower triangle is an upper one, and the reverse, and that of a diagonal or a
+/// matrix has its form. A new array is full, and so are imports and opened files: exports and files have the elements alone.
 ///
 /// @param array    An array, which may be borrowed, exported, read-only or poisoned.
 /// @param form     TN_FORM_FULL: all elements, as at first. TN_FORM_DIAGONAL: the array, which has one axis, is the
 ///                 diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix, the
-///                 elements above, or below, the diagonal count as 0 and are not read.
+///                 elements above, or below, the diagonal count as 0 and are not read. TN_FORM_MATRIX: all elements, of
+///                 an array with two axes, for languages whose operators differ for arrays and matrices.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for an unknown form; TN_ERR_DESTRUCTED,
 ///         TN_ERR_GIVEN; TN_ERR_SHAPE if the array's shape does not fit the form.
 /// @note Threads: any. Blocks: never. Allocates: nothing.

@@ -19,6 +19,8 @@ pub enum Form {
     Lower = TN_FORM_LOWER as u8,
     /// An n x n matrix with zeros below the diagonal: the transpose of a Lower.
     Upper = TN_FORM_UPPER as u8,
+    /// All elements, with two axes; operators are those of matrices.
+    Matrix = TN_FORM_MATRIX as u8,
 }
 
 impl Form {
@@ -29,10 +31,12 @@ impl Form {
             TN_FORM_DIAGONAL => Ok(Form::Diagonal),
             TN_FORM_LOWER => Ok(Form::Lower),
             TN_FORM_UPPER => Ok(Form::Upper),
+            TN_FORM_MATRIX => Ok(Form::Matrix),
             _ => Err(fail(
                 TN_ERR_INVALID,
                 format_args!(
-                    "form {raw} is none of TN_FORM_FULL (0), TN_FORM_DIAGONAL (1), TN_FORM_LOWER (2) and TN_FORM_UPPER (3)"
+                    "form {raw} is none of TN_FORM_FULL (0), TN_FORM_DIAGONAL (1), TN_FORM_LOWER (2), TN_FORM_UPPER (3) \
+                     and TN_FORM_MATRIX (4)"
                 ),
             )),
         }
@@ -50,7 +54,13 @@ impl Form {
             Form::Diagonal => "diagonal",
             Form::Lower => "lower",
             Form::Upper => "upper",
+            Form::Matrix => "matrix",
         }
+    }
+
+    /// The form that expressions compute with.
+    pub(crate) fn of_elements(self) -> Form {
+        if self == Form::Matrix { Form::Full } else { self }
     }
 
     pub(crate) fn is_triangle(self) -> bool {
@@ -89,6 +99,8 @@ impl Form {
         let needed = match (self, shape) {
             (Form::Full, _) | (Form::Diagonal, [_]) => return Ok(()),
             (Form::Lower | Form::Upper, [rows, columns]) if rows == columns => return Ok(()),
+            (Form::Matrix, [_, _]) => return Ok(()),
+            (Form::Matrix, _) => "two axes",
             (Form::Diagonal, _) => "a vector, the n numbers of the diagonal",
             _ => "a square matrix",
         };

@@ -428,8 +428,10 @@ public final class TenureC {
     public static final int TN_FORM_LOWER = 2;
     /** Form: upper triangular. Elements below the diagonal of the square matrix are not read and count as 0. */
     public static final int TN_FORM_UPPER = 3;
+    /** Form: all elements, of an array with two axes. Expressions take it as TN_FORM_FULL. It tells a language whose operators compute element by element that those of this array are those of matrices. */
+    public static final int TN_FORM_MATRIX = 4;
     /** Form, only for `tn_expr_leaf`: the form that the array's handle has. */
-    public static final int TN_FORM_OF_HANDLE = 4;
+    public static final int TN_FORM_OF_HANDLE = 5;
 
     // tn_side: A side of a mirror; in the masks of `tn_mirror_info` a bit.
     /** The side in memory that the host can access. */
@@ -1010,7 +1012,7 @@ public final class TenureC {
         public tn_device device = new tn_device();
         /** Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
         public int flags;
-        /** The form of the handle, TN_FORM_FULL .. TN_FORM_UPPER. */
+        /** The form of the handle, TN_FORM_FULL .. TN_FORM_MATRIX. */
         public int form;
         /** Bytes of the elements. */
         public long bytes;

@@ -197,7 +197,7 @@ mod _tenure {
     #[pymodule_export]
     use crate::operations::launch::{Configured, block_layout, launch};
     #[pymodule_export]
-    use crate::operations::lazy::{diagonal, lazy, lower, upper};
+    use crate::operations::lazy::{_matrix, Inverse, diagonal, lazy, lower, upper};
     #[pymodule_export]
     use crate::operations::npy::{open_npy, save_npy};
     #[pymodule_export]

@@ -124,7 +124,7 @@ def test_operators():
                 (tenure.lazy(x) + y, a + b), (x + tenure.lazy(y), a + b), (tenure.lazy(x).times(y), a * b), ((x + y).T, (a + b).T),
             ] if x_form != "full" else [(x + y, a + b), (x - y, a - b), (x @ y, a @ b), (tenure.lazy(x).solve(y), np.linalg.solve(a, b))]  # fmt: skip
             for k, (e, expected) in enumerate(cases):
-                assert isinstance(e, tenure.Expr), (x_form, y_form, k)
+                assert isinstance(e, (tenure.Expr, tenure.Array)), (x_form, y_form, k)
                 result = e.compute()
                 found = result.dense() if result.form != "full" else result
                 np.testing.assert_allclose(found, expected, atol=1e-12, err_msg=f"{x_form} {y_form} {k}")

@@ -1,151 +1,175 @@
-"""The matrix of libraries, element types and layouts, and the document that is written from it (DL-60).
-
-Rows that its cases show: DL-3 to DL-11 and DL-22 to DL-25 as the libraries see them, CA-21 to CA-23, CA-25, CA-27, XC-6.
-"""
-
-import gc
-import os
-import pathlib
+"""Matrices in the form of the guide "Automatic in-place operations": operators are lazy, and a vector asks for the value (FM-7)."""
 
 import numpy as np
 import pytest
 
-import matrix
 import tenure
-from matrix import ALIAS, COPY, EMPTY, READS, Case
+from tenure import give, matrix
 
-CROSSINGS = matrix.crossings()
-HERE = [library for library, module in matrix.LIBRARIES.items() if module is not None]
-
-
-def collect_jax_garbage(crossing_or_library):
-    if "JAX" in str(crossing_or_library):
-        gc.collect(0)  # JAX releases deferred arrays then
+N = 40
+BLOCK = 8 * N * N
 
 
-def cases(layout):
-    return [Case(dtype, layout, readonly) for readonly in (False, True) for dtype in matrix.DTYPES]
+@tenure.takes
+def compute_v(M1, M2, u):
+    L = (M1 + M2).cholesky()
+    del M1, M2
+    return L * u
 
 
-@pytest.mark.parametrize("layout", matrix.LAYOUTS)
-@pytest.mark.parametrize("crossing", CROSSINGS, ids=[f"{crossing.library}: {crossing.name}" for crossing in CROSSINGS])
-def test_every_crossing_follows_its_rule(crossing, layout):
-    for case in cases(layout):
-        seen = matrix.observe(crossing, case)
-        if seen is not None:
-            expected = crossing.rule(case)
-            assert matrix.agrees(seen, expected), (case, seen, expected)
+@tenure.takes()
+def compute_both_v(X, Y1, Y2, u1, u2):
+    v1 = compute_v(X, give(Y1), u1)
+    v2 = compute_v(give(X), give(Y2), u2)
+    return v1, v2
 
 
-# XC-6: a refusal leaves nothing behind, and a crossing array ends with its consumer.
-@pytest.mark.parametrize("crossing", [crossing for crossing in CROSSINGS if crossing.outward], ids=str)
-def test_no_claim_is_left(crossing):
-    for layout in matrix.LAYOUTS:
-        for case in cases(layout):
-            start = crossing.make(case)
-            if start is None:
-                continue
-            try:
-                end = crossing.cross(start)
-            except Exception:
-                end = None
-            del end
-            collect_jax_garbage(crossing.library)
-            assert start.why_not().holders == (), (case, start.why_not())
+class Problem:
+    """A dense and D diagonal, in a pool whose counts are exact, and vectors of NumPy."""
+
+    def __init__(self):
+        random = np.random.default_rng(5)
+        a = random.standard_normal((N, N))
+        self.a, self.d, self.u = a @ a.T + N * np.eye(N), random.random((2, N)) + 1, random.standard_normal((2, N))
+        self.pool = tenure.Pool(thread_cache_size=tenure.NONE)
+        with self.pool:
+            self.A = matrix(tenure.array(self.a), name="A")
+            self.D = [matrix.diagonal(tenure.array(d)) for d in self.d]
+
+    def expected(self, k):
+        return np.linalg.cholesky(self.a + np.diag(self.d[k])) @ self.u[k]
+
+    def matrices(self, work):
+        """How many n x n blocks `work` makes at the most at once, and the result."""
+        with self.pool:
+            before = self.pool.stats().requested_bytes
+            self.pool.reset_peak()
+            result = work()
+            return (self.pool.stats().peak_requested_bytes - before) // BLOCK, result
 
 
-def put(x):
-    """Writes 3 into the first element, if the object can be written."""
-    if not hasattr(x, "__setitem__") or matrix.readonly(x) or type(x).__module__.startswith("pyarrow"):
-        return False
-    x[(0,) * x.ndim] = 3
-    return True
+@pytest.fixture
+def p():
+    problem = Problem()
+    with tenure.no_copies():
+        yield problem
+    vars(problem).clear()
 
 
-def has(x):
-    """Whether the first element is 3."""
-    if hasattr(x, "to_pybytes"):
-        return any(x.to_pybytes()[:16])
-    return complex(x[(0,) * x.ndim]) == 3
+# FM-7, EX-20: the two calls of the guide, and its figures: one new matrix at once, since the first call needs X again.
+def test_the_guides_program(p):
+    D, u = p.D, p.u
+    count, (v1, v2) = p.matrices(lambda: compute_both_v(give(p.A), give(D[0]), give(D[1]), u[0], u[1]))
+    assert count == 1
+    np.testing.assert_allclose(v1, p.expected(0))
+    np.testing.assert_allclose(v2, p.expected(1))
+    assert "destructed" in repr(p.A)
+    with pytest.raises(tenure.OwnershipError):
+        p.A + p.D[0]
 
 
-# Both sides share the bytes: each sees the other's writes. (JAX arrays never change: see test_peers.py.)
-@pytest.mark.parametrize("swapped", [False, True], ids=["", "backwards"])
-@pytest.mark.parametrize("crossing", [crossing for crossing in CROSSINGS if crossing.library != "JAX"], ids=str)
-def test_writes_are_seen(crossing, swapped, refused):
-    for case in matrix.cases():
-        start = None if case.dtype in ("bool", "bfloat16") else crossing.make(case)
-        if start is None or crossing.rule(case) != ALIAS:
-            continue
-        end = crossing.cross(start)
-        if "reads=True" in crossing.name:
-            if start.flags.readonly:
-                continue
-            refused(tenure.Status.EXPORTED, start.fill, 3)  # an open read view excludes writers
-            continue
-        writer, reader = (end, start) if swapped else (start, end)
-        assert not has(reader) or case.layout == "size 0"
-        if put(writer):
-            assert has(reader), case
+# The roles exchanged: the diagonal is needed twice, and the dense matrix is overwritten by its only sum.
+def test_the_guides_program_with_a_diagonal_first(p):
+    u = p.u
+    count, v = p.matrices(lambda: compute_v(p.D[0], give(p.A), u[0]))
+    assert count == 0
+    np.testing.assert_allclose(v, p.expected(0))
+    np.testing.assert_array_equal(p.D[0], p.d[0])
 
 
-# A reader's contents do not change.
-@pytest.mark.parametrize("crossing", [crossing for crossing in CROSSINGS if crossing.outward], ids=str)
-def test_writes_are_refused_while_a_reader_exists(crossing, refused):
-    """DL-10, CA-21, XC-2: while a read-only export is open, writes are refused."""
-    case = Case("float32", "dense", True)
-    if crossing.rule(case) != READS:
-        return
-    base = tenure.zeros((8, 8), "float32")
-    end = crossing.cross(base.readonly)
-    refused(tenure.Status.EXPORTED, base.fill, 1)
-    del end
-    base.fill(1)
+# Without promises nothing is overwritten.
+def test_arguments_that_were_not_given_are_kept(p):
+    count, v = p.matrices(lambda: compute_v(p.A, p.D[0], p.u[0]))
+    assert count == 1 and isinstance(v, tenure.Array) and v.form == "full"
+    np.testing.assert_array_equal(p.A, p.a)
 
 
-@pytest.mark.parametrize("consumer", HERE)
-@pytest.mark.parametrize("producer", HERE)
-def test_through_tenure(producer, consumer):
-    """DL-61 across libraries: the result equals that of a Tenure array."""
-    for case in matrix.cases():
-        seen = matrix.pair(producer, consumer, case)
-        if seen is not None:
-            expected = matrix.pair_rule(consumer, case)
-            assert matrix.agrees(seen, expected), (case, seen, expected)
-    collect_jax_garbage(producer + consumer)
+# A promise prints help, a matrix its form.
+def test_what_is_printed(p):
+    assert "@tenure.takes" in repr(give(p.A))
+    assert p.A.form == "matrix" and p.A.name == "A" and "form='matrix'" in repr(p.A)
+    assert str(p.A + p.D[0]) == str(p.a + np.diag(p.d[0]))
+    assert "matrix" in repr((p.A + p.D[0]).i) and "expression" in repr(p.A + p.D[0])
 
 
-def test_the_cases_are_there():
-    """A matrix without an alias, or without an array, would agree with anything."""
-    for crossing in CROSSINGS:
-        outcomes = {matrix.observe(crossing, case)[0] for case in matrix.cases() if crossing.make(case) is not None}
-        assert outcomes & {ALIAS, READS, COPY} and EMPTY in outcomes, crossing.name
-        collect_jax_garbage(crossing.library)
+# FM-7: what is lazy and what is computed, for every mix of dense and diagonal.
+@pytest.mark.parametrize("x", ["A", "D"])
+@pytest.mark.parametrize("y", ["A", "D"])
+def test_operators(p, x, y):
+    value = {"A": (p.A, p.a), "D": (p.D[0], np.diag(p.d[0]))}
+    (M, m), (K, k) = value[x], value[y]
+
+    def dense(e):
+        assert isinstance(e, tenure.Expr)
+        return np.asarray(e.dense())
+
+    np.testing.assert_allclose(dense(M + K), m + k)
+    np.testing.assert_allclose(dense(M - K), m - k)
+    np.testing.assert_allclose(dense(M * K), m @ k)
+    np.testing.assert_allclose(dense(M @ K), m @ k)
+    np.testing.assert_allclose(dense(2 * M + K * 3), 2 * m + 3 * k)
+    np.testing.assert_allclose(dense((M + K).T), (m + k).T)
+    np.testing.assert_allclose(dense((M * K).h), (m @ k).T)
+    np.testing.assert_allclose(dense((M + K).cholesky()), np.linalg.cholesky(m + k))
+    np.testing.assert_allclose(dense(M.i * K), np.linalg.solve(m, k), atol=1e-12)
+    u, block = p.u[0], p.u.T.copy()
+    for vectors in (u, tenure.asarray(u), block, tenure.array(block)):
+        plain = np.asarray(vectors)
+        for made, expected in (
+            (M * vectors, m @ plain),
+            ((M + K) @ vectors, (m + k) @ plain),
+            ((M + K).solve(vectors), np.linalg.solve(m + k, plain)),
+            ((M + K).i * vectors, np.linalg.solve(m + k, plain)),
+            (M.i * vectors, np.linalg.solve(m, plain)),
+        ):
+            assert isinstance(made, tenure.Array) and made.form == "full"
+            np.testing.assert_allclose(made, expected)
+    if x == "A":
+        np.testing.assert_allclose(u @ M, u @ m)  # NumPy's product, of all elements
 
 
-def repository():
-    """The repository of these tests; None where they were copied elsewhere."""
-    root = pathlib.Path(__file__).resolve().parents[3]
-    return root if (root / "docs" / "spec").exists() else None
+# A value is computed once, and is a matrix again; an expression that is dropped costs nothing.
+def test_values(p):
+    S = p.A + p.D[0]
+    count, value = p.matrices(lambda: S.compute())
+    assert count == 1 and value.form == "matrix"
+    assert p.matrices(lambda: np.asarray(S))[0] == 0
+    np.testing.assert_allclose(value * p.u[0], (p.a + np.diag(p.d[0])) @ p.u[0])
+    allocations = p.pool.stats().allocation_count
+    with p.pool:
+        del S
+        dropped = (p.A + p.D[0]).cholesky()
+        del dropped
+    assert p.pool.stats().allocation_count == allocations
+    assert float((p.A + p.D[0]).sum()) == pytest.approx((p.a + np.diag(p.d[0])).sum())
 
 
-def test_the_document_is_fresh():
-    root = repository()
-    if root is None:
-        pytest.skip("docs/interop.md is not here")
-    old = (root / "docs" / "interop.md").read_text()
-    assert matrix.document(old) == old, "out of date: cargo xtask interop"
-    assert "## NumPy " in old and os.linesep == "\n"
-    collect_jax_garbage("JAX")
+# Given right-hand sides and sums of three are overwritten.
+def test_chains_in_place(p):
+    with p.pool:
+        block = tenure.array(p.a)
+        B = matrix(p.a + 1)
+    address = tenure.owner_of(block).address
+    count, x = p.matrices(lambda: (p.D[0] * 2).solve(give(block)))
+    assert count == 0 and tenure.owner_of(x).address == address
+    count, s = p.matrices(lambda: np.asarray(tenure.take(give(p.A)) + p.D[0] + B))
+    assert count == 0
+    np.testing.assert_allclose(s, p.a + np.diag(p.d[0]) + p.a + 1)
+    L = (B + p.D[0]).cholesky()
+    np.testing.assert_allclose(L.T.solve(p.u[0]), np.linalg.solve(np.linalg.cholesky(p.a + 1 + np.diag(p.d[0])).T, p.u[0]))
 
 
-def test_sections_of_missing_libraries_stay(monkeypatch):
-    root = repository()
-    if root is None:
-        pytest.skip("docs/interop.md is not here")
-    old = (root / "docs" / "interop.md").read_text()
-    for library in matrix.LIBRARIES:
-        monkeypatch.setitem(matrix.LIBRARIES, library, None)
-    assert matrix.document(old) == old
-    broken = old.replace("alias", "copy")
-    assert matrix.document(broken) != old  # nothing is invented
+# The form belongs to the handle: arrays keep NumPy's operators, and views, clones and transposes work as on an array.
+def test_arrays_are_unchanged(p):
+    x = tenure.asarray(p.a)
+    M = matrix(x)
+    assert isinstance(x + x, tenure.Array) and x.form == "full"
+    np.testing.assert_array_equal(x * x, p.a * p.a)
+    assert M.T.form == "matrix" and M.clone().form == "matrix" and M[:2].form == "full"
+    weak = M.weak()
+    assert weak.upgrade().form == "matrix"
+    np.testing.assert_array_equal(np.multiply(M, M), p.a * p.a)
+    with pytest.raises(ValueError):
+        matrix(p.u[0])
+    with pytest.raises(ValueError):
+        p.A + matrix(np.ones((2, 2)))

@@ -886,8 +886,11 @@ pub const TN_FORM_DIAGONAL: tn_form = 1;
 pub const TN_FORM_LOWER: tn_form = 2;
 /// Form: upper triangular. Elements below the diagonal of the square matrix are not read and count as 0.
 pub const TN_FORM_UPPER: tn_form = 3;
+/// Form: all elements, of an array with two axes. Expressions take it as TN_FORM_FULL. It tells a language whose
+/// operators compute element by element that those of this array are those of matrices.
+pub const TN_FORM_MATRIX: tn_form = 4;
 /// Form, only for `tn_expr_leaf`: the form that the array's handle has.
-pub const TN_FORM_OF_HANDLE: tn_form = 4;
+pub const TN_FORM_OF_HANDLE: tn_form = 5;
 
 /// Properties of an array.
 #[repr(C)]
@@ -903,7 +906,7 @@ pub struct tn_array_info {
     pub device: tn_device,
     /// Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED.
     pub flags: tn_array_flags,
-    /// The form of the handle, TN_FORM_FULL .. TN_FORM_UPPER.
+    /// The form of the handle, TN_FORM_FULL .. TN_FORM_MATRIX.
     pub form: tn_form,
     /// Bytes of the elements.
     pub bytes: u64,

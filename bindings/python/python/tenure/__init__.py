@@ -100,7 +100,7 @@ from ._tenure import (
 from . import compat, cuda
 from ._create import arange, eye, linspace
 from ._events import EventLog, record_events
-from ._forms import identity
+from ._forms import identity, matrix
 from ._function import Crossings, In, Out, Update, function
 from ._mirror import Transfers
 from ._peers import to_jax, to_torch
@@ -303,6 +303,7 @@ __all__ = [
     "leaks",
     "linspace",
     "lower",
+    "matrix",
     "no_copies",
     "numpy_allocator",
     "ones",

@@ -352,7 +352,7 @@ impl Array {
 
     /// The form of the matrix that expressions take this handle for: "full"; "diagonal": the array is a vector, the
     /// diagonal of a matrix that is 0 elsewhere; "lower" or "upper": the elements above or below the diagonal count as
-    /// 0 and are not read. Assigning changes no element, and other handles keep their form.
+    /// 0 and are not read; "matrix": all elements, and operators are those of matrices. Assigning changes no element, and other handles keep their form.
     #[getter]
     pub fn form(&self) -> PyResult<&'static str> {
         Ok(convert::form_name(self.info()?.form))

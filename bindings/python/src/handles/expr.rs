@@ -5,7 +5,7 @@
 //! operands fit.
 
 use crate::api::expr as api;
-use crate::api::{Failure, Id};
+use crate::api::{Failure, Id, form, set_form};
 use crate::base::{errors, site};
 use crate::handles::array::Array;
 use crate::types::*;
@@ -33,6 +33,8 @@ use pyo3::types::PyTuple;
 pub struct Expr {
     /// The handle's bits; 0: released.
     id: AtomicU64,
+    /// It was built of matrices by their operators, not by `tenure.lazy`: products with vectors are computed at once.
+    of_matrices: bool,
 }
 
 impl Drop for Expr {
@@ -46,9 +48,14 @@ impl Drop for Expr {
 }
 
 impl Expr {
-    pub fn wrap(py: Python<'_>, id: Id) -> PyResult<Bound<'_, Expr>> {
+    pub fn wrap(py: Python<'_>, id: Id, of_matrices: bool) -> PyResult<Bound<'_, Expr>> {
         // Where no object can be made the value is dropped, which releases the handle.
-        Bound::new(py, Expr { id: AtomicU64::new(id.0) })
+        Bound::new(py, Expr { id: AtomicU64::new(id.0), of_matrices })
+    }
+
+    /// Whether it was built of matrices by their operators.
+    pub fn is_of_matrices(&self) -> bool {
+        self.of_matrices
     }
 
     pub fn id(&self) -> PyResult<Id> {
@@ -61,12 +68,17 @@ impl Expr {
         }
     }
 
-    fn computed<'py>(&self, py: Python<'py>, flags: u32) -> PyResult<Bound<'py, Array>> {
+    /// The value. That of matrices is a matrix, if it has two axes and no other form.
+    pub fn computed<'py>(&self, py: Python<'py>, flags: u32) -> PyResult<Bound<'py, Array>> {
         let id = self.id()?;
         let _site = site::here(py);
         // Other threads may run. The release callbacks of foreign memory attach by themselves.
         let array = py.detach(|| api::compute(id, flags).map_err(PyErr::from))?;
-        Array::adopt(py, array)
+        let array = Array::adopt(py, array)?;
+        if self.of_matrices && array.get().ndim() == 2 && form(array.get().id()?)? == TN_FORM_FULL {
+            set_form(array.get().id()?, TN_FORM_MATRIX)?;
+        }
+        Ok(array)
     }
 }
 
@@ -156,6 +168,14 @@ impl Expr {
     ) -> PyResult<Bound<'py, PyAny>> {
         // The kept expression may be needed again, so an array that shares its bytes is read-only.
         as_numpy(self.computed(py, 0)?.into_any(), dtype, copy)
+    }
+
+    /// The value, for an expression of matrices; else as `repr`.
+    fn __str__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.of_matrices {
+            true => Ok(as_numpy(self.computed(py, 0)?.into_any(), None, None)?.str()?.into_any()),
+            false => Ok(self.__repr__().into_pyobject(py)?.into_any()),
+        }
     }
 
     /// Never raises and computes nothing.

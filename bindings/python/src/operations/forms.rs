@@ -1,13 +1,13 @@
 //! Operators of arrays that have a form: they build expressions, which know what a diagonal or a triangle is.
 //!
-//! Contract: where an operand of `+ - * / @` is an array of a form other than "full", the result is a lazy expression,
-//! as if the array were `tenure.lazy(x)`. Arrays of form "full" are left to others. NumPy's functions see the stored
-//! elements, those of a diagonal as a vector; with a second operand that would broadcast where a matrix is meant, so
-//! such calls are refused.
+//! Contract: where an operand of `+ - * / @` is an array of a form other than "full", the result is an expression of
+//! matrices (`operations::lazy`). Arrays of form "full" are left to others. NumPy's functions see the stored elements,
+//! those of a diagonal as a vector; with a second operand that would broadcast where a matrix is meant, so such calls
+//! are refused.
 
 use crate::api;
 use crate::handles::array::Array;
-use crate::operations::lazy::lazy;
+use crate::operations::lazy::of_matrices;
 use crate::types::*;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -16,6 +16,14 @@ use pyo3::prelude::*;
 pub fn has_form(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     match object.cast::<Array>() {
         Ok(array) => Ok(api::form(array.get().id()?)? != TN_FORM_FULL),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Whether an object is an array of a form that does not store all its elements.
+pub fn stores_fewer(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match object.cast::<Array>() {
+        Ok(array) => Ok(!matches!(api::form(array.get().id()?)?, TN_FORM_FULL | TN_FORM_MATRIX)),
         Err(_) => Ok(false),
     }
 }
@@ -47,12 +55,12 @@ pub fn binary<'py>(ufunc: &str, x: &Bound<'py, PyAny>, y: &Bound<'py, PyAny>) ->
         return Err(refusal(&format!("numpy.{ufunc}")));
     };
     let (operand, method, other) = if x.is_instance_of::<Array>() { (x, method, y) } else { (y, turned, x) };
-    lazy(operand, None)?.call_method1(*method, (other,)).map(Some)
+    of_matrices(operand)?.call_method1(*method, (other,)).map(Some)
 }
 
 /// `-x` as an expression. None: the array has no form.
 pub fn negative<'py>(x: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    if has_form(x)? { lazy(x, None)?.call_method0("__neg__").map(Some) } else { Ok(None) }
+    if has_form(x)? { of_matrices(x)?.call_method0("__neg__").map(Some) } else { Ok(None) }
 }
 
 /// Refuses `x op= y` with an array of a form.

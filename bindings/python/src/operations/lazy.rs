@@ -22,6 +22,18 @@ use pyo3::types::{PyFloat, PyInt};
 struct Operand {
     id: Id,
     temporary: bool,
+    kind: Kind,
+}
+
+/// What an operand is to the operators of matrices.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// An expression of `tenure.lazy`.
+    Lazy,
+    /// A matrix: an array of a form, or an expression of such arrays.
+    Matrix,
+    /// Numbers: a vector, or vectors side by side.
+    Vectors,
 }
 
 impl Drop for Operand {
@@ -36,17 +48,29 @@ impl Expr {
     fn unary<'py>(&self, py: Python<'py>, operation: Unary) -> PyResult<Bound<'py, Expr>> {
         let id = self.id()?;
         let _site = site::here(py);
-        Self::wrap(py, api::unary(operation, id)?)
+        Self::wrap(py, api::unary(operation, id)?, self.is_of_matrices())
     }
 
-    /// `self op other`, or `other op self` if turned. NotImplemented: `other` is no operand.
+    /// `self op other`, or `other op self` if turned. A product of a matrix with vectors, and a solution for them, is
+    /// computed. NotImplemented: `other` is no operand.
     fn binary<'py>(&self, other: &Bound<'py, PyAny>, operation: Binary, turned: bool) -> PyResult<Bound<'py, PyAny>> {
         let py = other.py();
         let id = self.id()?;
         let Some(operand) = operand(other)? else { return Ok(py.NotImplemented().into_bound(py)) };
         let _site = site::here(py);
         let (x, y) = if turned { (operand.id, id) } else { (id, operand.id) };
-        Ok(Self::wrap(py, api::binary(operation, x, y)?)?.into_any())
+        let made = api::binary(operation, x, y)?;
+        let kind = operand.kind;
+        drop(operand);
+        if !self.is_of_matrices() || kind == Kind::Lazy {
+            return Ok(Self::wrap(py, made, false)?.into_any());
+        }
+        match operation {
+            Binary::Multiply | Binary::Solve if kind == Kind::Vectors => {
+                Ok(Self::wrap(py, made, false)?.get().computed(py, 0)?.into_any())
+            }
+            _ => Ok(Self::wrap(py, made, true)?.into_any()),
+        }
     }
 
     /// A method with an operand, which has no reflected method to try.
@@ -84,7 +108,8 @@ fn number(object: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
 /// The operand that an object is. None: it is none.
 fn operand(object: &Bound<'_, PyAny>) -> PyResult<Option<Operand>> {
     if let Ok(expr) = object.cast::<Expr>() {
-        return Ok(Some(Operand { id: expr.get().id()?, temporary: false }));
+        let kind = if expr.get().is_of_matrices() { Kind::Matrix } else { Kind::Lazy };
+        return Ok(Some(Operand { id: expr.get().id()?, temporary: false, kind }));
     }
     // SAFETY: attached, a live object.
     let buffer = unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0;
@@ -108,12 +133,13 @@ fn leaf_of(object: &Bound<'_, PyAny>, form: u32) -> PyResult<Operand> {
         Err(_) => asarray(py, object, None, None)?,
     };
     let id = array.get().id()?;
+    let kind = if crate::api::form(id)? == TN_FORM_FULL { Kind::Vectors } else { Kind::Matrix };
     let _site = site::here(py);
     let leaf = wait_without_gil(py, TN_WAIT, |flags| match flags & TN_WAIT {
         0 => api::leaf(id, form),
         _ => retry_after_wait(id, || api::leaf(id, form)),
     })?;
-    Ok(Operand { id: leaf, temporary: true })
+    Ok(Operand { id: leaf, temporary: true, kind })
 }
 
 fn refuse_expression(object: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -143,13 +169,24 @@ fn with_form<'py>(object: &Bound<'py, PyAny>, form: u32) -> PyResult<Bound<'py, 
     Ok(array)
 }
 
-fn leaf<'py>(object: &Bound<'py, PyAny>, form: u32) -> PyResult<Bound<'py, Expr>> {
+fn leaf<'py>(object: &Bound<'py, PyAny>, form: u32, of_matrices: bool) -> PyResult<Bound<'py, Expr>> {
     let py = object.py();
     refuse_expression(object)?;
     let leaf = leaf_of(object, form)?;
     let id = leaf.id;
     core::mem::forget(leaf);
-    Expr::wrap(py, id)
+    Expr::wrap(py, id, of_matrices)
+}
+
+/// A matrix as the beginning of an expression by operators.
+pub fn of_matrices<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Expr>> {
+    leaf(object, TN_FORM_OF_HANDLE, true)
+}
+
+/// An array as an expression: of matrices if it has a form.
+fn of_array<'py>(array: &Bound<'py, Array>) -> PyResult<Bound<'py, Expr>> {
+    let is_matrix = crate::api::form(array.get().id()?)? != TN_FORM_FULL;
+    leaf(array.as_any(), TN_FORM_OF_HANDLE, is_matrix)
 }
 
 /// An array as an expression: the beginning of `(tenure.lazy(A) + D).cholesky() * u`.
@@ -165,7 +202,13 @@ fn leaf<'py>(object: &Bound<'py, PyAny>, form: u32) -> PyResult<Bound<'py, Expr>
 #[pyfunction]
 #[pyo3(signature = (x, form=None))]
 pub fn lazy<'py>(x: &Bound<'py, PyAny>, form: Option<&str>) -> PyResult<Bound<'py, Expr>> {
-    leaf(x, form.map_or(Ok(TN_FORM_OF_HANDLE), form_of)?)
+    leaf(x, form.map_or(Ok(TN_FORM_OF_HANDLE), form_of)?, false)
+}
+
+/// `tenure.matrix(a)`.
+#[pyfunction]
+pub fn _matrix<'py>(a: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Array>> {
+    with_form(a, TN_FORM_MATRIX)
 }
 
 /// A diagonal matrix, stored as its n values: one more array on the bytes of v, with the form "diagonal".
@@ -192,23 +235,33 @@ pub fn upper<'py>(x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Array>> {
 
 #[pymethods]
 impl Array {
-    /// The lower Cholesky factor, as an expression: `tenure.lazy(x).cholesky()`.
+    /// The lower Cholesky factor, as an expression.
     fn cholesky<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Expr>> {
-        let operand = leaf_of(slf.as_any(), TN_FORM_OF_HANDLE)?;
-        let _site = site::here(slf.py());
-        Expr::wrap(slf.py(), api::unary(Unary::Cholesky, operand.id)?)
+        of_array(slf)?.get().unary(slf.py(), Unary::Cholesky)
     }
 
-    /// The solution y of x * y = b, as an expression: `tenure.lazy(x).solve(b)`.
+    /// The solution y of x * y = b: an expression, or if x is a matrix and b has no form, the array.
     fn solve<'py>(slf: &Bound<'py, Self>, b: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        leaf(slf.as_any(), TN_FORM_OF_HANDLE)?.get().method(b, Binary::Solve)
+        of_array(slf)?.get().method(b, Binary::Solve)
+    }
+
+    /// The conjugate transpose; of real numbers, `x.T`.
+    #[getter]
+    fn h<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        transpose_of_reals(slf.as_any())
+    }
+
+    /// The inverse, for products: `x.i * b` is `x.solve(b)`.
+    #[getter]
+    fn i(slf: &Bound<'_, Self>) -> PyResult<Inverse> {
+        Ok(Inverse { of: of_array(slf)?.unbind() })
     }
 
     /// A copy with all elements of the matrix, also the zeros of a diagonal or a triangle, in form "full". float32 or
     /// float64.
     fn dense<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Array>> {
         let py = slf.py();
-        let expr = leaf(slf.as_any(), TN_FORM_OF_HANDLE)?.get().unary(py, Unary::Dense)?;
+        let expr = leaf(slf.as_any(), TN_FORM_OF_HANDLE, false)?.get().unary(py, Unary::Dense)?;
         expr.call_method0("compute")?.cast_into::<Array>().map_err(PyErr::from)
     }
 }
@@ -296,6 +349,18 @@ impl Expr {
         self.unary(py, Unary::Transpose)
     }
 
+    /// The conjugate transpose; of real numbers, `e.T`.
+    #[getter]
+    fn h<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        transpose_of_reals(slf.as_any())
+    }
+
+    /// The inverse, for products: `e.i * b` is `e.solve(b)`.
+    #[getter]
+    fn i(slf: &Bound<'_, Self>) -> Inverse {
+        Inverse { of: slf.clone().unbind() }
+    }
+
     /// The matrix with all elements, also the zeros of a diagonal or a triangle. A copy of them is counted in
     /// `tenure.copies()`.
     fn dense<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
@@ -322,5 +387,40 @@ impl Expr {
     /// The natural logarithm of each element.
     fn log<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
         self.unary(py, Unary::Elementwise(TN_EXPR_LOG))
+    }
+}
+
+/// `x.T` of a matrix of real numbers.
+fn transpose_of_reals<'py>(x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    if x.getattr("dtype")?.getattr("kind")?.extract::<String>()? == "c" {
+        return Err(PyTypeError::new_err("x.h of complex numbers is not supported; take numpy.conjugate(x).T"));
+    }
+    x.getattr("T")
+}
+
+/// The inverse of a matrix, which is never computed: a product with it is a solution.
+#[pyclass(frozen, module = "tenure", name = "Inverse")]
+pub struct Inverse {
+    of: Py<Expr>,
+}
+
+#[pymethods]
+impl Inverse {
+    /// Makes NumPy leave operators to this class.
+    #[classattr]
+    fn __array_ufunc__(py: Python<'_>) -> Py<PyAny> {
+        py.None()
+    }
+
+    fn __mul__<'py>(&self, b: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.of.get().binary(b, Binary::Solve, false)
+    }
+
+    fn __matmul__<'py>(&self, b: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.__mul__(b)
+    }
+
+    fn __repr__(&self) -> String {
+        "<inverse of a matrix; x.i * b solves x * y = b>".to_owned()
     }
 }

@@ -120,12 +120,12 @@ impl<'py> FromPyObject<'_, 'py> for Right<'py> {
 
 /// Raises TypeError for a ufunc of several operands, of which one has a form. Comparisons compare the stored elements.
 fn check_forms(functions: &Functions, ufunc: &Bound<'_, PyAny>, operands: &[Bound<'_, PyAny>]) -> PyResult<()> {
-    let mut has_form = false;
+    let mut stores_fewer = false;
     for operand in operands {
-        has_form |= forms::has_form(operand)?;
+        stores_fewer |= forms::stores_fewer(operand)?;
     }
     let compares = || (Ufunc::Less as usize..=Ufunc::GreaterEqual as usize).any(|at| functions.ufuncs[at].is(ufunc));
-    if has_form && !compares() && ufunc.getattr("nin")?.extract::<usize>()? > 1 {
+    if stores_fewer && !compares() && ufunc.getattr("nin")?.extract::<usize>()? > 1 {
         return Err(forms::refusal(&format!("numpy.{}", ufunc.getattr("__name__")?.extract::<String>()?)));
     }
     Ok(())

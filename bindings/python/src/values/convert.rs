@@ -249,7 +249,7 @@ pub fn axes_of(dims: &[i64]) -> SmallVec<[i32; 8]> {
 }
 
 /// The forms by name, in the order of TN_FORM_.
-const FORMS: [&str; 4] = ["full", "diagonal", "lower", "upper"];
+const FORMS: [&str; 5] = ["full", "diagonal", "lower", "upper", "matrix"];
 
 /// The name of a form.
 pub fn form_name(form: tn_form) -> &'static str {
@@ -259,7 +259,8 @@ pub fn form_name(form: tn_form) -> &'static str {
 /// The form with this name.
 pub fn form_of(name: &str) -> PyResult<tn_form> {
     FORMS.iter().position(|form| *form == name).map(|form| form as tn_form).ok_or_else(|| {
-        PyValueError::new_err(format!("form must be \"full\", \"diagonal\", \"lower\" or \"upper\", not {name:?}"))
+        let known = FORMS.map(|form| format!("{form:?}")).join(", ");
+        PyValueError::new_err(format!("form must be one of {known}, not {name:?}"))
     })
 }
 
