@@ -1,5 +1,5 @@
 /*
- * crossings.h - shared variables, functions, and values in all states, for the tests of both.
+ * crossings.h - shared variables, functions, and values in some states, for the tests of both.
  *
  * A `state` is an array together with what makes it so: a guard, an export, another handle, a variable. A `plan` collects the inputs,
  * outputs and updates of a function.
@@ -79,7 +79,6 @@ typedef struct {
     tn_array *other;
     tn_borrow *guard;
     tn_shared *owner;
-    tn_expr *leaf;
     void *memory;
 } state;
 
@@ -87,8 +86,6 @@ static inline void end_state(state *s)
 {
     if (s->guard)
         end(s->guard);
-    if (s->leaf)
-        OK(tn_expr_release(s->leaf));
     drop(s->value);
     if (s->other)
         drop(s->other);
@@ -102,40 +99,12 @@ static inline state alone(void)
     return (state){.value = numbers(NULL, SHAPE(2, 3))};
 }
 
-static inline state with_clone(void)
-{
-    state s = alone();
-    s.other = clone(s.value);
-    return s;
-}
-
-static inline state written(void)
-{
-    state s = with_clone();
-    s.guard = writing(s.other, 0);
-    return s;
-}
-
-static inline state poisoned(void)
-{
-    state s = alone();
-    poison(s.value);
-    return s;
-}
-
 static inline state readonly(void)
 {
     state s = {.memory = calloc(6, sizeof(int64_t))};
     int64_t shape[2] = {2, 3};
     tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = shape};
     OK(tn_array_import_host(s.memory, &layout, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, &s.value, NULL));
-    return s;
-}
-
-static inline state owned(void)
-{
-    state s = alone();
-    OK(tn_shared_create(s.value, TN_BORROW, NULL, &s.owner, NULL));
     return s;
 }
 
@@ -147,54 +116,11 @@ static inline state stretched(void)
     return s;
 }
 
-static inline state exclusive(void)
-{
-    state s = alone();
-    s.guard = exporting(s.value, XW);
-    return s;
-}
-
-static inline state viewed(void)
-{
-    state s = alone();
-    s.guard = exporting(s.value, XS);
-    return s;
-}
-
 static inline state read_by_another(void)
 {
-    state s = with_clone();
+    state s = alone();
+    s.other = clone(s.value);
     s.guard = reading(s.other);
-    return s;
-}
-
-static inline state read_by_itself(void)
-{
-    state s = alone();
-    s.guard = reading(s.value);
-    return s;
-}
-
-static inline state wasteful(void)
-{
-    tn_array *large = numbers(NULL, SHAPE(100, 3));
-    state s = {.value = part(large, 0, 2, 1)};
-    drop(large);
-    return s;
-}
-
-static inline state strided(void)
-{
-    tn_array *large = numbers(NULL, SHAPE(3, 3));
-    state s = {.value = part(large, 2, TN_NONE, -2)};
-    drop(large);
-    return s;
-}
-
-static inline state exported(void)
-{
-    state s = alone();
-    s.guard = exporting(s.value, XR);
     return s;
 }
 
