@@ -102,9 +102,7 @@ static inline state alone(void)
 static inline state readonly(void)
 {
     state s = {.memory = calloc(6, sizeof(int64_t))};
-    int64_t shape[2] = {2, 3};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = shape};
-    OK(tn_array_import_host(s.memory, &layout, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, &s.value, NULL));
+    s.value = array_of(s.memory, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, SHAPE(2, 3));
     return s;
 }
 
@@ -221,6 +219,15 @@ static inline void end_function(tn_function *function)
     OK(tn_function_release(function));
 }
 
+/* A body that only counts its runs. */
+static inline tn_status only_runs(void *context, tn_array *const *in, tn_array **out, tn_array **update)
+{
+    int *runs = context;
+    (void)in, (void)out, (void)update;
+    ++*runs;
+    return TN_OK;
+}
+
 /* The status of a call without arguments and outputs. */
 static inline tn_status run(tn_function *function)
 {
@@ -249,6 +256,18 @@ static inline int overlap(tn_array *a, tn_array *b)
     tn_overlap answer = 77;
     OK(tn_array_overlap(a, b, &answer));
     return answer != TN_OVERLAP_NONE;
+}
+
+/* All int64 of the array are this number. */
+static inline int filled_with(tn_array *array, int64_t number)
+{
+    uint64_t n = info_of(array).count, same = 0;
+    int64_t *found = malloc(n * sizeof *found);
+    OK(tn_array_copy_to_host(array, found, NULL, NULL));
+    while (same < n && found[same] == number)
+        same++;
+    free(found);
+    return same == n;
 }
 
 /* Adds 1 to each element of an array of one axis, in place. */

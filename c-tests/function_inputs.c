@@ -18,14 +18,11 @@ static void unmap(void *memory)
 /* A mapping that the processor lets nobody write. */
 static state mapped_readonly(void)
 {
-    state s = {0};
-    int64_t *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), shape[2] = {2, 3};
+    int64_t *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (int i = 0; i < 6; i++)
         memory[i] = i;
     CHECK(mprotect(memory, BYTES, PROT_READ) == 0);
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = shape};
-    OK(tn_array_import_host(memory, &layout, TN_TAKE_OWNERSHIP | TN_IMPORT_READONLY, unmap, memory, &s.value, NULL));
-    return s;
+    return (state){.value = array_of(memory, TN_TAKE_OWNERSHIP | TN_IMPORT_READONLY, unmap, memory, SHAPE(2, 3))};
 }
 
 static state from_variable(void)
@@ -83,16 +80,6 @@ static void gaps_are_untouched(void) /* FN-12: the bytes between the elements of
     drop(x);
     end_function(f);
     free(memory);
-}
-
-/* ---- required ---- */
-
-static tn_status only_runs(void *context, tn_array *const *in, tn_array **out, tn_array **update)
-{
-    int *runs = context;
-    (void)in, (void)out, (void)update;
-    ++*runs;
-    return TN_OK;
 }
 
 /* With several reasons, all are reported, and the first in the order of checks is the status. */
@@ -433,10 +420,9 @@ static tn_status sees_memory(void *context, tn_array *const *in, tn_array **out,
 static void taken_memory_goes_back(void) /* SV-7 of arguments: the release callback runs once in all cases */
 {
     for (int copied = 0; copied < 2; copied++) {
-        int64_t *memory = calloc(4, sizeof *memory), shape[1] = {4};
-        tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = shape};
-        tn_array *x = NULL;
-        OK(tn_array_import_host(memory, &layout, TN_TAKE_OWNERSHIP | (copied ? TN_IMPORT_READONLY : 0), note_return, memory, &x, NULL));
+        int64_t *memory = calloc(4, sizeof *memory);
+        uint32_t flags = TN_TAKE_OWNERSHIP | (copied ? TN_IMPORT_READONLY : 0);
+        tn_array *x = array_of(memory, flags, note_return, memory, SHAPE(4));
         int seen = -1;
         returned = 0;
         plan p = planned(sees_memory, &seen);

@@ -266,16 +266,6 @@ static tn_status fills(void *context, tn_array *const *in, tn_array **out, tn_ar
     return TN_OK;
 }
 
-static int all_are(tn_array *array, int64_t number)
-{
-    static int64_t found[1200];
-    OK(tn_array_copy_to_host(array, found, NULL, NULL));
-    for (int i = 0; i < 1200; i++)
-        if (found[i] != number)
-            return 0;
-    return 1;
-}
-
 static void spares_of_outputs(void) /* FN-14, FN-23, FN-35 */
 {
     static const uint32_t flags[] = {TN_REUSE, TN_REUSE | TN_BORROW, NONE, TN_BORROW};
@@ -289,24 +279,24 @@ static void spares_of_outputs(void) /* FN-14, FN-23, FN-35 */
         tn_function *f = made(&p);
         tn_crossing how;
         tn_array *first = output_of(f, NULL, &how);
-        CHECK(c.found == NULL && crossed(how, ALIAS) && all_are(first, 1));
+        CHECK(c.found == NULL && crossed(how, ALIAS) && filled_with(first, 1));
         if (!(flags[i] & TN_BORROW))
             CHECK(unique(first) && try_write(first, TN_WRITE_UNIQUE) == TN_OK);
         void *bytes = address(first);
         c.number = 2;
         tn_array *second = output_of(f, NULL, &how); /* the first one is still held */
-        CHECK(c.found == NULL && crossed(how, ALIAS) && all_are(first, 1) && all_are(second, 2));
+        CHECK(c.found == NULL && crossed(how, ALIAS) && filled_with(first, 1) && filled_with(second, 2));
         drop(first);
         c.number = 3;
         tn_array *third = output_of(f, NULL, &how);
         CHECK((c.found == bytes) == reuses && (!reuses || address(third) == bytes));
-        CHECK(all_are(second, 2) && all_are(third, 3));
+        CHECK(filled_with(second, 2) && filled_with(third, 3));
 
         tn_array *twin = clone(third); /* another holder than the output's handle */
         drop(third);
         c.number = 4;
         tn_array *fourth = output_of(f, NULL, &how);
-        CHECK(address(fourth) != address(twin) && all_are(twin, 3) && all_are(second, 2) && all_are(fourth, 4));
+        CHECK(address(fourth) != address(twin) && filled_with(twin, 3) && filled_with(second, 2) && filled_with(fourth, 4));
         drop(twin);
         drop(second);
 
@@ -315,7 +305,7 @@ static void spares_of_outputs(void) /* FN-14, FN-23, FN-35 */
         drop(fourth);
         c.number = 5;
         tn_array *fifth = output_of(f, NULL, &how);
-        CHECK(exported[0] == 4 && exported[1199] == 4 && all_are(fifth, 5));
+        CHECK(exported[0] == 4 && exported[1199] == 4 && filled_with(fifth, 5));
         end(guard);
         drop(fifth);
 
@@ -324,7 +314,7 @@ static void spares_of_outputs(void) /* FN-14, FN-23, FN-35 */
         uint64_t before = allocations(pool);
         for (int k = 0; k < 10; k++) {
             tn_array *out = output_of(f, NULL, NULL);
-            CHECK((c.found != NULL) == reuses && all_are(out, 5));
+            CHECK((c.found != NULL) == reuses && filled_with(out, 5));
             drop(out);
         }
         CHECK((allocations(pool) == before) == reuses);
@@ -338,7 +328,7 @@ static void spares_of_outputs(void) /* FN-14, FN-23, FN-35 */
         }
         tn_array *last = output_of(f, NULL, NULL);
         end_function(f); /* the output outlives the function, its spares do not */
-        CHECK(all_are(last, 5) && unique(last) && live_bytes(pool) == 9600);
+        CHECK(filled_with(last, 5) && unique(last) && live_bytes(pool) == 9600);
         drop(last);
         end_own_pool(pool);
         if (check_failures > failures)

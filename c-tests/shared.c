@@ -243,11 +243,7 @@ static void note_release(void *context)
 
 static tn_array *lend_memory(void *memory, uint32_t flags)
 {
-    int64_t shape[1] = {3};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = shape};
-    tn_array *array = NULL;
-    OK(tn_array_import_host(memory, &layout, flags, note_release, NULL, &array, NULL));
-    return array;
+    return array_of(memory, flags, note_release, NULL, SHAPE(3));
 }
 
 static tn_status adds_one(void *context, tn_array *value)

@@ -111,9 +111,10 @@ enum Left {
     Spare,
     /// An argument with these flags.
     Argument(u32),
-    /// An argument with TN_MAY_OVERWRITE that another holder needs, so that the body got a copy.
-    CopiedArgument,
-    Default,
+    /// An argument with these flags that has another holder, so that the body got a copy if it may write.
+    HeldArgument(u32),
+    /// A default value, of an input with these flags.
+    Default(u32),
     /// The value of a variable, as an implicit input with these flags.
     Value(u32),
     OldValue(u32),
@@ -121,12 +122,14 @@ enum Left {
     Twice,
 }
 
-/// How a body leaves an input: its handle, or another one.
-#[derive(Clone, Copy)]
+/// How a body leaves an array that it got: by that handle, or by another one.
+#[derive(Clone, Copy, PartialEq)]
 enum By {
     Clone,
     Itself,
     View,
+    /// The variable's value, which the body reads from the variable.
+    Read,
 }
 
 /// FN-16, FN-22, SV-1, SV-3, SV-4.
@@ -140,9 +143,9 @@ fn outputs() {
         ("an argument, or a part of one", Left::Argument(0)),
         ("an argument with TN_BORROW", Left::Argument(TN_BORROW)),
         ("an argument with TN_MAY_OVERWRITE", Left::Argument(TN_MAY_OVERWRITE)),
-        ("an argument with TN_MAY_OVERWRITE, of which it got a copy", Left::CopiedArgument),
+        ("an argument with TN_MAY_OVERWRITE, of which it got a copy", Left::HeldArgument(TN_MAY_OVERWRITE)),
         ("an argument with TN_TAKE_OWNERSHIP", Left::Argument(TN_TAKE_OWNERSHIP)),
-        ("a default value", Left::Default),
+        ("a default value", Left::Default(0)),
         ("the value of a variable", Left::Value(0)),
         ("the old value of a variable that the call updates", Left::OldValue(0)),
         ("the new value of a variable that the call updates", Left::NewValue),
@@ -167,14 +170,20 @@ fn outputs() {
         .collect();
     tables::check("| the body leaves | no flag | TN_BORROW | TN_REQUIRE_BORROW |", &rows);
     let alike = [
-        (Left::Argument(TN_BORROW), Left::Argument(TN_REQUIRE_BORROW)),
-        (Left::Value(0), Left::Value(TN_BORROW)),
-        (Left::OldValue(0), Left::OldValue(TN_BORROW)),
+        (Left::Argument(TN_BORROW), Left::Argument(TN_REQUIRE_BORROW), By::Clone),
+        (Left::Argument(TN_BORROW), Left::HeldArgument(TN_BORROW), By::Clone),
+        (Left::HeldArgument(TN_MAY_OVERWRITE), Left::HeldArgument(TN_TAKE_OWNERSHIP), By::Itself),
+        (Left::Default(0), Left::Default(TN_BORROW), By::Clone),
+        (Left::Default(0), Left::Default(TN_MAY_OVERWRITE), By::Clone),
+        (Left::Value(0), Left::Value(TN_BORROW), By::Clone),
+        (Left::Value(0), Left::Value(0), By::Read),
+        (Left::OldValue(0), Left::OldValue(TN_BORROW), By::Clone),
+        (Left::OldValue(0), Left::OldValue(0), By::Read),
     ];
-    for (left, other) in alike {
+    for (at, (left, other, by)) in alike.into_iter().enumerate() {
         for flags in [0, TN_BORROW, TN_REQUIRE_BORROW] {
-            let [cell, also] = [left, other].map(|left| produced(&host, left, flags, By::Clone, TN_OK));
-            assert_eq!(cell, also, "flags {flags:#x}");
+            let cell = produced(&host, left, flags, By::Clone, TN_OK);
+            assert_eq!(produced(&host, other, flags, by, TN_OK), cell, "pair {at}, flags {flags:#x}");
         }
     }
 }
@@ -183,17 +192,16 @@ fn outputs() {
 /// output outlives what follows: another call, and a set of the variable (SV-4, FN-22).
 fn produced(host: &Place, left: Left, flags: u32, by: By, answer: tn_status) -> String {
     let (value, variable) = (host.numbers(&SHAPE), variable(host));
-    let second_holder = (left == Left::CopiedArgument).then(|| clone(value).unwrap());
+    let second_holder = matches!(left, Left::HeldArgument(_)).then(|| clone(value).unwrap());
     let inputs = match left {
-        Left::Argument(flags) => vec![input(flags)],
-        Left::CopiedArgument => vec![input(TN_MAY_OVERWRITE)],
-        Left::Default => vec![tn_in { default_value: value as *mut _, ..input(0) }],
+        Left::Argument(flags) | Left::HeldArgument(flags) => vec![input(flags)],
+        Left::Default(flags) => vec![tn_in { default_value: value as *mut _, ..input(flags) }],
         Left::Value(flags) | Left::OldValue(flags) => vec![tn_in { shared: variable as *mut _, ..input(flags) }],
         _ => Vec::new(),
     };
     let arguments = |argument: Handle| match left {
-        Left::Argument(_) | Left::CopiedArgument => vec![argument],
-        Left::Default => vec![0],
+        Left::Argument(_) | Left::HeldArgument(_) => vec![argument],
+        Left::Default(_) => vec![0],
         _ => Vec::new(),
     };
     let updates =
@@ -210,14 +218,16 @@ fn produced(host: &Place, left: Left, flags: u32, by: By, answer: tn_status) -> 
                 By::Clone => clone(*input).unwrap(),
                 By::Itself => *input,
                 By::View => slice(*input, 0, TN_NONE, 1).unwrap(),
+                By::Read => peek(variable),
             },
             _ => unreachable!("one input at most"),
         };
         at.set(address(array));
+        let another = || if by == By::Itself { array } else { clone(array).unwrap() };
         match left {
             Left::OldValue(_) => update[0] = host.numbers(&SHAPE),
-            Left::NewValue => update[0] = clone(array).unwrap(),
-            Left::Twice => out[1] = clone(array).unwrap(),
+            Left::NewValue => update[0] = another(),
+            Left::Twice => out[1] = another(),
             _ => {}
         }
         out[0] = array;
@@ -271,6 +281,7 @@ fn produced(host: &Place, left: Left, flags: u32, by: By, answer: tn_status) -> 
         }
     };
     drop(function);
+    assert!(second_holder.is_none_or(|holder| elements(holder)[1] == 1.0), "another holder keeps its value");
     [Some(value), second_holder].into_iter().flatten().for_each(|handle| release(handle).unwrap());
     shared_release(variable).unwrap();
     text
