@@ -11,6 +11,18 @@ use tenure_harness::test;
 const MIB: usize = 1 << 20;
 const UNIT: usize = 2 * MIB;
 
+fn page_faults() -> i64 {
+    // SAFETY: plain data, which the call writes.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) }, 0);
+    usage.ru_minflt + usage.ru_majflt
+}
+
+fn touch(at: usize, bytes: usize) {
+    (at..at + bytes).step_by(4096).for_each(|page| paint(page, 1, 1));
+}
+
 /// A pool with free memory in holes of 4 MiB, written, between blocks of as many bytes. It grows in huge pages from its
 /// first 64 MiB on.
 fn with_holes() -> (TestPool, Vec<usize>, usize) {

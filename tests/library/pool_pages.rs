@@ -14,6 +14,19 @@ use tenure_harness::test;
 const MIB: usize = 1 << 20;
 const UNIT: usize = 2 * MIB;
 
+/// Page faults of this thread so far.
+fn page_faults() -> i64 {
+    // SAFETY: plain data, which the call writes.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) }, 0);
+    usage.ru_minflt + usage.ru_majflt
+}
+
+fn touch(at: usize, bytes: usize) {
+    (at..at + bytes).step_by(4096).for_each(|page| paint(page, 1, 1));
+}
+
 fn zeroed(pool: &'static Pool, bytes: usize) -> usize {
     pool.allocate(bytes, 0, true, 0).unwrap().as_ptr() as usize
 }

@@ -80,20 +80,6 @@ pub fn paint(address: usize, bytes: usize, value: u8) {
     unsafe { (address as *mut u8).write_bytes(value, bytes) };
 }
 
-/// Page faults of this thread so far.
-pub fn page_faults() -> i64 {
-    // SAFETY: plain data, which the call writes.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: as above.
-    assert_eq!(unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) }, 0);
-    usage.ru_minflt + usage.ru_majflt
-}
-
-/// Writes a byte of each page.
-pub fn touch(at: usize, bytes: usize) {
-    (at..at + bytes).step_by(4096).for_each(|page| paint(page, 1, 1));
-}
-
 pub fn is_painted(address: usize, bytes: usize, value: u8) -> bool {
     // SAFETY: as in `paint`.
     let all = unsafe { std::slice::from_raw_parts(address as *const u8, bytes) };
