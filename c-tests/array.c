@@ -491,9 +491,7 @@ static void pool_of_an_array(void) /* AR-26 */
     drop(taker);
 
     int64_t bytes[4] = {0, 1, 2, 3};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){4}};
-    tn_array *lent = NULL;
-    OK(tn_array_import_host(bytes, &layout, TN_BORROW, NULL, NULL, &lent, NULL));
+    tn_array *lent = array_of(bytes, TN_BORROW, NULL, NULL, SHAPE(4));
     found = UNTOUCHED;
     FAILS(tn_array_pool(lent, &found), TN_ERR_FOREIGN);
     CHECK(found == UNTOUCHED);

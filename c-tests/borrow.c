@@ -167,8 +167,7 @@ static void cow_moves(void) /* BR-8 */
 
     /* foreign bytes have no pool: the current one */
     int64_t lent[3] = {4, 5, 6};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){3}};
-    OK(tn_array_import_host(lent, &layout, TN_REQUIRE_BORROW, NULL, NULL, &a, NULL));
+    a = array_of(lent, TN_REQUIRE_BORROW, NULL, NULL, SHAPE(3));
     guard = writing(a, TN_WRITE_COW);
     end(guard);
     CHECK(live_bytes(current) == 24 && address(a) != (void *)lent && HOLDS(a, 4, 5, 6) && why(a) == 0);
@@ -211,9 +210,7 @@ static void cow_of_a_view(void) /* BR-9 */
     drop(a);
 
     int64_t lent[2] = {1, 2};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){2}};
-    tn_array *readonly = NULL;
-    OK(tn_array_import_host(lent, &layout, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, &readonly, NULL));
+    tn_array *readonly = array_of(lent, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, SHAPE(2));
     CHECK(try_write(readonly, 0) == TN_ERR_READONLY);
     OK(tn_array_fill(readonly, &value, TN_WRITE_COW, NULL));
     CHECK(HOLDS(readonly, 8, 8) && lent[0] == 1 && lent[1] == 2 && (info_of(readonly).flags & TN_READONLY) == 0);

@@ -41,10 +41,7 @@ static int64_t memory[16];
 
 static tn_array *import(void *ptr, uint32_t flags)
 {
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){4}};
-    tn_array *out = NULL;
-    OK(tn_array_import_host(ptr, &layout, flags, NULL, NULL, &out, NULL));
-    return out;
+    return array_of(ptr, flags, NULL, NULL, SHAPE(4));
 }
 
 static void counted(void) /* CP-1, CP-2 */

@@ -1,5 +1,5 @@
 /*
- * crossings.h - shared variables, functions, and values in all states, for the tests of both.
+ * crossings.h - shared variables, functions, and values in some states, for the tests of both.
  *
  * A `state` is an array together with what makes it so: a guard, an export, another handle, a variable. A `plan` collects the inputs,
  * outputs and updates of a function.
@@ -79,7 +79,6 @@ typedef struct {
     tn_array *other;
     tn_borrow *guard;
     tn_shared *owner;
-    tn_expr *leaf;
     void *memory;
 } state;
 
@@ -87,8 +86,6 @@ static inline void end_state(state *s)
 {
     if (s->guard)
         end(s->guard);
-    if (s->leaf)
-        OK(tn_expr_release(s->leaf));
     drop(s->value);
     if (s->other)
         drop(s->other);
@@ -102,40 +99,10 @@ static inline state alone(void)
     return (state){.value = numbers(NULL, SHAPE(2, 3))};
 }
 
-static inline state with_clone(void)
-{
-    state s = alone();
-    s.other = clone(s.value);
-    return s;
-}
-
-static inline state written(void)
-{
-    state s = with_clone();
-    s.guard = writing(s.other, 0);
-    return s;
-}
-
-static inline state poisoned(void)
-{
-    state s = alone();
-    poison(s.value);
-    return s;
-}
-
 static inline state readonly(void)
 {
     state s = {.memory = calloc(6, sizeof(int64_t))};
-    int64_t shape[2] = {2, 3};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = shape};
-    OK(tn_array_import_host(s.memory, &layout, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, &s.value, NULL));
-    return s;
-}
-
-static inline state owned(void)
-{
-    state s = alone();
-    OK(tn_shared_create(s.value, TN_BORROW, NULL, &s.owner, NULL));
+    s.value = array_of(s.memory, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, SHAPE(2, 3));
     return s;
 }
 
@@ -147,54 +114,11 @@ static inline state stretched(void)
     return s;
 }
 
-static inline state exclusive(void)
-{
-    state s = alone();
-    s.guard = exporting(s.value, XW);
-    return s;
-}
-
-static inline state viewed(void)
-{
-    state s = alone();
-    s.guard = exporting(s.value, XS);
-    return s;
-}
-
 static inline state read_by_another(void)
 {
-    state s = with_clone();
+    state s = alone();
+    s.other = clone(s.value);
     s.guard = reading(s.other);
-    return s;
-}
-
-static inline state read_by_itself(void)
-{
-    state s = alone();
-    s.guard = reading(s.value);
-    return s;
-}
-
-static inline state wasteful(void)
-{
-    tn_array *large = numbers(NULL, SHAPE(100, 3));
-    state s = {.value = part(large, 0, 2, 1)};
-    drop(large);
-    return s;
-}
-
-static inline state strided(void)
-{
-    tn_array *large = numbers(NULL, SHAPE(3, 3));
-    state s = {.value = part(large, 2, TN_NONE, -2)};
-    drop(large);
-    return s;
-}
-
-static inline state exported(void)
-{
-    state s = alone();
-    s.guard = exporting(s.value, XR);
     return s;
 }
 
@@ -295,6 +219,15 @@ static inline void end_function(tn_function *function)
     OK(tn_function_release(function));
 }
 
+/* A body that only counts its runs. */
+static inline tn_status only_runs(void *context, tn_array *const *in, tn_array **out, tn_array **update)
+{
+    int *runs = context;
+    (void)in, (void)out, (void)update;
+    ++*runs;
+    return TN_OK;
+}
+
 /* The status of a call without arguments and outputs. */
 static inline tn_status run(tn_function *function)
 {
@@ -323,6 +256,18 @@ static inline int overlap(tn_array *a, tn_array *b)
     tn_overlap answer = 77;
     OK(tn_array_overlap(a, b, &answer));
     return answer != TN_OVERLAP_NONE;
+}
+
+/* All int64 of the array are this number. */
+static inline int filled_with(tn_array *array, int64_t number)
+{
+    uint64_t n = info_of(array).count, same = 0;
+    int64_t *found = malloc(n * sizeof *found);
+    OK(tn_array_copy_to_host(array, found, NULL, NULL));
+    while (same < n && found[same] == number)
+        same++;
+    free(found);
+    return same == n;
 }
 
 /* Adds 1 to each element of an array of one axis, in place. */

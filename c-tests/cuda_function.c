@@ -1,74 +1,18 @@
 /*
  * cuda_function.c - functions with values on devices: where inputs, outputs and new values arrive, what a transfer costs the flags, and the
- * order of device work (FN-11, FN-12, FN-15, FN-31, FN-32, FN-37, SV-6, SV-9, SV-22, SV-32).
+ * order of device work (FN-4, FN-13, FN-22, FN-31, FN-32, FN-37, SV-9, SV-22, SV-32). The tables of devices are in
+ * tests/gpu/cuda_borrowing.rs.
  *
  * Runs on the simulated driver or on a real one; TENURE_TEST_DEVICE makes the absence of both a failure.
  */
 #define _GNU_SOURCE
-#include "crossings.h"
-#include "gpu.h"
-
-static const tn_device ANY = {0, 0}, CPU = {TN_CPU, 0};
-
-static int is_on(tn_array *array, tn_device device)
-{
-    tn_device at = info_of(array).device;
-    return at.type == device.type && at.id == device.id;
-}
-
-/* The array has `first`, first + step, first + 2 step, .. wherever it is. */
-static int counts(tn_array *array, int64_t first, int64_t step)
-{
-    tn_array *back = NULL;
-    int64_t values[64];
-    uint64_t n = info_of(array).count;
-    OK(tn_array_wait(array, TN_READ));
-    OK(tn_array_to_device(array, CPU, NULL, NULL, &back));
-    OK(tn_array_copy_to_host(back, values, NULL, NULL));
-    drop(back);
-    for (uint64_t i = 0; i < n; i++)
-        if (values[i] != first + step * (int64_t)i)
-            return 0;
-    return 1;
-}
-
-static tn_array *value_on(tn_device device)
-{
-    tn_array *host = numbers(NULL, SHAPE(2, 4)), *there = NULL;
-    if (device.type == TN_CPU)
-        return host;
-    OK(tn_array_to_device(host, device, NULL, NULL, &there));
-    OK(tn_array_wait(there, TN_READ_WRITE));
-    drop(host);
-    return there;
-}
-
-static tn_shared *variable(tn_device device, tn_device home)
-{
-    tn_array *value = value_on(home);
-    tn_shared_options options = {.size = sizeof options, .device = device, .name = "variable"};
-    tn_shared *shared = NULL;
-    OK(tn_shared_create(value, 0, &options, &shared, NULL));
-    drop(value);
-    return shared;
-}
-
-static int value_counts(tn_shared *shared, int64_t first, int64_t step)
-{
-    tn_array *value = got(shared, TN_RAW | TN_BORROW, ALIAS);
-    int same = counts(value, first, step);
-    drop(value);
-    return same;
-}
+#include "cuda_crossings.h"
 
 /* ---- inputs ---- */
 
 typedef struct {
     int runs;
     tn_device expected;
-    int writes, may_write;
-    tn_stream *stream;
-    tn_status answer;
 } examined;
 
 static tn_status examines(void *context, tn_array *const *in, tn_array **out, tn_array **update)
@@ -76,86 +20,10 @@ static tn_status examines(void *context, tn_array *const *in, tn_array **out, tn
     examined *e = context;
     (void)out, (void)update;
     e->runs++;
-    CHECK(is_on(in[0], e->expected) && counts(in[0], 0, 1));
     int64_t seven = 7;
-    tn_stream *stream = e->expected.type == TN_CPU ? NULL : e->stream;
-    tn_status written = tn_array_fill(in[0], &seven, 0, stream);
-    CHECK(written == (e->may_write ? TN_OK : TN_ERR_READONLY));
-    return e->answer;
-}
-
-/* Where an argument arrives. 'a' an alias, 'd' a copy because of the device, 'w' WOULD_COPY, 'D' TN_ERR_DEVICE */
-static void table_of_inputs(tn_stream *stream) /* FN-11, FN-12 */
-{
-    static const uint32_t columns[] = {
-        NONE, TN_BORROW, REQUIRE, TN_MAY_OVERWRITE, TN_MAY_OVERWRITE | REQUIRE, TN_TAKE_OWNERSHIP, TN_TAKE_OWNERSHIP | REQUIRE, TN_STRICT,
-        TN_RAW, TN_RAW | REQUIRE, TN_RAW | TN_MAY_OVERWRITE,
-    };
-    const struct {
-        const char *name;
-        tn_device declared, argument;
-        const char *expected;
-    } rows[] = {
-        {"host for a GPU", GPU, CPU, "ddwdwdwDaaa"},       {"GPU for the host", CPU, GPU, "ddwdwdwDaaa"},
-        {"GPU for a GPU", GPU, GPU, "aaaaaaaaaaa"},        {"GPU for any", ANY, GPU, "aaaaaaaaaaa"},
-        {"pinned for a GPU", GPU, PINNED, "ddwdwdwDaaa"},  {"managed for a GPU", GPU, MANAGED, "ddwdwdwDaaa"},
-        {"pinned for pinned", PINNED, PINNED, "aaaaaaaaaaa"}, {"managed for managed", MANAGED, MANAGED, "aaaaaaaaaaa"},
-        {"pinned for any", ANY, PINNED, "aaaaaaaaaaa"},
-    };
-    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++)
-        for (size_t at = 0; at < 2 * (sizeof columns / sizeof *columns); at++) {
-            size_t column = at / 2;
-            int failures = check_failures, fails = at % 2;
-            char expected = rows[row].expected[column];
-            uint32_t flags = columns[column];
-            int moved = expected == 'd';
-            examined e = {.stream = stream, .expected = moved ? rows[row].declared : rows[row].argument,
-                          .may_write = (flags & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP)) != 0, .answer = fails ? TN_ERR_IO : TN_OK};
-            plan p = planned(examines, &e);
-            takes(&p, "x", flags)->device = rows[row].declared;
-            tn_function *f = made(&p);
-            tn_array *x = value_on(rows[row].argument);
-            uint64_t copies = copies_of("tn_function_call", TN_WHY_DEVICE);
-            tn_crossing how = {77, 77};
-            tn_status status = tn_function_call(f, 1, &x, 0, NULL, &how, NULL);
-            tn_status refused = expected == 'w' ? TN_ERR_WOULD_COPY : expected == 'D' ? TN_ERR_DEVICE : TN_OK;
-            CHECK(status == (refused ? refused : e.answer) && e.runs == !refused);
-            if (refused)
-                CHECK(says("in[0]") && says("\"x\""));
-            if (status == TN_OK)
-                CHECK(crossed(how, moved ? COPY(TN_WHY_DEVICE) : ALIAS));
-            else
-                CHECK(how.how == 77);
-            CHECK(copies_of("tn_function_call", TN_WHY_DEVICE) == copies + (moved && status == TN_OK ? 1u : 0u));
-            CHECK(state_of(x) == (status == TN_OK && (flags & TN_TAKE_OWNERSHIP) ? TN_ERR_DESTRUCTED : TN_OK));
-            if (state_of(x) == TN_OK) {
-                int changed = !refused && e.may_write && !moved;
-                CHECK(is_on(x, rows[row].argument) && unique(x) && (changed ? counts(x, 7, 0) : counts(x, 0, 1)));
-            }
-            drop(x);
-            end_function(f);
-            if (check_failures > failures)
-                fprintf(stderr, "    in \"%s\", column %zu, fails %d: %s\n", rows[row].name, column, fails, tn_last_error());
-        }
-}
-
-static void shared_on_a_device(tn_stream *stream) /* FN-12: the reasons of the table hold on a device too */
-{
-    examined e = {.stream = stream, .expected = GPU, .may_write = 1};
-    plan p = planned(examines, &e);
-    takes(&p, "x", TN_MAY_OVERWRITE);
-    tn_function *f = made(&p);
-    tn_array *x = value_on(GPU), *twin = clone(x);
-    tn_crossing how = {77, 77};
-    OK(tn_function_call(f, 1, &x, 0, NULL, &how, NULL));
-    CHECK(crossed(how, COPY(TN_WHY_SHARED)) && counts(x, 0, 1) && counts(twin, 0, 1));
-    drop(twin);
-    tn_shared *w = shared_of(x, TN_BORROW, ALIAS);
-    OK(tn_function_call(f, 1, &x, 0, NULL, &how, NULL));
-    CHECK(crossed(how, COPY(TN_WHY_SHARED)) && counts(x, 0, 1) && value_counts(w, 0, 1) && e.runs == 2);
-    end_shared(w);
-    drop(x);
-    end_function(f);
+    CHECK(is_on(in[0], e->expected) && counts(in[0], 0, 1));
+    CHECK(tn_array_fill(in[0], &seven, 0, NULL) == TN_ERR_READONLY);
+    return TN_OK;
 }
 
 static void default_on_a_device(void) /* FN-4, FN-13: moved once, at creation or at the call */
@@ -207,45 +75,6 @@ static tn_status produces(void *context, tn_array *const *in, tn_array **out, tn
     return TN_OK;
 }
 
-static void table_of_outputs(void) /* the row "on another device than declared" */
-{
-    static const uint32_t columns[] = {NONE, TN_BORROW, REQUIRE, TN_RAW, TN_RAW | TN_BORROW, TN_RAW | REQUIRE};
-    const struct {
-        const char *name;
-        tn_device declared, left;
-        const char *expected;
-    } rows[] = {
-        {"GPU for the host", CPU, GPU, "ddwaaa"},     {"host for a GPU", GPU, CPU, "ddwaaa"}, {"GPU for a GPU", GPU, GPU, "aaaaaa"},
-        {"GPU for any", ANY, GPU, "aaaaaa"},          {"pinned for the host", CPU, PINNED, "ddwaaa"},
-        {"pinned for any", ANY, PINNED, "aaaaaa"},    {"managed for a GPU", GPU, MANAGED, "ddwaaa"},
-    };
-    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++)
-        for (size_t column = 0; column < sizeof columns / sizeof *columns; column++) {
-            int failures = check_failures;
-            char expected = rows[row].expected[column];
-            produced c = {.where = rows[row].left};
-            plan p = planned(produces, &c);
-            gives(&p, "y", columns[column])->device = rows[row].declared;
-            tn_function *f = made(&p);
-            tn_array *out = UNTOUCHED;
-            tn_crossing how = {77, 77};
-            tn_status status = tn_function_call(f, 0, NULL, 1, &out, NULL, &how);
-            CHECK(c.runs == 1 && status == (expected == 'w' ? TN_ERR_WOULD_COPY : TN_OK));
-            if (status == TN_OK) {
-                CHECK(crossed(how, expected == 'd' ? COPY(TN_WHY_DEVICE) : ALIAS));
-                CHECK(is_on(out, expected == 'd' ? rows[row].declared : rows[row].left) && counts(out, 0, 1));
-                if (columns[column] == NONE)
-                    CHECK(unique(out) && try_write(out, TN_WRITE_UNIQUE | TN_WAIT) != TN_ERR_SHARED);
-                drop(out);
-            } else {
-                CHECK(out == UNTOUCHED && how.how == 77 && says("out[0]") && says("\"y\""));
-            }
-            end_function(f);
-            if (check_failures > failures)
-                fprintf(stderr, "    in \"%s\", column %zu: (%u, %u), %s\n", rows[row].name, column, how.how, how.why, tn_last_error());
-        }
-}
-
 static void input_moved_and_handed_back(void) /* FN-22: the moved copy of an input is the body's own */
 {
     produced c = {.from_input = 1};
@@ -255,7 +84,9 @@ static void input_moved_and_handed_back(void) /* FN-22: the moved copy of an inp
     tn_function *f = made(&p);
     tn_array *x = value_on(CPU);
     tn_crossing how;
+    uint64_t copies = copies_of("tn_function_call", TN_WHY_DEVICE);
     tn_array *out = output_of(f, x, &how);
+    CHECK(copies_of("tn_function_call", TN_WHY_DEVICE) == copies + 1);
     CHECK(is_on(out, GPU) && counts(out, 0, 1) && unique(out) && unique(x));
     drop(out);
     drop(x);
@@ -418,7 +249,6 @@ static void outputs_carry_the_order(uint32_t out_flags, uint32_t update_flags, t
     OK(tn_stream_release(o.stream));
 }
 
-/* A value on which a stream still works reaches the body, and other streams, in order. */
 /* Leaves page-locked bytes that a copy from the device still writes. */
 static tn_status leaves_pending(void *context, tn_array *const *in, tn_array **out, tn_array **update)
 {
@@ -558,13 +388,8 @@ int main(void)
         without_driver();
         return finish();
     }
-    tn_stream *stream = NULL;
-    OK(tn_stream_create(GPU, 0, 0, &stream));
-    table_of_inputs(stream);
-    shared_on_a_device(stream);
     default_on_a_device();
     implicit_on_a_device();
-    table_of_outputs();
     input_moved_and_handed_back();
     exchanged();
     values_are_moved();
@@ -574,7 +399,6 @@ int main(void)
     outputs_carry_the_order(NONE, NONE, CPU);
     pending_update();
     pending_arguments();
-    OK(tn_stream_release(stream));
     lost_device();
     return finish();
 }

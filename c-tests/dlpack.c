@@ -222,9 +222,7 @@ static void the_legacy_struct(void) /* DL-11, XC-3 */
     copy->deleter(copy);
 
     int64_t memory[2] = {1, 2};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){2}};
-    tn_array *readonly = NULL;
-    OK(tn_array_import_host(memory, &layout, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, &readonly, NULL));
+    tn_array *readonly = array_of(memory, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, SHAPE(2));
     CHECK(try_legacy(readonly, TN_BORROW) == TN_ERR_READONLY && try_legacy(readonly, XS) == TN_ERR_READONLY);
     CHECK(try_legacy(readonly, TN_BORROW | TN_EXPORT_CONSUMER_READS) == TN_OK && try_legacy(readonly, 0) == TN_OK);
     versioned *t = export_as(TN_ALIASED, readonly, TN_BORROW);

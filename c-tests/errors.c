@@ -114,8 +114,7 @@ static void writing_in_the_way(void) /* ER-5 */
 
     /* other claims and FOREIGN */
     int64_t lent[2] = {1, 2};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){2}};
-    OK(tn_array_import_host(lent, &layout, TN_BORROW, NULL, NULL, &a, NULL));
+    a = array_of(lent, TN_BORROW, NULL, NULL, SHAPE(2));
     tn_array *twin = clone(a);
     CHECK(try_write(a, TN_WRITE_UNIQUE) == TN_ERR_SHARED);
     drop(twin);

@@ -843,10 +843,7 @@ static void copies_of_a_failed_create(void) /* FN-4, SV-9: the copy of a default
 static void changed_from_outside(void) /* SV-5 */
 {
     int64_t memory[4] = {0, 1, 2, 3};
-    int64_t shape[1] = {4};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = shape};
-    tn_array *lent = NULL;
-    OK(tn_array_import_host(memory, &layout, TN_BORROW, NULL, NULL, &lent, NULL));
+    tn_array *lent = array_of(memory, TN_BORROW, NULL, NULL, SHAPE(4));
     OK(tn_option_set("check_managed", "1"));
     tn_shared *w = NULL;
     tn_shared_options options = {.size = sizeof options, .name = "weights"};

@@ -59,6 +59,20 @@ static int zero_bits(tn_array *array)
     return found[0] == 0 && found[3] == 0;
 }
 
+static void end_left(leaver *l)
+{
+    if (l->guard)
+        end(l->guard);
+    if (l->weak)
+        OK(tn_weak_release(l->weak));
+    if (l->expr)
+        OK(tn_expr_release(l->expr));
+    if (l->scope)
+        OK(tn_leave(l->scope, 0, NULL));
+    if (l->variable)
+        end_shared(l->variable);
+}
+
 /* FN-10 to FN-12: a body may do everything with its handles, and nothing of it outlives the call but what it holds itself. */
 static void left_by_bodies(void)
 {
@@ -93,20 +107,12 @@ static void left_by_bodies(void)
                 }
                 OK(tn_promise_release(l.promise));
             }
-            if (l.guard)
-                end(l.guard);
-            if (l.weak)
-                OK(tn_weak_release(l.weak));
-            if (l.expr)
-                OK(tn_expr_release(l.expr));
-            if (l.scope)
-                OK(tn_leave(l.scope, 0, NULL));
             if (l.variable) {
                 tn_array *value = got(l.variable, NONE, COPY(0));
                 CHECK(zero_bits(value));
                 drop(value);
-                end_shared(l.variable);
             }
+            end_left(&l);
             if (flags[i] != TN_TAKE_OWNERSHIP) { /* the caller's array is as it was */
                 CHECK(unique(x) && try_write(x, TN_WRITE_UNIQUE) == TN_OK && zero_bits(x));
                 OK(tn_function_call(f, 1, &x, 0, NULL, NULL, NULL));
@@ -114,16 +120,7 @@ static void left_by_bodies(void)
                     drop(l.kept);
                 if (l.promise)
                     OK(tn_promise_release(l.promise));
-                if (l.guard)
-                    end(l.guard);
-                if (l.weak)
-                    OK(tn_weak_release(l.weak));
-                if (l.expr)
-                    OK(tn_expr_release(l.expr));
-                if (l.scope)
-                    OK(tn_leave(l.scope, 0, NULL));
-                if (l.variable)
-                    end_shared(l.variable);
+                end_left(&l);
             }
             drop(x);
             end_function(f);

@@ -1,6 +1,6 @@
 /*
- * function_inputs.c - the inputs of functions: every cell of their table, arguments that overlap, defaults and implicit inputs
- * (FN-10 to FN-13, FN-20, FN-21).
+ * function_inputs.c - the inputs of functions: arguments that overlap, defaults and implicit inputs (FN-10 to FN-13, FN-20, FN-21). Their
+ * table is in tests/library/borrowing.rs.
  */
 #define _DEFAULT_SOURCE
 #include "crossings.h"
@@ -18,73 +18,11 @@ static void unmap(void *memory)
 /* A mapping that the processor lets nobody write. */
 static state mapped_readonly(void)
 {
-    state s = {0};
-    int64_t *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), shape[2] = {2, 3};
+    int64_t *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (int i = 0; i < 6; i++)
         memory[i] = i;
     CHECK(mprotect(memory, BYTES, PROT_READ) == 0);
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = shape};
-    OK(tn_array_import_host(memory, &layout, TN_TAKE_OWNERSHIP | TN_IMPORT_READONLY, unmap, memory, &s.value, NULL));
-    return s;
-}
-
-static state lent(void)
-{
-    state s = {.memory = calloc(6, sizeof(int64_t))};
-    int64_t shape[2] = {2, 3};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = shape};
-    OK(tn_array_import_host(s.memory, &layout, TN_BORROW, NULL, NULL, &s.value, NULL));
-    return s;
-}
-
-static state lent_to_overwrite(void)
-{
-    state s = {.memory = calloc(6, sizeof(int64_t))};
-    int64_t shape[2] = {2, 3};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = shape};
-    OK(tn_array_import_host(s.memory, &layout, TN_MAY_OVERWRITE, NULL, NULL, &s.value, NULL));
-    return s;
-}
-
-static state with_view(void)
-{
-    tn_array *large = numbers(NULL, SHAPE(4, 3));
-    state s = {.value = part(large, 0, 2, 1), .other = part(large, 2, 4, 1)};
-    drop(large);
-    return s;
-}
-
-static state in_expression(void)
-{
-    state s = {.value = zeros(NULL, TN_F64, SHAPE(2, 3))};
-    OK(tn_expr_leaf(s.value, TN_FORM_FULL, &s.leaf));
-    return s;
-}
-
-/* A guard whose own handle was released. */
-static state read_by_released(void)
-{
-    state s = alone();
-    tn_array *other = clone(s.value);
-    s.guard = reading(other);
-    drop(other);
-    return s;
-}
-
-static state written_by_released(void)
-{
-    state s = alone();
-    tn_array *other = clone(s.value);
-    s.guard = writing(other, 0);
-    drop(other);
-    return s;
-}
-
-static state written_by_itself(void)
-{
-    state s = alone();
-    s.guard = writing(s.value, 0);
-    return s;
+    return (state){.value = array_of(memory, TN_TAKE_OWNERSHIP | TN_IMPORT_READONLY, unmap, memory, SHAPE(2, 3))};
 }
 
 static state from_variable(void)
@@ -92,175 +30,6 @@ static state from_variable(void)
     state s = {.owner = counting("owner", SHAPE(2, 3))};
     s.value = got(s.owner, TN_BORROW, ALIAS);
     return s;
-}
-
-static state of_size_0(void)
-{
-    return (state){.value = numbers(NULL, SHAPE(0, 3))};
-}
-
-static state turned(void)
-{
-    tn_array *plain = numbers(NULL, SHAPE(3, 2));
-    state s = {0};
-    OK(tn_array_transpose(plain, &s.value));
-    drop(plain);
-    return s;
-}
-
-/* ---- the table ---- */
-
-/* The status of a call, or what became of its argument. */
-typedef struct {
-    tn_status status;
-    tn_crossing how;
-} outcome;
-
-#define A {TN_OK, {TN_ALIASED, 0}}
-#define C(bits) {TN_OK, {TN_COPIED, TN_WHY_##bits}}
-#define E(name) {TN_ERR_##name, {0, 0}}
-
-static const uint32_t columns[] = {
-    NONE, TN_BORROW, TN_MAY_OVERWRITE, TN_MAY_OVERWRITE | REQUIRE, TN_TAKE_OWNERSHIP, /* those of the specification */
-    REQUIRE, TN_BORROW | TN_RAW, TN_TAKE_OWNERSHIP | REQUIRE, TN_TAKE_OWNERSHIP | TN_MAY_OVERWRITE | TN_BORROW,
-};
-
-#define COLUMNS (sizeof columns / sizeof *columns)
-
-/* The column of the specification that has the outcome of a further column. */
-static const size_t equal_column[COLUMNS] = {0, 1, 2, 3, 4, 1, 1, 3, 4};
-
-static const struct {
-    const char *name;
-    state (*make)(void);
-    outcome expected[5];
-} table[] = {
-    {"alone", alone, {A, A, A, A, A}},
-    {"of size 0", of_size_0, {A, A, A, A, A}},
-    {"turned", turned, {A, A, A, A, A}},
-    {"strided", strided, {A, A, A, A, A}},
-    {"lent to be overwritten", lent_to_overwrite, {A, A, A, A, A}},
-    {"read-only mapping", mapped_readonly, {A, A, C(READONLY), E(READONLY), C(READONLY)}},
-    {"stretched", stretched, {A, A, C(LAYOUT), E(WOULD_COPY), C(LAYOUT)}},
-    {"with a clone", with_clone, {A, A, C(SHARED), E(SHARED), C(SHARED)}},
-    {"with a view", with_view, {A, A, C(SHARED), E(SHARED), C(SHARED)}},
-    {"in an expression", in_expression, {A, A, C(IN_EXPRESSION), E(IN_EXPRESSION), C(IN_EXPRESSION)}},
-    {"lent", lent, {A, A, C(FOREIGN), E(FOREIGN), C(FOREIGN)}},
-    {"read by another", read_by_released, {A, A, C(BORROWED), E(BORROWED), C(BORROWED)}},
-    {"read by itself", read_by_itself, {A, A, C(BORROWED), E(BORROWED), E(BORROWED)}},
-    {"written by another", written_by_released, {E(BORROWED_WRITE), E(BORROWED_WRITE), E(BORROWED_WRITE), E(BORROWED_WRITE),
-                                                 E(BORROWED_WRITE)}},
-    {"written by itself", written_by_itself, {E(BORROWED_WRITE), E(BORROWED_WRITE), E(BORROWED_WRITE), E(BORROWED_WRITE),
-                                              E(BORROWED_WRITE)}},
-    {"exported", exported, {A, A, C(EXPORTED), E(EXPORTED), C(EXPORTED)}},
-    {"viewed", viewed, {A, A, C(EXPORTED), E(EXPORTED), C(EXPORTED)}},
-    {"exclusive", exclusive, {E(EXPORTED), E(EXPORTED), E(EXPORTED), E(EXPORTED), E(EXPORTED)}},
-    {"from a variable", from_variable, {A, A, C(SHARED), E(SHARED), C(SHARED)}},
-    {"poisoned", poisoned, {E(POISONED), E(POISONED), E(POISONED), E(POISONED), E(POISONED)}},
-};
-
-#define ROWS (sizeof table / sizeof *table)
-
-/* What the body of the table's function has to find, and what it does. */
-typedef struct {
-    void *bytes;
-    int aliases;
-    int may_write;
-    const int64_t *elements;
-    int runs;
-    tn_status answer;
-} cell;
-
-static tn_status examines(void *context, tn_array *const *in, tn_array **out, tn_array **update)
-{
-    cell *c = context;
-    (void)out, (void)update;
-    c->runs++;
-    int64_t found[6] = {0};
-    tn_array_info info = info_of(in[0]);
-    CHECK(info.ndim == 2 && info.shape[1] == 3 && tn_array_copy_to_host(in[0], found, NULL, NULL) == TN_OK);
-    CHECK(memcmp(found, c->elements, (size_t)info.bytes) == 0);
-    if (info.bytes > 0)
-        CHECK((address(in[0]) == c->bytes) == c->aliases);
-    if (c->may_write) { /* in any mode, also through views and clones */
-        CHECK(!(info.flags & TN_READONLY));
-        CHECK(try_write(in[0], TN_WRITE_UNIQUE) == TN_OK && try_write(in[0], TN_WRITE_COW) == TN_OK);
-        int64_t eight = 8, nine = 9;
-        OK(tn_array_fill(in[0], &eight, TN_WRITE_UNIQUE, NULL));
-        tn_array *view = part(in[0], TN_NONE, TN_NONE, 1);
-        OK(tn_array_fill(view, &nine, TN_WRITE_ALIASED, NULL));
-        drop(view);
-        if (info.bytes > 0)
-            CHECK((address(in[0]) == c->bytes) == c->aliases);
-    } else {
-        int64_t nine = 9;
-        CHECK(tn_array_fill(in[0], &nine, 0, NULL) == TN_ERR_READONLY);
-        CHECK(try_write(in[0], TN_WRITE_UNIQUE) == TN_ERR_READONLY);
-        OK(tn_array_fill(in[0], &nine, TN_WRITE_COW, NULL)); /* goes to a copy of the body's own */
-        if (info.bytes > 0)
-            CHECK(address(in[0]) != c->bytes);
-    }
-    return c->answer;
-}
-
-/* FN-11, FN-12: every cell, for a body that succeeds and for one that fails. */
-static void table_of_inputs(void)
-{
-    for (size_t row = 0; row < ROWS; row++) {
-        for (size_t at = 0; at < 2 * COLUMNS; at++) {
-            size_t column = at / 2;
-            int fails = at % 2, failures = check_failures;
-            uint32_t flags = columns[column];
-            int writes = (flags & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP)) != 0, takes_it = (flags & TN_TAKE_OWNERSHIP) != 0;
-            outcome expected = table[row].expected[equal_column[column]];
-            if (flags == (TN_TAKE_OWNERSHIP | REQUIRE) && table[row].make == read_by_itself)
-                expected = (outcome)E(BORROWED);
-            state s = table[row].make();
-            int64_t before[6] = {0}, after[6] = {0};
-            int readable = tn_array_copy_to_host(s.value, before, NULL, NULL) == TN_OK;
-            size_t bytes = (size_t)info_of(s.value).bytes;
-            uint32_t reasons = why(s.value);
-            cell c = {.bytes = readable && bytes ? address(s.value) : NULL, .elements = before,
-                      .answer = fails ? TN_ERR_IO : TN_OK, .aliases = expected.how.how == TN_ALIASED, .may_write = writes};
-            plan p = planned(examines, &c);
-            takes(&p, "argument", flags);
-            tn_function *f = made(&p);
-            tn_crossing how = {77, 77};
-            tn_status status = tn_function_call(f, 1, &s.value, 0, NULL, &how, NULL);
-            CHECK(status == (expected.status == TN_OK ? c.answer : expected.status));
-            CHECK(c.runs == (expected.status == TN_OK));
-            if (status != TN_OK)
-                CHECK(!strncmp(tn_last_error(), "tn_function_call: ", 18));
-            if (status == TN_OK)
-                CHECK(crossed(how, expected.how));
-            else
-                CHECK(how.how == 77 && how.why == 77);
-            if (status != TN_OK && status == expected.status && !fails)
-                CHECK(says("in[0]") && says("argument"));
-
-            CHECK(state_of(s.value) == (status == TN_OK && takes_it ? TN_ERR_DESTRUCTED : TN_OK));
-            if (state_of(s.value) == TN_OK) {
-                CHECK(why(s.value) == reasons);
-                if (readable) {
-                    CHECK(bytes == 0 || address(s.value) == c.bytes);
-                    OK(tn_array_copy_to_host(s.value, after, NULL, NULL));
-                    int changes = writes && c.runs && c.aliases && bytes > 0;
-                    CHECK(memcmp(before, after, bytes) == 0 || changes);
-                    CHECK(!changes || (after[0] == 9 && after[5] == 9)); /* the caller's own bytes were written */
-                }
-            }
-            if (s.other && readable && !takes_it && table[row].make == with_clone) {
-                OK(tn_array_copy_to_host(s.other, after, NULL, NULL));
-                CHECK(memcmp(before, after, bytes) == 0);
-            }
-            if (s.owner)
-                CHECK(counts_from(s.owner, 0, 6) && facts(s.owner).version == 1);
-            end_state(&s);
-            end_function(f);
-            if (check_failures > failures)
-                fprintf(stderr, "    in \"%s\", column %zu, fails %d: %s\n", table[row].name, column, fails, tn_last_error());
-        }
-    }
 }
 
 static tn_status fills_with_9(void *context, tn_array *const *in, tn_array **out, tn_array **update)
@@ -271,6 +40,24 @@ static tn_status fills_with_9(void *context, tn_array *const *in, tn_array **out
     int64_t nine = 9;
     OK(tn_array_fill(in[0], &nine, 0, NULL));
     return TN_OK;
+}
+
+static void mapping_is_not_written(void) /* FN-12: no fault, because the body writes a copy */
+{
+    static const uint32_t flags[] = {TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP};
+    for (int i = 0; i < 2; i++) {
+        int runs = 0;
+        plan p = planned(fills_with_9, &runs);
+        takes(&p, "x", flags[i]);
+        tn_function *f = made(&p);
+        state s = mapped_readonly();
+        tn_crossing how = {77, 77};
+        OK(tn_function_call(f, 1, &s.value, 0, NULL, &how, NULL));
+        CHECK(crossed(how, COPY(TN_WHY_READONLY)) && runs == 1);
+        CHECK(flags[i] == TN_TAKE_OWNERSHIP || HOLDS(s.value, 0, 1, 2, 3, 4, 5));
+        end_state(&s);
+        end_function(f);
+    }
 }
 
 static void gaps_are_untouched(void) /* FN-12: the bytes between the elements of a strided argument */
@@ -293,39 +80,6 @@ static void gaps_are_untouched(void) /* FN-12: the bytes between the elements of
     drop(x);
     end_function(f);
     free(memory);
-}
-
-/* ---- strict and required ---- */
-
-static tn_status only_runs(void *context, tn_array *const *in, tn_array **out, tn_array **update)
-{
-    int *runs = context;
-    (void)in, (void)out, (void)update;
-    ++*runs;
-    return TN_OK;
-}
-
-static void strict_inputs(void) /* SV-6 of inputs: neither packed nor moved */
-{
-    static const uint32_t flags[] = {NONE, TN_BORROW, REQUIRE, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP};
-    state (*const not_contiguous[])(void) = {strided, turned, stretched};
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
-        int runs = 0;
-        plan p = planned(only_runs, &runs);
-        takes(&p, "strict one", flags[i] | TN_STRICT);
-        tn_function *f = made(&p);
-        for (size_t k = 0; k < sizeof not_contiguous / sizeof *not_contiguous; k++) {
-            state s = not_contiguous[k]();
-            FAILS(tn_function_call(f, 1, &s.value, 0, NULL, NULL, NULL), TN_ERR_LAYOUT);
-            CHECK(says("in[0]") && says("strict one") && runs == 0 && state_of(s.value) == TN_OK);
-            end_state(&s);
-        }
-        tn_array *fine = numbers(NULL, SHAPE(2, 3));
-        OK(tn_function_call(f, 1, &fine, 0, NULL, NULL, NULL));
-        CHECK(runs == 1);
-        drop(fine);
-        end_function(f);
-    }
 }
 
 /* With several reasons, all are reported, and the first in the order of checks is the status. */
@@ -402,7 +156,7 @@ static void never_worn_out(void) /* FN-13 */
     }
 }
 
-/* ---- a variable's buffer that the call updates ---- */
+/* ---- a value that the call updates ---- */
 
 typedef struct {
     int runs;
@@ -421,40 +175,6 @@ static tn_status writes_update(void *context, tn_array *const *in, tn_array **ou
     OK(tn_array_fill(update[0], &nine, TN_WRITE_UNIQUE, NULL));
     CHECK(HOLDS(in[0], 0, 1, 2, 3, 4, 5) && o->passed != o->offered); /* the input keeps the old bytes */
     return TN_OK;
-}
-
-/* SV-4 and the last row of the table: the caller's array of a variable's value never changes. */
-static void buffer_updated_by_the_call(void)
-{
-    static const uint32_t flags[] = {NONE, TN_BORROW, REQUIRE, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_MAY_OVERWRITE | REQUIRE};
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
-        int failures = check_failures, writes = (flags[i] & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP)) != 0;
-        state s = from_variable();
-        overlapping o = {0};
-        plan p = planned(writes_update, &o);
-        takes(&p, "x", flags[i]);
-        assigns(&p, s.owner, TN_MAY_OVERWRITE);
-        tn_function *f = made(&p);
-        tn_crossing how = {77, 77};
-        tn_status status = tn_function_call(f, 1, &s.value, 0, NULL, &how, NULL);
-        if (flags[i] == (TN_MAY_OVERWRITE | REQUIRE)) {
-            CHECK(status == TN_ERR_SHARED && o.runs == 0 && how.how == 77 && counts_from(s.owner, 0, 6) && facts(s.owner).version == 1);
-        } else if (flags[i] == REQUIRE && status != TN_OK) {
-            CHECK(status == TN_ERR_SHARED && o.runs == 0);
-        } else {
-            CHECK(status == TN_OK && o.runs == 1 && (crossed(how, COPY(TN_WHY_SHARED)) || (!writes && crossed(how, ALIAS))));
-            tn_array *now = got(s.owner, NONE, COPY(0));
-            CHECK(HOLDS(now, 9, 9, 9, 9, 9, 9) && facts(s.owner).version == 2);
-            drop(now);
-        }
-        CHECK(state_of(s.value) == (flags[i] == TN_TAKE_OWNERSHIP ? TN_ERR_DESTRUCTED : TN_OK));
-        if (flags[i] != TN_TAKE_OWNERSHIP)
-            CHECK(HOLDS(s.value, 0, 1, 2, 3, 4, 5));
-        end_state(&s);
-        end_function(f);
-        if (check_failures > failures)
-            fprintf(stderr, "    flags %u: %s\n", flags[i], tn_last_error());
-    }
 }
 
 static void implicit_input_updated_by_the_call(void) /* FN-13, FN-14 */
@@ -700,10 +420,9 @@ static tn_status sees_memory(void *context, tn_array *const *in, tn_array **out,
 static void taken_memory_goes_back(void) /* SV-7 of arguments: the release callback runs once in all cases */
 {
     for (int copied = 0; copied < 2; copied++) {
-        int64_t *memory = calloc(4, sizeof *memory), shape[1] = {4};
-        tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = shape};
-        tn_array *x = NULL;
-        OK(tn_array_import_host(memory, &layout, TN_TAKE_OWNERSHIP | (copied ? TN_IMPORT_READONLY : 0), note_return, memory, &x, NULL));
+        int64_t *memory = calloc(4, sizeof *memory);
+        uint32_t flags = TN_TAKE_OWNERSHIP | (copied ? TN_IMPORT_READONLY : 0);
+        tn_array *x = array_of(memory, flags, note_return, memory, SHAPE(4));
         int seen = -1;
         returned = 0;
         plan p = planned(sees_memory, &seen);
@@ -720,12 +439,10 @@ static void taken_memory_goes_back(void) /* SV-7 of arguments: the release callb
 
 int main(void)
 {
-    table_of_inputs();
+    mapping_is_not_written();
     gaps_are_untouched();
-    strict_inputs();
     several_reasons();
     never_worn_out();
-    buffer_updated_by_the_call();
     implicit_input_updated_by_the_call();
     overlapping_views();
     one_handle_twice();

@@ -266,10 +266,7 @@ static int64_t foreign_bytes[2][4];
 
 static tn_array *foreign(void *bytes)
 {
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){4}};
-    tn_array *array = NULL;
-    OK(tn_array_import_host(bytes, &layout, TN_BORROW, counts_release, NULL, &array, NULL));
-    return array;
+    return array_of(bytes, TN_BORROW, counts_release, NULL, SHAPE(4));
 }
 
 static tn_status writes_what_it_finds(void *context, tn_array *const *in, tn_array **out, tn_array **update)
@@ -346,18 +343,11 @@ static tn_status fails(void *context, tn_array *value)
     return TN_ERR_IO;
 }
 
-static tn_status nothing(void *context, tn_array *const *in, tn_array **out, tn_array **update)
-{
-    (void)in, (void)out, (void)update;
-    ++*(int *)context;
-    return TN_OK;
-}
-
 static void one_of_several_values_is_undefined(void) /* FN-2: the handles on the other values end */
 {
     int runs = 0;
     tn_shared *v[3] = {counting("a", SHAPE(4)), counting("b", SHAPE(4)), counting("c", SHAPE(4))};
-    plan p = planned(nothing, &runs);
+    plan p = planned(only_runs, &runs);
     for (int i = 0; i < 3; i++)
         takes_value_of(&p, v[i], NONE);
     tn_function *f = made(&p);
@@ -384,10 +374,9 @@ static void releases_the_output(void *context)
 static tn_status leaves_with_a_trap(void *context, tn_array *const *in, tn_array **out, tn_array **update)
 {
     static int64_t bytes[4];
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){4}};
     (void)in, (void)update;
     *(tn_array **)context = out[0] = numbers(NULL, SHAPE(4));
-    OK(tn_array_import_host(bytes, &layout, TN_BORROW, releases_the_output, context, &out[1], NULL));
+    out[1] = array_of(bytes, TN_BORROW, releases_the_output, context, SHAPE(4));
     return TN_OK;
 }
 
@@ -561,7 +550,7 @@ static tn_status passes_a_clone(void *context, tn_array *const *in, tn_array **o
 static void clone_of_a_lent_value_passed(void) /* FN-17: the body can still write the value */
 {
     int runs = 0;
-    plan inner = planned(nothing, &runs);
+    plan inner = planned(only_runs, &runs);
     takes(&inner, "x", TN_TAKE_OWNERSHIP);
     nested n = {.taker = made(&inner)};
     tn_shared *v = counting("v", SHAPE(4));
@@ -695,7 +684,7 @@ static void stretched_input_left(void) /* FN-22: an alias whose elements share b
 static void argument_twice_beside_a_writer(void) /* FN-12: it is one holder, so the caller's other handle prevents the alias */
 {
     int runs = 0;
-    plan p = planned(nothing, &runs);
+    plan p = planned(only_runs, &runs);
     takes(&p, "written", TN_MAY_OVERWRITE);
     takes(&p, "first", NONE);
     takes(&p, "second", NONE);
@@ -773,7 +762,7 @@ static void copied_output_reused(void) /* FN-35: the copy that the caller got is
 static void value_required(void) /* FN-12, FN-41: the message names the variable that has the bytes */
 {
     int runs = 0;
-    plan p = planned(nothing, &runs);
+    plan p = planned(only_runs, &runs);
     takes(&p, "x", TN_MAY_OVERWRITE | REQUIRE);
     tn_function *f = made(&p);
     tn_shared *v = counting("owner", SHAPE(4));
@@ -792,7 +781,7 @@ static void forbidden_copies(void) /* SV-9: before the body for a lent value, af
     int runs = 0;
     tn_shared *v = counting("v", SHAPE(4));
     tn_array *holder = got(v, TN_BORROW, ALIAS), *x = numbers(NULL, SHAPE(4));
-    plan p = planned(nothing, &runs);
+    plan p = planned(only_runs, &runs);
     assigns(&p, v, TN_MAY_OVERWRITE);
     tn_function *lends = made(&p);
     p = planned(updates_with_its_input, NULL);

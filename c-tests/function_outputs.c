@@ -1,180 +1,8 @@
 /*
- * function_outputs.c - the outputs of functions: every cell of their table, two outputs with common bytes, what a body must not leave,
- * outputs that outlive later calls, and spare buffers (FN-14 to FN-16, FN-18, FN-22, FN-23, SV-1, SV-4).
+ * function_outputs.c - the outputs of functions: two outputs with common bytes, what a body must not leave, and spare buffers (FN-14 to
+ * FN-16, FN-18, FN-22, FN-23, SV-4). Their table is in tests/library/borrowing.rs.
  */
 #include "crossings.h"
-
-/* ---- the table ---- */
-
-enum source { NEW, INPUT, INPUT_ITSELF, INPUT_VIEW, DEFAULT, OLD_VALUE, VALUE, UPDATE, UPDATE_ITSELF };
-
-typedef struct {
-    enum source source;
-    tn_shared *variable;
-    int runs;
-    void *made; /* the address of what the body left */
-    tn_status answer;
-} producer;
-
-static tn_status produces(void *context, tn_array *const *in, tn_array **out, tn_array **update)
-{
-    producer *p = context;
-    p->runs++;
-    CHECK(out[0] == NULL);
-    switch (p->source) {
-    case NEW: out[0] = numbers(NULL, SHAPE(2, 3)); break;
-    case INPUT: out[0] = clone(in[0]); break;
-    case INPUT_ITSELF: out[0] = in[0]; break;
-    case INPUT_VIEW: out[0] = part(in[0], 0, 2, 1); break;
-    case DEFAULT: out[0] = clone(in[1]); break;
-    case OLD_VALUE:
-        out[0] = got(p->variable, TN_RAW | TN_BORROW, ALIAS);
-        update[0] = zeros(NULL, TN_I64, SHAPE(1, 1));
-        break;
-    case VALUE: out[0] = got(p->variable, TN_RAW | TN_BORROW, ALIAS); break;
-    case UPDATE:
-        update[0] = numbers(NULL, SHAPE(2, 3));
-        out[0] = clone(update[0]);
-        break;
-    case UPDATE_ITSELF:
-        update[0] = numbers(NULL, SHAPE(2, 3));
-        out[0] = update[0];
-        break;
-    }
-    p->made = address(out[0]);
-    return p->answer;
-}
-
-static const uint32_t columns[] = {NONE, TN_BORROW, REQUIRE, TN_RAW, TN_BORROW | TN_RAW};
-
-#define COLUMNS (sizeof columns / sizeof *columns)
-
-/* TN_RAW changes nothing on one device. */
-static const size_t equal_column[COLUMNS] = {0, 1, 2, 0, 1};
-
-/* 'h' handed out: an alias, unique; 'a' an alias; 'c' copied, SHARED; 'w' WOULD_COPY */
-static const struct {
-    const char *name;
-    enum source source;
-    uint32_t in;
-    int has_clone; /* another handle has the argument's bytes */
-    const char *expected;
-} table[] = {
-    {"new", NEW, NONE, 0, "haa"},
-    {"input", INPUT, NONE, 0, "ccw"},
-    {"input itself", INPUT_ITSELF, NONE, 0, "ccw"},
-    {"view of an input", INPUT_VIEW, NONE, 0, "ccw"},
-    {"input, borrowed", INPUT, TN_BORROW, 0, "caa"},
-    {"input itself, borrowed", INPUT_ITSELF, TN_BORROW, 0, "caa"},
-    {"view of an input, borrowed", INPUT_VIEW, TN_BORROW, 0, "caa"},
-    {"input, required", INPUT, REQUIRE, 0, "caa"},
-    {"input, borrowed, with a clone", INPUT, TN_BORROW, 1, "caa"},
-    {"input, written", INPUT, TN_MAY_OVERWRITE, 0, "caa"},
-    {"input itself, written", INPUT_ITSELF, TN_MAY_OVERWRITE, 0, "caa"},
-    {"input, taken", INPUT, TN_TAKE_OWNERSHIP, 0, "haa"},
-    {"input itself, taken", INPUT_ITSELF, TN_TAKE_OWNERSHIP, 0, "haa"},
-    {"view of an input, taken", INPUT_VIEW, TN_TAKE_OWNERSHIP, 0, "haa"},
-    {"input, copied to be written", INPUT, TN_MAY_OVERWRITE, 1, "haa"},
-    {"input, copied instead of taken", INPUT_ITSELF, TN_TAKE_OWNERSHIP, 1, "haa"},
-    {"default", DEFAULT, NONE, 0, "ccw"},
-    {"default, borrowed", DEFAULT, TN_BORROW, 0, "ccw"},
-    {"default, to be written", DEFAULT, TN_MAY_OVERWRITE, 0, "ccw"},
-    {"old value", OLD_VALUE, NONE, 0, "haa"},
-    {"value", VALUE, NONE, 0, "caa"},
-    {"value of an update", UPDATE, NONE, 0, "caa"},
-    {"value of an update itself", UPDATE_ITSELF, NONE, 0, "caa"},
-};
-
-#define ROWS (sizeof table / sizeof *table)
-
-/* FN-16, FN-22, SV-1: every cell, with a body that succeeds and one that fails. */
-static void table_of_outputs(void)
-{
-    for (size_t row = 0; row < ROWS; row++) {
-        for (size_t at = 0; at < 2 * COLUMNS; at++) {
-            size_t column = at / 2;
-            int fails = at % 2, failures = check_failures;
-            enum source source = table[row].source;
-            char expected = table[row].expected[equal_column[column]];
-            int updates_it = source == OLD_VALUE || source == UPDATE || source == UPDATE_ITSELF;
-            tn_shared *w = counting("w", SHAPE(2, 3));
-            producer c = {.source = source, .variable = w, .answer = fails ? TN_ERR_IO : TN_OK};
-            tn_array *x = numbers(NULL, SHAPE(2, 3)), *value = numbers(NULL, SHAPE(2, 3));
-            tn_array *twin = table[row].has_clone ? clone(x) : NULL;
-            plan p = planned(produces, &c);
-            takes(&p, "x", table[row].in);
-            takes_default(&p, "d", source == DEFAULT ? table[row].in : NONE, value);
-            gives(&p, "the output", columns[column]);
-            if (updates_it)
-                assigns(&p, w, NONE);
-            tn_function *f = made(&p);
-            drop(value);
-            void *old = address_in(w), *argument = address(x);
-            tn_array *out = UNTOUCHED;
-            tn_crossing how = {77, 77};
-            tn_status status = tn_function_call(f, 2, ((tn_array *[]){x, NULL}), 1, &out, NULL, &how);
-            CHECK(c.runs == 1 && status == (fails ? TN_ERR_IO : expected == 'w' ? TN_ERR_WOULD_COPY : TN_OK));
-            if (status == TN_ERR_WOULD_COPY)
-                CHECK(says("out[0]") && says("the output") && !strncmp(tn_last_error(), "tn_function_call: ", 18));
-            if (status != TN_OK) {
-                CHECK(out == UNTOUCHED && how.how == 77 && facts(w).version == 1 && counts_from(w, 0, 6) && address_in(w) == old);
-                CHECK(HOLDS(x, 0, 1, 2, 3, 4, 5) && address(x) == argument && unique(x) == !twin);
-            } else {
-                CHECK(crossed(how, expected == 'c' ? COPY(TN_WHY_SHARED) : ALIAS) && HOLDS(out, 0, 1, 2, 3, 4, 5));
-                CHECK((address(out) == c.made) == (expected != 'c'));
-                CHECK(facts(w).version == (updates_it ? 2u : 1u));
-                if (expected != 'a')
-                    CHECK(unique(out) && try_write(out, TN_WRITE_UNIQUE) == TN_OK && !(info_of(out).flags & TN_READONLY));
-                if (expected == 'a' && (source == VALUE || source == UPDATE || source == UPDATE_ITSELF)) {
-                    CHECK(try_write(out, 0) == TN_ERR_SHARED && says("\"w\""));
-                    CHECK(address(out) == address_in(w));
-                }
-                if (source == OLD_VALUE)
-                    CHECK(address(out) == old);
-                if (state_of(x) == TN_OK)
-                    CHECK(overlap(out, x) == (expected == 'a' && source != NEW && c.made == argument));
-                /* Writing the output changes nothing else. */
-                int64_t nine = 9;
-                if (columns[column] == NONE) {
-                    OK(tn_array_fill(out, &nine, 0, NULL));
-                    if (state_of(x) == TN_OK)
-                        CHECK(HOLDS(x, 0, 1, 2, 3, 4, 5));
-                    if (twin)
-                        CHECK(HOLDS(twin, 0, 1, 2, 3, 4, 5));
-                    if (source != OLD_VALUE)
-                        CHECK(counts_from(w, 0, 6));
-                }
-                int64_t before[6], after[6];
-                OK(tn_array_copy_to_host(out, before, NULL, NULL));
-                if (state_of(x) == TN_OK) { /* FN-22, FN-23: the output survives the next calls */
-                    for (int i = 0; i < 3; i++) {
-                        tn_array *again = NULL, *y = numbers(NULL, SHAPE(2, 3));
-                        OK(tn_function_call(f, 2, ((tn_array *[]){y, NULL}), 1, &again, NULL, NULL));
-                        CHECK(address(again) != address(out) || (expected == 'a' && source == VALUE));
-                        CHECK(source == OLD_VALUE || HOLDS(again, 0, 1, 2, 3, 4, 5));
-                        drop(again);
-                        drop(y);
-                    }
-                }
-                tn_array *other = zeros(NULL, TN_I64, SHAPE(2, 3)); /* SV-4: and a set */
-                OK(tn_shared_set(w, other, NONE, NULL));
-                drop(other);
-                OK(tn_array_copy_to_host(out, after, NULL, NULL));
-                CHECK(memcmp(before, after, sizeof after) == 0);
-                drop(out);
-            }
-            CHECK(state_of(x) == (status == TN_OK && table[row].in == TN_TAKE_OWNERSHIP ? TN_ERR_DESTRUCTED : TN_OK));
-            drop(x);
-            if (twin)
-                drop(twin);
-            end_function(f);
-            end_shared(w);
-            if (check_failures > failures)
-                fprintf(stderr, "    in \"%s\", column %zu, fails %d: %s, (%u, %u), %s\n", table[row].name, column, fails,
-                        tn_status_name(status), how.how, how.why, tn_last_error());
-        }
-    }
-}
 
 /* ---- two outputs ---- */
 
@@ -438,16 +266,6 @@ static tn_status fills(void *context, tn_array *const *in, tn_array **out, tn_ar
     return TN_OK;
 }
 
-static int all_are(tn_array *array, int64_t number)
-{
-    static int64_t found[1200];
-    OK(tn_array_copy_to_host(array, found, NULL, NULL));
-    for (int i = 0; i < 1200; i++)
-        if (found[i] != number)
-            return 0;
-    return 1;
-}
-
 static void spares_of_outputs(void) /* FN-14, FN-23, FN-35 */
 {
     static const uint32_t flags[] = {TN_REUSE, TN_REUSE | TN_BORROW, NONE, TN_BORROW};
@@ -461,24 +279,24 @@ static void spares_of_outputs(void) /* FN-14, FN-23, FN-35 */
         tn_function *f = made(&p);
         tn_crossing how;
         tn_array *first = output_of(f, NULL, &how);
-        CHECK(c.found == NULL && crossed(how, ALIAS) && all_are(first, 1));
+        CHECK(c.found == NULL && crossed(how, ALIAS) && filled_with(first, 1));
         if (!(flags[i] & TN_BORROW))
             CHECK(unique(first) && try_write(first, TN_WRITE_UNIQUE) == TN_OK);
         void *bytes = address(first);
         c.number = 2;
         tn_array *second = output_of(f, NULL, &how); /* the first one is still held */
-        CHECK(c.found == NULL && crossed(how, ALIAS) && all_are(first, 1) && all_are(second, 2));
+        CHECK(c.found == NULL && crossed(how, ALIAS) && filled_with(first, 1) && filled_with(second, 2));
         drop(first);
         c.number = 3;
         tn_array *third = output_of(f, NULL, &how);
         CHECK((c.found == bytes) == reuses && (!reuses || address(third) == bytes));
-        CHECK(all_are(second, 2) && all_are(third, 3));
+        CHECK(filled_with(second, 2) && filled_with(third, 3));
 
         tn_array *twin = clone(third); /* another holder than the output's handle */
         drop(third);
         c.number = 4;
         tn_array *fourth = output_of(f, NULL, &how);
-        CHECK(address(fourth) != address(twin) && all_are(twin, 3) && all_are(second, 2) && all_are(fourth, 4));
+        CHECK(address(fourth) != address(twin) && filled_with(twin, 3) && filled_with(second, 2) && filled_with(fourth, 4));
         drop(twin);
         drop(second);
 
@@ -487,7 +305,7 @@ static void spares_of_outputs(void) /* FN-14, FN-23, FN-35 */
         drop(fourth);
         c.number = 5;
         tn_array *fifth = output_of(f, NULL, &how);
-        CHECK(exported[0] == 4 && exported[1199] == 4 && all_are(fifth, 5));
+        CHECK(exported[0] == 4 && exported[1199] == 4 && filled_with(fifth, 5));
         end(guard);
         drop(fifth);
 
@@ -496,7 +314,7 @@ static void spares_of_outputs(void) /* FN-14, FN-23, FN-35 */
         uint64_t before = allocations(pool);
         for (int k = 0; k < 10; k++) {
             tn_array *out = output_of(f, NULL, NULL);
-            CHECK((c.found != NULL) == reuses && all_are(out, 5));
+            CHECK((c.found != NULL) == reuses && filled_with(out, 5));
             drop(out);
         }
         CHECK((allocations(pool) == before) == reuses);
@@ -510,7 +328,7 @@ static void spares_of_outputs(void) /* FN-14, FN-23, FN-35 */
         }
         tn_array *last = output_of(f, NULL, NULL);
         end_function(f); /* the output outlives the function, its spares do not */
-        CHECK(all_are(last, 5) && unique(last) && live_bytes(pool) == 9600);
+        CHECK(filled_with(last, 5) && unique(last) && live_bytes(pool) == 9600);
         drop(last);
         end_own_pool(pool);
         if (check_failures > failures)
@@ -696,59 +514,8 @@ static void spares_survive_a_failure(void) /* FN-14: a failed call gives back wh
     end_function(f);
 }
 
-/* ---- implicit inputs as outputs ---- */
-
-static tn_status hands_out_the_implicit(void *context, tn_array *const *in, tn_array **out, tn_array **update)
-{
-    (void)update;
-    out[0] = clone(in[0]);
-    if (context)
-        update[0] = zeros(NULL, TN_I64, SHAPE(4));
-    return TN_OK;
-}
-
-static void implicit_inputs_as_outputs(void) /* SV-3, SV-4, FN-22 */
-{
-    static const uint32_t flags[] = {NONE, TN_BORROW};
-    for (int updated = 0; updated < 2; updated++)
-        for (int in = 0; in < 2; in++)
-            for (int out_flags = 0; out_flags < 2; out_flags++) {
-                int failures = check_failures;
-                tn_shared *w = counting("w", SHAPE(4));
-                plan p = planned(hands_out_the_implicit, updated ? &updated : NULL);
-                takes_value_of(&p, w, flags[in]);
-                gives(&p, "y", flags[out_flags]);
-                if (updated)
-                    assigns(&p, w, NONE);
-                tn_function *f = made(&p);
-                void *bytes = address_in(w);
-                tn_crossing how;
-                tn_array *out = output_of(f, NULL, &how), *value = zeros(NULL, TN_I64, SHAPE(4));
-                CHECK(HOLDS(out, 0, 1, 2, 3) && (how.how == TN_COPIED) == (address(out) != bytes));
-                if (flags[out_flags] == NONE && !updated)
-                    CHECK(crossed(how, COPY(TN_WHY_SHARED)));
-                if (flags[in] && flags[out_flags])
-                    CHECK(crossed(how, ALIAS));
-                if (flags[out_flags] == NONE)
-                    CHECK(unique(out) && try_write(out, TN_WRITE_UNIQUE) == TN_OK);
-                else if (!updated && how.how == TN_ALIASED)
-                    CHECK(try_write(out, 0) == TN_ERR_SHARED);
-                OK(tn_shared_set(w, value, NONE, NULL));
-                drop(output_of(f, NULL, NULL));
-                CHECK(HOLDS(out, 0, 1, 2, 3));
-                drop(out);
-                drop(value);
-                end_function(f);
-                end_shared(w);
-                if (check_failures > failures)
-                    fprintf(stderr, "    updated %d, in %u, out %u: (%u, %u), %s\n", updated, flags[in], flags[out_flags], how.how,
-                            how.why, tn_last_error());
-            }
-}
-
 int main(void)
 {
-    table_of_outputs();
     two_outputs();
     faulty_bodies();
     one_handle_everywhere();
@@ -757,6 +524,5 @@ int main(void)
     spares_replaced();
     spares_of_changed_shapes();
     spares_survive_a_failure();
-    implicit_inputs_as_outputs();
     return finish();
 }

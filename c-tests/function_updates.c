@@ -5,35 +5,43 @@
 #define _POSIX_C_SOURCE 200809L
 #include "crossings.h"
 
-/* ---- permutations ---- */
+/* ---- values that change places ---- */
+
+static int is_alone(tn_shared *shared) /* one variable has its store */
+{
+    tn_array *value = got(shared, TN_RAW | TN_BORROW, ALIAS);
+    int n = count_holders(value, TN_HOLDER_SHARED_VARIABLE) == 1;
+    drop(value);
+    return n;
+}
 
 typedef struct {
-    size_t n;
-    const int *from;
+    const int *from; /* the variable whose old value each one gets; -1: it keeps its own */
     int runs;
-} permutation;
+} movement;
 
-static tn_status permutes(void *context, tn_array *const *in, tn_array **out, tn_array **update)
+static tn_status changes_places(void *context, tn_array *const *in, tn_array **out, tn_array **update)
 {
-    permutation *p = context;
+    movement *m = context;
     (void)out;
-    p->runs++;
-    for (size_t i = 0; i < p->n; i++) {
+    m->runs++;
+    for (int i = 0; i < 4; i++) {
         CHECK(update[i] == NULL);
-        update[i] = clone(in[p->from[i]]);
+        update[i] = m->from[i] < 0 ? NULL : clone(in[m->from[i]]);
     }
     return TN_OK;
 }
 
-static void permuted(const int *from, uint32_t flags)
+static void places_changed(const int from[4], uint32_t flags)
 {
-    int failures = check_failures;
-    tn_pool *pool = own_pool("permuted");
+    int failures = check_failures, source[4];
+    tn_pool *pool = own_pool("places");
     OK(tn_pool_set_current(pool));
-    permutation order = {.n = 4, .from = from};
-    plan p = planned(permutes, &order);
+    movement m = {.from = from};
+    plan p = planned(changes_places, &m);
     tn_shared *variables[4];
     void *bytes[4];
+    unsigned sources = 0;
     for (int i = 0; i < 4; i++) { /* of different shapes and orders */
         tn_array *value = numbers_in(pool, i % 2 ? TN_ORDER_F : TN_ORDER_C, SHAPE(i + 2, 3));
         variables[i] = shared_of(value, TN_TAKE_OWNERSHIP, ALIAS);
@@ -41,19 +49,24 @@ static void permuted(const int *from, uint32_t flags)
         bytes[i] = address_in(variables[i]);
         takes_value_of(&p, variables[i], flags);
         assigns(&p, variables[i], NONE);
+        source[i] = from[i] < 0 ? i : from[i];
+        sources |= 1u << source[i];
     }
     tn_function *f = made(&p);
     uint64_t before = allocations(pool), live = live_bytes(pool);
+    int is_permutation = sources == 0xf;
     OK(run(f));
-    CHECK(order.runs == 1 && allocations(pool) == before && live_bytes(pool) == live);
+    CHECK(m.runs == 1 && (!is_permutation || (allocations(pool) == before && live_bytes(pool) == live)));
     for (int i = 0; i < 4; i++) {
         tn_array *value = got(variables[i], TN_RAW | TN_BORROW, ALIAS);
         tn_array_info info = info_of(value);
-        CHECK(address(value) == bytes[from[i]] && info.shape[0] == from[i] + 2);
-        CHECK(info.flags & (from[i] % 2 ? TN_F_CONTIGUOUS : TN_C_CONTIGUOUS));
-        CHECK(counts_from(variables[i], 0, (size_t)info.count) && facts(variables[i]).version == 2);
-        CHECK(facts(variables[i]).shape[0] == from[i] + 2 && facts(variables[i]).detach_count == 0);
-        CHECK(count_holders(value, TN_HOLDER_SHARED_VARIABLE) == 1 && try_write(value, 0) == TN_ERR_SHARED);
+        tn_shared_info now = facts(variables[i]);
+        CHECK(info.shape[0] == source[i] + 2 && now.shape[0] == source[i] + 2 && now.version == (from[i] < 0 ? 1u : 2u));
+        CHECK(counts_from(variables[i], 0, (size_t)info.count) && try_write(value, 0) == TN_ERR_SHARED && is_alone(variables[i]));
+        if (is_permutation)
+            CHECK(info.flags & (source[i] % 2 ? TN_F_CONTIGUOUS : TN_C_CONTIGUOUS) && now.detach_count == 0);
+        if (is_permutation || from[i] < 0)
+            CHECK(address(value) == bytes[source[i]]);
         drop(value);
     }
     end_function(f);
@@ -61,19 +74,16 @@ static void permuted(const int *from, uint32_t flags)
         end_shared(variables[i]);
     end_own_pool(pool);
     if (check_failures > failures)
-        fprintf(stderr, "    in permutation %d %d %d %d: %s\n", from[0], from[1], from[2], from[3], tn_last_error());
+        fprintf(stderr, "    from %d %d %d %d: %s\n", from[0], from[1], from[2], from[3], tn_last_error());
 }
 
-static void all_permutations(void) /* FN-31: also cycles, and what stays where it is */
+/* FN-31, FN-32, SV-2: permutations, also cycles and what stays where it is, and values that several variables get. */
+static void all_movements(void)
 {
-    for (int a = 0; a < 4; a++)
-        for (int b = 0; b < 4; b++)
-            for (int c = 0; c < 4; c++)
-                for (int d = 0; d < 4; d++)
-                    if (a != b && a != c && a != d && b != c && b != d && c != d) {
-                        permuted((const int[]){a, b, c, d}, NONE);
-                        permuted((const int[]){a, b, c, d}, TN_BORROW);
-                    }
+    for (int number = 0; number < 5 * 5 * 5 * 5; number++) {
+        int from[4] = {number % 5 - 1, number / 5 % 5 - 1, number / 25 % 5 - 1, number / 125 - 1};
+        places_changed(from, number % 2 ? TN_BORROW : NONE);
+    }
 }
 
 /* ---- values that are views ---- */
@@ -263,14 +273,6 @@ static tn_status gives_both_up(tn_array *const *in, tn_array **update)
     return TN_OK;
 }
 
-static int is_alone(tn_shared *shared) /* one variable has its store */
-{
-    tn_array *value = got(shared, TN_RAW | TN_BORROW, ALIAS);
-    int n = count_holders(value, TN_HOLDER_SHARED_VARIABLE) == 1;
-    drop(value);
-    return n;
-}
-
 static void copied_values(void) /* FN-32, SV-2, SV-13, SV-35 */
 {
     static const struct {
@@ -314,114 +316,11 @@ static void copied_values(void) /* FN-32, SV-2, SV-13, SV-35 */
     end_shared(b);
 }
 
-static tn_status three_ways(void *context, tn_array *const *in, tn_array **out, tn_array **update)
-{
-    const int *from = context;
-    (void)out;
-    for (int i = 0; i < 3; i++)
-        update[i] = from[i] < 0 ? NULL : clone(in[from[i]]);
-    return TN_OK;
-}
-
-static void no_permutations(void) /* FN-31, FN-32, SV-2: a value that two variables get, or that stays where it is too */
-{
-    for (int number = 0; number < 64; number++) {
-        int from[3] = {number % 4 - 1, number / 4 % 4 - 1, number / 16 - 1}, failures = check_failures; /* -1: stays */
-        tn_shared *w[3];
-        void *bytes[3];
-        plan p = planned(three_ways, from);
-        for (int i = 0; i < 3; i++) {
-            int64_t first = i, shape[1] = {4};
-            tn_array *value = NULL;
-            OK(tn_array_full(NULL, TN_I64, 1, shape, &first, NULL, &value));
-            w[i] = shared_of(value, TN_TAKE_OWNERSHIP, ALIAS);
-            drop(value);
-            bytes[i] = address_in(w[i]);
-            takes_value_of(&p, w[i], NONE);
-            assigns(&p, w[i], NONE);
-        }
-        tn_function *f = made(&p);
-        OK(run(f));
-        for (int i = 0; i < 3; i++) {
-            tn_array *value = got(w[i], TN_RAW | TN_BORROW, ALIAS);
-            int64_t expected = from[i] < 0 ? i : from[i];
-            CHECK(HOLDS(value, expected, expected, expected, expected) && is_alone(w[i]));
-            CHECK(facts(w[i]).version == (from[i] < 0 ? 1u : 2u));
-            for (int k = 0; k < i; k++) {
-                tn_array *other = got(w[k], TN_RAW | TN_BORROW, ALIAS);
-                CHECK(!overlap(value, other));
-                drop(other);
-            }
-            drop(value);
-        }
-        CHECK(from[0] >= 0 || address_in(w[0]) == bytes[0]);
-        end_function(f);
-        for (int i = 0; i < 3; i++)
-            end_shared(w[i]);
-        if (check_failures > failures)
-            fprintf(stderr, "    from %d %d %d: %s\n", from[0], from[1], from[2], tn_last_error());
-    }
-}
-
 typedef struct {
     int leaves_export; /* XS or XR, 0: none */
     tn_borrow *export;
     int64_t *exported;
-    void *seen;
-    tn_shared *other;
 } assignment;
-
-static tn_status assigns_input(void *context, tn_array *const *in, tn_array **out, tn_array **update)
-{
-    assignment *a = context;
-    (void)out;
-    a->seen = address(in[0]);
-    update[0] = clone(in[0]);
-    return TN_OK;
-}
-
-static void inputs_as_values(void) /* FN-33 */
-{
-    static const struct {
-        uint32_t flags;
-        int has_clone;
-        char expected; /* 'm' moved, 'p' the body's private copy, 'c' copied */
-    } cases[] = {
-        {NONE, 0, 'c'},    {TN_BORROW, 0, 'c'}, {TN_MAY_OVERWRITE, 0, 'c'}, {TN_TAKE_OWNERSHIP, 0, 'm'},
-        {TN_TAKE_OWNERSHIP, 1, 'p'}, {TN_BORROW, 1, 'c'}, {REQUIRE, 0, 'c'},          {TN_TAKE_OWNERSHIP | REQUIRE, 0, 'm'},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int failures = check_failures;
-        assignment c = {0};
-        tn_shared *w = counting("w", SHAPE(2));
-        plan p = planned(assigns_input, &c);
-        takes(&p, "x", cases[i].flags);
-        assigns(&p, w, NONE);
-        tn_function *f = made(&p);
-        tn_array *x = numbers(NULL, SHAPE(4)), *twin = cases[i].has_clone ? clone(x) : NULL;
-        void *bytes = address(x);
-        OK(tn_function_call(f, 1, &x, 0, NULL, NULL, NULL));
-        void *now = address_in(w);
-        CHECK((now == bytes) == (cases[i].expected == 'm') && counts_from(w, 0, 4) && facts(w).version == 2);
-        CHECK(cases[i].expected != 'p' || now == c.seen);
-        if (cases[i].expected == 'c') {
-            CHECK(now != bytes && unique(x) == !twin && try_write(x, 0) == TN_OK);
-            fill_i64(x, 9); /* the caller's array is the caller's */
-            CHECK(counts_from(w, 0, 4));
-        } else {
-            CHECK(state_of(x) == TN_ERR_DESTRUCTED);
-        }
-        if (twin) {
-            CHECK(try_write(twin, 0) == TN_OK);
-            drop(twin);
-        }
-        drop(x);
-        end_function(f);
-        end_shared(w);
-        if (check_failures > failures)
-            fprintf(stderr, "    in case %zu: %s\n", i, tn_last_error());
-    }
-}
 
 static tn_status leaves_export(void *context, tn_array *const *in, tn_array **out, tn_array **update)
 {
@@ -453,28 +352,6 @@ static void exports_left_open(void) /* FN-33 */
         end_function(f);
         end_shared(w);
     }
-}
-
-static tn_status assigns_value_of_other(void *context, tn_array *const *in, tn_array **out, tn_array **update)
-{
-    assignment *a = context;
-    (void)in, (void)out;
-    update[0] = got(a->other, TN_RAW | TN_BORROW, ALIAS);
-    return TN_OK;
-}
-
-static void value_of_another_variable(void) /* SV-2, FN-32 */
-{
-    tn_shared *w = counting("w", SHAPE(2)), *other = counting("other", SHAPE(4));
-    assignment c = {.other = other};
-    plan p = planned(assigns_value_of_other, &c);
-    assigns(&p, w, NONE);
-    tn_function *f = made(&p);
-    OK(run(f));
-    CHECK(address_in(w) != address_in(other) && counts_from(w, 0, 4) && is_alone(w) && is_alone(other));
-    end_function(f);
-    end_shared(w);
-    end_shared(other);
 }
 
 /* ---- in place ---- */
@@ -784,10 +661,8 @@ static void guarded_beside_the_value(int poisoned)
 
 static void lent_buffer_is_never_written(void) /* SV-39 */
 {
-    int64_t memory[4] = {0, 1, 2, 3}, shape[1] = {4};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = shape};
-    tn_array *lent = NULL;
-    OK(tn_array_import_host(memory, &layout, TN_BORROW, NULL, NULL, &lent, NULL));
+    int64_t memory[4] = {0, 1, 2, 3};
+    tn_array *lent = array_of(memory, TN_BORROW, NULL, NULL, SHAPE(4));
     tn_shared *w = shared_of(lent, TN_BORROW, ALIAS);
     drop(lent);
     in_place c = {0};
@@ -826,13 +701,12 @@ static tn_status steps(void *context, tn_array *const *in, tn_array **out, tn_ar
     return TN_OK;
 }
 
-static int first_is(tn_shared *w, int64_t number)
+static int value_is(tn_shared *w, int64_t number)
 {
-    tn_array *value = got(w, TN_BORROW, ALIAS);
-    int64_t found[200];
-    OK(tn_array_copy_to_host(value, found, NULL, NULL));
+    tn_array *value = got(w, TN_RAW | TN_BORROW, ALIAS);
+    int same = filled_with(value, number);
     drop(value);
-    return found[0] == number && found[199] == number;
+    return same;
 }
 
 static void no_allocation_after_warm_up(void) /* FN-35 */
@@ -855,7 +729,7 @@ static void no_allocation_after_warm_up(void) /* FN-35 */
         previous = s.found[1];
         int64_t found[200];
         OK(tn_array_copy_to_host(out, found, NULL, NULL));
-        CHECK(found[0] == s.number && first_is(w, s.number));
+        CHECK(found[0] == s.number && value_is(w, s.number));
         drop(out);
     }
     tn_pool_stats now = stats_of(pool);
@@ -869,7 +743,7 @@ static void no_allocation_after_warm_up(void) /* FN-35 */
         OK(tn_array_copy_to_host(old, found, NULL, NULL));
         CHECK(found[0] == 100 && found[199] == 100);
         OK(tn_array_copy_to_host(out, found, NULL, NULL));
-        CHECK(found[0] == 101 && found[199] == 101 && first_is(w, s.number));
+        CHECK(found[0] == 101 && found[199] == 101 && value_is(w, s.number));
         drop(next);
     }
     drop(old);
@@ -878,7 +752,7 @@ static void no_allocation_after_warm_up(void) /* FN-35 */
     size_t released_bytes = 0;
     uint64_t live = live_bytes(pool);
     OK(tn_pool_trim(pool, 0, &released_bytes)); /* drops the spares: the value stays */
-    CHECK(live_bytes(pool) < live && live_bytes(pool) == 1600 && first_is(w, 204));
+    CHECK(live_bytes(pool) < live && live_bytes(pool) == 1600 && value_is(w, 204));
     drop(output_of(f, NULL, NULL));
     CHECK(s.found[0] == NULL && s.found[1] == NULL);
     end_function(f);
@@ -1025,24 +899,6 @@ static tn_status five_updates(void *context, tn_array *const *in, tn_array **out
     update[4] = clone(in[0]);
     out[0] = clone(in[0]);
     return TN_OK;
-}
-
-static int filled_with(tn_array *array, int64_t number)
-{
-    static int64_t found[ELEMENTS];
-    OK(tn_array_copy_to_host(array, found, NULL, NULL));
-    for (int i = 0; i < ELEMENTS; i++)
-        if (found[i] != number)
-            return 0;
-    return 1;
-}
-
-static int value_is(tn_shared *w, int64_t number)
-{
-    tn_array *value = got(w, TN_RAW | TN_BORROW, ALIAS);
-    int same = filled_with(value, number);
-    drop(value);
-    return same;
 }
 
 /* An upstream that serves a number of requests, within a number of bytes. */
@@ -1251,14 +1107,11 @@ static void stored_twice(void) /* SV-2: one array stored twice does not make two
 
 int main(void)
 {
-    all_permutations();
+    all_movements();
     exchanged_views();
     turned_ten_thousand_times();
     copied_values();
-    no_permutations();
-    inputs_as_values();
     exports_left_open();
-    value_of_another_variable();
     updates_in_place();
     found_values_moved();
     poisoned_by_a_failed_check();

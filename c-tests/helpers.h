@@ -182,6 +182,16 @@ static inline tn_array *reshaped(tn_array *array, int32_t ndim, const int64_t *s
     return out;
 }
 
+/* int64 in memory of the program, in C order. */
+static inline tn_array *array_of(void *memory, uint32_t flags, tn_release_callback release, void *context, int32_t ndim,
+                                 const int64_t *shape)
+{
+    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = ndim, .shape = shape};
+    tn_array *out = NULL;
+    OK(tn_array_import_host(memory, &layout, flags, release, context, &out, NULL));
+    return out;
+}
+
 static inline tn_array *broadcast(tn_array *array, int32_t ndim, const int64_t *shape)
 {
     tn_array *out = NULL;

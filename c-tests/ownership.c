@@ -451,8 +451,7 @@ static void give_checks_nothing_else(void) /* OO-27, XI-7: give checks nothing e
     drop(a);
 
     int64_t lent[2] = {1, 2};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){2}};
-    OK(tn_array_import_host(lent, &layout, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, &a, NULL));
+    a = array_of(lent, TN_BORROW | TN_IMPORT_READONLY, NULL, NULL, SHAPE(2));
     p = give(a);
     x = take(p);
     CHECK(why(x) == (TN_WHY_FOREIGN | TN_WHY_READONLY) && (info_of(x).flags & TN_READONLY) &&

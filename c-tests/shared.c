@@ -1,6 +1,6 @@
 /*
- * shared.c - shared variables: every cell of the tables for creating, setting and reading, updates in a copy and in place, the constant
- * value, failures that change nothing, and threads (SV-1 to SV-39 on the host; devices are in cuda_shared.c).
+ * shared.c - shared variables: the constant value, updates in a copy and in place, failures that change nothing, and threads (SV-1 to SV-39
+ * on the host; devices are in cuda_shared.c). The tables for creating, setting and reading are in tests/library/borrowing.rs.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "crossings.h"
@@ -71,92 +71,15 @@ static void borrowed_is_constant(void) /* SV-3, SV-11, SV-25 */
     drop(value);
 }
 
-/* ---- the table of creating and setting ---- */
-
-/* What a call gives: a status, or a crossing. */
-typedef struct {
-    tn_status status;
-    tn_crossing how;
-} outcome;
-
-#define A {TN_OK, {TN_ALIASED, 0}}
-#define C(bits) {TN_OK, {TN_COPIED, bits}}
-#define E(name) {TN_ERR_##name, {0, 0}}
-
-static const uint32_t columns[5] = {NONE, TN_BORROW, REQUIRE, TN_TAKE_OWNERSHIP, TN_TAKE_OWNERSHIP | REQUIRE};
-
-static const struct {
-    const char *name;
-    state (*make)(void);
-    outcome expected[5];
-    int is_unique; /* with TN_TAKE_OWNERSHIP the variable becomes the only holder */
-} table[] = {
-    {"written", written, {E(BORROWED_WRITE), E(BORROWED_WRITE), E(BORROWED_WRITE), E(BORROWED_WRITE), E(BORROWED_WRITE)}, 0},
-    {"poisoned", poisoned, {E(POISONED), E(POISONED), E(POISONED), E(POISONED), E(POISONED)}, 0},
-    {"readonly", readonly, {C(0), C(TN_WHY_READONLY), E(READONLY), C(TN_WHY_READONLY), E(READONLY)}, 0},
-    {"owned", owned, {C(0), C(TN_WHY_SHARED), E(ALIASED), C(TN_WHY_SHARED), E(ALIASED)}, 0},
-    {"stretched", stretched, {C(0), C(TN_WHY_LAYOUT), E(WOULD_COPY), C(TN_WHY_LAYOUT), E(WOULD_COPY)}, 0},
-    {"exclusive", exclusive, {E(EXPORTED), E(EXPORTED), E(EXPORTED), E(EXPORTED), E(EXPORTED)}, 0},
-    {"viewed", viewed, {C(0), C(TN_WHY_EXPORTED), E(EXPORTED), C(TN_WHY_EXPORTED), E(EXPORTED)}, 0},
-    {"read by another", read_by_another, {C(0), C(TN_WHY_BORROWED), E(BORROWED), C(TN_WHY_BORROWED), E(BORROWED)}, 0},
-    {"read by itself", read_by_itself, {C(0), C(TN_WHY_BORROWED), E(BORROWED), E(BORROWED), E(BORROWED)}, 0},
-    {"wasteful", wasteful, {C(0), C(TN_WHY_WASTE), A, C(TN_WHY_WASTE), A}, 0},
-    {"strided", strided, {C(0), A, A, A, A}, 0},
-    {"cloned", with_clone, {C(0), A, A, A, A}, 0},
-    {"exported", exported, {C(0), A, A, A, A}, 0},
-    {"alone", alone, {C(0), A, A, A, A}, 1},
-};
-
-#define ROWS (sizeof table / sizeof *table)
-
-static void note(const char *what, size_t row, size_t column)
+static void taken_is_moved(void) /* SV-7: the variable is the only holder */
 {
-    int before = check_failures;
-    (void)before;
-    fprintf(stderr, "    in %s: \"%s\", column %zu\n", what, table[row].name, column);
-}
-
-/* SV-2, SV-7, SV-12..17: every cell, for a new variable and for one that has a value. */
-static void table_of_storing(int by_set)
-{
-    const char *what = by_set ? "set" : "create";
-    for (size_t row = 0; row < ROWS; row++) {
-        for (size_t column = 0; column < 5; column++) {
-            int failures = check_failures;
-            state s = table[row].make();
-            int64_t before[6], after[6];
-            int readable = tn_array_copy_to_host(s.value, before, NULL, NULL) == TN_OK;
-            void *bytes = readable ? address(s.value) : NULL;
-            tn_shared *shared = by_set ? counting("v", SHAPE(1, 2)) : NULL;
-            tn_crossing how = {77, 77};
-            outcome expected = table[row].expected[column];
-            tn_status status = by_set ? tn_shared_set(shared, s.value, columns[column], &how)
-                                      : tn_shared_create(s.value, columns[column], NULL, &shared, &how);
-            CHECK(status == expected.status);
-            if (expected.status == TN_OK) {
-                CHECK(crossed(how, expected.how));
-                tn_array *value = got(shared, TN_BORROW, ALIAS);
-                OK(tn_array_copy_to_host(value, after, NULL, NULL));
-                CHECK(memcmp(before, after, sizeof after) == 0);
-                CHECK((address(value) == bytes) == (how.how == TN_ALIASED));
-                CHECK(facts(shared).version == (by_set ? 2u : 1u) && facts(shared).shape[1] == 3);
-                int taken = (columns[column] & TN_TAKE_OWNERSHIP) != 0;
-                CHECK(state_of(s.value) == (taken ? TN_ERR_DESTRUCTED : TN_OK));
-                if (table[row].is_unique && taken)
-                    CHECK(count_holders(value, TN_HOLDER_HANDLE) == 0);
-                drop(value);
-            } else {
-                CHECK(how.how == 77 && state_of(s.value) == TN_OK);
-                if (by_set)
-                    CHECK(counts_from(shared, 0, 2) && facts(shared).version == 1);
-            }
-            if (shared)
-                end_shared(shared);
-            end_state(&s);
-            if (check_failures > failures)
-                note(what, row, column);
-        }
-    }
+    tn_array *value = numbers(NULL, SHAPE(4));
+    tn_shared *shared = shared_of(value, TN_TAKE_OWNERSHIP, ALIAS);
+    tn_array *now = got(shared, TN_BORROW, ALIAS);
+    CHECK(state_of(value) == TN_ERR_DESTRUCTED && count_holders(now, TN_HOLDER_HANDLE) == 0);
+    drop(value);
+    drop(now);
+    end_shared(shared);
 }
 
 static void own_value(void) /* SV-2, SV-33: a value that the variable has already */
@@ -320,11 +243,7 @@ static void note_release(void *context)
 
 static tn_array *lend_memory(void *memory, uint32_t flags)
 {
-    int64_t shape[1] = {3};
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = shape};
-    tn_array *array = NULL;
-    OK(tn_array_import_host(memory, &layout, flags, note_release, NULL, &array, NULL));
-    return array;
+    return array_of(memory, flags, note_release, NULL, SHAPE(3));
 }
 
 static tn_status adds_one(void *context, tn_array *value)
@@ -817,36 +736,6 @@ static void counted_copies(void) /* SV-9 */
     drop(wide);
 }
 
-/* SV-20..23 on the host: every flag. */
-static void table_of_reading(void)
-{
-    tn_array *rows = numbers(NULL, SHAPE(4, 2)), *odd = part(rows, 1, 4, 2), *f = numbers_in(NULL, TN_ORDER_F, SHAPE(2, 3));
-    tn_shared *shared = shared_of(odd, TN_BORROW, ALIAS), *fortran = shared_of(f, TN_BORROW, ALIAS);
-    static const struct {
-        uint32_t flags;
-        tn_how how;
-    } cases[] = {
-        {NONE, TN_COPIED},   {TN_BORROW, TN_ALIASED},          {REQUIRE, TN_ALIASED},
-        {TN_RAW, TN_COPIED}, {TN_RAW | TN_BORROW, TN_ALIASED}, {TN_RAW | REQUIRE, TN_ALIASED},
-    };
-    for (size_t i = 0; i < 6; i++) {
-        int aliased = cases[i].how == TN_ALIASED;
-        tn_array *value = got(shared, cases[i].flags, aliased ? ALIAS : COPY(0));
-        CHECK(HOLDS(value, 2, 3, 6, 7) && (address(value) == address(odd)) == aliased);
-        CHECK(info_of(value).strides[0] == (aliased ? 32 : 16));
-        drop(value);
-        value = got(fortran, cases[i].flags, aliased ? ALIAS : COPY(0));
-        uint32_t order = cases[i].flags == NONE ? TN_C_CONTIGUOUS : TN_F_CONTIGUOUS;
-        CHECK(HOLDS(value, 0, 1, 2, 3, 4, 5) && info_of(value).flags & order);
-        drop(value);
-    }
-    end_shared(shared);
-    end_shared(fortran);
-    drop(rows);
-    drop(odd);
-    drop(f);
-}
-
 static void reported(void) /* SV-37: a variable that is not released is a leak */
 {
     tn_shared *shared = counting("leaky", SHAPE(4));
@@ -910,8 +799,7 @@ int main(void)
 {
     copies_by_default();
     borrowed_is_constant();
-    table_of_storing(0);
-    table_of_storing(1);
+    taken_is_moved();
     own_value();
     strict();
     bad_values();
@@ -929,7 +817,6 @@ int main(void)
     detached();
     forbidden_copies();
     counted_copies();
-    table_of_reading();
     reported();
     from_threads();
     return finish();

@@ -554,10 +554,7 @@ static void count_up(void *counter)
 
 static tn_array *lend(uint32_t flags, int *counter)
 {
-    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 1, .shape = (int64_t[]){4}};
-    tn_array *out = NULL;
-    OK(tn_array_import_host(lent, &layout, flags, count_up, counter, &out, NULL));
-    return out;
+    return array_of(lent, flags, count_up, counter, SHAPE(4));
 }
 
 static void last_two_of_a_lease(void) /* TH-24 */

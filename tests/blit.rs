@@ -60,12 +60,7 @@ fn tr_2_tr_3_any_strides_and_untouched_gaps() {
         let mut bytes = noise(&mut random, src_at + from.end + 5);
         let dst_offset = dst_at + to.offset;
         let src_offset = src_at + from.offset;
-        let wanted = model(
-            &bytes,
-            item,
-            &elements(&shape, &to.strides, dst_offset),
-            &elements(&shape, &from.strides, src_offset),
-        );
+        let wanted = model_of(&bytes, item, &shape, (&to.strides, dst_offset), (&from.strides, src_offset));
         let base = bytes.as_mut_ptr();
         let dst = layout(raw, &shape, &to.strides, base, dst_offset);
         let src = layout(raw, &shape, &from.strides, base, src_offset);
@@ -94,12 +89,7 @@ fn tr_4_overlap_is_as_if_the_source_had_been_read_first() {
         let mut bytes = noise(&mut random, (dst_at + to.end).max(src_at + from.end));
         let before = bytes.clone();
         let (dst_offset, src_offset) = (dst_at + to.offset, src_at + from.offset);
-        let wanted = model(
-            &bytes,
-            item,
-            &elements(&shape, &to.strides, dst_offset),
-            &elements(&shape, &from.strides, src_offset),
-        );
+        let wanted = model_of(&bytes, item, &shape, (&to.strides, dst_offset), (&from.strides, src_offset));
         let base = bytes.as_mut_ptr();
         let dst = layout(raw, &shape, &to.strides, base, dst_offset);
         let src = layout(raw, &shape, &from.strides, base, src_offset);

@@ -2,7 +2,7 @@
 //! situations on a GPU.
 
 use crate::support;
-use support::capi::{HOST, info, release, shared_release};
+use support::capi::{HOST, info, release, shared_release, text, unique};
 use support::crossings::*;
 use support::cuda::device;
 use support::tables;
@@ -45,6 +45,7 @@ impl Places {
     }
 }
 
+/// SV-21, SV-22, SV-23, SV-24, SV-26.
 #[test]
 fn reading_by_device() {
     let _gpu = device();
@@ -57,6 +58,10 @@ fn reading_by_device() {
             let value = home.numbers(&SHAPE);
             let (variable, _) = store_on(device.device, value, 0).unwrap();
             let kept = peek(variable);
+            let (raw, how) = get(variable, TN_RAW | TN_REQUIRE_BORROW).unwrap();
+            assert_eq!((cell(&Ok(how)).as_str(), address(raw)), ("alias", address(kept)));
+            assert_eq!(can_write(device, raw), Err(TN_ERR_SHARED));
+            release(raw).unwrap();
             let mut row = vec![device.name.to_owned(), home.name.to_owned()];
             row.extend(flags.map(|flags| match get(variable, flags) {
                 Ok((read, how)) => {
@@ -159,61 +164,89 @@ fn on(place: &Place) -> tn_device {
     tn_device { r#type: place.device.r#type, id: place.device.id }
 }
 
+/// FN-11, FN-12, SV-6.
 #[test]
 fn arguments_by_device() {
     let _gpu = device();
     let places = Places::new();
     let flags = [0, TN_REQUIRE_BORROW, TN_MAY_OVERWRITE, TN_TAKE_OWNERSHIP, TN_RAW, TN_STRICT];
-    let rows: Vec<Vec<String>> = places
-        .pairs()
-        .into_iter()
-        .map(|(from, to)| {
-            let cell = |flags| {
-                let argument = Situation::of(from.numbers(&SHAPE), || ());
-                passed(argument, tn_in { device: on(to), ..input(flags) }, &[])
-            };
-            assert_eq!(cell(TN_BORROW), cell(0));
-            let mut row = vec![from.name.to_owned(), to.name.to_owned()];
-            row.extend(flags.map(cell));
-            row
-        })
-        .collect();
+    // Flags that give what those of a column give.
+    let alike = [
+        (TN_BORROW, 0),
+        (TN_MAY_OVERWRITE | TN_REQUIRE_BORROW, 1),
+        (TN_TAKE_OWNERSHIP | TN_REQUIRE_BORROW, 1),
+        (TN_RAW | TN_REQUIRE_BORROW, 4),
+        (TN_RAW | TN_MAY_OVERWRITE, 4),
+    ];
+    let cells = |from: &Place, to: &Place| {
+        let cell = |flags| {
+            let make = || Situation::of(from.numbers(&SHAPE), || ());
+            passed(&make, tn_in { device: on(to), ..input(flags) }, &[])
+        };
+        let cells = flags.map(cell);
+        for (flags, column) in alike {
+            assert_eq!(cell(flags), cells[column], "{} to {}, flags {flags:#x}", from.name, to.name);
+        }
+        cells
+    };
+    let of_pair = |(from, to): (&Place, &Place)| {
+        [vec![from.name.to_owned(), to.name.to_owned()], cells(from, to).to_vec()].concat()
+    };
+    let rows: Vec<Vec<String>> = places.pairs().into_iter().map(of_pair).collect();
+    for from in [&places.page_locked, &places.managed] {
+        assert_eq!(cells(from, &places.gpu), cells(&places.host, &places.gpu), "{} is another device", from.name);
+    }
     let head = "| the argument is on | declared | no flag, TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP | TN_RAW | TN_STRICT |";
     tables::check(head, &rows);
 }
 
+/// FN-15, FN-22.
 #[test]
 fn outputs_by_device() {
     let _gpu = device();
     let places = Places::new();
-    let rows: Vec<Vec<String>> = places
-        .pairs()
-        .into_iter()
-        .map(|(from, to)| {
-            let mut row = vec![from.name.to_owned(), to.name.to_owned()];
-            row.extend([0, TN_BORROW, TN_REQUIRE_BORROW, TN_RAW].map(|flags| {
-                let declared = tn_out { device: on(to), ..output(flags) };
-                let mut at = 0;
-                let called = {
-                    let function = Function::new(&[], &[declared], &[], |_, out, _| {
-                        out[0] = from.numbers(&SHAPE);
-                        at = address(out[0]);
-                        TN_OK
-                    });
-                    function.call(&[], 1)
-                };
-                let outcome = called.map(|(out, _, how)| {
-                    let place = if flags & TN_RAW != 0 { from } else { to };
-                    assert_eq!(info(out[0]).device.r#type, place.device.r#type);
-                    assert_eq!(elements(out[0])[1], 1.0);
-                    assert_eq!(address(out[0]) == at, how[0].how == TN_ALIASED);
-                    release(out[0]).unwrap();
-                    how[0]
-                });
-                cell(&outcome)
-            }));
-            row
-        })
-        .collect();
+    let cells = |from: &Place, to: &Place| {
+        let cells = [0, TN_BORROW, TN_REQUIRE_BORROW, TN_RAW].map(|flags| left_on(from, on(to), flags));
+        for flags in [TN_RAW | TN_BORROW, TN_RAW | TN_REQUIRE_BORROW] {
+            assert_eq!(left_on(from, on(to), flags), cells[3], "{} to {}, flags {flags:#x}", from.name, to.name);
+        }
+        cells
+    };
+    let of_pair = |(from, to): (&Place, &Place)| {
+        [vec![from.name.to_owned(), to.name.to_owned()], cells(from, to).to_vec()].concat()
+    };
+    let rows: Vec<Vec<String>> = places.pairs().into_iter().map(of_pair).collect();
+    for from in [&places.page_locked, &places.managed] {
+        assert_eq!(cells(from, &places.gpu), cells(&places.host, &places.gpu), "{} is another device", from.name);
+    }
+    let any = tn_device { r#type: 0, id: 0 };
+    for (place, flags) in places.all().into_iter().flat_map(|place| [(place, 0), (place, TN_REQUIRE_BORROW)]) {
+        assert_eq!(left_on(place, any, flags), "alias", "{}", place.name);
+    }
     tables::check("| the body leaves it on | declared | no flag | TN_BORROW | TN_REQUIRE_BORROW | TN_RAW |", &rows);
+}
+
+/// One call whose body leaves an output on a device; it is declared with a device and flags.
+fn left_on(from: &Place, declared: tn_device, flags: u32) -> String {
+    let declaration = tn_out { device: declared, ..output(flags) };
+    let mut at = 0;
+    let called = {
+        let function = Function::new(&[], &[declaration], &[], |_, out, _| {
+            out[0] = from.numbers(&SHAPE);
+            at = address(out[0]);
+            TN_OK
+        });
+        function.call(&[], 1)
+    };
+    let outcome = called.map(|(out, _, how)| {
+        let stays = flags & TN_RAW != 0 || declared.r#type == 0;
+        assert_eq!(info(out[0]).device.r#type, if stays { from.device.r#type } else { declared.r#type });
+        assert_eq!(elements(out[0])[1], 1.0);
+        assert_eq!(address(out[0]) == at, how[0].how == TN_ALIASED);
+        assert!(flags != 0 || unique(out[0]), "without flags the caller is the only holder");
+        release(out[0]).unwrap();
+        how[0]
+    });
+    assert!(outcome.is_ok() || text().contains("out[0]"), "{}", text());
+    cell(&outcome)
 }

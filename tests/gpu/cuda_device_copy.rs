@@ -446,12 +446,7 @@ fn tr_4_tr_5_overlap_within_a_device() {
         let (dst_at, src_at) = (random.below_i64(from.end + 1), random.below_i64(to.end + 1));
         let bytes = noise(&mut random, (dst_at + to.end).max(src_at + from.end));
         let (dst_offset, src_offset) = (dst_at + to.offset, src_at + from.offset);
-        let wanted = model(
-            &bytes,
-            item,
-            &elements(&shape, &to.strides, dst_offset),
-            &elements(&shape, &from.strides, src_offset),
-        );
+        let wanted = model_of(&bytes, item, &shape, (&to.strides, dst_offset), (&from.strides, src_offset));
         let block = Block::new(memory, bytes.len());
         block.write(&bytes);
         let target = block.layout(raw, &shape, &to.strides, dst_offset);

@@ -53,12 +53,7 @@ fn tr_2_tr_4_up_to_64_axes_apart_and_overlapping() {
         let src_at = if apart { dst_at + to.end + random.below_i64(9) } else { random.below_i64(to.end + 1) };
         let mut bytes = noise(&mut random, (dst_at + to.end).max(src_at + from.end));
         let (dst_offset, src_offset) = (dst_at + to.offset, src_at + from.offset);
-        let wanted = model(
-            &bytes,
-            item,
-            &elements(&shape, &to.strides, dst_offset),
-            &elements(&shape, &from.strides, src_offset),
-        );
+        let wanted = model_of(&bytes, item, &shape, (&to.strides, dst_offset), (&from.strides, src_offset));
         let base = bytes.as_mut_ptr();
         let (to, from) = (wild(&mut random, &shape, to.strides), wild(&mut random, &shape, from.strides));
         let dst = layout(raw, &shape, &to, base, dst_offset);
@@ -200,12 +195,7 @@ fn tr_16_divided_among_threads_it_is_the_same() {
         let src_at = if overlap { random.below_i64(64) } else { to.end + random.below_i64(70) };
         let mut bytes = noise(&mut random, to.end.max(src_at + from.end));
         let src_offset = src_at + from.offset;
-        let wanted = model(
-            &bytes,
-            item,
-            &elements(&shape, &to.strides, to.offset),
-            &elements(&shape, &from.strides, src_offset),
-        );
+        let wanted = model_of(&bytes, item, &shape, (&to.strides, to.offset), (&from.strides, src_offset));
         let base = bytes.as_mut_ptr();
         let dst = layout(raw, &shape, &to.strides, base, to.offset);
         let src = layout(raw, &shape, &from.strides, base, src_offset);

@@ -84,8 +84,7 @@ fn overlaps_as_the_model(seed: u64, way: &str) {
     let (dst_at, src_at) = (random.below_i64(from.end + 1), random.below_i64(to.end + 1));
     let mut bytes = noise(&mut random, (dst_at + to.end).max(src_at + from.end));
     let (dst_offset, src_offset) = (dst_at + to.offset, src_at + from.offset);
-    let wanted =
-        model(&bytes, item, &elements(&shape, &to.strides, dst_offset), &elements(&shape, &from.strides, src_offset));
+    let wanted = model_of(&bytes, item, &shape, (&to.strides, dst_offset), (&from.strides, src_offset));
     let base = bytes.as_mut_ptr();
     let dst = layout(raw, &shape, &to.strides, base, dst_offset);
     let src = layout(raw, &shape, &from.strides, base, src_offset);

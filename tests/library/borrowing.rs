@@ -1,7 +1,7 @@
 //! The tables of docs/borrowing.md, from what happens: each cell is a call that is made, whose report is checked
 //! against addresses, contents and holders, and then compared with the page. `cargo xtask borrowing` writes the page.
-//! The tables of GPUs are in `cuda_borrowing.rs`. The rules themselves are tested in `c-tests/{shared,function*}.c`,
-//! which have tables of their own.
+//! The tables of GPUs are in `cuda_borrowing.rs`. `c-tests/{shared,function*}.c` have what no table shows: misuse, what
+//! bodies leave behind, spare buffers, failed allocations and threads.
 
 use crate::support;
 use std::cell::Cell;
@@ -9,8 +9,8 @@ use std::ffi::c_void;
 use std::ptr::null;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use support::capi::{
-    Handle, clone, delete_dlpack, export_dlpack, info, release, shared_info, shared_release, shared_set, shared_update,
-    transpose, unique,
+    self, Handle, clone, delete_dlpack, export_dlpack, info, release, shared_info, shared_release, shared_set,
+    shared_update, slice, text, transpose, unique,
 };
 use support::crossings::*;
 use support::tables;
@@ -24,6 +24,7 @@ fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// SV-2, SV-7, SV-13, SV-14, SV-15, SV-16, SV-17.
 #[test]
 fn creating_and_setting() {
     let _turn = turn();
@@ -37,6 +38,7 @@ fn a_variable_is_set_to_its_own_value() {
     assert!(check_storing_own(&Place::host()) >= 100);
 }
 
+/// SV-20, SV-21, SV-22, SV-23 on the host.
 #[test]
 fn reading() {
     let _turn = turn();
@@ -47,6 +49,11 @@ fn reading() {
         .map(|(name, make)| {
             let value = Situation::of(make(&host).unwrap(), || ());
             let variable = store(value.value, TN_REQUIRE_BORROW, null()).unwrap().0;
+            for flags in [TN_REQUIRE_BORROW, TN_REQUIRE_BORROW | TN_RAW] {
+                let (read, how) = get(variable, flags).unwrap();
+                assert_eq!((cell(&Ok(how)).as_str(), address(read)), ("alias", address(value.value)));
+                release(read).unwrap();
+            }
             let mut row = vec![(*name).to_owned()];
             row.extend(flags.iter().map(|flags| {
                 let (read, how) = get(variable, *flags).unwrap();
@@ -69,6 +76,7 @@ fn reading() {
     tables::check("| the value is | no flag | TN_BORROW | TN_RAW | TN_RAW with TN_BORROW |", &rows);
 }
 
+/// FN-11, FN-12, SV-6, and SV-4: an argument that is a variable's value stays as it is.
 #[test]
 fn arguments() {
     let _turn = turn();
@@ -79,9 +87,14 @@ fn arguments() {
         let mut row = vec![name.to_owned()];
         for flags in ARGUMENTS {
             let variable = variable(&host);
-            let situation = Situation::of(peek(variable), move || shared_release(variable).unwrap());
+            let make = || Situation::of(peek(variable), || ());
             let updates = if in_place { vec![update(variable, TN_MAY_OVERWRITE)] } else { Vec::new() };
-            row.push(passed(situation, input(flags), &updates));
+            let cell = passed(&make, input(flags), &updates);
+            // The second of the two calls fails.
+            let is_called = cell == "alias" || cell.starts_with("copy");
+            assert_eq!(shared_info(variable).version, if in_place && is_called { 2 } else { 1 });
+            row.push(cell);
+            shared_release(variable).unwrap();
         }
         row
     };
@@ -98,15 +111,28 @@ enum Left {
     Spare,
     /// An argument with these flags.
     Argument(u32),
-    /// An argument with TN_MAY_OVERWRITE that another holder needs, so that the body got a copy.
-    CopiedArgument,
-    Default,
-    Value,
-    OldValue,
+    /// An argument with these flags that has another holder, so that the body got a copy if it may write.
+    HeldArgument(u32),
+    /// A default value, of an input with these flags.
+    Default(u32),
+    /// The value of a variable, as an implicit input with these flags.
+    Value(u32),
+    OldValue(u32),
     NewValue,
     Twice,
 }
 
+/// How a body leaves an array that it got: by that handle, or by another one.
+#[derive(Clone, Copy, PartialEq)]
+enum By {
+    Clone,
+    Itself,
+    View,
+    /// The variable's value, which the body reads from the variable.
+    Read,
+}
+
+/// FN-16, FN-22, SV-1, SV-3, SV-4.
 #[test]
 fn outputs() {
     let _turn = turn();
@@ -117,11 +143,11 @@ fn outputs() {
         ("an argument, or a part of one", Left::Argument(0)),
         ("an argument with TN_BORROW", Left::Argument(TN_BORROW)),
         ("an argument with TN_MAY_OVERWRITE", Left::Argument(TN_MAY_OVERWRITE)),
-        ("an argument with TN_MAY_OVERWRITE, of which it got a copy", Left::CopiedArgument),
+        ("an argument with TN_MAY_OVERWRITE, of which it got a copy", Left::HeldArgument(TN_MAY_OVERWRITE)),
         ("an argument with TN_TAKE_OWNERSHIP", Left::Argument(TN_TAKE_OWNERSHIP)),
-        ("a default value", Left::Default),
-        ("the value of a variable", Left::Value),
-        ("the old value of a variable that the call updates", Left::OldValue),
+        ("a default value", Left::Default(0)),
+        ("the value of a variable", Left::Value(0)),
+        ("the old value of a variable that the call updates", Left::OldValue(0)),
         ("the new value of a variable that the call updates", Left::NewValue),
         ("what it leaves as an earlier output too", Left::Twice),
     ];
@@ -129,30 +155,57 @@ fn outputs() {
         .iter()
         .map(|(name, left)| {
             let mut row = vec![(*name).to_owned()];
-            row.extend([0, TN_BORROW, TN_REQUIRE_BORROW].map(|flags| produced(&host, *left, flags)));
+            row.extend([0, TN_BORROW, TN_REQUIRE_BORROW].map(|flags| {
+                let cell = produced(&host, *left, flags, By::Clone, TN_OK);
+                for by in [By::Itself, By::View] {
+                    assert_eq!(produced(&host, *left, flags, by, TN_OK), cell, "{name}, flags {flags:#x}");
+                }
+                assert_eq!(produced(&host, *left, flags, By::Clone, TN_ERR_IO), "IO", "{name}, flags {flags:#x}");
+                let raw = produced(&host, *left, flags | TN_RAW, By::Clone, TN_OK);
+                assert_eq!(raw, cell, "{name}, flags {flags:#x}: on one device TN_RAW changes nothing");
+                cell
+            }));
             row
         })
         .collect();
     tables::check("| the body leaves | no flag | TN_BORROW | TN_REQUIRE_BORROW |", &rows);
+    let alike = [
+        (Left::Argument(TN_BORROW), Left::Argument(TN_REQUIRE_BORROW), By::Clone),
+        (Left::Argument(TN_BORROW), Left::HeldArgument(TN_BORROW), By::Clone),
+        (Left::HeldArgument(TN_MAY_OVERWRITE), Left::HeldArgument(TN_TAKE_OWNERSHIP), By::Itself),
+        (Left::Default(0), Left::Default(TN_BORROW), By::Clone),
+        (Left::Default(0), Left::Default(TN_MAY_OVERWRITE), By::Clone),
+        (Left::Value(0), Left::Value(TN_BORROW), By::Clone),
+        (Left::Value(0), Left::Value(0), By::Read),
+        (Left::OldValue(0), Left::OldValue(TN_BORROW), By::Clone),
+        (Left::OldValue(0), Left::OldValue(0), By::Read),
+    ];
+    for (at, (left, other, by)) in alike.into_iter().enumerate() {
+        for flags in [0, TN_BORROW, TN_REQUIRE_BORROW] {
+            let cell = produced(&host, left, flags, By::Clone, TN_OK);
+            assert_eq!(produced(&host, other, flags, by, TN_OK), cell, "pair {at}, flags {flags:#x}");
+        }
+    }
 }
 
-/// One call whose body leaves this array as an output with these flags.
-fn produced(host: &Place, left: Left, flags: u32) -> String {
+/// One call whose body leaves this array as an output with these flags, and answers this. A failure changes nothing. An
+/// output outlives what follows: another call, and a set of the variable (SV-4, FN-22).
+fn produced(host: &Place, left: Left, flags: u32, by: By, answer: tn_status) -> String {
     let (value, variable) = (host.numbers(&SHAPE), variable(host));
-    let second_holder = (left == Left::CopiedArgument).then(|| clone(value).unwrap());
+    let second_holder = matches!(left, Left::HeldArgument(_)).then(|| clone(value).unwrap());
     let inputs = match left {
-        Left::Argument(flags) => vec![input(flags)],
-        Left::CopiedArgument => vec![input(TN_MAY_OVERWRITE)],
-        Left::Default => vec![tn_in { default_value: value as *mut _, ..input(0) }],
-        Left::Value | Left::OldValue => vec![tn_in { shared: variable as *mut _, ..input(0) }],
+        Left::Argument(flags) | Left::HeldArgument(flags) => vec![input(flags)],
+        Left::Default(flags) => vec![tn_in { default_value: value as *mut _, ..input(flags) }],
+        Left::Value(flags) | Left::OldValue(flags) => vec![tn_in { shared: variable as *mut _, ..input(flags) }],
         _ => Vec::new(),
     };
-    let arguments = match left {
-        Left::Argument(_) | Left::CopiedArgument => vec![value],
-        Left::Default => vec![0],
+    let arguments = |argument: Handle| match left {
+        Left::Argument(_) | Left::HeldArgument(_) => vec![argument],
+        Left::Default(_) => vec![0],
         _ => Vec::new(),
     };
-    let updates = if matches!(left, Left::OldValue | Left::NewValue) { vec![update(variable, 0)] } else { Vec::new() };
+    let updates =
+        if matches!(left, Left::OldValue(_) | Left::NewValue) { vec![update(variable, 0)] } else { Vec::new() };
     let n_out = if left == Left::Twice { 2 } else { 1 };
     let flags_of_function = if left == Left::Spare { flags | TN_REUSE } else { flags };
     let (at, was_offered) = (Cell::new(0), Cell::new(false));
@@ -161,24 +214,30 @@ fn produced(host: &Place, left: Left, flags: u32) -> String {
         let array = match inputs {
             _ if out[0] != 0 => out[0],
             [] => host.numbers(&SHAPE),
-            [input] => clone(*input).unwrap(),
+            [input] => match by {
+                By::Clone => clone(*input).unwrap(),
+                By::Itself => *input,
+                By::View => slice(*input, 0, TN_NONE, 1).unwrap(),
+                By::Read => peek(variable),
+            },
             _ => unreachable!("one input at most"),
         };
         at.set(address(array));
+        let another = || if by == By::Itself { array } else { clone(array).unwrap() };
         match left {
-            Left::OldValue => update[0] = host.numbers(&SHAPE),
-            Left::NewValue => update[0] = clone(array).unwrap(),
-            Left::Twice => out[1] = clone(array).unwrap(),
+            Left::OldValue(_) => update[0] = host.numbers(&SHAPE),
+            Left::NewValue => update[0] = another(),
+            Left::Twice => out[1] = another(),
             _ => {}
         }
         out[0] = array;
-        TN_OK
+        answer
     });
-    let mut called = function.call(&arguments, n_out);
-    if left == Left::Spare {
+    let mut called = function.call(&arguments(value), n_out);
+    if left == Left::Spare && answer == TN_OK {
         for _ in 0..2 {
             called.unwrap().0.into_iter().for_each(|out| release(out).unwrap());
-            called = function.call(&arguments, n_out);
+            called = function.call(&arguments(value), n_out);
         }
         assert!(was_offered.get());
     }
@@ -186,18 +245,43 @@ fn produced(host: &Place, left: Left, flags: u32) -> String {
         Ok((out, _, how)) => {
             let (out_of_interest, how) = (out[n_out - 1], how[n_out - 1]);
             assert_eq!(address(out_of_interest) == at.get(), how.how == TN_ALIASED);
-            assert_eq!(elements(out_of_interest)[1], 1.0);
+            let numbers: Vec<f64> = (0..SHAPE[0] * SHAPE[1]).map(|i| i as f64).collect();
+            assert_eq!(elements(out_of_interest), numbers);
             let is_writable = can_write(host, out_of_interest).is_ok();
             assert!(
                 flags != 0 || unique(out_of_interest) && is_writable,
                 "without flags the caller is the only holder"
             );
+            let (other, before) = (host.numbers(&SHAPE), capi::try_info(value).is_ok());
+            if flags == 0 {
+                fill(out_of_interest, -1.0).unwrap();
+                assert!(!before || elements(value) == numbers, "the argument is unchanged");
+            }
+            let now = elements(out_of_interest);
+            let again = function.call(&arguments(other), n_out).unwrap().0;
+            again.into_iter().for_each(|out| release(out).unwrap());
+            assert_eq!(shared_info(variable).version, if updates.is_empty() { 1 } else { 3 });
+            let unchanged = peek(variable);
+            assert_eq!(elements(unchanged), numbers, "the output is not the variable's value");
+            release(unchanged).unwrap();
+            let zeros = host.numbers(&SHAPE);
+            fill(zeros, 0.0).unwrap();
+            shared_set(variable, zeros, 0).unwrap();
+            assert_eq!(elements(out_of_interest), now);
+            [other, zeros].into_iter().for_each(|array| release(array).unwrap());
             out.into_iter().for_each(|out| release(out).unwrap());
             cell(&Ok(how)) + if is_writable { "" } else { ", read-only" }
         }
-        Err(status) => cell(&Err(status)),
+        Err(status) => {
+            let kept = peek(variable);
+            assert_eq!(elements(kept), elements(value));
+            assert!(shared_info(variable).version == 1 && text().contains("out[0]") | (status == answer));
+            release(kept).unwrap();
+            cell(&Err(status))
+        }
     };
     drop(function);
+    assert!(second_holder.is_none_or(|holder| elements(holder)[1] == 1.0), "another holder keeps its value");
     [Some(value), second_holder].into_iter().flatten().for_each(|handle| release(handle).unwrap());
     shared_release(variable).unwrap();
     text
@@ -215,12 +299,15 @@ enum Update {
     OtherVariable,
     Exchange,
     Argument(u32),
+    /// An argument with TN_TAKE_OWNERSHIP that another holder needs, so that the body got a copy.
+    CopiedArgument,
     Output(u32),
     Twice,
     Exported,
     Nothing,
 }
 
+/// FN-31, FN-32, FN-33, SV-2.
 #[test]
 fn updates() {
     let _turn = turn();
@@ -244,6 +331,12 @@ fn updates() {
     let rows: Vec<Vec<String>> =
         cases.iter().map(|(name, left)| vec![(*name).to_owned(), updated(&host, *left).to_owned()]).collect();
     tables::check("| the body leaves | the new value |", &rows);
+    for flags in [0, TN_MAY_OVERWRITE, TN_REQUIRE_BORROW] {
+        assert_eq!(updated(&host, Update::Argument(flags)), "copy", "flags {flags:#x}");
+    }
+    for left in [Update::Argument(TN_TAKE_OWNERSHIP | TN_REQUIRE_BORROW), Update::CopiedArgument] {
+        assert_eq!(updated(&host, left), "alias");
+    }
 }
 
 /// One call whose body leaves this array as the new value of a variable.
@@ -255,9 +348,11 @@ fn updated(host: &Place, left: Update) -> &'static str {
         Update::OtherVariable => vec![implicit(second)],
         Update::Exchange => vec![implicit(second), implicit(first)],
         Update::Argument(flags) => vec![input(flags)],
+        Update::CopiedArgument => vec![input(TN_TAKE_OWNERSHIP)],
         _ => Vec::new(),
     };
-    let arguments = if matches!(left, Update::Argument(_)) { vec![value] } else { Vec::new() };
+    let second_holder = (left == Update::CopiedArgument).then(|| clone(value).unwrap());
+    let arguments = if matches!(left, Update::Argument(_) | Update::CopiedArgument) { vec![value] } else { Vec::new() };
     let outputs = if let Update::Output(flags) = left { vec![output(flags)] } else { Vec::new() };
     let flags = match left {
         Update::InPlace | Update::CopyOfHeld => TN_MAY_OVERWRITE,
@@ -284,7 +379,9 @@ fn updated(host: &Place, left: Update) -> &'static str {
             Update::Spare if update[0] != 0 => update[0],
             Update::Spare => host.numbers(&SHAPE),
             Update::OwnView => transpose(inputs[0]).unwrap(),
-            Update::OtherVariable | Update::Exchange | Update::Argument(_) => clone(inputs[0]).unwrap(),
+            Update::OtherVariable | Update::Exchange | Update::Argument(_) | Update::CopiedArgument => {
+                clone(inputs[0]).unwrap()
+            }
             Update::Nothing => return TN_OK,
         };
         at.set(address(array));
@@ -313,8 +410,13 @@ fn updated(host: &Place, left: Update) -> &'static str {
     assert_eq!(address(new) == old_at.get(), matches!(left, Update::InPlace | Update::OwnView | Update::Nothing));
     assert_eq!(shared_info(first).version, if left == Update::Nothing { 1 } else { 1 + calls });
     assert_eq!(can_write(host, new), Err(TN_ERR_SHARED));
+    if let Update::Argument(flags) = left {
+        let taken = flags & TN_TAKE_OWNERSHIP != 0;
+        assert_eq!(capi::try_info(value).err(), taken.then_some(TN_ERR_DESTRUCTED));
+        assert!(taken || unique(value) && can_write(host, value).is_ok(), "the caller's array is the caller's");
+    }
     drop(function);
-    [Some(value), Some(new), held].into_iter().flatten().for_each(|handle| release(handle).unwrap());
+    [Some(value), Some(new), held, second_holder].into_iter().flatten().for_each(|handle| release(handle).unwrap());
     if tensor.get() != 0 {
         delete_dlpack(tensor.get());
     }

@@ -96,12 +96,10 @@ impl Case {
     }
 
     fn wanted(&self) -> Vec<u8> {
-        model(
-            &self.bytes,
-            Dtype::of(self.raw).unwrap().item(),
-            &elements(&self.shape, &self.to.strides, self.dst_at + self.to.offset),
-            &elements(&self.shape, &self.from.strides, self.src_at + self.from.offset),
-        )
+        let item = Dtype::of(self.raw).unwrap().item();
+        let dst = (&self.to.strides[..], self.dst_at + self.to.offset);
+        let src = (&self.from.strides[..], self.src_at + self.from.offset);
+        model_of(&self.bytes, item, &self.shape, dst, src)
     }
 
     fn text(&self) -> String {

@@ -341,8 +341,13 @@ fn readable(value: Handle) -> Option<Vec<f64>> {
 
 /// Sets all elements.
 pub fn fill(value: Handle, element: f64) -> Done {
+    fill_in(value, element, TN_WRITE_ALIASED)
+}
+
+/// As above, in this mode of writing.
+fn fill_in(value: Handle, element: f64, mode: u32) -> Done {
     // SAFETY: one element.
-    done(|| unsafe { transfer::tn_array_fill(value as *mut _, (&raw const element).cast(), 0, null_mut()) })
+    done(|| unsafe { transfer::tn_array_fill(value as *mut _, (&raw const element).cast(), mode, null_mut()) })
 }
 
 // ---- what a call did, as a cell of a table ----
@@ -684,47 +689,78 @@ pub fn check_storing_own(place: &Place) -> usize {
 pub const ARGUMENTS: [u32; 5] =
     [0, TN_STRICT, TN_MAY_OVERWRITE, TN_MAY_OVERWRITE | TN_REQUIRE_BORROW, TN_TAKE_OWNERSHIP];
 
+/// Flags with which an argument reaches the body as with those of a column.
+const ARGUMENTS_ALIKE: [(u32, usize); 5] = [
+    (TN_BORROW, 0),
+    (TN_REQUIRE_BORROW, 0),
+    (TN_BORROW | TN_RAW, 0),
+    (TN_TAKE_OWNERSHIP | TN_REQUIRE_BORROW, 3),
+    (TN_TAKE_OWNERSHIP | TN_MAY_OVERWRITE | TN_BORROW, 4),
+];
+
 /// For each situation, how an argument reaches the body of a function.
 pub fn passing(place: &Place) -> Vec<Vec<String>> {
     rows(place, |make| {
-        let cells = ARGUMENTS.map(|flags| passed(make(), input(flags), &[]));
-        for flags in [TN_BORROW, TN_REQUIRE_BORROW] {
-            assert_eq!(passed(make(), input(flags), &[]), cells[0], "flags {flags:#x}: as no flag");
+        let cells = ARGUMENTS.map(|flags| passed(make, input(flags), &[]));
+        for (flags, column) in ARGUMENTS_ALIKE {
+            assert_eq!(passed(make, input(flags), &[]), cells[column], "flags {flags:#x}");
+        }
+        for (flags, column) in [(TN_BORROW, 0), (TN_REQUIRE_BORROW, 0), (TN_MAY_OVERWRITE, 2), (TN_TAKE_OWNERSHIP, 4)] {
+            let expected = if cells[1] == "LAYOUT" { "LAYOUT" } else { &cells[column] };
+            assert_eq!(passed(make, input(flags | TN_STRICT), &[]), expected, "flags {flags:#x} and TN_STRICT");
         }
         cells.to_vec()
     })
 }
 
-/// Calls a function with one argument. Its body reads it, and writes it if the flags permit that.
-pub fn passed(situation: Situation, declared: tn_in, updates: &[tn_update]) -> String {
+/// Calls a function with one argument. Its body reads it, and writes it if the flags permit that. A second call, whose
+/// body fails, leaves the argument to the caller.
+pub fn passed(make: &dyn Fn() -> Situation, declared: tn_in, updates: &[tn_update]) -> String {
+    let [outcome, failed] = [TN_OK, TN_ERR_IO].map(|answer| passed_once(make(), declared, updates, answer));
+    assert_eq!(failed.err(), Some(outcome.err().unwrap_or(TN_ERR_IO)));
+    cell(&outcome)
+}
+
+fn passed_once(situation: Situation, declared: tn_in, updates: &[tn_update], answer: tn_status) -> Outcome {
     const WRITTEN: f64 = 99.0;
     let value = situation.value;
     let (at, contents, flags) = (address(value), readable(value), declared.flags);
     let may_write = flags & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP) != 0;
     let mut seen = None;
     let outcome = {
-        let function = Function::new(&[declared], &[], updates, |inputs, _, _| {
-            assert_eq!(Some(elements(inputs[0])), contents);
-            assert_eq!(fill(inputs[0], WRITTEN), if may_write { Ok(()) } else { Err(TN_ERR_READONLY) });
-            seen = Some((address(inputs[0]), info(inputs[0]).device));
-            TN_OK
+        let function = Function::new(&[declared], &[], updates, |inputs, _, updates| {
+            // What the call updates in place is not the argument.
+            updates.iter().for_each(|place| fill(*place, -WRITTEN).unwrap());
+            let [argument] = inputs else { unreachable!("one input") };
+            assert_eq!(Some(elements(*argument)), contents);
+            let seen_at = address(*argument);
+            seen = Some((seen_at, info(*argument).device));
+            let expected = if may_write { Ok(()) } else { Err(TN_ERR_READONLY) };
+            let view = slice(*argument, 0, TN_NONE, 1).unwrap();
+            assert_eq!(fill(view, WRITTEN), expected);
+            release(view).unwrap();
+            assert_eq!(fill_in(*argument, WRITTEN, TN_WRITE_UNIQUE), expected);
+            // If it cannot write the argument, this makes a copy of its own.
+            fill_in(*argument, WRITTEN, TN_WRITE_COW).unwrap();
+            assert_eq!(address(*argument) == seen_at, may_write);
+            answer
         });
         function.call(&[value], 0).map(|(_, how, _)| how[0])
     };
-    match &outcome {
-        Ok(how) => {
-            let (seen_at, device) = seen.expect("the body ran");
-            assert_eq!(seen_at == at, how.how == TN_ALIASED);
-            assert!(declared.device.r#type == 0 || flags & TN_RAW != 0 || device.r#type == declared.device.r#type);
-            if flags & TN_TAKE_OWNERSHIP != 0 {
-                assert_eq!(capi::try_info(value).err(), Some(TN_ERR_DESTRUCTED));
-            } else if how.how == TN_ALIASED && may_write {
-                assert_eq!(elements(value), vec![WRITTEN; (SHAPE[0] * SHAPE[1]) as usize]);
-            } else {
-                assert_eq!(readable(value), contents, "the argument is unchanged");
-            }
-        }
-        Err(_) => assert!(seen.is_none() && capi::try_info(value).is_ok(), "the body ran: {}", text()),
+    let Some((seen_at, device)) = seen else {
+        assert!(outcome.is_err() && capi::try_info(value).is_ok() && text().contains("in[0]"), "{}", text());
+        return outcome;
+    };
+    if let Ok(how) = outcome {
+        assert_eq!(seen_at == at, how.how == TN_ALIASED);
     }
-    cell(&outcome)
+    assert!(declared.device.r#type == 0 || flags & TN_RAW != 0 || device.r#type == declared.device.r#type);
+    if outcome.is_ok() && flags & TN_TAKE_OWNERSHIP != 0 {
+        assert_eq!(capi::try_info(value).err(), Some(TN_ERR_DESTRUCTED));
+    } else if seen_at == at && may_write {
+        assert_eq!(elements(value), vec![WRITTEN; (SHAPE[0] * SHAPE[1]) as usize]);
+    } else {
+        assert_eq!(readable(value), contents, "the argument is unchanged");
+    }
+    outcome
 }

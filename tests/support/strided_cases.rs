@@ -87,6 +87,11 @@ pub fn host_view(layout: &Layout) -> HostView<'_> {
     unsafe { HostView::new(layout) }
 }
 
+/// As `model`, for two layouts of one shape, each with its strides and offset.
+pub fn model_of(bytes: &[u8], item: i64, shape: &[i64], dst: (&[i64], i64), src: (&[i64], i64)) -> Vec<u8> {
+    model(bytes, item, &elements(shape, dst.0, dst.1), &elements(shape, src.0, src.1))
+}
+
 /// The result of `copy` on `bytes`, in which both lie: the source is read in full first.
 pub fn model(bytes: &[u8], item: i64, dst: &[i64], src: &[i64]) -> Vec<u8> {
     let mut wanted = bytes.to_vec();
