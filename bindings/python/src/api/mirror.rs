@@ -1,8 +1,7 @@
 //! The C functions for mirrors.
 
 use super::{Id, Result, check, made, no_view};
-use crate::ffi_generated as c;
-use crate::types::*;
+use crate::sys::*;
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
@@ -42,7 +41,7 @@ pub fn create(options: &Options<'_>) -> Result<(Id, tn_crossing)> {
         name: options.name.map_or(null(), CStr::as_ptr),
     };
     // SAFETY: checked ids; the options are valid during the call; the outputs are writable.
-    let mirror = made(|out| unsafe { c::tn_mirror_create(&raw, out, &mut how) })?;
+    let mirror = made(|out| unsafe { tn_mirror_create(&raw, out, &mut how) })?;
     Ok((mirror, how))
 }
 
@@ -50,22 +49,21 @@ pub fn create(options: &Options<'_>) -> Result<(Id, tn_crossing)> {
 pub fn acquire(mirror: Id, side: tn_side, access: tn_access, stream: Id) -> Result<(Id, tn_view_info)> {
     let mut view = no_view();
     // SAFETY: checked ids; `view` and `out` are writable.
-    let guard = made(|out| unsafe {
-        c::tn_mirror_acquire(mirror.raw(), side, access, stream.raw(), null_mut(), &mut view, out)
-    })?;
+    let guard =
+        made(|out| unsafe { tn_mirror_acquire(mirror.raw(), side, access, stream.raw(), null_mut(), &mut view, out) })?;
     Ok((guard, view))
 }
 
 /// An array on a side, which is made valid.
 pub fn get(mirror: Id, side: tn_side) -> Result<Id> {
     // SAFETY: a checked id; the output is writable.
-    made(|out| unsafe { c::tn_mirror_get(mirror.raw(), side, out) })
+    made(|out| unsafe { tn_mirror_get(mirror.raw(), side, out) })
 }
 
 /// Makes a side the only valid one.
 pub fn mark_changed(mirror: Id, side: tn_side) -> Result<()> {
     // SAFETY: a checked id.
-    check(unsafe { c::tn_mirror_mark_changed(mirror.raw(), side) })
+    check(unsafe { tn_mirror_mark_changed(mirror.raw(), side) })
 }
 
 /// State and transfers of a mirror.
@@ -74,7 +72,7 @@ pub fn query(mirror: Id) -> Result<tn_mirror_info> {
     // SAFETY: a checked id; zeros are a valid struct of plain data, and `size` is its length.
     unsafe {
         (*info.as_mut_ptr()).size = size_of::<tn_mirror_info>();
-        check(c::tn_mirror_query(mirror.raw(), info.as_mut_ptr()))?;
+        check(tn_mirror_query(mirror.raw(), info.as_mut_ptr()))?;
         Ok(info.assume_init())
     }
 }
@@ -82,5 +80,5 @@ pub fn query(mirror: Id) -> Result<tn_mirror_info> {
 /// Releases a mirror.
 pub fn release(mirror: Id) -> Result<()> {
     // SAFETY: a checked id.
-    check(unsafe { c::tn_mirror_release(mirror.raw()) })
+    check(unsafe { tn_mirror_release(mirror.raw()) })
 }

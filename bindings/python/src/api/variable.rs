@@ -1,8 +1,7 @@
 //! The C functions for shared variables.
 
 use super::{Id, Result, check, made};
-use crate::ffi_generated as c;
-use crate::types::*;
+use crate::sys::*;
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::ptr::null;
@@ -29,31 +28,31 @@ pub fn create(value: Id, flags: u32, place: &Place, name: Option<&CStr>) -> Resu
         name: name.map_or(null(), CStr::as_ptr),
     };
     // SAFETY: a checked id; the options are valid during the call; the outputs are writable.
-    crossed(|how| made(|out| unsafe { c::tn_shared_create(value.raw(), flags, &options, out, how) }))
+    crossed(|how| made(|out| unsafe { tn_shared_create(value.raw(), flags, &options, out, how) }))
 }
 
 /// Reads a variable.
 pub fn get(variable: Id, flags: u32) -> Result<(Id, tn_crossing)> {
     // SAFETY: a checked id; the outputs are writable.
-    crossed(|how| made(|out| unsafe { c::tn_shared_get(variable.raw(), flags, out, how) }))
+    crossed(|how| made(|out| unsafe { tn_shared_get(variable.raw(), flags, out, how) }))
 }
 
 /// Replaces the value.
 pub fn set(variable: Id, value: Id, flags: u32) -> Result<tn_crossing> {
     // SAFETY: checked ids; the output is writable.
-    crossed(|how| check(unsafe { c::tn_shared_set(variable.raw(), value.raw(), flags, how) })).map(|(_, how)| how)
+    crossed(|how| check(unsafe { tn_shared_set(variable.raw(), value.raw(), flags, how) })).map(|(_, how)| how)
 }
 
 /// Begins an update, and returns the array that has the value.
 pub fn begin_update(variable: Id, flags: u32) -> Result<(Id, tn_crossing)> {
     // SAFETY: a checked id; the outputs are writable.
-    crossed(|how| made(|out| unsafe { c::tn_shared_update_begin(variable.raw(), flags, out, how) }))
+    crossed(|how| made(|out| unsafe { tn_shared_update_begin(variable.raw(), flags, out, how) }))
 }
 
 /// Ends an update.
 pub fn end_update(variable: Id, flags: u32) -> Result<()> {
     // SAFETY: a checked id.
-    check(unsafe { c::tn_shared_update_end(variable.raw(), flags) })
+    check(unsafe { tn_shared_update_end(variable.raw(), flags) })
 }
 
 /// The properties of a variable.
@@ -62,7 +61,7 @@ pub fn query(variable: Id) -> Result<tn_shared_info> {
     // SAFETY: a checked id; zeros are a valid struct of plain data, and `size` is its length.
     unsafe {
         (*info.as_mut_ptr()).size = size_of::<tn_shared_info>();
-        check(c::tn_shared_query(variable.raw(), info.as_mut_ptr()))?;
+        check(tn_shared_query(variable.raw(), info.as_mut_ptr()))?;
         Ok(info.assume_init())
     }
 }
@@ -70,5 +69,5 @@ pub fn query(variable: Id) -> Result<tn_shared_info> {
 /// Releases a variable.
 pub fn release(variable: Id) -> Result<()> {
     // SAFETY: a checked id.
-    check(unsafe { c::tn_shared_release(variable.raw()) })
+    check(unsafe { tn_shared_release(variable.raw()) })
 }
