@@ -127,6 +127,8 @@ def python(root):
         for path in called(function):
             if path.startswith("tn_"):
                 api[text(function.child_by_field_name("name"))].add(path)
+    for name, c_name in re.findall(r"(?m)^    fn (\w+)\(.* = (tn_\w+);$", (sources / "api.rs").read_text("utf-8")):
+        api[name].add(c_name)
     python_names, items = {}, []
     for source in sorted(sources.rglob("*.rs")):
         attributes = []

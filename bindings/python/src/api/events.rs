@@ -1,6 +1,6 @@
 //! The C functions of the event log.
 
-use super::{Result, check};
+use super::{Result, check, filled};
 use crate::sys::*;
 use core::ffi::CStr;
 use core::ptr::null;
@@ -13,10 +13,9 @@ pub fn start(path: Option<&CStr>, kinds: tn_log_kinds, capacity: u64) -> Result<
     check(unsafe { tn_log_start(&options) })
 }
 
-/// Ends the log.
-pub fn stop() -> Result<()> {
-    // SAFETY: no arguments.
-    check(unsafe { tn_log_stop() })
+calls! {
+    /// Ends the log.
+    fn stop() = tn_log_stop;
 }
 
 /// Saves the log that is in memory.
@@ -27,16 +26,6 @@ pub fn save(path: &CStr) -> Result<()> {
 
 /// What the log has.
 pub fn query() -> Result<tn_log_stats> {
-    let mut stats = tn_log_stats {
-        size: size_of::<tn_log_stats>(),
-        kinds: 0,
-        is_file: 0,
-        events: 0,
-        overwritten: 0,
-        dropped: 0,
-        capacity: 0,
-    };
-    // SAFETY: writable, and `size` is its length.
-    check(unsafe { tn_log_query(&mut stats) })?;
-    Ok(stats)
+    // SAFETY: `stats` is writable, and says its size.
+    filled(sized!(tn_log_stats), |stats| unsafe { tn_log_query(stats) })
 }

@@ -1,6 +1,6 @@
 //! The C functions for lazy expressions.
 
-use super::{Id, Result, check, made};
+use super::{Id, Result, check, filled, made};
 use crate::sys::*;
 use core::ptr::null_mut;
 
@@ -31,10 +31,13 @@ pub enum Binary {
     Elementwise(u32),
 }
 
-/// Makes an array an operand.
-pub fn leaf(array: Id, form: u32) -> Result<Id> {
-    // SAFETY: a checked id, `out` is writable.
-    made(|out| unsafe { tn_expr_leaf(array.raw(), form, out) })
+calls! {
+    /// Makes an array an operand.
+    fn leaf(array: Id, form: u32) -> Id = tn_expr_leaf;
+    /// Computes an expression; the result is an array.
+    fn compute(expr: Id, flags: u32) -> Id = tn_expr_compute;
+    /// Releases an expression.
+    fn release(expr: Id) = tn_expr_release;
 }
 
 /// Applies an operation to x.
@@ -68,29 +71,8 @@ pub fn binary(operation: Binary, x: Id, y: Id) -> Result<Id> {
 
 /// Element type and shape of the array that the expression makes.
 pub fn query(expr: Id) -> Result<tn_expr_info> {
-    let mut info = tn_expr_info {
-        size: size_of::<tn_expr_info>(),
-        dtype: 0,
-        ndim: 0,
-        form: 0,
-        reserved: 0,
-        shape: [0; TN_MAX_NDIM],
-    };
-    // SAFETY: a checked id; `info` is writable, and `size` is its length.
-    check(unsafe { tn_expr_query(expr.raw(), &mut info) })?;
-    Ok(info)
-}
-
-/// Computes an expression; the result is an array.
-pub fn compute(expr: Id, flags: u32) -> Result<Id> {
-    // SAFETY: a checked id, `out` is writable.
-    made(|out| unsafe { tn_expr_compute(expr.raw(), flags, out) })
-}
-
-/// Releases an expression.
-pub fn release(expr: Id) -> Result<()> {
-    // SAFETY: a checked id.
-    check(unsafe { tn_expr_release(expr.raw()) })
+    // SAFETY: a checked id; `info` is writable, and says its size.
+    filled(sized!(tn_expr_info), |info| unsafe { tn_expr_query(expr.raw(), info) })
 }
 
 /// Explains what computing the expression would do now.

@@ -134,8 +134,7 @@ pub fn call(
     })
 }
 
-/// Releases a function.
-pub fn release(function: Id) -> Result<()> {
-    // SAFETY: a checked id.
-    check(unsafe { tn_function_release(function.raw()) })
+calls! {
+    /// Releases a function.
+    fn release(function: Id) = tn_function_release;
 }

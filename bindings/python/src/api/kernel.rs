@@ -58,10 +58,9 @@ pub fn module_function(module: Id, name: &CStr, device: tn_device) -> Result<usi
     Ok(function as usize)
 }
 
-/// Releases a module.
-pub fn module_release(module: Id) -> Result<()> {
-    // SAFETY: a checked id.
-    check(unsafe { tn_module_release(module.raw()) })
+calls! {
+    /// Releases a module.
+    fn module_release(module: Id) = tn_module_release;
 }
 
 /// A handle as an argument of a launch.

@@ -1,9 +1,8 @@
 //! The C functions for shared variables.
 
-use super::{Id, Result, check, made};
+use super::{Id, Result, blank, check, filled, made};
 use crate::sys::*;
 use core::ffi::CStr;
-use core::mem::MaybeUninit;
 use core::ptr::null;
 
 /// Where a variable keeps its value; `Default`: on the value's device, from the current pool.
@@ -15,7 +14,7 @@ pub struct Place {
 
 /// Calls with an output for what became of a value.
 fn crossed<T>(call: impl FnOnce(*mut tn_crossing) -> Result<T>) -> Result<(T, tn_crossing)> {
-    let mut how = tn_crossing { how: 0, why: 0 };
+    let mut how = blank();
     Ok((call(&mut how)?, how))
 }
 
@@ -49,25 +48,15 @@ pub fn begin_update(variable: Id, flags: u32) -> Result<(Id, tn_crossing)> {
     crossed(|how| made(|out| unsafe { tn_shared_update_begin(variable.raw(), flags, out, how) }))
 }
 
-/// Ends an update.
-pub fn end_update(variable: Id, flags: u32) -> Result<()> {
-    // SAFETY: a checked id.
-    check(unsafe { tn_shared_update_end(variable.raw(), flags) })
+calls! {
+    /// Ends an update.
+    fn end_update(variable: Id, flags: u32) = tn_shared_update_end;
+    /// Releases a variable.
+    fn release(variable: Id) = tn_shared_release;
 }
 
 /// The properties of a variable.
 pub fn query(variable: Id) -> Result<tn_shared_info> {
-    let mut info = MaybeUninit::<tn_shared_info>::zeroed();
-    // SAFETY: a checked id; zeros are a valid struct of plain data, and `size` is its length.
-    unsafe {
-        (*info.as_mut_ptr()).size = size_of::<tn_shared_info>();
-        check(tn_shared_query(variable.raw(), info.as_mut_ptr()))?;
-        Ok(info.assume_init())
-    }
-}
-
-/// Releases a variable.
-pub fn release(variable: Id) -> Result<()> {
-    // SAFETY: a checked id.
-    check(unsafe { tn_shared_release(variable.raw()) })
+    // SAFETY: a checked id; `info` is writable, and says its size.
+    filled(sized!(tn_shared_info), |info| unsafe { tn_shared_query(variable.raw(), info) })
 }
