@@ -1,5 +1,4 @@
-//! The C types and constants. Every layer, the header generator, the layout checker and the Python crate share this
-//! file.
+//! The C types and constants, for every layer, the header generator and the layout checker.
 //!
 //! Contract: plain data, with no `use` of another module and no functions. Enumerations are fixed-width integers.
 //! Structs that may grow start with `size`. Opaque types are never dereferenced: the bits of their pointers are a

@@ -11,9 +11,6 @@
 //! number of steps, TENURE_MODEL_SEED the seed. `soak` (ignored) runs without end from a seed of the clock and prints
 //! each seed, which TENURE_MODEL_SEED replays.
 
-// The functions are called by their C names; this keeps the crate linked.
-use tenure as _;
-
 #[path = "support/random.rs"]
 mod random;
 

@@ -149,20 +149,17 @@ impl Library {
             }
             // SAFETY: as above.
             Call::Clone { array } => unsafe { tn_array_clone(self.array(*array), array_out) },
-            // SAFETY: as above.
-            Call::SetForm { array, form } => unsafe { tn_array_set_form(self.array(*array), *form) },
+            Call::SetForm { array, form } => tn_array_set_form(self.array(*array), *form),
             Call::Copy { array, pool } => {
                 // SAFETY: as above.
                 unsafe { tn_array_copy(self.array(*array), self.bits(*pool) as *mut tn_pool, stream, array_out) }
             }
-            // SAFETY: as above.
-            Call::Release { array } => unsafe { tn_array_release(self.array(*array)) },
+            Call::Release { array } => tn_array_release(self.array(*array)),
             // SAFETY: as above.
             Call::Weaken { array } => unsafe { tn_array_weaken(self.array(*array), out_at.cast()) },
             // SAFETY: as above.
             Call::Upgrade { weak } => unsafe { tn_weak_upgrade(self.bits(*weak) as *mut tn_weak, array_out) },
-            // SAFETY: as above.
-            Call::WeakRelease { weak } => unsafe { tn_weak_release(self.bits(*weak) as *mut tn_weak) },
+            Call::WeakRelease { weak } => tn_weak_release(self.bits(*weak) as *mut tn_weak),
             Call::BorrowRead { array, flags } => {
                 let (mut data, mut view) = (UNTOUCHED as *const c_void, no_view());
                 // SAFETY: as above.
@@ -202,18 +199,15 @@ impl Library {
             Call::ChunksWrite { array, axis, n, mode } => {
                 self.chunks_write(*array, *axis, *n, *mode, stream, beside.no_out, &mut got)
             }
-            // SAFETY: as above.
-            Call::End { guard, flags } => unsafe { tn_borrow_end(self.bits(*guard) as *mut tn_borrow, *flags, stream) },
+            Call::End { guard, flags } => tn_borrow_end(self.bits(*guard) as *mut tn_borrow, *flags, stream),
             Call::Fill { array, value, mode } => {
                 let value = if *value { element.as_ptr().cast() } else { null() };
                 // SAFETY: as above.
                 unsafe { tn_array_fill(self.array(*array), value, *mode, stream) }
             }
-            // SAFETY: as above.
-            Call::Zero { array, mode } => unsafe { tn_array_clear(self.array(*array), *mode, stream) },
+            Call::Zero { array, mode } => tn_array_clear(self.array(*array), *mode, stream),
             Call::CopyInto { source, destination, mode } => {
-                // SAFETY: as above.
-                unsafe { tn_array_copy_into(self.array(*source), self.array(*destination), *mode, stream) }
+                tn_array_copy_into(self.array(*source), self.array(*destination), *mode, stream)
             }
             Call::CopyToHost { array, host } => self.with_host(host.as_ref(), |ptr, layout| {
                 // SAFETY: as above.
@@ -227,10 +221,8 @@ impl Library {
             Call::Give { array, required } => unsafe {
                 tn_array_give(self.array(*array), *required as usize, out_at.cast())
             },
-            // SAFETY: as above.
-            Call::Cancel { promise } => unsafe { tn_promise_cancel(self.bits(*promise) as *mut tn_promise) },
-            // SAFETY: as above.
-            Call::PromiseRelease { promise } => unsafe { tn_promise_release(self.bits(*promise) as *mut tn_promise) },
+            Call::Cancel { promise } => tn_promise_cancel(self.bits(*promise) as *mut tn_promise),
+            Call::PromiseRelease { promise } => tn_promise_release(self.bits(*promise) as *mut tn_promise),
             Call::Take { promises } => {
                 let ids: Vec<*mut tn_promise> =
                     promises.iter().map(|&promise| self.bits(promise) as *mut tn_promise).collect();
@@ -346,8 +338,7 @@ impl Library {
                 status
             }
             Call::Forbid { on } => {
-                // SAFETY: as above.
-                let status = unsafe { tn_copies_forbid(*on) };
+                let status = tn_copies_forbid(*on);
                 if status == TN_OK {
                     self.forbidden = self.forbidden.wrapping_add_signed(if *on == 1 { 1 } else { -1 });
                 }
@@ -362,8 +353,7 @@ impl Library {
             Call::FunctionCreate { inputs, outputs, updates } => {
                 self.function_create(inputs, outputs, updates, Some(on_body), out_at)
             }
-            // SAFETY: as above.
-            Call::FunctionRelease { function } => unsafe { tn_function_release(self.function(*function)) },
+            Call::FunctionRelease { function } => tn_function_release(self.function(*function)),
             Call::SharedUpdate { .. } | Call::RunFunction { .. } | Call::Launch { .. } => {
                 unreachable!("the driver makes calls with a callback")
             }

@@ -58,10 +58,8 @@ impl Library {
             Call::UpdateBegin { shared, flags } => unsafe {
                 tn_shared_update_begin(self.shared(shared), flags, out.cast(), &mut how)
             },
-            // SAFETY: as above.
-            Call::UpdateEnd { shared, flags } => return unsafe { tn_shared_update_end(self.shared(shared), flags) },
-            // SAFETY: as above.
-            Call::SharedRelease { shared } => return unsafe { tn_shared_release(self.shared(shared)) },
+            Call::UpdateEnd { shared, flags } => return tn_shared_update_end(self.shared(shared), flags),
+            Call::SharedRelease { shared } => return tn_shared_release(self.shared(shared)),
             _ => unreachable!("a call on variables"),
         };
         got.keep_crossing(status, how);
@@ -92,8 +90,7 @@ impl Library {
         // SAFETY: handles are checked ids; the output is writable.
         must(unsafe { tn_shared_get(self.shared(shared), TN_RAW | TN_BORROW, &mut array, null_mut()) }, "probe");
         let data = self.data(array);
-        // SAFETY: handles are checked ids.
-        must(unsafe { tn_array_release(array) }, "probe");
+        must(tn_array_release(array), "probe");
         data
     }
 }

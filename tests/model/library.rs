@@ -1,7 +1,8 @@
 //! The library's side: real handles, real memory, and the queries that the driver makes after each call.
 //!
 //! Contract: tables of real handles under the model's numbers. All unsafe code of the model test is here, in `invoke`
-//! and in `api`. A process has one library, so the maker of a `Library` holds the lock of `driver`.
+//! and its parts, `callback` and `shadow`. A process has one library, so the maker of a `Library` holds the lock of
+//! `driver`.
 
 use super::api::*;
 use super::handle::{ARENA_BYTES, ARENAS, FULL_POOL, Ref, SCRATCH, SCRATCH_BYTES};
@@ -141,11 +142,8 @@ impl Library {
             must(unsafe { tn_pool_create(HOST, &options, &mut pool) }, "tn_pool_create");
             pools.push(pool);
         }
-        // SAFETY: handles are checked ids.
-        unsafe {
-            must(tn_pool_set_current(pools[0]), "tn_pool_set_current");
-            must(tn_pool_release(pools[2]), "tn_pool_release");
-        }
+        must(tn_pool_set_current(pools[0]), "tn_pool_set_current");
+        must(tn_pool_release(pools[2]), "tn_pool_release");
         let mut blocks = Vec::new();
         for block in 0..=SCRATCH {
             let size = if block < ARENAS { ARENA_BYTES } else { SCRATCH_BYTES };
@@ -229,8 +227,7 @@ impl Library {
     }
 
     pub fn reset_peak(&self, pool: usize) {
-        // SAFETY: handles are checked ids.
-        must(unsafe { tn_pool_reset_peak(self.pools[pool]) }, "tn_pool_reset_peak");
+        must(tn_pool_reset_peak(self.pools[pool]), "tn_pool_reset_peak");
     }
 
     pub fn pool_stats(&self, pool: usize) -> tn_pool_stats {
@@ -280,8 +277,7 @@ impl Library {
         let (mut data, mut guard) = (null(), null_mut());
         // SAFETY: the outputs are writable; view is optional.
         must(unsafe { tn_array_borrow_read(array, 0, null_mut(), &mut data, null_mut(), &mut guard) }, "probe");
-        // SAFETY: handles are checked ids.
-        must(unsafe { tn_borrow_end(guard, 0, null_mut()) }, "probe");
+        must(tn_borrow_end(guard, 0, null_mut()), "probe");
         data as usize
     }
 
@@ -361,8 +357,7 @@ impl Library {
             }
         };
         let worn = fresh.iter().filter(|&&array| !as_new(array)).count();
-        // SAFETY: handles are checked ids.
-        fresh.iter().for_each(|&array| must(unsafe { tn_array_release(array) }, "tn_array_release"));
+        fresh.iter().for_each(|&array| must(tn_array_release(array), "tn_array_release"));
         if worn == 0 { Ok(()) } else { Err(format!("{worn} new arrays are not as new: {}", last_error())) }
     }
 

@@ -171,8 +171,7 @@ impl Library {
         let mut array = null_mut();
         must(self.compute(expr, 0, &mut array), "probe");
         let data = self.data(array);
-        // SAFETY: handles are checked ids.
-        must(unsafe { tn_array_release(array) }, "probe");
+        must(tn_array_release(array), "probe");
         data
     }
 }

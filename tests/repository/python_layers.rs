@@ -10,7 +10,7 @@ const SOURCE: &str = "bindings/python/src";
 
 /// Folders and files of the crate, from the lowest layer to the highest. The head of `lib.rs` describes them.
 const LAYERS: &[&[&str]] = &[
-    &["types", "ffi_generated"],
+    &["sys"],
     &["api"],
     &["base"],
     &["values"],
@@ -52,8 +52,8 @@ fn add_files(folder: &str, files: &mut Vec<(String, String)>) {
 }
 
 fn graph() -> ModuleGraph {
-    // `lib.rs` includes the library's own types as a module by its path.
-    let mut files = vec![(format!("{SOURCE}/types.rs"), read("src/types.rs"))];
+    // `lib.rs` includes the declarations of the Rust crate as a module by its path.
+    let mut files = vec![(format!("{SOURCE}/sys.rs"), read("bindings/rust/src/sys.rs"))];
     add_files(SOURCE, &mut files);
     module_graph(SOURCE, &files)
 }

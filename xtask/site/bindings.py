@@ -125,8 +125,10 @@ def python(root):
     api = defaultdict(set)
     for function in walk(RUST.parse((sources / "api.rs").read_bytes()).root_node, {"function_item"}):
         for path in called(function):
-            if path.startswith("c::tn_"):
-                api[text(function.child_by_field_name("name"))].add(path.removeprefix("c::"))
+            if path.startswith("tn_"):
+                api[text(function.child_by_field_name("name"))].add(path)
+    for name, c_name in re.findall(r"(?m)^    fn (\w+)\(.* = (tn_\w+);$", (sources / "api.rs").read_text("utf-8")):
+        api[name].add(c_name)
     python_names, items = {}, []
     for source in sorted(sources.rglob("*.rs")):
         attributes = []

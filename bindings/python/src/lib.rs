@@ -17,15 +17,12 @@
 //! | `values` | Python's values to C's and back; buffers, NumPy arrays and files of other code |
 //! | `base` | guards, exceptions, call sites, the interpreter's lock |
 //! | `api` | each C function as a safe Rust function |
-//! | `ffi_generated`, `types` | the declarations of the C header |
+//! | `sys` | the declarations of the C header, the same file as in the Rust crate |
 
-#[path = "../../../src/types.rs"]
-#[allow(missing_docs, dead_code)]
-mod types;
-
+#[path = "../../rust/src/sys.rs"]
 #[rustfmt::skip]
 #[allow(dead_code)]
-mod ffi_generated;
+mod sys;
 
 mod api;
 
@@ -121,7 +118,7 @@ mod operations {
 /// The native half of the package.
 #[pyo3::pymodule]
 mod _tenure {
-    use crate::{api, types};
+    use crate::{api, sys};
     use pyo3::prelude::*;
 
     #[pymodule_export]
@@ -223,7 +220,7 @@ mod _tenure {
     /// built with.
     #[pyfunction]
     fn _versions() -> (u32, u32) {
-        (api::version(), types::TN_VERSION)
+        (api::version(), sys::TN_VERSION)
     }
 
     /// The file that the library was loaded from; None where the loader does not say.

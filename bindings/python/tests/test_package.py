@@ -276,7 +276,11 @@ def test_the_stubs_match_the_package():
     tree = ast.parse(open(os.path.join(FOLDER, "__init__.pyi")).read())
     top = {n.name: n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
     names = set(top) | {n.target.id for n in tree.body if isinstance(n, ast.AnnAssign)}
-    names |= {a.name for n in tree.body if isinstance(n, ast.ImportFrom) and n.level for a in n.names}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            names |= {a.name for a in node.names}
+            for a in node.names if node.module else ():
+                assert getattr(sys.modules[f"tenure.{node.module}"], a.name) is getattr(tenure, a.name), a.name
     missing = [name for name in tenure.__all__ if name not in names]
     assert not missing
     for name in ("Array", "Pool", "Runner", "Promise", "Weak", "Borrow", "Kernel"):

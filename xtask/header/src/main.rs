@@ -10,8 +10,7 @@
 //! - `bindings/go/constants.go`, `bindings/zig/status.zig`: constants for Go, errors for Zig;
 //! - `bindings/java/tenure/TenureC.java`: that for Java;
 //! - `bindings/node/tenure_c.js`, `tenure_c.d.ts`: that for Node.js;
-//! - `bindings/python/src/ffi_generated.rs`: the same functions as an extern block, if that crate is there;
-//! - `bindings/rust/src/sys.rs`: that block and the types.
+//! - `bindings/rust/src/sys.rs`: types and functions for the Rust crate, and the Python crate, which includes the file.
 //!
 //! Promise: equal sources give equal bytes. `--check` writes nothing and names the files that are stale.
 
@@ -27,7 +26,6 @@ mod zig;
 use quote::ToTokens;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use syn::visit_mut::VisitMut;
 use xtask::tools::{self, Done, read, root};
 
 const MARK: &str = "/* -- items -- */";
@@ -77,7 +75,7 @@ fn generate() -> Done<Vec<(&'static str, String)>> {
     let constants = constants()?;
     let (header, bindings) = headers(&sections, &constants)?;
     let api = api::describe(&sections, &constants)?;
-    let mut files = vec![
+    Ok(vec![
         ("include/tenure.h", header),
         ("include/tenure_bindings.h", bindings),
         ("abi/symbols.txt", names.iter().fold(String::new(), |text, name| text + name + "\n")),
@@ -88,13 +86,8 @@ fn generate() -> Done<Vec<(&'static str, String)>> {
         ("bindings/java/tenure/TenureC.java", java::class(&api)?),
         ("bindings/node/tenure_c.js", node::module(&api)?),
         ("bindings/node/tenure_c.d.ts", node::types(&api)?),
-    ];
-    let block = extern_block(&sections)?;
-    files.push((rust::PATH, rust::sys(&block)?));
-    if root().join("bindings/python/Cargo.toml").exists() {
-        files.push(("bindings/python/src/ffi_generated.rs", block));
-    }
-    Ok(files)
+        ("bindings/rust/src/sys.rs", rust::sys(&sections)?),
+    ])
 }
 
 /// One file of `src/ffi` with exported functions.
@@ -534,51 +527,4 @@ fn short_comment(block: &str) -> String {
         }
     }
     text.join("\n")
-}
-
-/// The exported functions as declarations for the Python crate, which links the shared library as any C program does.
-fn extern_block(sections: &[Section]) -> Done<String> {
-    let known: BTreeSet<String> = types()?.into_iter().map(|(name, _)| name).collect();
-    let mut declarations = Vec::new();
-    let mut foreign = BTreeSet::new();
-    for function in sections.iter().flat_map(|s| &s.functions) {
-        let mut signature = function.sig.clone();
-        signature.abi = None;
-        signature.unsafety = None;
-        let text = signature.to_token_stream().to_string();
-        foreign.extend(tokens(&text).filter(|word| word.starts_with("DL")).map(str::to_owned));
-        declarations.push(quote::quote! { pub #signature; });
-    }
-    foreign.retain(|name| !known.contains(name));
-    let foreign = foreign.iter().map(|name| {
-        let name = quote::format_ident!("{name}");
-        let text = " A struct of DLPack; only its address passes through here.";
-        quote::quote! { #[doc = #text] #[repr(C)] pub struct #name { _opaque: [u8; 0] } }
-    });
-    let mut file: syn::File = syn::parse_quote! {
-        use crate::types::*;
-        use core::ffi::{c_char, c_int, c_void};
-        #(#foreign)*
-        #[allow(improper_ctypes)]
-        unsafe extern "C" { #(#declarations)* }
-    };
-    Short.visit_file_mut(&mut file);
-    let text = prettyplease::unparse(&file);
-    Ok(format!(
-        "//! Written by `cargo xtask header` from src/ffi: edit that.\n\
-         #![allow(unused_imports, clippy::missing_safety_doc)]\n\n{text}"
-    ))
-}
-
-/// Cuts paths to their last name: the Python crate has all types in one module.
-struct Short;
-
-impl VisitMut for Short {
-    fn visit_type_path_mut(&mut self, node: &mut syn::TypePath) {
-        if node.path.segments.len() > 1 {
-            let last = node.path.segments.pop().expect("a path has a segment").into_value();
-            node.path = last.into();
-        }
-        syn::visit_mut::visit_type_path_mut(self, node);
-    }
 }

@@ -1,12 +1,11 @@
-//! `bindings/rust/src/sys.rs`: the C interface for the Rust crate, whose package has no file outside its folder.
+//! `bindings/rust/src/sys.rs`: the C interface for Rust programs that link the shared library as any C program does.
 //!
-//! Contract: the text of `src/types.rs` and the extern block of the Python crate, in one module. Decides nothing about
-//! either.
+//! Contract: the text of `src/types.rs`, and the exported functions as an extern block. One file, as the package of the
+//! Rust crate has none outside its folder.
 
+use crate::Section;
+use syn::visit_mut::VisitMut;
 use xtask::tools::{Done, read};
-
-/// The file that is written.
-pub const PATH: &str = "bindings/rust/src/sys.rs";
 
 const HEAD: &str = "\
 //! Written by `cargo xtask header` from src/types.rs and src/ffi: edit those.
@@ -18,12 +17,31 @@ const HEAD: &str = "\
 use core::ffi::{c_char, c_int, c_void};
 ";
 
-/// The module, from the extern block of the Python crate.
-pub fn sys(extern_block: &str) -> Done<String> {
+pub fn sys(sections: &[Section]) -> Done<String> {
     let types = read("src/types.rs")?;
     let (_, types) = types.split_once("\n\n").ok_or("src/types.rs: an empty line must end its head")?;
-    let (_, functions) = extern_block
-        .split_once("use core::ffi::{c_char, c_int, c_void};\n")
-        .ok_or("the extern block has other imports")?;
-    Ok([HEAD, "\n", types, "\n", functions].concat())
+    let declarations = sections.iter().flat_map(|section| &section.functions).map(|function| {
+        let mut signature = function.sig.clone();
+        (signature.abi, signature.unsafety) = (None, None);
+        quote::quote! { pub #signature; }
+    });
+    let mut functions: syn::File = syn::parse_quote! {
+        #[allow(improper_ctypes)]
+        unsafe extern "C" { #(#declarations)* }
+    };
+    Short.visit_file_mut(&mut functions);
+    Ok([HEAD, "\n", types, "\n", &prettyplease::unparse(&functions)].concat())
+}
+
+/// Cuts paths to their last name: all types are in the same module.
+struct Short;
+
+impl VisitMut for Short {
+    fn visit_type_path_mut(&mut self, node: &mut syn::TypePath) {
+        if node.path.segments.len() > 1 {
+            let last = node.path.segments.pop().expect("a path has a segment").into_value();
+            node.path = last.into();
+        }
+        syn::visit_mut::visit_type_path_mut(self, node);
+    }
 }

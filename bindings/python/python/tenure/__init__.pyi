@@ -1,7 +1,6 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from enum import IntEnum, IntFlag
 from types import EllipsisType, TracebackType
 from typing import Any, Generic, Literal, NamedTuple, ParamSpec, Protocol, Self, SupportsIndex, TextIO, TypeVar, final, overload
 
@@ -9,6 +8,43 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import compat, cuda
+# Classes in Python are written once, there.
+from ._errors import (
+    ArgumentError as ArgumentError,
+    DtypeError as DtypeError,
+    Error as Error,
+    ExportConflictError as ExportConflictError,
+    ExportError as ExportError,
+    FailedError as FailedError,
+    FileError as FileError,
+    OutOfMemoryError as OutOfMemoryError,
+    OwnershipError as OwnershipError,
+    PendingError as PendingError,
+    RangeError as RangeError,
+    ReadOnlyError as ReadOnlyError,
+    Status as Status,
+    UnsupportedError as UnsupportedError,
+)
+from ._types import (
+    ALIASED as ALIASED,
+    COW as COW,
+    DISCARD as DISCARD,
+    NONE as NONE,
+    UNIQUE as UNIQUE,
+    CopySite as CopySite,
+    EventKinds as EventKinds,
+    EventStats as EventStats,
+    Holder as Holder,
+    HolderKind as HolderKind,
+    PoolBackend as PoolBackend,
+    PoolClass as PoolClass,
+    PoolClient as PoolClient,
+    PoolFlags as PoolFlags,
+    PoolStats as PoolStats,
+    Store as Store,
+    Why as Why,
+    WriteMode as WriteMode,
+)
 
 class _BFloat16:
     name: str
@@ -39,219 +75,6 @@ class _OpenFile(Protocol):
 bfloat16: _BFloat16
 version: str
 __version__: str
-NONE: int
-ALIASED: WriteMode
-UNIQUE: WriteMode
-COW: WriteMode
-DISCARD: WriteMode
-
-class Status(IntEnum):
-    OK = 0
-    NULL = 1
-    STALE = 2
-    KIND = 3
-    DESTRUCTED = 4
-    GIVEN = 5
-    POISONED = 6
-    READONLY = 7
-    BORROWED_WRITE = 8
-    BORROWED = 9
-    EXPORTED = 10
-    SHARED = 11
-    IN_EXPRESSION = 12
-    PENDING = 13
-    FOREIGN = 14
-    COUNT = 15
-    DUPLICATE = 16
-    RANGE = 17
-    INVALID = 18
-    DTYPE = 19
-    SHAPE = 20
-    LAYOUT = 21
-    DEVICE = 22
-    WOULD_COPY = 23
-    ALIASED = 24
-    FAILED = 25
-    NO_HOST_MEMORY = 26
-    NO_DEVICE_MEMORY = 27
-    POOL_LIMIT = 28
-    UNSUPPORTED = 29
-    DRIVER = 30
-    IO = 31
-    LIMIT = 32
-    PANIC = 33
-    OVERFLOW = 34
-
-class Error(Exception):
-    status: Status
-
-class OwnershipError(Error): ...
-class PendingError(OwnershipError): ...
-class ReadOnlyError(OwnershipError, ValueError): ...
-class ArgumentError(Error, ValueError): ...
-class RangeError(Error, IndexError, ValueError): ...
-class DtypeError(Error, TypeError): ...
-class OutOfMemoryError(Error, MemoryError): ...
-class FileError(Error, OSError): ...
-class UnsupportedError(Error, NotImplementedError): ...
-class FailedError(Error, RuntimeError):
-    log: str
-class ExportError(Error, BufferError): ...
-class ExportConflictError(OwnershipError, BufferError): ...
-
-class WriteMode(IntFlag):
-    ALIASED = 0
-    UNIQUE = 1
-    COW = 2
-    DISCARD = 4
-
-class PoolFlags(IntFlag):
-    PREFAULT = 1
-    DIRECT = 2
-    STRICT = 4
-    ZERO_ON_FREE = 8
-    SHAREABLE = 16
-    IPC = 32
-
-class EventKinds(IntFlag):
-    ALLOCATE = 0x0001
-    FREE = 0x0002
-    COPY = 0x0004
-    TRANSFER = 0x0008
-    EXPORT = 0x0020
-    GIVE = 0x0100
-    TAKE = 0x0200
-    BORROW = 0x0400
-    REALLOCATE = 0x0800
-    IMPORT = 0x1000
-    NAME = 0x2000
-    ALL = 0x3F2F
-
-class PoolBackend(IntEnum):
-    AUTO = 0
-    PLAIN = 1
-    DRIVER_POOL = 2
-
-class Why(IntFlag):
-    GIVEN = 0x001
-    SHARED = 0x002
-    IN_EXPRESSION = 0x004
-    EXPORTED = 0x008
-    BORROWED = 0x010
-    READONLY = 0x020
-    FOREIGN = 0x040
-    POISONED = 0x080
-    LAYOUT = 0x100
-    DEVICE = 0x200
-    WASTE = 0x400
-    NOT_ALIASABLE = 0x800
-
-    holders: tuple[Holder, ...]
-    def explain(self) -> str: ...
-
-class HolderKind(IntEnum):
-    HANDLE = 1
-    PROMISE = 2
-    EXPRESSION = 3
-    SHARED_VARIABLE = 4
-    EXPORT_READ = 5
-    EXPORT_SHARED = 6
-    EXPORT_EXCLUSIVE = 7
-    GUARD_READ = 8
-    GUARD_WRITE = 9
-    BLOCK = 10
-    POOL = 11
-    STREAM = 12
-    EVENT = 13
-    SCOPE = 14
-    WEAK = 15
-    FUNCTION = 16
-    MIRROR = 17
-    QUEUED_RELEASE = 18
-    MODULE = 19
-
-class Holder(NamedTuple):
-    kind: HolderKind
-    name: str
-    site: str
-    bytes: int
-    thread: int
-    time_ns: int
-    id: int
-    device: str
-    def text(self) -> str: ...
-
-class CopySite(NamedTuple):
-    function: str
-    site: str
-    why: int
-    forced: bool
-    count: int  # type: ignore[assignment]
-    bytes: int
-
-class Store(NamedTuple):
-    address: int
-    nbytes: int
-    device: str
-    pool_name: str
-    version: int
-    flags: int
-    holders: tuple[Holder, ...]
-
-class PoolStats(NamedTuple):
-    requested_bytes: int
-    in_use_bytes: int
-    cached_bytes: int
-    pending_bytes: int
-    overhead_bytes: int
-    reserved_bytes: int
-    address_bytes: int
-    huge_bytes: int
-    metadata_bytes: int
-    peak_in_use_bytes: int
-    peak_reserved_bytes: int
-    peak_requested_bytes: int
-    allocation_count: int
-    deallocation_count: int
-    reallocation_count: int
-    failure_count: int
-    live_blocks: int
-    hit_count: int
-    thread_hit_count: int
-    device_allocate_count: int
-    device_free_count: int
-    device_bytes_total: int
-    trim_count: int
-    pressure_count: int
-    oom_count: int
-    misuse_count: int
-    zero_bytes_skipped: int
-    largest_free_bytes: int
-    limit_bytes: int
-    thread_count: int
-    held_bytes: int
-    shared_out_bytes: int
-    serial: int
-
-class PoolClass(NamedTuple):
-    block_bytes: int
-    span_bytes: int
-    live_blocks: int
-    cached_blocks: int
-    span_count: int
-    allocation_count: int
-    hit_count: int
-
-class PoolClient(NamedTuple):
-    name: str
-    live_blocks: int
-    live_bytes: int
-    requested_bytes: int
-    peak_bytes: int
-    allocation_count: int
-    failure_count: int
-    misuse_count: int
-    mismatch_count: int
 
 class Flags:
     bits: int
@@ -503,7 +326,7 @@ class Kernel:
     @property
     def is_host(self) -> bool: ...
 
-def launch(kernel: Kernel, grid: _Sizes, block: _Sizes, *args: Any, stream: Stream | Literal[0] | None = None, block_bytes: int = 0) -> None: ...
+def launch(kernel: Kernel, grid: _Sizes, block: _Sizes, *args: Any, stream: cuda.Stream | Literal[0] | None = None, block_bytes: int = 0) -> None: ...
 def block_layout(items: Iterable[tuple[_Dtype, int] | tuple[_Dtype, int, int]]) -> tuple[tuple[int, ...], int]: ...
 
 class Transfers(NamedTuple):
@@ -519,8 +342,8 @@ class Mirror:
     def get(self, where: _Side = "host") -> Array: ...
     def host(self) -> Array: ...
     def gpu(self) -> Array: ...
-    def read(self, where: _Side = "host", stream: Stream | Literal[0] | None = None) -> MirrorBorrow: ...
-    def write(self, where: _Side = "host", stream: Stream | Literal[0] | None = None, *, overwrite: bool = False) -> MirrorBorrow: ...
+    def read(self, where: _Side = "host", stream: cuda.Stream | Literal[0] | None = None) -> MirrorBorrow: ...
+    def write(self, where: _Side = "host", stream: cuda.Stream | Literal[0] | None = None, *, overwrite: bool = False) -> MirrorBorrow: ...
     def mark_changed(self, where: _Side = "host") -> None: ...
     def release(self) -> None: ...
     @property
@@ -1151,14 +974,6 @@ class Report(dict[str, Any]):
     def save(self, path: str | os.PathLike[str]) -> None: ...
 
 def report(file: TextIO | None = None, *, limit: int = 10) -> Report: ...
-class EventStats(NamedTuple):
-    kinds: EventKinds
-    is_file: bool
-    events: int
-    overwritten: int
-    dropped: int
-    capacity: int
-
 class EventLog:
     def __init__(self, path: _Path | None = None, *, kinds: EventKinds | None = None, capacity: int | None = None) -> None: ...
     @property

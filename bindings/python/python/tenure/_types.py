@@ -211,7 +211,7 @@ class CopySite(NamedTuple):
     site: str
     why: int
     forced: bool
-    count: int
+    count: int  # type: ignore[assignment]
     bytes: int
 
 

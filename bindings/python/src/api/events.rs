@@ -1,8 +1,7 @@
 //! The C functions of the event log.
 
-use super::{Result, check};
-use crate::ffi_generated as c;
-use crate::types::*;
+use super::{Result, check, filled};
+use crate::sys::*;
 use core::ffi::CStr;
 use core::ptr::null;
 
@@ -11,33 +10,22 @@ pub fn start(path: Option<&CStr>, kinds: tn_log_kinds, capacity: u64) -> Result<
     let path = path.map_or(null(), CStr::as_ptr);
     let options = tn_log_options { size: size_of::<tn_log_options>(), kinds, reserved: 0, path, capacity };
     // SAFETY: whole options, whose path is NULL or a terminated text.
-    check(unsafe { c::tn_log_start(&options) })
+    check(unsafe { tn_log_start(&options) })
 }
 
-/// Ends the log.
-pub fn stop() -> Result<()> {
-    // SAFETY: no arguments.
-    check(unsafe { c::tn_log_stop() })
+calls! {
+    /// Ends the log.
+    fn stop() = tn_log_stop;
 }
 
 /// Saves the log that is in memory.
 pub fn save(path: &CStr) -> Result<()> {
     // SAFETY: a terminated text.
-    check(unsafe { c::tn_log_save(path.as_ptr()) })
+    check(unsafe { tn_log_save(path.as_ptr()) })
 }
 
 /// What the log has.
 pub fn query() -> Result<tn_log_stats> {
-    let mut stats = tn_log_stats {
-        size: size_of::<tn_log_stats>(),
-        kinds: 0,
-        is_file: 0,
-        events: 0,
-        overwritten: 0,
-        dropped: 0,
-        capacity: 0,
-    };
-    // SAFETY: writable, and `size` is its length.
-    check(unsafe { c::tn_log_query(&mut stats) })?;
-    Ok(stats)
+    // SAFETY: `stats` is writable, and says its size.
+    filled(sized!(tn_log_stats), |stats| unsafe { tn_log_query(stats) })
 }

@@ -1,8 +1,7 @@
 //! The C functions for lazy expressions.
 
-use super::{Id, Result, check, made};
-use crate::ffi_generated as c;
-use crate::types::*;
+use super::{Id, Result, check, filled, made};
+use crate::sys::*;
 use core::ptr::null_mut;
 
 /// An operation with one operand.
@@ -32,10 +31,13 @@ pub enum Binary {
     Elementwise(u32),
 }
 
-/// Makes an array an operand.
-pub fn leaf(array: Id, form: u32) -> Result<Id> {
-    // SAFETY: a checked id, `out` is writable.
-    made(|out| unsafe { c::tn_expr_leaf(array.raw(), form, out) })
+calls! {
+    /// Makes an array an operand.
+    fn leaf(array: Id, form: u32) -> Id = tn_expr_leaf;
+    /// Computes an expression; the result is an array.
+    fn compute(expr: Id, flags: u32) -> Id = tn_expr_compute;
+    /// Releases an expression.
+    fn release(expr: Id) = tn_expr_release;
 }
 
 /// Applies an operation to x.
@@ -43,12 +45,12 @@ pub fn unary(operation: Unary, x: Id) -> Result<Id> {
     // SAFETY: a checked id, `out` is writable; NULL stands for the missing second operand.
     made(|out| unsafe {
         match operation {
-            Unary::Cholesky => c::tn_expr_cholesky(x.raw(), out),
-            Unary::Transpose => c::tn_expr_transpose(x.raw(), out),
-            Unary::Scale(factor) => c::tn_expr_scale(x.raw(), factor, out),
-            Unary::Sum(axis) => c::tn_expr_sum(x.raw(), axis, out),
-            Unary::Dense => c::tn_expr_dense(x.raw(), out),
-            Unary::Elementwise(op) => c::tn_expr_elementwise(op, x.raw(), null_mut(), out),
+            Unary::Cholesky => tn_expr_cholesky(x.raw(), out),
+            Unary::Transpose => tn_expr_transpose(x.raw(), out),
+            Unary::Scale(factor) => tn_expr_scale(x.raw(), factor, out),
+            Unary::Sum(axis) => tn_expr_sum(x.raw(), axis, out),
+            Unary::Dense => tn_expr_dense(x.raw(), out),
+            Unary::Elementwise(op) => tn_expr_elementwise(op, x.raw(), null_mut(), out),
         }
     })
 }
@@ -58,40 +60,19 @@ pub fn binary(operation: Binary, x: Id, y: Id) -> Result<Id> {
     // SAFETY: checked ids, `out` is writable.
     made(|out| unsafe {
         match operation {
-            Binary::Add => c::tn_expr_add(x.raw(), y.raw(), out),
-            Binary::Subtract => c::tn_expr_subtract(x.raw(), y.raw(), out),
-            Binary::Multiply => c::tn_expr_multiply(x.raw(), y.raw(), out),
-            Binary::Solve => c::tn_expr_solve(x.raw(), y.raw(), out),
-            Binary::Elementwise(op) => c::tn_expr_elementwise(op, x.raw(), y.raw(), out),
+            Binary::Add => tn_expr_add(x.raw(), y.raw(), out),
+            Binary::Subtract => tn_expr_subtract(x.raw(), y.raw(), out),
+            Binary::Multiply => tn_expr_multiply(x.raw(), y.raw(), out),
+            Binary::Solve => tn_expr_solve(x.raw(), y.raw(), out),
+            Binary::Elementwise(op) => tn_expr_elementwise(op, x.raw(), y.raw(), out),
         }
     })
 }
 
 /// Element type and shape of the array that the expression makes.
 pub fn query(expr: Id) -> Result<tn_expr_info> {
-    let mut info = tn_expr_info {
-        size: size_of::<tn_expr_info>(),
-        dtype: 0,
-        ndim: 0,
-        form: 0,
-        reserved: 0,
-        shape: [0; TN_MAX_NDIM],
-    };
-    // SAFETY: a checked id; `info` is writable, and `size` is its length.
-    check(unsafe { c::tn_expr_query(expr.raw(), &mut info) })?;
-    Ok(info)
-}
-
-/// Computes an expression; the result is an array.
-pub fn compute(expr: Id, flags: u32) -> Result<Id> {
-    // SAFETY: a checked id, `out` is writable.
-    made(|out| unsafe { c::tn_expr_compute(expr.raw(), flags, out) })
-}
-
-/// Releases an expression.
-pub fn release(expr: Id) -> Result<()> {
-    // SAFETY: a checked id.
-    check(unsafe { c::tn_expr_release(expr.raw()) })
+    // SAFETY: a checked id; `info` is writable, and says its size.
+    filled(sized!(tn_expr_info), |info| unsafe { tn_expr_query(expr.raw(), info) })
 }
 
 /// Explains what computing the expression would do now.
@@ -101,7 +82,7 @@ pub fn explain(expr: Id, format: u32) -> Result<String> {
         let mut length = 0;
         let at = if text.is_empty() { null_mut() } else { text.as_mut_ptr().cast() };
         // SAFETY: `text` has room for the bytes of its length; NULL only with none.
-        check(unsafe { c::tn_expr_explain(expr.raw(), format, text.len(), at, &mut length) })?;
+        check(unsafe { tn_expr_explain(expr.raw(), format, text.len(), at, &mut length) })?;
         // Other threads may have made the text longer in between.
         if length < text.len() {
             text.truncate(length);

@@ -1,8 +1,7 @@
 //! The C functions for functions with declared inputs, outputs and updates.
 
 use super::{Id, Result, check, made};
-use crate::ffi_generated as c;
-use crate::types::*;
+use crate::sys::*;
 use core::ffi::{CStr, c_void};
 use core::ptr::null;
 
@@ -107,7 +106,7 @@ pub unsafe fn create(
         updates: updates.as_ptr(),
     };
     // SAFETY: the lists have the lengths that the options say; the callbacks by this function's list.
-    made(|out| unsafe { c::tn_function_create(&options, out) })
+    made(|out| unsafe { tn_function_create(&options, out) })
 }
 
 /// Calls a function. `arguments` and `in_how` have an item for each input that is no variable, `outputs` and `out_how`
@@ -123,7 +122,7 @@ pub fn call(
     // SAFETY: a checked id; the lists have the lengths that are passed; an `Id` of 64 bits is read and written as the
     // pointer whose bits it has.
     check(unsafe {
-        c::tn_function_call(
+        tn_function_call(
             function.raw(),
             arguments.len(),
             arguments.as_ptr().cast(),
@@ -135,8 +134,7 @@ pub fn call(
     })
 }
 
-/// Releases a function.
-pub fn release(function: Id) -> Result<()> {
-    // SAFETY: a checked id.
-    check(unsafe { c::tn_function_release(function.raw()) })
+calls! {
+    /// Releases a function.
+    fn release(function: Id) = tn_function_release;
 }

@@ -1,8 +1,7 @@
 //! The C functions for arrays of other processes.
 
 use super::{Id, Result, check, made};
-use crate::ffi_generated as c;
-use crate::types::*;
+use crate::sys::*;
 use core::ffi::c_int;
 use core::ptr::null_mut;
 
@@ -20,7 +19,7 @@ pub fn export(array: Id, flags: u32) -> Result<Sent> {
     let at = descriptor.as_mut_ptr().cast();
     // SAFETY: a checked id; the descriptor has the size that is passed, and the outputs are writable.
     let hold = made(|hold| unsafe {
-        c::tn_array_export_ipc(array.raw(), flags, TN_IPC_DESCRIPTOR_BYTES, at, &mut bytes, &mut fd, hold, null_mut())
+        tn_array_export_ipc(array.raw(), flags, TN_IPC_DESCRIPTOR_BYTES, at, &mut bytes, &mut fd, hold, null_mut())
     })?;
     descriptor.truncate(bytes);
     Ok(Sent { descriptor, fd, hold })
@@ -30,11 +29,11 @@ pub fn export(array: Id, flags: u32) -> Result<Sent> {
 pub fn import(descriptor: &[u8], fd: c_int, flags: u32) -> Result<Id> {
     let at = descriptor.as_ptr().cast();
     // SAFETY: the descriptor has the size that is passed; `out` is writable.
-    made(|out| unsafe { c::tn_array_import_ipc(at, descriptor.len(), fd, flags, out, null_mut()) })
+    made(|out| unsafe { tn_array_import_ipc(at, descriptor.len(), fd, flags, out, null_mut()) })
 }
 
 /// Ends the guard of an export.
 pub fn end(hold: Id) -> Result<()> {
     // SAFETY: a checked id; no stream.
-    check(unsafe { c::tn_borrow_end(hold.raw(), 0, null_mut()) })
+    check(unsafe { tn_borrow_end(hold.raw(), 0, null_mut()) })
 }

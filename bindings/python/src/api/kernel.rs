@@ -1,8 +1,7 @@
 //! The C functions for modules of device code, and launches.
 
 use super::{Id, Result, check, made};
-use crate::ffi_generated as c;
-use crate::types::*;
+use crate::sys::*;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr::{null, null_mut};
 
@@ -25,7 +24,7 @@ fn options(name: Option<&CStr>) -> tn_module_options {
 /// A module of an image, which is copied.
 pub fn module_load(image: &[u8], name: Option<&CStr>) -> Result<Id> {
     // SAFETY: the image and the options are valid during the call; `out` is writable.
-    made(|out| unsafe { c::tn_module_load(image.as_ptr().cast(), image.len(), &options(name), out) })
+    made(|out| unsafe { tn_module_load(image.as_ptr().cast(), image.len(), &options(name), out) })
 }
 
 /// A module of a program, and the compiler's log, which there is after a failure too.
@@ -46,7 +45,7 @@ pub fn module_compile(
         ..options(name)
     };
     // SAFETY: texts with a NUL, and the log, which is writable, are valid during the call; `out` is writable.
-    let module = made(|out| unsafe { c::tn_module_compile(source.as_ptr(), &options, out) });
+    let module = made(|out| unsafe { tn_module_compile(source.as_ptr(), &options, out) });
     let log = CStr::from_bytes_until_nul(&log).map_or_else(|_| String::new(), |log| log.to_string_lossy().into_owned());
     (module, log)
 }
@@ -55,14 +54,13 @@ pub fn module_compile(
 pub fn module_function(module: Id, name: &CStr, device: tn_device) -> Result<usize> {
     let mut function = null_mut();
     // SAFETY: a checked id, a text with a NUL, and `function` is writable.
-    check(unsafe { c::tn_module_function(module.raw(), name.as_ptr(), device, &mut function) })?;
+    check(unsafe { tn_module_function(module.raw(), name.as_ptr(), device, &mut function) })?;
     Ok(function as usize)
 }
 
-/// Releases a module.
-pub fn module_release(module: Id) -> Result<()> {
-    // SAFETY: a checked id.
-    check(unsafe { c::tn_module_release(module.raw()) })
+calls! {
+    /// Releases a module.
+    fn module_release(module: Id) = tn_module_release;
 }
 
 /// A handle as an argument of a launch.
@@ -109,13 +107,13 @@ pub unsafe fn launch(code: Code, config: &Config, args: &[tn_arg]) -> Result<()>
         host_function: unsafe { core::mem::transmute::<usize, tn_host_kernel>(host) },
     };
     // SAFETY: as above; the arguments are valid during the call.
-    check(unsafe { c::tn_launch(&config, args.len(), args.as_ptr()) })
+    check(unsafe { tn_launch(&config, args.len(), args.as_ptr()) })
 }
 
 /// The offsets of arrays in the memory of a thread block, and the end of the last one.
 pub fn block_layout(items: &[tn_block_item]) -> Result<(Vec<i64>, i64)> {
     let (mut offsets, mut bytes) = (vec![0; items.len()], 0);
     // SAFETY: as many offsets as items; the outputs are writable.
-    check(unsafe { c::tn_block_layout(items.len(), items.as_ptr(), offsets.as_mut_ptr(), &mut bytes) })?;
+    check(unsafe { tn_block_layout(items.len(), items.as_ptr(), offsets.as_mut_ptr(), &mut bytes) })?;
     Ok((offsets, bytes))
 }

@@ -1,10 +1,8 @@
 //! The C functions for mirrors.
 
-use super::{Id, Result, check, made, no_view};
-use crate::ffi_generated as c;
-use crate::types::*;
+use super::{Id, Result, blank, filled, made};
+use crate::sys::*;
 use core::ffi::CStr;
-use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
 
 /// What a mirror is made from.
@@ -25,7 +23,7 @@ pub struct Options<'a> {
 
 /// Creates a mirror.
 pub fn create(options: &Options<'_>) -> Result<(Id, tn_crossing)> {
-    let mut how = tn_crossing { how: 0, why: 0 };
+    let mut how = blank();
     let raw = tn_mirror_options {
         size: size_of::<tn_mirror_options>(),
         object: options.object.raw(),
@@ -42,45 +40,30 @@ pub fn create(options: &Options<'_>) -> Result<(Id, tn_crossing)> {
         name: options.name.map_or(null(), CStr::as_ptr),
     };
     // SAFETY: checked ids; the options are valid during the call; the outputs are writable.
-    let mirror = made(|out| unsafe { c::tn_mirror_create(&raw, out, &mut how) })?;
+    let mirror = made(|out| unsafe { tn_mirror_create(&raw, out, &mut how) })?;
     Ok((mirror, how))
 }
 
 /// Makes a side valid, and borrows it.
 pub fn acquire(mirror: Id, side: tn_side, access: tn_access, stream: Id) -> Result<(Id, tn_view_info)> {
-    let mut view = no_view();
+    let mut view = blank();
     // SAFETY: checked ids; `view` and `out` are writable.
-    let guard = made(|out| unsafe {
-        c::tn_mirror_acquire(mirror.raw(), side, access, stream.raw(), null_mut(), &mut view, out)
-    })?;
+    let guard =
+        made(|out| unsafe { tn_mirror_acquire(mirror.raw(), side, access, stream.raw(), null_mut(), &mut view, out) })?;
     Ok((guard, view))
 }
 
-/// An array on a side, which is made valid.
-pub fn get(mirror: Id, side: tn_side) -> Result<Id> {
-    // SAFETY: a checked id; the output is writable.
-    made(|out| unsafe { c::tn_mirror_get(mirror.raw(), side, out) })
-}
-
-/// Makes a side the only valid one.
-pub fn mark_changed(mirror: Id, side: tn_side) -> Result<()> {
-    // SAFETY: a checked id.
-    check(unsafe { c::tn_mirror_mark_changed(mirror.raw(), side) })
+calls! {
+    /// An array on a side, which is made valid.
+    fn get(mirror: Id, side: tn_side) -> Id = tn_mirror_get;
+    /// Makes a side the only valid one.
+    fn mark_changed(mirror: Id, side: tn_side) = tn_mirror_mark_changed;
+    /// Releases a mirror.
+    fn release(mirror: Id) = tn_mirror_release;
 }
 
 /// State and transfers of a mirror.
 pub fn query(mirror: Id) -> Result<tn_mirror_info> {
-    let mut info = MaybeUninit::<tn_mirror_info>::zeroed();
-    // SAFETY: a checked id; zeros are a valid struct of plain data, and `size` is its length.
-    unsafe {
-        (*info.as_mut_ptr()).size = size_of::<tn_mirror_info>();
-        check(c::tn_mirror_query(mirror.raw(), info.as_mut_ptr()))?;
-        Ok(info.assume_init())
-    }
-}
-
-/// Releases a mirror.
-pub fn release(mirror: Id) -> Result<()> {
-    // SAFETY: a checked id.
-    check(unsafe { c::tn_mirror_release(mirror.raw()) })
+    // SAFETY: a checked id; `info` is writable, and says its size.
+    filled(sized!(tn_mirror_info), |info| unsafe { tn_mirror_query(mirror.raw(), info) })
 }

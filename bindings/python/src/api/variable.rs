@@ -1,10 +1,8 @@
 //! The C functions for shared variables.
 
-use super::{Id, Result, check, made};
-use crate::ffi_generated as c;
-use crate::types::*;
+use super::{Id, Result, blank, check, filled, made};
+use crate::sys::*;
 use core::ffi::CStr;
-use core::mem::MaybeUninit;
 use core::ptr::null;
 
 /// Where a variable keeps its value; `Default`: on the value's device, from the current pool.
@@ -16,7 +14,7 @@ pub struct Place {
 
 /// Calls with an output for what became of a value.
 fn crossed<T>(call: impl FnOnce(*mut tn_crossing) -> Result<T>) -> Result<(T, tn_crossing)> {
-    let mut how = tn_crossing { how: 0, why: 0 };
+    let mut how = blank();
     Ok((call(&mut how)?, how))
 }
 
@@ -29,46 +27,36 @@ pub fn create(value: Id, flags: u32, place: &Place, name: Option<&CStr>) -> Resu
         name: name.map_or(null(), CStr::as_ptr),
     };
     // SAFETY: a checked id; the options are valid during the call; the outputs are writable.
-    crossed(|how| made(|out| unsafe { c::tn_shared_create(value.raw(), flags, &options, out, how) }))
+    crossed(|how| made(|out| unsafe { tn_shared_create(value.raw(), flags, &options, out, how) }))
 }
 
 /// Reads a variable.
 pub fn get(variable: Id, flags: u32) -> Result<(Id, tn_crossing)> {
     // SAFETY: a checked id; the outputs are writable.
-    crossed(|how| made(|out| unsafe { c::tn_shared_get(variable.raw(), flags, out, how) }))
+    crossed(|how| made(|out| unsafe { tn_shared_get(variable.raw(), flags, out, how) }))
 }
 
 /// Replaces the value.
 pub fn set(variable: Id, value: Id, flags: u32) -> Result<tn_crossing> {
     // SAFETY: checked ids; the output is writable.
-    crossed(|how| check(unsafe { c::tn_shared_set(variable.raw(), value.raw(), flags, how) })).map(|(_, how)| how)
+    crossed(|how| check(unsafe { tn_shared_set(variable.raw(), value.raw(), flags, how) })).map(|(_, how)| how)
 }
 
 /// Begins an update, and returns the array that has the value.
 pub fn begin_update(variable: Id, flags: u32) -> Result<(Id, tn_crossing)> {
     // SAFETY: a checked id; the outputs are writable.
-    crossed(|how| made(|out| unsafe { c::tn_shared_update_begin(variable.raw(), flags, out, how) }))
+    crossed(|how| made(|out| unsafe { tn_shared_update_begin(variable.raw(), flags, out, how) }))
 }
 
-/// Ends an update.
-pub fn end_update(variable: Id, flags: u32) -> Result<()> {
-    // SAFETY: a checked id.
-    check(unsafe { c::tn_shared_update_end(variable.raw(), flags) })
+calls! {
+    /// Ends an update.
+    fn end_update(variable: Id, flags: u32) = tn_shared_update_end;
+    /// Releases a variable.
+    fn release(variable: Id) = tn_shared_release;
 }
 
 /// The properties of a variable.
 pub fn query(variable: Id) -> Result<tn_shared_info> {
-    let mut info = MaybeUninit::<tn_shared_info>::zeroed();
-    // SAFETY: a checked id; zeros are a valid struct of plain data, and `size` is its length.
-    unsafe {
-        (*info.as_mut_ptr()).size = size_of::<tn_shared_info>();
-        check(c::tn_shared_query(variable.raw(), info.as_mut_ptr()))?;
-        Ok(info.assume_init())
-    }
-}
-
-/// Releases a variable.
-pub fn release(variable: Id) -> Result<()> {
-    // SAFETY: a checked id.
-    check(unsafe { c::tn_shared_release(variable.raw()) })
+    // SAFETY: a checked id; `info` is writable, and says its size.
+    filled(sized!(tn_shared_info), |info| unsafe { tn_shared_query(variable.raw(), info) })
 }

@@ -5,7 +5,7 @@
 
 use crate::api::{self, Failure};
 use crate::base::guard;
-use crate::types::*;
+use crate::sys::*;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 

@@ -4,7 +4,7 @@
 //! Contract: the guard ends exactly once, when its block is over and no view is left. Ending needs no interpreter.
 
 use crate::api::{self, Id};
-use crate::types::*;
+use crate::sys::*;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicIsize, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;

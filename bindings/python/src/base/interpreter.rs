@@ -4,7 +4,7 @@
 //! released. No thread attaches after the interpreter began to end, except the one that ends it.
 
 use crate::api::{self, Failure, Id, cuda};
-use crate::types::*;
+use crate::sys::*;
 use core::ffi::c_int;
 use pyo3::exceptions::PySystemError;
 use pyo3::ffi;

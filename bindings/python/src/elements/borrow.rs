@@ -16,7 +16,7 @@ use crate::base::{errors, site};
 use crate::elements::block_variables;
 use crate::elements::device_view::{DeviceView, entries};
 use crate::handles::array::{Array, brief};
-use crate::types::*;
+use crate::sys::*;
 use crate::values::buffer_fields::BufferFields;
 use crate::values::convert::{Dims, HOST, cached_objects, is_remote, mode_of, numpy_bfloat16, widened};
 use core::ffi::{c_int, c_void};

@@ -9,7 +9,7 @@ use crate::base::site;
 use crate::elements::borrow::read_view;
 use crate::handles::array::{Array, RECORD_SITE_FROM_ELEMENTS, records_site};
 use crate::handles::pool::{Pool, PoolChoice};
-use crate::types::*;
+use crate::sys::*;
 use crate::values::checked;
 use crate::values::convert::{self, Element, dims_of, dtype_object, dtype_of, narrowed, order_of, text_of, with_dims};
 use crate::values::foreign_buffer::ForeignBuffer;

@@ -1,7 +1,7 @@
 //! `tenure.DeviceView`: the address and layout of an array's bytes, for work on a device.
 
 use crate::base::errors;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{Dims, device_text, dtype_object};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;

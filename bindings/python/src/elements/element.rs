@@ -5,7 +5,7 @@
 
 use crate::api::{self, Id, cuda};
 use crate::base::interpreter::{SameThread, wait_without_gil};
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{Element, is_remote};
 use core::ptr::copy_nonoverlapping;
 use pyo3::prelude::*;

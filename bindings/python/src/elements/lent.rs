@@ -6,7 +6,7 @@
 use crate::api::{self, Id};
 use crate::base::interpreter::{SameThread, wait_without_gil};
 use crate::handles::array::{Array, brief};
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{device_text, is_remote};
 use crate::values::numpy_api::{array_over, set_base};
 use core::mem::ManuallyDrop;

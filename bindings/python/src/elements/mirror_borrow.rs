@@ -12,7 +12,7 @@ use crate::elements::block_variables;
 use crate::elements::borrow::{BorrowedBuffer, Shown, invalidate_view, shown};
 use crate::handles::mirror::{Mirror, side_of};
 use crate::handles::stream::Stream;
-use crate::types::*;
+use crate::sys::*;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;

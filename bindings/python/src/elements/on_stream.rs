@@ -5,7 +5,7 @@ use crate::base::site;
 use crate::elements::device_view::DeviceView;
 use crate::handles::array::Array;
 use crate::handles::stream::Stream;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::mode_of;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;

@@ -9,7 +9,7 @@ use crate::base::interpreter::{SameThread, wait_without_gil};
 use crate::base::site;
 use crate::elements::device_view::entries;
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::exceptions::PyBufferError;

@@ -5,7 +5,7 @@ use crate::elements::borrow::read_view;
 use crate::elements::create;
 use crate::elements::element::read_one;
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{self, Dims, cached_objects, dims_of_args, kind};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;

@@ -9,7 +9,7 @@ use crate::base::{errors, site};
 use crate::exchange::buffer::Proxy;
 use crate::exchange::export_class::{self, Class};
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::kind;
 use core::sync::atomic::{AtomicBool, Ordering};
 use pyo3::exceptions::PyAttributeError;

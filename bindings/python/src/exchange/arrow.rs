@@ -8,9 +8,8 @@ use crate::api::{self, Id};
 use crate::base::{errors, site};
 use crate::exchange::buffer::Proxy;
 use crate::exchange::export_class::Class;
-use crate::ffi_generated as c;
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::crossing;
 use core::ffi::{CStr, c_void};
 use core::ptr::null_mut;
@@ -102,8 +101,8 @@ fn export<'py>(py: Python<'py>, array: &Array, kind: Kind) -> PyResult<Bound<'py
     // SAFETY: a checked id, room for the structs.
     let status = unsafe {
         match kind.name == DEVICE_ARRAY.name {
-            true => c::tn_array_export_arrow_device(id, flags, to, out.as_mut_ptr().cast(), null_mut()),
-            false => c::tn_array_export_arrow(id, flags, to, out.as_mut_ptr().cast(), null_mut()),
+            true => tn_array_export_arrow_device(id, flags, to, out.as_mut_ptr().cast(), null_mut()),
+            false => tn_array_export_arrow(id, flags, to, out.as_mut_ptr().cast(), null_mut()),
         }
     };
     if status != TN_OK {
@@ -220,8 +219,8 @@ pub fn from_arrow<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, copy: Option
     // which the capsule sees.
     let status = unsafe {
         match on_device {
-            true => c::tn_array_import_arrow_device(from.cast(), source.cast(), flags, &mut out, null_mut()),
-            false => c::tn_array_import_arrow(from.cast(), source.cast(), flags, &mut out, null_mut()),
+            true => tn_array_import_arrow_device(from.cast(), source.cast(), flags, &mut out, null_mut()),
+            false => tn_array_import_arrow(from.cast(), source.cast(), flags, &mut out, null_mut()),
         }
     };
     match status {

@@ -13,7 +13,7 @@ use crate::exchange::dlpack::from_dlpack;
 use crate::exchange::ndarray::from_ndarray;
 use crate::handles::array::Array;
 use crate::handles::expr::value;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::checked::checked;
 use crate::values::convert::{cached_objects, crossing, dtype_object, dtype_of};
 use crate::values::foreign_buffer::ForeignBuffer;

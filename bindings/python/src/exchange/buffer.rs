@@ -9,7 +9,7 @@ use crate::api::{self, Id, cuda};
 use crate::base::{errors, site};
 use crate::exchange::export_class::{Class, open};
 use crate::handles::array::{Array, brief};
-use crate::types::*;
+use crate::sys::*;
 use crate::values::buffer_fields::BufferFields;
 use crate::values::convert::{as_numpy, cached_objects, fixed_text, numpy_bfloat16, text_of};
 use core::ffi::{c_int, c_void};

@@ -11,7 +11,7 @@ use crate::exchange::array_interface::{Described, axes_of, interface, keep, type
 use crate::exchange::buffer::Proxy;
 use crate::exchange::export_class::{Class, open_by};
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{crossing, kind};
 use crate::values::owner::keep_owner;
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};

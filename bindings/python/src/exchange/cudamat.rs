@@ -6,7 +6,7 @@ use crate::api;
 use crate::base::{errors, site};
 use crate::exchange::cuda_array_interface::Lent;
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::owner::keep_owner;
 use pyo3::prelude::*;
 

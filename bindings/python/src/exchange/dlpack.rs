@@ -14,7 +14,7 @@ use crate::exchange::dlpack_tensor::{
 use crate::exchange::export_class::Class;
 use crate::exchange::ndarray::from_ndarray;
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::crossing;
 use crate::values::foreign_ndarray::ForeignNdarray;
 use core::ffi::{CStr, c_void};

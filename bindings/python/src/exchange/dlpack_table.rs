@@ -11,7 +11,7 @@ use crate::base::interpreter::guarded;
 use crate::exchange::dlpack_tensor::{self, OwnedTensor};
 use crate::exchange::export_class::Class;
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::kind;
 use core::ffi::{CStr, c_int, c_void};
 use core::ptr::null_mut;

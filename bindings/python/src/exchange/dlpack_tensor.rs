@@ -8,9 +8,8 @@ use crate::base::errors;
 use crate::base::interpreter::{SameThread, wait_without_gil};
 use crate::base::site;
 use crate::exchange::export_class::{Class, may_read};
-use crate::ffi_generated as c;
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::crossing;
 use core::ffi::c_void;
 use core::ptr::null_mut;
@@ -139,14 +138,14 @@ pub fn tensor_of(id: Id, options: &tn_dlpack_options, versioned: bool) -> api::R
     if versioned {
         let mut out: *mut DLManagedTensorVersioned = null_mut();
         // SAFETY: a checked id, whole options, writable outputs.
-        match unsafe { c::tn_array_export_dlpack_versioned(array, options, &mut out, &mut how) } {
+        match unsafe { tn_array_export_dlpack_versioned(array, options, &mut out, &mut how) } {
             TN_OK => Ok(out.cast()),
             status => Err(api::Failure(status)),
         }
     } else {
         let mut out: *mut DLManagedTensor = null_mut();
         // SAFETY: a checked id, whole options, writable outputs.
-        match unsafe { c::tn_array_export_dlpack(array, options, &mut out, &mut how) } {
+        match unsafe { tn_array_export_dlpack(array, options, &mut out, &mut how) } {
             TN_OK => Ok(out.cast()),
             status => Err(api::Failure(status)),
         }
@@ -254,8 +253,8 @@ fn import(tensor: *mut c_void, versioned: bool, flags: u32) -> api::Result<Id> {
     // SAFETY: a struct of that kind, which the caller owns; writable outputs.
     let status = unsafe {
         match versioned {
-            true => c::tn_array_import_dlpack_versioned(tensor.cast(), flags, &mut out, &mut how),
-            false => c::tn_array_import_dlpack(tensor.cast(), flags, &mut out, &mut how),
+            true => tn_array_import_dlpack_versioned(tensor.cast(), flags, &mut out, &mut how),
+            false => tn_array_import_dlpack(tensor.cast(), flags, &mut out, &mut how),
         }
     };
     if status == TN_OK { Ok(Id(out as u64)) } else { Err(api::Failure(status)) }

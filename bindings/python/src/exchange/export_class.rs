@@ -5,7 +5,7 @@
 
 use crate::api::{self, Failure, Id};
 use crate::base::interpreter::{SameThread, wait_without_gil};
-use crate::types::*;
+use crate::sys::*;
 use pyo3::prelude::*;
 
 /// How a consumer may use the bytes.

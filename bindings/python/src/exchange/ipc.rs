@@ -3,7 +3,7 @@
 use crate::api::{Id, ipc as c};
 use crate::base::site;
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 

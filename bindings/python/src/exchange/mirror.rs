@@ -11,7 +11,7 @@ use crate::exchange::asarray::asarray;
 use crate::handles::array::Array;
 use crate::handles::mirror::{Mirror, side_of};
 use crate::handles::pool::Pool;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{crossing, device_of, dims_of, dtype_of, order_of, text_of};
 use core::ffi::c_int;
 use pyo3::exceptions::{PyTypeError, PyValueError};

@@ -6,7 +6,7 @@
 use crate::api::Failure;
 use crate::base::site;
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::crossing;
 use crate::values::foreign_ndarray::ForeignNdarray;
 use pyo3::prelude::*;

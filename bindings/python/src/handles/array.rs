@@ -11,7 +11,7 @@ use crate::base::{errors, site};
 use crate::handles::array_extra::{ArrayExtra, Description};
 use crate::handles::pool::Pool;
 use crate::handles::stream::Stream;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{self, Dims, cached_objects, fixed_text, kind, mode_and_wait, parameter_of};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};

@@ -8,7 +8,7 @@ use crate::api::expr as api;
 use crate::api::{Failure, Id, form, set_form};
 use crate::base::{errors, site};
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{as_numpy, dtype_object};
 use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::exceptions::PyValueError;

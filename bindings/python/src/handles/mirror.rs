@@ -6,7 +6,7 @@
 use crate::api::{Id, mirror as c};
 use crate::base::{errors, site};
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{device_text, dtype_object, fixed_text};
 use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::exceptions::PyValueError;

@@ -7,7 +7,7 @@ use crate::api::{self, Id};
 use crate::base::errors;
 use crate::handles::pressure::Listeners;
 use crate::handles::stream::Stream;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{HOST, cached_objects, device_of, device_text, fixed_text, parameter_of, text_of};
 use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};

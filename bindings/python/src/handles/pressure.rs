@@ -6,7 +6,7 @@
 
 use crate::api::{self, Id};
 use crate::base::interpreter::while_alive;
-use crate::types::*;
+use crate::sys::*;
 use core::ffi::c_void;
 use pyo3::prelude::*;
 use std::sync::{Mutex, PoisonError};

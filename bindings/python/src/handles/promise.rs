@@ -10,7 +10,7 @@ use crate::handles::array::{Array, brief};
 use crate::handles::pool::Pool;
 use crate::handles::references;
 use crate::handles::stream::Stream;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{device_of, parameter_of, text_of};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};

@@ -7,7 +7,7 @@
 
 use crate::api;
 use crate::base::interpreter::while_alive;
-use crate::types::*;
+use crate::sys::*;
 use core::ffi::c_void;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;

@@ -5,7 +5,7 @@
 
 use crate::api::{Id, cuda};
 use crate::base::errors;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{device_of, device_text, parameter_of};
 use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};

@@ -6,7 +6,7 @@ use crate::api::{Id, variable as c};
 use crate::base::{errors, site};
 use crate::handles::array::Array;
 use crate::handles::pool::Pool;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{device_of, device_text, dtype_object, fixed_text, text_of};
 use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::prelude::*;

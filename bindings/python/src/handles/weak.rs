@@ -3,7 +3,7 @@
 use crate::api::{self, Id};
 use crate::base::{errors, site};
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::prelude::*;
 

@@ -11,7 +11,7 @@ use crate::exchange::asarray::{asarray, from_buffer};
 use crate::handles::array::Array;
 use crate::handles::pool::Pool;
 use crate::handles::stream::Stream;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{self, HOST, device_of, fixed_text, mode_and_wait};
 use crate::values::foreign_buffer::ForeignBuffer;
 use pyo3::exceptions::PyValueError;

@@ -8,7 +8,7 @@ use crate::api::{self, Content, Id};
 use crate::base::site;
 use crate::elements::lent::{Lent, open_guard};
 use crate::handles::array::{Array, RECORD_SITE_FROM_ELEMENTS, records_site};
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{Dims, cached_objects, dims_of, dtype_object, dtype_of, known_dtype_of};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

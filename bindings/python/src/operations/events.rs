@@ -6,7 +6,7 @@
 
 use crate::api::{self, Failure};
 use crate::base::site;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::cached_objects;
 use crate::values::file;
 use pyo3::prelude::*;

@@ -8,7 +8,7 @@
 use crate::api;
 use crate::handles::array::Array;
 use crate::operations::lazy::of_matrices;
-use crate::types::*;
+use crate::sys::*;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 

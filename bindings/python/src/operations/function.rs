@@ -17,7 +17,7 @@ use crate::handles::variable::SharedVariable;
 use crate::operations::function_body::{
     Code, Context, OutputCode, UpdateCode, begin_call, callback, end_call, has_memory, noted, release,
 };
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{device_of, dtype_object, dtype_of, text_of};
 use crate::values::foreign_buffer::ForeignBuffer;
 use core::sync::atomic::{AtomicU64, Ordering};

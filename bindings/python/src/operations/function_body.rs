@@ -12,7 +12,7 @@ use crate::handles::array::Array;
 use crate::handles::array_extra::Description;
 use crate::handles::expr::value;
 use crate::handles::promise::Promise;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::cached_objects;
 use crate::values::foreign_buffer::ForeignBuffer;
 use core::cell::RefCell;

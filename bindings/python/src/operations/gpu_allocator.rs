@@ -5,7 +5,7 @@
 
 use crate::api;
 use crate::handles::pool::Pool;
-use crate::types::*;
+use crate::sys::*;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 

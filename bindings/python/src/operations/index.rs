@@ -9,7 +9,7 @@ use crate::api::{self, Id};
 use crate::elements::borrow::read_view;
 use crate::elements::element;
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::checked::{self, checked};
 use crate::values::convert::{self, cached_objects, int_of};
 use crate::values::foreign_buffer::ForeignBuffer;

@@ -3,7 +3,7 @@
 use crate::base::errors;
 use crate::handles::module::Module;
 use crate::operations::parameter::{Parameter, parameters_of};
-use crate::types::*;
+use crate::sys::*;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBool;

@@ -9,7 +9,7 @@ use crate::base::site;
 use crate::handles::stream::{_current_stream, Stream};
 use crate::operations::kernel::{Code, Kernel};
 use crate::operations::parameter::{Argument, Parameter};
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::dtype_of;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;

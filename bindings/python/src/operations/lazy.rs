@@ -11,7 +11,7 @@ use crate::exchange::asarray::asarray;
 use crate::handles::array::Array;
 use crate::handles::expr::Expr;
 use crate::handles::promise::Promise;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{cached_objects, form_of};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;

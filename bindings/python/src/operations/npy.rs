@@ -5,7 +5,7 @@ use crate::base::interpreter::retry_after_wait;
 use crate::base::site;
 use crate::handles::array::Array;
 use crate::handles::pool::Pool;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::text_of;
 use crate::values::file::{FileArgument, Source};
 use pyo3::exceptions::PyValueError;

@@ -7,7 +7,7 @@
 use crate::handles::array::Array;
 use crate::operations::elementwise::call;
 use crate::operations::forms;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::kind;
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyTypeError;

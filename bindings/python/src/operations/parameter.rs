@@ -8,7 +8,7 @@ use crate::base::errors;
 use crate::exchange::asarray::asarray;
 use crate::handles::array::Array;
 use crate::handles::mirror::Mirror;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::checked::checked;
 use crate::values::convert::{dtype_of, encode, kind};
 use pyo3::exceptions::{PyTypeError, PyValueError};

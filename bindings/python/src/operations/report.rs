@@ -6,7 +6,7 @@ use crate::api::{self, Id};
 use crate::base::errors;
 use crate::handles::array::Array;
 use crate::operations::address_range;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{cached_objects, device_text, dims_of, dtype_of, fixed_text, text_of};
 use core::ffi::CStr;
 use pyo3::prelude::*;

@@ -2,10 +2,9 @@
 
 use crate::api::{self, Id};
 use crate::base::site;
-use crate::ffi_generated as c;
 use crate::handles::array::Array;
 use crate::handles::pool::Pool;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{crossing, fixed_text};
 use crate::values::file::{FileArgument, Source};
 use core::ffi::c_char;
@@ -25,9 +24,9 @@ fn all_names(file: &FileArgument<'_>) -> PyResult<Vec<String>> {
         // SAFETY: a terminated path, the stated number of places, a writable count.
         let status = unsafe {
             match file {
-                FileArgument::Path(path) => c::tn_safetensors_query(path.as_ptr(), size, room, to, &mut count),
+                FileArgument::Path(path) => tn_safetensors_query(path.as_ptr(), size, room, to, &mut count),
                 FileArgument::Open(file) => {
-                    c::tn_safetensors_query_fd(file.fd(), file.position(), size, room, to, &mut count)
+                    tn_safetensors_query_fd(file.fd(), file.position(), size, room, to, &mut count)
                 }
             }
         };
@@ -166,10 +165,10 @@ pub fn open_safetensors<'py>(
         let status = unsafe {
             match source {
                 Source::Path(path) => {
-                    c::tn_array_open_safetensors(path.as_ptr(), n, names.as_ptr(), &options, to, null_mut())
+                    tn_array_open_safetensors(path.as_ptr(), n, names.as_ptr(), &options, to, null_mut())
                 }
                 Source::Open(fd, at) => {
-                    c::tn_array_open_safetensors_fd(fd, at, n, names.as_ptr(), &options, to, null_mut())
+                    tn_array_open_safetensors_fd(fd, at, n, names.as_ptr(), &options, to, null_mut())
                 }
             }
         };

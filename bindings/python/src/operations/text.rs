@@ -9,7 +9,7 @@ use crate::base::guard;
 use crate::base::interpreter::{SameThread, wait_without_gil};
 use crate::elements::borrow::read_view;
 use crate::handles::array::{Array, brief};
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{cached_objects, device_text, form_name, is_remote};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

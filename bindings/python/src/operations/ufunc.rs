@@ -12,7 +12,7 @@ use crate::base::{errors, site};
 use crate::elements::lent::{Lent, open_guard};
 use crate::exchange::asarray::from_buffer;
 use crate::handles::array::Array;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::checked::checked;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};

@@ -5,7 +5,7 @@ use crate::api;
 use crate::base::site;
 use crate::handles::array::Array;
 use crate::handles::stream::Stream;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{axes_of, dims_of, dims_of_args, dtype_of, int_of, mode_and_wait, order_of};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;

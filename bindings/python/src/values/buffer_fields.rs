@@ -4,7 +4,7 @@
 //! copied. The caller keeps data, shape and strides valid until the buffer is released.
 
 use crate::base::errors;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::kind;
 use core::ffi::{c_int, c_void};
 use pyo3::ffi;

@@ -6,7 +6,7 @@
 //! reach it.
 
 use crate::api::Id;
-use crate::types::*;
+use crate::sys::*;
 use core::ffi::{CStr, c_int};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::ffi;

@@ -8,7 +8,7 @@
 
 use crate::api;
 use crate::base::interpreter::while_alive;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{Dims, KINDS};
 use core::ffi::{CStr, c_int, c_void};
 use pyo3::exceptions::{PyBufferError, PyTypeError};

@@ -8,7 +8,7 @@
 //! reference to the array until the library reports that nothing uses the bytes any more, on any thread.
 
 use crate::api;
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{cached_objects, kind, known_dtype_of};
 use crate::values::numpy_api::WRITEABLE;
 use crate::values::owner::keep_owner;

@@ -3,7 +3,7 @@
 //! Contract: the places of entries are part of NumPy's stable interface. An array that is made here does not own its
 //! memory; the caller keeps that alive.
 
-use crate::types::*;
+use crate::sys::*;
 use crate::values::convert::{cached_objects, dtype_object, numpy_bfloat16};
 use core::ffi::{c_int, c_void};
 use core::ptr::{null, null_mut};

@@ -5,7 +5,7 @@
 
 use crate::api;
 use crate::base::interpreter::while_alive;
-use crate::types::tn_release_callback;
+use crate::sys::tn_release_callback;
 use core::ffi::c_void;
 use pyo3::ffi;
 use pyo3::prelude::*;
