@@ -697,10 +697,61 @@ inline void device_synchronize(device which) { detail::check(tn_device_synchroni
 
 /* =============================================== streams and events =============================================== */
 
+// A namespace of its own, because a user's call of a function without its namespace also searches those of base classes.
+namespace detail::bases {
+
+/// The base of a class `Self` that owns a handle of C, which `Release` gives back. It can be moved, not copied, and is one pointer large.
+template <class Self, class C, auto Release>
+class owner {
+public:
+    /// Takes ownership of a C handle.
+    static Self adopt(C *handle) noexcept {
+        Self out;
+        out.handle_ = handle;
+        return out;
+    }
+    /// The handle, not released.
+    C *handle() const noexcept { return handle_; }
+    /// Returns the handle, which the caller then releases.
+    [[nodiscard]] C *detach() noexcept { return std::exchange(handle_, nullptr); }
+    /// Whether it has a handle.
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+protected:
+    owner() noexcept = default;
+    owner(owner &&other) noexcept : handle_(other.detach()) {}
+    owner &operator=(owner &&other) noexcept {
+        if (this != &other) {
+            drop();
+            handle_ = other.detach();
+        }
+        return *this;
+    }
+    ~owner() { drop(); }
+
+    void drop() noexcept {
+        if (handle_ != nullptr)
+            static_cast<void>(Release(detach()));
+    }
+
+    C *handle_ = nullptr;
+};
+
+} // namespace detail::bases
+
+namespace detail {
+
+/// The constants are not released.
+inline tn_status release_stream(tn_stream *stream) noexcept {
+    return reinterpret_cast<std::uintptr_t>(stream) > 3 ? tn_stream_release(stream) : TN_OK;
+}
+
+} // namespace detail
+
 /// A stream. As an argument, an empty one, `stream()`, means "done on return", or in a guard "the host, now".
 ///
 /// It can be moved, not copied, as every handle. Destroying it does not wait; its work still runs.
-class stream {
+class stream : public detail::bases::owner<stream, tn_stream, detail::release_stream> {
 public:
     /// No stream: the host, now.
     stream() noexcept = default;
@@ -730,30 +781,7 @@ public:
     static stream per_thread() noexcept { return adopt(TN_STREAM_PER_THREAD); }
     /// The thread's current stream of the call's device.
     static stream current() noexcept { return adopt(TN_STREAM_CURRENT); }
-    /// Takes ownership of a C handle.
-    static stream adopt(tn_stream *handle) noexcept {
-        stream out;
-        out.handle_ = handle;
-        return out;
-    }
-    stream(stream &&other) noexcept : handle_(other.detach()) {}
-    stream &operator=(stream &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-        }
-        return *this;
-    }
-    stream(const stream &) = delete;
-    stream &operator=(const stream &) = delete;
-    ~stream() { drop(); }
 
-    /// The handle, not released.
-    tn_stream *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_stream *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
     /// The CUstream; never 0.
     std::uint64_t native() const {
         std::uint64_t out = 0;
@@ -762,20 +790,10 @@ public:
     }
     /// Waits for its work and throws that work's error, if any.
     void synchronize() const { detail::check(tn_stream_synchronize(handle_)); }
-
-private:
-    void drop() noexcept {
-        // The constants are not released.
-        if (reinterpret_cast<std::uintptr_t>(handle_) > 3)
-            static_cast<void>(tn_stream_release(handle_));
-        handle_ = nullptr;
-    }
-
-    tn_stream *handle_ = nullptr;
 };
 
 /// A point in a stream. An event that was never recorded counts as passed.
-class event {
+class event : public detail::bases::owner<event, tn_event, tn_event_release> {
 public:
     /// No event.
     event() noexcept = default;
@@ -784,22 +802,7 @@ public:
         detail::record(place);
         detail::check(tn_event_create(where, timing ? TN_EVENT_TIMING : 0u, &handle_));
     }
-    event(event &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-    event &operator=(event &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = std::exchange(other.handle_, nullptr);
-        }
-        return *this;
-    }
-    event(const event &) = delete;
-    event &operator=(const event &) = delete;
-    ~event() { drop(); }
 
-    /// The handle, not released.
-    tn_event *handle() const noexcept { return handle_; }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
     /// Records the end of the stream's current work.
     void record(const stream &on) { detail::check(tn_event_record(handle_, on.handle())); }
     /// Makes the stream wait for it; the host does not wait.
@@ -820,12 +823,7 @@ public:
     }
 
 private:
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_event_release(std::exchange(handle_, nullptr)));
-    }
-
-    tn_event *handle_ = nullptr;
+    using owner::adopt, owner::detach; // an event stays this object's
 };
 
 /// Makes a stream the thread's current one of its device until the end of the C++ scope.
@@ -1151,7 +1149,7 @@ private:
 };
 
 /// A handle on a pool. Its arrays and blocks may outlive it.
-class pool {
+class pool : public detail::bases::owner<pool, tn_pool, tn_pool_release> {
 public:
     /// No pool; as an argument, the thread's current one.
     pool() noexcept = default;
@@ -1201,30 +1199,6 @@ public:
         detail::check(tn_pool_of(address, &out.handle_));
         return out;
     }
-    /// Takes ownership of a C handle.
-    static pool adopt(tn_pool *handle) noexcept {
-        pool out;
-        out.handle_ = handle;
-        return out;
-    }
-    pool(pool &&other) noexcept : handle_(other.detach()) {}
-    pool &operator=(pool &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-        }
-        return *this;
-    }
-    pool(const pool &) = delete;
-    pool &operator=(const pool &) = delete;
-    ~pool() { drop(); }
-
-    /// The handle, not released.
-    tn_pool *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_pool *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /// Allocates a raw block for `deallocate`; alignment 0 is the pool's. `on`: this stream may use device memory at once; without it, the
     /// current stream. The host may use host memory at once.
@@ -1288,14 +1262,6 @@ public:
             return tn_pool_query_clients(handle_, sizeof(tn_pool_client), capacity, items, count);
         });
     }
-
-private:
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_pool_release(detach()));
-    }
-
-    tn_pool *handle_ = nullptr;
 };
 
 /// Until the end of the C++ scope, another pool serves a pool's requests for memory on a stream: see `tn_pool_private_begin`. For captures of
@@ -1587,44 +1553,32 @@ protected:
 
 namespace detail {
 
-/// An open borrow. A write borrow that ends by an exception poisons its region, because the write is incomplete.
+/// The end of a borrow by a destructor. A write borrow that ends by an exception poisons its region, because the write is incomplete.
+struct borrow_end {
+    tn_stream *on = nullptr; // the stream that uses the bytes; not owned
+    int exceptions = 0;
+
+    void operator()(tn_borrow *handle) const noexcept {
+        // Readers ignore the flag.
+        ignore(tn_borrow_end(handle, std::uncaught_exceptions() > exceptions ? TN_END_FAILED : 0u, on));
+    }
+};
+
+/// An open borrow.
 class borrowed {
 public:
     borrowed() noexcept = default;
     explicit borrowed(tn_borrow *handle, tn_stream *on = nullptr) noexcept
-        : handle_(handle), on_(on), exceptions_(std::uncaught_exceptions()) {}
-    borrowed(borrowed &&other) noexcept : handle_(other.detach()), on_(other.on_), exceptions_(other.exceptions_) {}
-    borrowed &operator=(borrowed &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-            on_ = other.on_;
-            exceptions_ = other.exceptions_;
-        }
-        return *this;
-    }
-    borrowed(const borrowed &) = delete;
-    borrowed &operator=(const borrowed &) = delete;
-    ~borrowed() { drop(); }
+        : handle_(handle, {on, std::uncaught_exceptions()}) {}
 
-    tn_borrow *handle() const noexcept { return handle_; }
-    tn_borrow *detach() noexcept { return std::exchange(handle_, nullptr); }
+    tn_borrow *handle() const noexcept { return handle_.get(); }
     void end(tn_end_flags flags) {
-        check(tn_borrow_end(handle_, flags, on_));
-        handle_ = nullptr;
+        check(tn_borrow_end(handle(), flags, handle_.get_deleter().on));
+        static_cast<void>(handle_.release());
     }
 
 private:
-    void drop() noexcept {
-        // Readers ignore the flag.
-        if (handle_ != nullptr)
-            static_cast<void>(
-                tn_borrow_end(detach(), std::uncaught_exceptions() > exceptions_ ? TN_END_FAILED : 0u, on_));
-    }
-
-    tn_borrow *handle_ = nullptr;
-    tn_stream *on_ = nullptr; // the stream that uses the bytes; not owned
-    int exceptions_ = 0;
+    std::unique_ptr<tn_borrow, borrow_end> handle_;
 };
 
 /// A view with the borrow that keeps it valid. Calls on a temporary that would leave a dangling pointer are deleted.
@@ -1951,43 +1905,25 @@ void must_be(const array &what, const char *function);
 ///
 /// Views and clones are further claims. An array cannot be copied implicitly, because the number of claims decides whether bytes may be
 /// overwritten in place.
-class array {
+class array : public detail::bases::owner<array, tn_array, tn_array_release> {
 public:
     /// No array.
     array() noexcept = default;
-    /// Takes ownership of a C handle.
-    static array adopt(tn_array *handle) noexcept {
-        array out;
-        out.handle_ = handle;
-        return out;
-    }
-    array(array &&other) noexcept : type_(other.forget_type()), handle_(other.detach()) {}
+    array(array &&other) noexcept : owner(std::move(other)), type_(other.known_type()) {}
     array &operator=(array &&other) noexcept {
-        if (this != &other) {
-            drop();
-            type_.store(other.forget_type(), std::memory_order_relaxed);
-            handle_ = other.detach();
-        }
+        owner::operator=(std::move(other));
+        type_.store(other.known_type(), std::memory_order_relaxed);
         return *this;
     }
     array(const array &) = delete;            // clone() makes a claim, copy() makes new bytes, std::move passes on
     array &operator=(const array &) = delete; // clone() makes a claim, copy() makes new bytes, std::move passes on
-    ~array() { drop(); }
+    ~array() = default;
 
-    /// The handle, not released.
-    tn_array *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_array *detach() noexcept {
-        static_cast<void>(forget_type());
-        return std::exchange(handle_, nullptr);
-    }
     /// Releases it now, and throws errors that the destructor would ignore.
     void reset() {
         detail::check(tn_array_release(handle_));
         static_cast<void>(detach());
     }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /* ---- what it is ---- */
 
@@ -2415,22 +2351,14 @@ private:
             out[at].handle_ = handles[at];
         return out;
     }
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_array_release(detach()));
-    }
 
     template <class T>
     friend void detail::must_be(const array &what, const char *function);
-    tn_dtype forget_type() noexcept {
-        const tn_dtype was = type_.load(std::memory_order_relaxed);
-        type_.store(0, std::memory_order_relaxed);
-        return was;
-    }
+    tn_dtype known_type() const noexcept { return type_.load(std::memory_order_relaxed); }
 
-    // 0 until the first query; a handle never changes its element type. Guards check it, and a query would double their cost.
+    // 0 until the first query; a handle never changes its element type. Guards check it, and a query would double their cost. Calls with an
+    // empty array are refused whatever this is.
     mutable std::atomic<tn_dtype> type_{0};
-    tn_array *handle_ = nullptr;
 };
 
 namespace detail {
@@ -2446,7 +2374,7 @@ template <class T>
 void must_be([[maybe_unused]] const array &what, [[maybe_unused]] const char *function) {
     if constexpr (!std::is_void_v<T>) {
         constexpr tn_dtype wanted = static_cast<tn_dtype>(dtype_of<T>());
-        if (what.type_.load(std::memory_order_relaxed) == wanted)
+        if (what.known_type() == wanted)
             return;
         const tn_array_info is = what.info();
         what.type_.store(is.dtype, std::memory_order_relaxed);
@@ -2479,34 +2407,11 @@ template <class T, class = std::enable_if_t<!std::is_const_v<T>>>
 }
 
 /// A handle without a claim: it does not keep the bytes, and prevents no call.
-class weak {
+class weak : public detail::bases::owner<weak, tn_weak, tn_weak_release> {
 public:
     /// No handle.
     weak() noexcept = default;
-    /// Takes ownership of a C handle.
-    static weak adopt(tn_weak *handle) noexcept {
-        weak out;
-        out.handle_ = handle;
-        return out;
-    }
-    weak(weak &&other) noexcept : handle_(other.detach()) {}
-    weak &operator=(weak &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-        }
-        return *this;
-    }
-    weak(const weak &) = delete;
-    weak &operator=(const weak &) = delete;
-    ~weak() { drop(); }
 
-    /// The handle, not released.
-    tn_weak *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_weak *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
     /// A new claim; throws DESTRUCTED if the store has had no claim in between.
     [[nodiscard]] array upgrade(site place = site::here()) const {
         detail::record(place);
@@ -2522,14 +2427,6 @@ public:
         detail::check(status);
         return array::adopt(out);
     }
-
-private:
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_weak_release(detach()));
-    }
-
-    tn_weak *handle_ = nullptr;
 };
 
 inline weak array::weaken(site place) const {
@@ -2742,48 +2639,37 @@ template <class C>
     return copy_of(container, dims::of(std::size(container)), how, place);
 }
 
+namespace detail {
+
+/// The struct is complete only if dlpack.h is included, but its layout is fixed: the deleter is at this byte.
+template <class Tensor, std::size_t DeleterAt>
+void delete_dlpack(Tensor *tensor) noexcept {
+    void (*deleter)(Tensor *) = nullptr;
+    std::memcpy(&deleter, reinterpret_cast<const char *>(tensor) + DeleterAt, sizeof deleter);
+    if (deleter != nullptr)
+        deleter(tensor);
+}
+
+} // namespace detail
+
 /// A DLPack struct that calls its deleter: `dlpack`, or `dlpack_legacy` for the form without a version.
 ///
 /// `detach()` passes it to a consumer, who then calls its deleter; otherwise the destructor does.
 template <class Tensor, std::size_t DeleterAt>
-class [[nodiscard]] basic_dlpack {
+class [[nodiscard]] basic_dlpack
+    : detail::bases::owner<basic_dlpack<Tensor, DeleterAt>, Tensor, detail::delete_dlpack<Tensor, DeleterAt>> {
 public:
     /// No struct.
     basic_dlpack() noexcept = default;
     /// Takes ownership of a struct.
-    explicit basic_dlpack(Tensor *tensor) noexcept : tensor_(tensor) {}
-    basic_dlpack(basic_dlpack &&other) noexcept : tensor_(other.detach()) {}
-    basic_dlpack &operator=(basic_dlpack &&other) noexcept {
-        if (this != &other) {
-            drop();
-            tensor_ = other.detach();
-        }
-        return *this;
-    }
-    basic_dlpack(const basic_dlpack &) = delete;
-    basic_dlpack &operator=(const basic_dlpack &) = delete;
-    ~basic_dlpack() { drop(); }
+    explicit basic_dlpack(Tensor *tensor) noexcept { this->handle_ = tensor; }
 
     /// The struct, still owned.
-    Tensor *get() const noexcept { return tensor_; }
+    Tensor *get() const noexcept { return this->handle_; }
     /// Returns the struct, whose deleter the caller then calls.
-    [[nodiscard]] Tensor *detach() noexcept { return std::exchange(tensor_, nullptr); }
+    using basic_dlpack::owner::detach;
     /// Whether it has a struct.
-    explicit operator bool() const noexcept { return tensor_ != nullptr; }
-
-private:
-    void drop() noexcept {
-        if (tensor_ == nullptr)
-            return;
-        Tensor *tensor = detach();
-        // The struct is complete only if dlpack.h is included, but its layout is fixed: the deleter is at this byte.
-        void (*deleter)(Tensor *) = nullptr;
-        std::memcpy(&deleter, reinterpret_cast<const char *>(tensor) + DeleterAt, sizeof deleter);
-        if (deleter != nullptr)
-            deleter(tensor);
-    }
-
-    Tensor *tensor_ = nullptr;
+    using basic_dlpack::owner::operator bool;
 };
 
 inline dlpack array::export_dlpack(const tn_dlpack_options &options, tenure::how *what, site place) const {
@@ -3092,34 +2978,17 @@ promise give(A &&what, site place = site::here());
 
 /// An array that was given away: a promise can be passed on, used up once by `take` or a parameter `taken`, or cancelled.
 ///
-/// If it is destroyed unused, the given array is released.
-class [[nodiscard]] promise {
+/// If it is destroyed unused, the given array is released. The giver of a promise that `adopt` took keeps a handle of its own.
+class [[nodiscard]] promise : public detail::bases::owner<promise, tn_promise, tn_promise_release> {
 public:
     /// No promise.
     promise() noexcept = default;
-    /// Takes ownership of a C promise; its giver keeps a handle of its own.
-    static promise adopt(tn_promise *handle) noexcept {
-        promise out;
-        out.handle_ = handle;
-        return out;
-    }
-    promise(promise &&other) noexcept : handle_(other.detach()), giver_(std::move(other.giver_)) {}
-    promise &operator=(promise &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-            giver_ = std::move(other.giver_);
-        }
-        return *this;
-    }
+    promise(promise &&) noexcept = default;
+    promise &operator=(promise &&) noexcept = default;
     promise(const promise &) = delete;
     promise &operator=(const promise &) = delete;
     ~promise() { drop(); }
 
-    /// The promise, not released.
-    tn_promise *handle() const noexcept { return handle_; }
-    /// Whether it has a promise.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
     /// Cancels it and returns the given array. For a promise made in C it returns nothing, because its giver has the array again.
     array cancel() {
         detail::check(tn_promise_cancel(handle_));
@@ -3149,15 +3018,13 @@ private:
     static void used(promise &one) noexcept { one.drop(); }
     static void used(const array &) noexcept {}
 
-    tn_promise *detach() noexcept { return std::exchange(handle_, nullptr); }
+    using owner::detach;
     void drop() noexcept {
         // First the promise, which is cancelled if it was not taken; then the giver's handle, which is destructed if it was.
-        if (handle_ != nullptr)
-            static_cast<void>(tn_promise_release(detach()));
+        owner::drop();
         giver_ = array();
     }
 
-    tn_promise *handle_ = nullptr;
     // Kept until the end, because with option "strict" a given handle cannot be released.
     array giver_;
 };
@@ -3383,7 +3250,7 @@ private:
 
 /// A shared variable: one array value that the library keeps. The value is constant while no call changes it, and what a caller got from
 /// the variable never changes.
-class shared {
+class shared : public detail::bases::owner<shared, tn_shared, tn_shared_release> {
 public:
     /// No variable.
     shared() noexcept = default;
@@ -3399,30 +3266,6 @@ public:
         create(value.handle(), flag::take, how, what);
         value = array();
     }
-    /// Takes ownership of a C handle.
-    static shared adopt(tn_shared *handle) noexcept {
-        shared out;
-        out.handle_ = handle;
-        return out;
-    }
-    shared(shared &&other) noexcept : handle_(other.detach()) {}
-    shared &operator=(shared &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-        }
-        return *this;
-    }
-    shared(const shared &) = delete;
-    shared &operator=(const shared &) = delete;
-    ~shared() { drop(); }
-
-    /// The handle, not released.
-    tn_shared *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_shared *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /// The value: a copy, or with `flag::borrow` an alias that cannot be written. `flag::raw` is on the variable's own device.
     [[nodiscard]] array get(flag flags = flag::copy, crossing *what = nullptr, site place = site::here()) const {
@@ -3530,12 +3373,6 @@ private:
         detail::check(tn_shared_set(handle_, value, static_cast<tn_borrow_flags>(flags), &became));
         report(became, what);
     }
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_shared_release(detach()));
-    }
-
-    tn_shared *handle_ = nullptr;
 };
 
 /* ==================================================== mirrors ===================================================== */
@@ -3590,7 +3427,7 @@ private:
 
 /// One array with a side on the host and a side on a GPU, which moves only when needed. A side is made valid by one transfer, when somebody
 /// borrows or gets it. A writing borrow makes its side the only valid one.
-class mirror {
+class mirror : public detail::bases::owner<mirror, tn_mirror, tn_mirror_release> {
 public:
     /// No mirror.
     mirror() noexcept = default;
@@ -3615,30 +3452,6 @@ public:
         c.shape = shape.data();
         detail::check(tn_mirror_create(&c, &handle_, nullptr));
     }
-    /// Takes ownership of a C handle.
-    static mirror adopt(tn_mirror *handle) noexcept {
-        mirror out;
-        out.handle_ = handle;
-        return out;
-    }
-    mirror(mirror &&other) noexcept : handle_(other.detach()) {}
-    mirror &operator=(mirror &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-        }
-        return *this;
-    }
-    mirror(const mirror &) = delete;
-    mirror &operator=(const mirror &) = delete;
-    ~mirror() { drop(); }
-
-    /// The handle, not released.
-    tn_mirror *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_mirror *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /// Makes a side valid and opens a guard for reading it; throws DTYPE if the elements are not of type T.
     ///
@@ -3721,12 +3534,6 @@ private:
     }
     /// The host is done with the bytes when its guard ends.
     static tn_stream *ends_on(side which, const stream &on) noexcept { return which == side::host ? nullptr : on.handle(); }
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_mirror_release(detach()));
-    }
-
-    tn_mirror *handle_ = nullptr;
 };
 
 /* ==================================================== kernels ===================================================== */
@@ -3779,7 +3586,7 @@ private:
 
 /// Device code with kernels. Each GPU loads it when `function` first needs it there, and unloads it after the end of this object, once the
 /// kernels that were launched before are done.
-class module {
+class module : public detail::bases::owner<module, tn_module, tn_module_release> {
 public:
     /// No module.
     module() noexcept = default;
@@ -3825,26 +3632,6 @@ public:
         detail::check(status);
         return adopt(made);
     }
-    /// Takes ownership of a C handle.
-    static module adopt(tn_module *handle) noexcept { return module(handle); }
-    module(module &&other) noexcept : handle_(other.detach()) {}
-    module &operator=(module &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-        }
-        return *this;
-    }
-    module(const module &) = delete;
-    module &operator=(const module &) = delete;
-    ~module() { drop(); }
-
-    /// The handle, not released.
-    tn_module *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_module *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /// A kernel on a GPU, by the name that it has there: declare it extern "C". Valid as long as this object; no longer after a reset of the
     /// GPU's primary context.
@@ -3853,15 +3640,6 @@ public:
         detail::check(tn_module_function(handle_, name.c_str(), gpu, &found));
         return kernel(found);
     }
-
-private:
-    explicit module(tn_module *handle) noexcept : handle_(handle) {}
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_module_release(detach()));
-    }
-
-    tn_module *handle_ = nullptr;
 };
 
 /// One mirror for `launch`, made by `reads`, `writes` or `overwrites`.
@@ -4024,7 +3802,7 @@ enum class explanation : tn_explain_format {
 ///
 /// `(lazy(std::move(k)) + diagonal(d)).cholesky().compute()`: an operand that is moved in, or is a temporary, belongs to the expression
 /// alone and may be overwritten by the result. A named operand stays its owner's and is not overwritten.
-class [[nodiscard]] lazy {
+class [[nodiscard]] lazy : public detail::bases::owner<lazy, tn_expr, tn_expr_release> {
 public:
     /// No expression.
     lazy() noexcept = default;
@@ -4041,31 +3819,11 @@ public:
     /// A leaf of a given array.
     explicit lazy(promise &&given, form as = form::of_handle, site place = site::here())
         : lazy(take(std::move(given), place), as, place) {}
-    /// Takes ownership of a C handle.
-    static lazy adopt(tn_expr *handle) noexcept {
-        lazy out;
-        out.handle_ = handle;
-        return out;
-    }
-    lazy(lazy &&other) noexcept : handle_(other.detach()) {}
-    lazy &operator=(lazy &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-        }
-        return *this;
-    }
+    lazy(lazy &&) noexcept = default;
+    lazy &operator=(lazy &&) noexcept = default;
     lazy(const lazy &) = delete; // an operand can stand in several expressions as it is: name it, and do not move it
-    lazy &operator=(const lazy &) =
-        delete; // an operand can stand in several expressions as it is: name it, and do not move it
-    ~lazy() { drop(); }
-
-    /// The handle, not released.
-    tn_expr *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_expr *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    lazy &operator=(const lazy &) = delete; // as above
+    ~lazy() = default;
 
     /// The value, computed now if necessary. The expression keeps it too.
     [[nodiscard]] array compute(on_failure then = on_failure::poison, site place = site::here()) const & {
@@ -4139,12 +3897,6 @@ private:
         operand.drop();
         return std::move(result);
     }
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_expr_release(detach()));
-    }
-
-    tn_expr *handle_ = nullptr;
 };
 
 /// Whether T is an expression, named or not.
@@ -4682,7 +4434,7 @@ inline crossing to_crossing(const tn_crossing &from) noexcept {
 ///
 /// **Threads.** Any number of threads may call it at once, and the callable then runs on them at once. Of two calls that update one
 /// variable, the second is refused.
-class function {
+class function : public detail::bases::owner<function, tn_function, tn_function_release> {
 public:
     /// No function.
     function() noexcept = default;
@@ -4730,25 +4482,6 @@ public:
         made.n_out_ = n_out;
         return made;
     }
-    function(function &&other) noexcept : n_out_(other.n_out_), handle_(other.detach()) {}
-    function &operator=(function &&other) noexcept {
-        if (this != &other) {
-            drop();
-            n_out_ = other.n_out_;
-            handle_ = other.detach();
-        }
-        return *this;
-    }
-    function(const function &) = delete;
-    function &operator=(const function &) = delete;
-    ~function() { drop(); }
-
-    /// The handle, not released.
-    tn_function *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_function *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /// Calls it and returns its output, or an empty array if it has none; throws COUNT if it has several.
     ///
@@ -4829,13 +4562,8 @@ private:
         }
         return outputs;
     }
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_function_release(detach()));
-    }
 
     std::size_t n_out_ = 0;
-    tn_function *handle_ = nullptr;
 };
 
 } // namespace tenure
