@@ -741,6 +741,35 @@ protected:
 
 namespace detail {
 
+/// The object that owns the handle that `call(arguments.., &handle)` outputs.
+template <class Owner, class Call, class... A>
+Owner output(Call call, A... arguments) {
+    decltype(std::declval<Owner>().handle()) out = nullptr;
+    check(call(arguments..., &out));
+    return Owner::adopt(out);
+}
+/// As above, for a call with a site.
+template <class Owner, class Call, class... A>
+Owner made(site place, Call call, A... arguments) {
+    record(place);
+    return output<Owner>(call, arguments...);
+}
+
+/// The struct that describes a handle.
+template <class Handle, class Info>
+Info queried(tn_status (*query)(Handle *, Info *), Handle *handle) {
+    Info out;
+    out.size = sizeof out;
+    check(query(handle, &out));
+    return out;
+}
+
+/// The shape in such a struct.
+template <class Info>
+dims shape_of(const Info &is) {
+    return dims(is.shape, static_cast<std::size_t>(is.ndim));
+}
+
 /// The constants are not released.
 inline tn_status release_stream(tn_stream *stream) noexcept {
     return reinterpret_cast<std::uintptr_t>(stream) > 3 ? tn_stream_release(stream) : TN_OK;
@@ -763,17 +792,11 @@ public:
     }
     /// Another library's CUstream, which that library still destroys; 0 and 1 are the legacy stream, 2 the per-thread one.
     static stream of_native(device where, std::uint64_t native, site place = site::here()) {
-        detail::record(place);
-        stream out;
-        detail::check(tn_stream_import(where, native, &out.handle_));
-        return out;
+        return detail::made<stream>(place, tn_stream_import, where, native);
     }
     /// The thread's current stream of a device.
     static stream current(device where, site place = site::here()) {
-        detail::record(place);
-        stream out;
-        detail::check(tn_stream_current(where, &out.handle_));
-        return out;
+        return detail::made<stream>(place, tn_stream_current, where);
     }
     /// The legacy stream of the call's device.
     static stream legacy() noexcept { return adopt(TN_STREAM_LEGACY); }
@@ -823,7 +846,7 @@ public:
     }
 
 private:
-    using owner::adopt, owner::detach; // an event stays this object's
+    using owner::adopt, owner::detach; // an event stays in its object
 };
 
 /// Makes a stream the thread's current one of its device until the end of the C++ scope.
@@ -1163,13 +1186,10 @@ public:
     /// called.
     static pool over(const tn_upstream &upstream, const pool_options &options = {}, device where = {},
                      site place = site::here()) {
-        detail::record(place);
-        pool out;
         tn_upstream from = upstream;
         from.size = sizeof from;
         const tn_pool_options c = options.get();
-        detail::check(tn_pool_import(where, &from, &c, &out.handle_));
-        return out;
+        return detail::made<pool>(place, tn_pool_import, where, &from, &c);
     }
     /// Makes this the process-wide pool of its device, also after the first use: see `tn_pool_set_default`. `pool::process_default()` before,
     /// and its `enable()` later, undo it.
@@ -1180,24 +1200,15 @@ public:
     }
     /// The process-wide pool of a device.
     static pool process_default(device where = {}, site place = site::here()) {
-        detail::record(place);
-        pool out;
-        detail::check(tn_pool_default(where, &out.handle_));
-        return out;
+        return detail::made<pool>(place, tn_pool_default, where);
     }
     /// The thread's current pool of a device.
     static pool current(device where = {}, site place = site::here()) {
-        detail::record(place);
-        pool out;
-        detail::check(tn_pool_current(where, &out.handle_));
-        return out;
+        return detail::made<pool>(place, tn_pool_current, where);
     }
     /// The pool whose live block contains an address.
     static pool of(const void *address, site place = site::here()) {
-        detail::record(place);
-        pool out;
-        detail::check(tn_pool_of(address, &out.handle_));
-        return out;
+        return detail::made<pool>(place, tn_pool_of, address);
     }
 
     /// Allocates a raw block for `deallocate`; alignment 0 is the pool's. `on`: this stream may use device memory at once; without it, the
@@ -1231,12 +1242,7 @@ public:
     /// Work of that stream uses the block too: its memory is reused only after that work.
     void record_use(void *block, const stream &on) { detail::check(tn_pool_record_use(handle_, block, on.handle())); }
     /// Statistics of the pool at one moment.
-    tn_pool_stats stats() const {
-        tn_pool_stats out;
-        out.size = sizeof out;
-        detail::check(tn_pool_query(handle_, &out));
-        return out;
-    }
+    tn_pool_stats stats() const { return detail::queried(tn_pool_query, handle_); }
     /// Resets the peaks to the current values.
     void reset_peak() { detail::check(tn_pool_reset_peak(handle_)); }
     /// Returns cached memory beyond `keep_bytes` to the device. Returns the number of bytes.
@@ -1247,15 +1253,11 @@ public:
     }
     /// Statistics of all block sizes in use: large blocks first, with block_bytes 0, then by size.
     std::vector<tn_pool_class_stats> classes() const {
-        std::size_t count = 0;
-        detail::check(tn_pool_query_classes(handle_, sizeof(tn_pool_class_stats), 0, nullptr, &count));
-        std::vector<tn_pool_class_stats> out(count);
-        detail::check(tn_pool_query_classes(handle_, sizeof(tn_pool_class_stats), out.size(), out.data(), &count));
-        // Another thread may have added one meanwhile.
-        out.resize(std::min(count, out.size()));
-        return out;
+        return detail::listed<tn_pool_class_stats>(
+            [&](std::size_t capacity, tn_pool_class_stats *items, std::size_t *count) {
+                return tn_pool_query_classes(handle_, sizeof(tn_pool_class_stats), capacity, items, count);
+            });
     }
-
     /// Statistics of the pool's clients: arrays, raw blocks, and each library that allocates from it.
     std::vector<tn_pool_client> clients() const {
         return detail::listed<tn_pool_client>([&](std::size_t capacity, tn_pool_client *items, std::size_t *count) {
@@ -1619,12 +1621,7 @@ public:
     /// Whether it is open.
     explicit operator bool() const noexcept { return borrow_.handle() != nullptr; }
     /// Its bytes: address, address on the device, length.
-    tn_borrow_info info() const {
-        tn_borrow_info out;
-        out.size = sizeof out;
-        detail::check(tn_borrow_query(borrow_.handle(), &out));
-        return out;
-    }
+    tn_borrow_info info() const { return detail::queried(tn_borrow_query, borrow_.handle()); }
     /// Ends it now. If that fails, it throws and the borrow stays open.
     void reset() {
         borrow_.end(0);
@@ -1803,7 +1800,7 @@ private:
     friend class array;
     chunk(const tn_chunk &part, const tn_array_info &info, std::size_t axis) noexcept
         : borrow_(part.guard), start_(part.start), length_(part.length) {
-        lengths_ = dims(info.shape, static_cast<std::size_t>(info.ndim));
+        lengths_ = detail::shape_of(info);
         steps_ = dims(info.strides, static_cast<std::size_t>(info.ndim));
         lengths_[axis] = part.length;
         this->data_ = static_cast<T *>(part.data);
@@ -1891,10 +1888,6 @@ using dlpack_legacy = basic_dlpack<DLManagedTensor, 56>;
 
 namespace detail {
 
-/// The array that a C call outputs.
-template <class Call>
-array make(Call call);
-
 /// Throws DTYPE unless the elements are of type T, or T is void.
 template <class T>
 void must_be(const array &what, const char *function);
@@ -1928,21 +1921,13 @@ public:
     /* ---- what it is ---- */
 
     /// All properties, in one call.
-    tn_array_info info() const {
-        tn_array_info out;
-        out.size = sizeof out;
-        detail::check(tn_array_query(handle_, &out));
-        return out;
-    }
+    tn_array_info info() const { return detail::queried(tn_array_query, handle_); }
     /// Element type.
     tenure::dtype dtype() const { return static_cast<tenure::dtype>(info().dtype); }
     /// Number of axes.
     std::int32_t ndim() const { return info().ndim; }
     /// Lengths in elements.
-    dims shape() const {
-        const tn_array_info is = info();
-        return dims(is.shape, static_cast<std::size_t>(is.ndim));
-    }
+    dims shape() const { return detail::shape_of(info()); }
     /// Strides in bytes, signed.
     dims strides() const {
         const tn_array_info is = info();
@@ -1978,9 +1963,7 @@ public:
     }
     /// The pool of the bytes.
     tenure::pool pool() const {
-        tn_pool *out = nullptr;
-        detail::check(tn_array_pool(handle_, &out));
-        return tenure::pool::adopt(out);
+        return detail::output<tenure::pool>(tn_array_pool, handle_);
     }
     /// Waits for device work on it: TN_READ, TN_WRITE.
     void wait(tn_access access = TN_READ) const { detail::check(tn_array_wait(handle_, access)); }
@@ -1991,13 +1974,11 @@ public:
 
     /// Another claim on these bytes.
     [[nodiscard]] array clone(site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) { return tn_array_clone(handle_, out); });
+        return detail::made<array>(place, tn_array_clone, handle_);
     }
     /// New bytes with the same elements.
     [[nodiscard]] array copy(const tenure::pool &from = {}, const stream &on = {}, site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) { return tn_array_copy(handle_, from.handle(), on.handle(), out); });
+        return detail::made<array>(place, tn_array_copy, handle_, from.handle(), on.handle());
     }
     /// A weak handle, which has no claim.
     [[nodiscard]] weak weaken(site place = site::here()) const;
@@ -2024,32 +2005,24 @@ public:
 
     /// A view of another shape; one length may be -1 and is computed.
     [[nodiscard]] array reshape(const dims &shape, order by = order::c, site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) {
-            return tn_array_reshape(handle_, shape.ndim(), shape.data(), static_cast<tn_order>(by), out);
-        });
+        return detail::made<array>(place, tn_array_reshape, handle_, shape.ndim(), shape.data(),
+                                   static_cast<tn_order>(by));
     }
     /// A view of all elements on one axis.
     [[nodiscard]] array ravel(order by = order::c, site place = site::here()) const {
-        detail::record(place);
-        return detail::make(
-            [&](tn_array **out) { return tn_array_ravel(handle_, static_cast<tn_order>(by), out); });
+        return detail::made<array>(place, tn_array_ravel, handle_, static_cast<tn_order>(by));
     }
     /// A view with all axes reversed.
     [[nodiscard]] array transpose(site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) { return tn_array_transpose(handle_, out); });
+        return detail::made<array>(place, tn_array_transpose, handle_);
     }
     /// A view whose axis i is axis axes[i] of the array.
     [[nodiscard]] array permute(std::initializer_list<std::int32_t> axes, site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) {
-            return tn_array_permute(handle_, static_cast<std::int32_t>(axes.size()), axes.begin(), out);
-        });
+        return detail::made<array>(place, tn_array_permute, handle_, static_cast<std::int32_t>(axes.size()),
+                                   axes.begin());
     }
     /// A view of a part: a range for each of the first axes; `all` is a whole axis.
     [[nodiscard]] array slice(std::initializer_list<range> ranges, site place = site::here()) const {
-        detail::record(place);
         tn_slice_spec specs[TN_MAX_NDIM];
         if (ranges.size() > TN_MAX_NDIM)
             detail::refuse(TN_ERR_COUNT, "tenure::array::slice: %zu ranges; at most %d axes", ranges.size(),
@@ -2057,30 +2030,24 @@ public:
         std::size_t count = 0;
         for (const range &one : ranges)
             specs[count++] = tn_slice_spec TN_SLICE(one.start, one.stop, one.step);
-        return detail::make([&](tn_array **out) { return tn_array_slice(handle_, count, specs, out); });
+        return detail::made<array>(place, tn_array_slice, handle_, count, specs);
     }
     /// A view of one index of an axis, which is removed; negative indices count from the end.
     [[nodiscard]] array index(std::int32_t axis, std::int64_t at, site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) { return tn_array_index(handle_, axis, at, out); });
+        return detail::made<array>(place, tn_array_index, handle_, axis, at);
     }
     /// A view without these axes, all of length 1; without an argument: without all axes of length 1.
     [[nodiscard]] array squeeze(std::initializer_list<std::int32_t> axes = {}, site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) {
-            return tn_array_squeeze(handle_, axes.size(), axes.size() == 0 ? nullptr : axes.begin(), out);
-        });
+        return detail::made<array>(place, tn_array_squeeze, handle_, axes.size(),
+                                   axes.size() == 0 ? nullptr : axes.begin());
     }
     /// A view with a new axis of length 1.
     [[nodiscard]] array expand(std::int32_t axis, site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) { return tn_array_expand(handle_, axis, out); });
+        return detail::made<array>(place, tn_array_expand, handle_, axis);
     }
     /// A view of a larger shape in which elements repeat; read-only.
     [[nodiscard]] array broadcast(const dims &shape, site place = site::here()) const {
-        detail::record(place);
-        return detail::make(
-            [&](tn_array **out) { return tn_array_broadcast(handle_, shape.ndim(), shape.data(), out); });
+        return detail::made<array>(place, tn_array_broadcast, handle_, shape.ndim(), shape.data());
     }
     /// Splits an axis into this many consecutive parts.
     [[nodiscard]] std::vector<array> split(std::int32_t axis, std::size_t parts, site place = site::here()) const {
@@ -2098,9 +2065,7 @@ public:
     }
     /// A view of the bytes as another element type.
     [[nodiscard]] array view_dtype(tenure::dtype type, site place = site::here()) const {
-        detail::record(place);
-        return detail::make(
-            [&](tn_array **out) { return tn_array_view_dtype(handle_, static_cast<tn_dtype>(type), out); });
+        return detail::made<array>(place, tn_array_view_dtype, handle_, static_cast<tn_dtype>(type));
     }
 
     /* ---- guards ---- */
@@ -2182,9 +2147,7 @@ public:
     /// A new array on a device.
     [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}, const stream &on = {},
                                   site place = site::here()) const & {
-        detail::record(place);
-        return detail::make(
-            [&](tn_array **out) { return tn_array_to_device(handle_, where, from.handle(), on.handle(), out); });
+        return detail::made<array>(place, tn_array_to_device, handle_, where, from.handle(), on.handle());
     }
     /// As above, from the device's current pool.
     [[nodiscard]] array to_device(tenure::device where, const stream &on, site place = site::here()) const & {
@@ -2363,13 +2326,6 @@ private:
 
 namespace detail {
 
-template <class Call>
-array make(Call call) {
-    tn_array *out = nullptr;
-    check(call(&out));
-    return array::adopt(out);
-}
-
 template <class T>
 void must_be([[maybe_unused]] const array &what, [[maybe_unused]] const char *function) {
     if constexpr (!std::is_void_v<T>) {
@@ -2397,8 +2353,7 @@ inline overlap overlap_of(const array &a, const array &b) {
 /// and its views are gone, which waits for copies that use it; until then the caller must keep the memory.
 [[nodiscard]] inline array host_register(void *memory, std::size_t bytes, tn_host_flags flags = 0,
                                           site place = site::here()) {
-    detail::record(place);
-    return detail::make([&](tn_array **out) { return tn_host_register(memory, bytes, flags, out); });
+    return detail::made<array>(place, tn_host_register, memory, bytes, flags);
 }
 /// As above, for the elements of a span.
 template <class T, class = std::enable_if_t<!std::is_const_v<T>>>
@@ -2414,8 +2369,7 @@ public:
 
     /// A new claim; throws DESTRUCTED if the store has had no claim in between.
     [[nodiscard]] array upgrade(site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) { return tn_weak_upgrade(handle_, out); });
+        return detail::made<array>(place, tn_weak_upgrade, handle_);
     }
     /// A new claim, or an empty array if the store has had no claim in between.
     [[nodiscard]] std::optional<array> try_upgrade(site place = site::here()) const {
@@ -2430,10 +2384,7 @@ public:
 };
 
 inline weak array::weaken(site place) const {
-    detail::record(place);
-    tn_weak *out = nullptr;
-    detail::check(tn_array_weaken(handle_, &out));
-    return weak::adopt(out);
+    return detail::made<weak>(place, tn_array_weaken, handle_);
 }
 
 /* ==================================================== creation ==================================================== */
@@ -2441,11 +2392,9 @@ inline weak array::weaken(site place) const {
 /// An array with undefined contents.
 [[nodiscard]] inline array empty(dtype type, const dims &shape, const options &how = {},
                                   site place = site::here()) {
-    detail::record(place);
     const tn_array_options c = how.get();
-    return detail::make([&](tn_array **out) {
-        return tn_array_empty(how.from(), static_cast<tn_dtype>(type), shape.ndim(), shape.data(), &c, out);
-    });
+    return detail::made<array>(place, tn_array_empty, how.from(), static_cast<tn_dtype>(type), shape.ndim(),
+                               shape.data(), &c);
 }
 /// An array with undefined contents, of a C++ type.
 template <class T>
@@ -2456,11 +2405,9 @@ template <class T>
 /// An array of zeros.
 [[nodiscard]] inline array zeros(dtype type, const dims &shape, const options &how = {},
                                   site place = site::here()) {
-    detail::record(place);
     const tn_array_options c = how.get();
-    return detail::make([&](tn_array **out) {
-        return tn_array_zeros(how.from(), static_cast<tn_dtype>(type), shape.ndim(), shape.data(), &c, out);
-    });
+    return detail::made<array>(place, tn_array_zeros, how.from(), static_cast<tn_dtype>(type), shape.ndim(),
+                               shape.data(), &c);
 }
 /// An array of zeros, of a C++ type.
 template <class T>
@@ -2471,12 +2418,9 @@ template <class T>
 /// An array with every element set to one value.
 template <class T>
 [[nodiscard]] array full(const dims &shape, const T &value, const options &how = {}, site place = site::here()) {
-    detail::record(place);
     const tn_array_options c = how.get();
-    return detail::make([&](tn_array **out) {
-        return tn_array_full(how.from(), static_cast<tn_dtype>(dtype_of<T>()), shape.ndim(), shape.data(), &value, &c,
-                             out);
-    });
+    return detail::made<array>(place, tn_array_full, how.from(), static_cast<tn_dtype>(dtype_of<T>()), shape.ndim(),
+                               shape.data(), &value, &c);
 }
 
 /// The identity matrix of n rows, as a diagonal of n ones.
@@ -2489,9 +2433,8 @@ template <class T>
 
 /// An array with undefined contents, with the type and shape of another array.
 [[nodiscard]] inline array like(const array &prototype, const options &how = {}, site place = site::here()) {
-    detail::record(place);
     const tn_array_options c = how.get();
-    return detail::make([&](tn_array **out) { return tn_array_like(prototype.handle(), how.from(), &c, out); });
+    return detail::made<array>(place, tn_array_like, prototype.handle(), how.from(), &c);
 }
 
 /* ===================================================== import ===================================================== */
@@ -2505,31 +2448,34 @@ void released(void *context) noexcept {
     (*call)();
 }
 
-/// Makes an array by `call(release, context, made, became)`. The release calls `owner`, unless that is a nullptr.
-template <class Call, class F>
-array imported(Call &&call, F &&owner, how *what) {
-    using callable = std::decay_t<F>;
+/// Says what became of the bytes, if somebody asked.
+inline void tell(how *what, tn_how became) noexcept {
+    if (what != nullptr)
+        *what = static_cast<how>(became);
+}
+
+/// Makes an array by `call(arguments.., &array, &became)`.
+template <class Call, class... A>
+array imported(site place, how *what, Call call, A... arguments) {
     tn_how became = 0;
+    array out = made<array>(place, [&](tn_array **made) { return call(arguments..., made, &became); });
+    tell(what, became);
+    return out;
+}
+
+/// Makes an array by `call(arguments.., release, context, &array, &became)`. The release calls `owner`, unless that is a nullptr.
+template <class F, class Call, class... A>
+array imported_from(F &&owner, site place, how *what, Call call, A... arguments) {
+    using callable = std::decay_t<F>;
     tn_release_callback release = nullptr;
     std::unique_ptr<callable> context;
     if constexpr (!std::is_same_v<callable, std::nullptr_t>) {
         context = std::make_unique<callable>(std::forward<F>(owner));
         release = released<callable>;
     }
-    array out = detail::make([&](tn_array **made) { return call(release, context.get(), made, &became); });
+    array out = imported(place, what, call, arguments..., release, context.get());
     static_cast<void>(context.release());
-    if (what != nullptr)
-        *what = static_cast<how>(became);
     return out;
-}
-
-template <class F>
-array imported_host(void *memory, const layout &lies, flag flags, F &&owner, how *what) {
-    const tn_layout c = lies.get();
-    const auto call = [&](tn_release_callback release, void *context, tn_array **made, tn_how *became) {
-        return tn_array_import_host(memory, &c, static_cast<std::uint32_t>(flags), release, context, made, became);
-    };
-    return imported(call, std::forward<F>(owner), what);
 }
 
 template <class C>
@@ -2541,8 +2487,9 @@ using element_of = std::remove_pointer_t<decltype(std::data(std::declval<C &>())
 /// ended.
 [[nodiscard]] inline array import_host(void *memory, const layout &lies, flag flags, how *what = nullptr,
                                         site place = site::here()) {
-    detail::record(place);
-    return detail::imported_host(memory, lies, flags, nullptr, what);
+    const tn_layout c = lies.get();
+    return detail::imported_from(nullptr, place, what, tn_array_import_host, memory, &c,
+                                 static_cast<std::uint32_t>(flags));
 }
 
 /// As above. `release`, a callable without arguments that must not throw, is called once when the memory is not needed any more: at once if
@@ -2550,8 +2497,9 @@ using element_of = std::remove_pointer_t<decltype(std::data(std::declval<C &>())
 template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> &>>>
 [[nodiscard]] array import_host(void *memory, const layout &lies, flag flags, F &&release, how *what = nullptr,
                                 site place = site::here()) {
-    detail::record(place);
-    return detail::imported_host(memory, lies, flags, std::forward<F>(release), what);
+    const tn_layout c = lies.get();
+    return detail::imported_from(std::forward<F>(release), place, what, tn_array_import_host, memory, &c,
+                                 static_cast<std::uint32_t>(flags));
 }
 
 /// Makes an array of memory that the CUDA array interface of another library describes. `release` is as for `import_host`; nullptr: none.
@@ -2559,23 +2507,16 @@ template <class F = std::nullptr_t>
 [[nodiscard]] array import_cuda_array_interface(const tn_cuda_array_interface &source, flag flags,
                                                 F &&release = nullptr, how *what = nullptr,
                                                 site place = site::here()) {
-    detail::record(place);
-    const auto call = [&](tn_release_callback callback, void *context, tn_array **made, tn_how *became) {
-        return tn_array_import_cuda_array_interface(&source, static_cast<std::uint32_t>(flags), callback, context,
-                                                    made, became);
-    };
-    return detail::imported(call, std::forward<F>(release), what);
+    return detail::imported_from(std::forward<F>(release), place, what, tn_array_import_cuda_array_interface, &source,
+                                 static_cast<std::uint32_t>(flags));
 }
 
 /// Makes an array of the elements of CUDAMat's matrix. `release` is as for `import_host`; nullptr: none.
 template <class F = std::nullptr_t>
 [[nodiscard]] array import_cudamat(const tn_cudamat &source, flag flags, F &&release = nullptr, how *what = nullptr,
                                    site place = site::here()) {
-    detail::record(place);
-    const auto call = [&](tn_release_callback callback, void *context, tn_array **made, tn_how *became) {
-        return tn_array_import_cudamat(&source, static_cast<std::uint32_t>(flags), callback, context, made, became);
-    };
-    return detail::imported(call, std::forward<F>(release), what);
+    return detail::imported_from(std::forward<F>(release), place, what, tn_array_import_cudamat, &source,
+                                 static_cast<std::uint32_t>(flags));
 }
 
 /// Makes an array of a container, whose memory it owns afterwards: nothing is copied. The array has one axis, or `shape`.
@@ -2672,17 +2613,19 @@ public:
     using basic_dlpack::owner::operator bool;
 };
 
-inline dlpack array::export_dlpack(const tn_dlpack_options &options, tenure::how *what, site place) const {
-    detail::record(place);
-    DLManagedTensorVersioned *out = nullptr;
-    tn_how became = 0;
-    detail::check(tn_array_export_dlpack_versioned(handle_, &options, &out, &became));
-    if (what != nullptr)
-        *what = static_cast<tenure::how>(became);
-    return dlpack(out);
-}
-
 namespace detail {
+
+/// A DLPack struct that the call exports.
+template <class Struct, class Tensor>
+Struct exported(tn_status (*call)(tn_array *, const tn_dlpack_options *, Tensor **, tn_how *), tn_array *from,
+                const tn_dlpack_options &options, how *what, site place) {
+    record(place);
+    Tensor *out = nullptr;
+    tn_how became = 0;
+    check(call(from, &options, &out, &became));
+    tell(what, became);
+    return Struct(out);
+}
 
 inline tn_dlpack_options dlpack_options(flag flags, mode how) noexcept {
     tn_dlpack_options options{};
@@ -2694,45 +2637,32 @@ inline tn_dlpack_options dlpack_options(flag flags, mode how) noexcept {
 
 } // namespace detail
 
+inline dlpack array::export_dlpack(const tn_dlpack_options &options, tenure::how *what, site place) const {
+    return detail::exported<dlpack>(tn_array_export_dlpack_versioned, handle_, options, what, place);
+}
+
 inline dlpack array::export_dlpack(flag flags, mode how, tenure::how *what, site place) const {
     return export_dlpack(detail::dlpack_options(flags, how), what, place);
 }
 
 inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::how *what, site place) const {
-    detail::record(place);
-    const tn_dlpack_options options = detail::dlpack_options(flags, how);
-    DLManagedTensor *out = nullptr;
-    tn_how became = 0;
-    detail::check(tn_array_export_dlpack(handle_, &options, &out, &became));
-    if (what != nullptr)
-        *what = static_cast<tenure::how>(became);
-    return dlpack_legacy(out);
+    return detail::exported<dlpack_legacy>(tn_array_export_dlpack, handle_, detail::dlpack_options(flags, how), what,
+                                           place);
 }
 
 /// Makes an array of a DLPack struct. If this throws, the object still owns the struct.
 [[nodiscard]] inline array import_dlpack(dlpack &&tensor, flag flags = flag::copy, how *what = nullptr,
                                           site place = site::here()) {
-    detail::record(place);
-    tn_how became = 0;
-    array out = detail::make([&](tn_array **made) {
-        return tn_array_import_dlpack_versioned(tensor.get(), static_cast<std::uint32_t>(flags), made, &became);
-    });
+    array out = detail::imported(place, what, tn_array_import_dlpack_versioned, tensor.get(),
+                                 static_cast<std::uint32_t>(flags));
     static_cast<void>(tensor.detach());
-    if (what != nullptr)
-        *what = static_cast<how>(became);
     return out;
 }
 /// As above, for the form without a version.
 [[nodiscard]] inline array import_dlpack(dlpack_legacy &&tensor, flag flags = flag::copy, how *what = nullptr,
                                           site place = site::here()) {
-    detail::record(place);
-    tn_how became = 0;
-    array out = detail::make([&](tn_array **made) {
-        return tn_array_import_dlpack(tensor.get(), static_cast<std::uint32_t>(flags), made, &became);
-    });
+    array out = detail::imported(place, what, tn_array_import_dlpack, tensor.get(), static_cast<std::uint32_t>(flags));
     static_cast<void>(tensor.detach());
-    if (what != nullptr)
-        *what = static_cast<how>(became);
     return out;
 }
 
@@ -2740,11 +2670,8 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
 /// array that is offered. `fd` stays the caller's.
 [[nodiscard]] inline array import_ipc(span<const unsigned char> descriptor, int fd, flag flags = flag::copy,
                                       site place = site::here()) {
-    detail::record(place);
-    return detail::make([&](tn_array **out) {
-        return tn_array_import_ipc(descriptor.data(), descriptor.size(), fd, static_cast<std::uint32_t>(flags), out,
-                                   nullptr);
-    });
+    return detail::imported(place, nullptr, tn_array_import_ipc, descriptor.data(), descriptor.size(), fd,
+                            static_cast<std::uint32_t>(flags));
 }
 
 /// The mode in which a `.npy` file is opened.
@@ -2758,12 +2685,11 @@ enum class npy : tn_npy_mode {
 /// Opens a `.npy` file as an array.
 [[nodiscard]] inline array open_npy(const std::string &path, npy how = npy::read, const pool &from = {},
                                      site place = site::here()) {
-    detail::record(place);
     tn_npy_options options{};
     options.size = sizeof options;
     options.mode = static_cast<std::uint32_t>(how);
     options.pool = from.handle();
-    return detail::make([&](tn_array **out) { return tn_array_open_npy(path.c_str(), &options, out); });
+    return detail::made<array>(place, tn_array_open_npy, path.c_str(), &options);
 }
 
 /// The tensors of a safetensors file, in the order of their bytes.
@@ -2819,31 +2745,16 @@ inline how export_arrow(const array &from, ArrowSchema *schema, ArrowDeviceArray
         tn_array_export_arrow_device(from.handle(), static_cast<std::uint32_t>(flags), schema, out, &what));
     return static_cast<how>(what);
 }
-namespace detail {
-/// Makes an array by a call that also outputs whether its bytes were copied.
-template <class Import> [[nodiscard]] array imported(how *what, Import import) {
-    tn_how did = 0;
-    array made = make([&](tn_array **out) { return import(out, &did); });
-    if (what != nullptr)
-        *what = static_cast<how>(did);
-    return made;
-}
-} // namespace detail
 /// Makes an array of an Arrow array, which is moved in: its release is NULL afterwards. If this throws, the Arrow array is unchanged.
 [[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowArray *source, flag flags = flag::copy,
                                         how *what = nullptr, site place = site::here()) {
-    detail::record(place);
-    return detail::imported(what, [&](tn_array **out, tn_how *did) {
-        return tn_array_import_arrow(schema, source, static_cast<std::uint32_t>(flags), out, did);
-    });
+    return detail::imported(place, what, tn_array_import_arrow, schema, source, static_cast<std::uint32_t>(flags));
 }
 /// As above for Arrow's C device interface.
 [[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowDeviceArray *source, flag flags = flag::copy,
                                         how *what = nullptr, site place = site::here()) {
-    detail::record(place);
-    return detail::imported(what, [&](tn_array **out, tn_how *did) {
-        return tn_array_import_arrow_device(schema, source, static_cast<std::uint32_t>(flags), out, did);
-    });
+    return detail::imported(place, what, tn_array_import_arrow_device, schema, source,
+                            static_cast<std::uint32_t>(flags));
 }
 
 /* ==================================================== threads ===================================================== */
@@ -3000,9 +2911,7 @@ public:
     /// unchanged.
     [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}, const stream &on = {},
                                   site place = site::here()) && {
-        detail::record(place);
-        array out = detail::make(
-            [&](tn_array **made) { return tn_promise_to_device(handle_, where, from.handle(), on.handle(), made); });
+        array out = detail::made<array>(place, tn_promise_to_device, handle_, where, from.handle(), on.handle());
         drop();
         return out;
     }
@@ -3217,6 +3126,18 @@ struct crossing {
     bool is_alias() const noexcept { return how == tenure::how::aliased; }
 };
 
+namespace detail {
+
+inline crossing to_crossing(const tn_crossing &from) noexcept {
+    return {static_cast<how>(from.how), static_cast<why>(from.why)};
+}
+inline void tell(crossing *what, const tn_crossing &became) noexcept {
+    if (what != nullptr)
+        *what = to_crossing(became);
+}
+
+} // namespace detail
+
 /// Options of a shared variable.
 class shared_options {
 public:
@@ -3269,12 +3190,11 @@ public:
 
     /// The value: a copy, or with `flag::borrow` an alias that cannot be written. `flag::raw` is on the variable's own device.
     [[nodiscard]] array get(flag flags = flag::copy, crossing *what = nullptr, site place = site::here()) const {
-        detail::record(place);
         tn_crossing became{};
-        array out = detail::make([&](tn_array **made) {
+        array out = detail::made<array>(place, [&](tn_array **made) {
             return tn_shared_get(handle_, static_cast<tn_borrow_flags>(flags), made, &became);
         });
-        report(became, what);
+        detail::tell(what, became);
         return out;
     }
     /// Replaces the value by a copy, or with `flag::borrow` by an alias. Element type and number of axes stay.
@@ -3303,16 +3223,11 @@ public:
             std::rethrow_exception(task.thrown);
 #endif
         detail::check(status);
-        report(became, what);
+        detail::tell(what, became);
     }
 
     /// All properties, in one call.
-    tn_shared_info info() const {
-        tn_shared_info out;
-        out.size = sizeof out;
-        detail::check(tn_shared_query(handle_, &out));
-        return out;
-    }
+    tn_shared_info info() const { return detail::queried(tn_shared_query, handle_); }
     /// 1 at first; incremented by each successful set and update.
     std::uint64_t version() const { return info().version; }
     /// Its name; "" without one.
@@ -3320,10 +3235,7 @@ public:
     /// Element type.
     tenure::dtype dtype() const { return static_cast<tenure::dtype>(info().dtype); }
     /// Lengths in elements.
-    dims shape() const {
-        const tn_shared_info is = info();
-        return dims(is.shape, static_cast<std::size_t>(is.ndim));
-    }
+    dims shape() const { return detail::shape_of(info()); }
     /// The device that keeps the value.
     tenure::device device() const { return info().device; }
     /// The device of the value at creation.
@@ -3358,20 +3270,16 @@ private:
         }
     };
 
-    static void report(const tn_crossing &became, crossing *what) noexcept {
-        if (what != nullptr)
-            *what = {static_cast<tenure::how>(became.how), static_cast<tenure::why>(became.why)};
-    }
     void create(tn_array *value, flag flags, const shared_options &how, crossing *what) {
         const tn_shared_options c = how.get();
         tn_crossing became{};
         detail::check(tn_shared_create(value, static_cast<tn_borrow_flags>(flags), &c, &handle_, &became));
-        report(became, what);
+        detail::tell(what, became);
     }
     void store(tn_array *value, flag flags, crossing *what) {
         tn_crossing became{};
         detail::check(tn_shared_set(handle_, value, static_cast<tn_borrow_flags>(flags), &became));
-        report(became, what);
+        detail::tell(what, became);
     }
 };
 
@@ -3440,8 +3348,7 @@ public:
         c.borrow_flags = static_cast<tn_borrow_flags>(flags);
         tn_crossing became{};
         detail::check(tn_mirror_create(&c, &handle_, &became));
-        if (what != nullptr)
-            *what = {static_cast<tenure::how>(became.how), static_cast<tenure::why>(became.why)};
+        detail::tell(what, became);
     }
     /// A mirror of undefined contents.
     explicit mirror(tenure::dtype type, const dims &shape, const mirror_options &how = {}, site place = site::here()) {
@@ -3458,9 +3365,7 @@ public:
     /// `on` orders the transfer, and on the device the reads; it must outlive the guard. Without it the call waits for its transfer.
     template <class T = void>
     read_guard<T> read(side which, const stream &on = {}, site place = site::here()) {
-        tn_view_info info;
-        tn_borrow *borrow = acquire<T>("read", which, TN_READ, on, place, info);
-        return read_guard<T>(info, detail::borrowed(borrow, ends_on(which, on)));
+        return acquire<T, read_guard<T>>("read", which, TN_READ, on, place);
     }
     /// A stream that dies before the guard: does not compile.
     template <class T = void>
@@ -3468,9 +3373,7 @@ public:
     /// Opens a guard for reading and writing. Its end makes the side the only valid one, and refreshes the other if somebody holds it.
     template <class T = void>
     write_guard<T> write(side which, const stream &on = {}, site place = site::here()) {
-        tn_view_info info;
-        tn_borrow *borrow = acquire<T>("write", which, TN_READ_WRITE, on, place, info);
-        return write_guard<T>(info, detail::borrowed(borrow, ends_on(which, on)));
+        return acquire<T, write_guard<T>>("write", which, TN_READ_WRITE, on, place);
     }
     /// A stream that dies before the guard: does not compile.
     template <class T = void>
@@ -3478,9 +3381,7 @@ public:
     /// As `write`, for a caller that writes every element, so that no transfer is needed.
     template <class T = void>
     write_guard<T> overwrite(side which, const stream &on = {}, site place = site::here()) {
-        tn_view_info info;
-        tn_borrow *borrow = acquire<T>("overwrite", which, TN_WRITE, on, place, info);
-        return write_guard<T>(info, detail::borrowed(borrow, ends_on(which, on)));
+        return acquire<T, write_guard<T>>("overwrite", which, TN_WRITE, on, place);
     }
     /// A stream that dies before the guard: does not compile.
     template <class T = void>
@@ -3489,20 +3390,13 @@ public:
     /// The side as an array, made valid first. While it, or anything that descends from it, lives, the side is refreshed whenever the other
     /// one changes.
     [[nodiscard]] array get(side which, site place = site::here()) {
-        detail::record(place);
-        return detail::make(
-            [&](tn_array **made) { return tn_mirror_get(handle_, static_cast<tn_side>(which), made); });
+        return detail::made<array>(place, tn_mirror_get, handle_, static_cast<tn_side>(which));
     }
     /// Makes a side the only valid one, after code changed its bytes in a way that the library does not see.
     void mark_changed(side which) { detail::check(tn_mirror_mark_changed(handle_, static_cast<tn_side>(which))); }
 
     /// All properties, in one call.
-    tn_mirror_info info() const {
-        tn_mirror_info out;
-        out.size = sizeof out;
-        detail::check(tn_mirror_query(handle_, &out));
-        return out;
-    }
+    tn_mirror_info info() const { return detail::queried(tn_mirror_query, handle_); }
     /// Whether a side has the present contents.
     bool is_valid(side which) const { return (info().valid & static_cast<tn_side>(which)) != 0; }
     /// Its name; "" without one.
@@ -3510,17 +3404,13 @@ public:
     /// Element type.
     tenure::dtype dtype() const { return static_cast<tenure::dtype>(info().dtype); }
     /// Lengths in elements.
-    dims shape() const {
-        const tn_mirror_info is = info();
-        return dims(is.shape, static_cast<std::size_t>(is.ndim));
-    }
+    dims shape() const { return detail::shape_of(info()); }
     /// The GPU of the device side.
     tenure::device device() const { return info().device; }
 
 private:
-    template <class T>
-    tn_borrow *acquire(const char *call, side which, tn_access access, const stream &on, const site &place,
-                       tn_view_info &info) {
+    template <class T, class Guard>
+    Guard acquire(const char *call, side which, tn_access access, const stream &on, const site &place) {
         if constexpr (!std::is_void_v<T>) {
             const tn_mirror_info is = this->info();
             if (is.dtype != static_cast<tn_dtype>(dtype_of<T>()))
@@ -3528,12 +3418,12 @@ private:
                                name_of(static_cast<tenure::dtype>(is.dtype)), name_of(dtype_of<T>()));
         }
         detail::record(place);
+        tn_view_info info;
         tn_borrow *borrow = nullptr;
         detail::check(tn_mirror_acquire(handle_, static_cast<tn_side>(which), access, on.handle(), nullptr, &info, &borrow));
-        return borrow;
+        // The host is done with the bytes when its guard ends.
+        return Guard(info, detail::borrowed(borrow, which == side::host ? nullptr : on.handle()));
     }
-    /// The host is done with the bytes when its guard ends.
-    static tn_stream *ends_on(side which, const stream &on) noexcept { return which == side::host ? nullptr : on.handle(); }
 };
 
 /* ==================================================== kernels ===================================================== */
@@ -3592,13 +3482,10 @@ public:
     module() noexcept = default;
     /// From an image, which is copied: PTX, a whole cubin or a whole fatbin.
     static module load(const void *image, std::size_t bytes, const std::string &name = {}, site place = site::here()) {
-        detail::record(place);
         tn_module_options options{};
         options.size = sizeof options;
         options.name = name.empty() ? nullptr : name.c_str();
-        tn_module *made = nullptr;
-        detail::check(tn_module_load(image, bytes, &options, &made));
-        return adopt(made);
+        return detail::made<module>(place, tn_module_load, image, bytes, &options);
     }
     /// As above, from PTX as text.
     static module load(const std::string &ptx, const std::string &name = {}, site place = site::here()) {
@@ -3827,9 +3714,7 @@ public:
 
     /// The value, computed now if necessary. The expression keeps it too.
     [[nodiscard]] array compute(on_failure then = on_failure::poison, site place = site::here()) const & {
-        detail::record(place);
-        return detail::make(
-            [&](tn_array **out) { return tn_expr_compute(handle_, static_cast<std::uint32_t>(then), out); });
+        return detail::made<array>(place, tn_expr_compute, handle_, static_cast<std::uint32_t>(then));
     }
     /// As above for an expression that is not needed any more: the value belongs to the array alone.
     [[nodiscard]] array compute(on_failure then = on_failure::poison, site place = site::here()) && {
@@ -3845,34 +3730,23 @@ public:
     }
 
     /// The lower Cholesky factor.
-    lazy cholesky() const & {
-        return made([&](tn_expr **out) { return tn_expr_cholesky(handle_, out); });
-    }
+    lazy cholesky() const & { return detail::output<lazy>(tn_expr_cholesky, handle_); }
     /// As above for an expression that is not needed any more.
     lazy cholesky() && { return used(*this, static_cast<const lazy &>(*this).cholesky()); }
     /// The transpose, a view of the same bytes.
-    lazy transpose() const & {
-        return made([&](tn_expr **out) { return tn_expr_transpose(handle_, out); });
-    }
+    lazy transpose() const & { return detail::output<lazy>(tn_expr_transpose, handle_); }
     /// As above for an expression that is not needed any more.
     lazy transpose() && { return used(*this, static_cast<const lazy &>(*this).transpose()); }
     /// All elements of the matrix, with the zeros of its form. A copy of them is counted in the statistics of copies.
-    lazy dense() const & {
-        return made([&](tn_expr **out) { return tn_expr_dense(handle_, out); });
-    }
+    lazy dense() const & { return detail::output<lazy>(tn_expr_dense, handle_); }
     /// As above for an expression that is not needed any more.
     lazy dense() && { return used(*this, static_cast<const lazy &>(*this).dense()); }
     /// The sum over an axis.
-    lazy sum(std::int32_t axis) const & {
-        return made([&](tn_expr **out) { return tn_expr_sum(handle_, axis, out); });
-    }
+    lazy sum(std::int32_t axis) const & { return detail::output<lazy>(tn_expr_sum, handle_, axis); }
     /// As above for an expression that is not needed any more.
     lazy sum(std::int32_t axis) && { return used(*this, static_cast<const lazy &>(*this).sum(axis)); }
     /// The lengths of the axes of the array that `compute` makes.
-    [[nodiscard]] dims shape() const {
-        const tn_expr_info is = info();
-        return dims(is.shape, static_cast<std::size_t>(is.ndim));
-    }
+    [[nodiscard]] dims shape() const { return detail::shape_of(info()); }
     /// The element type of that array.
     [[nodiscard]] tenure::dtype dtype() const { return static_cast<tenure::dtype>(info().dtype); }
     /// The sum over all axes.
@@ -3881,18 +3755,7 @@ public:
     lazy sum() && { return std::move(*this).sum(TN_ALL_AXES); }
 
 private:
-    [[nodiscard]] tn_expr_info info() const {
-        tn_expr_info out;
-        out.size = sizeof out;
-        detail::check(tn_expr_query(handle_, &out));
-        return out;
-    }
-    template <class Call>
-    static lazy made(Call call) {
-        lazy out;
-        detail::check(call(&out.handle_));
-        return out;
-    }
+    [[nodiscard]] tn_expr_info info() const { return detail::queried(tn_expr_query, handle_); }
     static lazy used(lazy &operand, lazy &&result) noexcept {
         operand.drop();
         return std::move(result);
@@ -3914,19 +3777,17 @@ void let_go([[maybe_unused]] X &&x) noexcept {
 
 template <class X, class Y, class Call>
 lazy combined(X &&x, Y &&y, Call call) {
-    tn_expr *out = nullptr;
-    check(call(x.handle(), y.handle(), &out));
+    lazy out = output<lazy>(call, x.handle(), y.handle());
     let_go(std::forward<X>(x));
     let_go(std::forward<Y>(y));
-    return lazy::adopt(out);
+    return out;
 }
 
 template <class X, class Call>
 lazy changed(X &&x, Call call) {
-    tn_expr *out = nullptr;
-    check(call(x.handle(), &out));
+    lazy out = output<lazy>(call, x.handle());
     let_go(std::forward<X>(x));
-    return lazy::adopt(out);
+    return out;
 }
 
 template <class X>
@@ -4407,10 +4268,6 @@ template <class A>
 void used_up([[maybe_unused]] A &&argument) noexcept {
     if constexpr (!std::is_lvalue_reference_v<A> && !std::is_const_v<A> && !std::is_same_v<A, std::nullptr_t>)
         argument = std::remove_reference_t<A>(array());
-}
-
-inline crossing to_crossing(const tn_crossing &from) noexcept {
-    return {static_cast<how>(from.how), static_cast<why>(from.why)};
 }
 
 } // namespace detail
