@@ -737,6 +737,44 @@ protected:
     C *handle_ = nullptr;
 };
 
+/// The base of options `Self`: a struct of C, whose parts its calls set. Each call returns the object.
+template <class Self, class C>
+class settings {
+public:
+    /// For C calls; valid until this object changes, and as long as what it refers to.
+    C get() const noexcept {
+        C c = c_;
+        c.size = sizeof c;
+        return c;
+    }
+
+protected:
+    template <class V>
+    Self &set(V &part, std::common_type_t<V> value) {
+        part = std::move(value);
+        return static_cast<Self &>(*this);
+    }
+
+    C c_{};
+};
+
+/// The base of options with a name.
+template <class Self, class C>
+class named_settings : public settings<Self, C> {
+public:
+    /// The name in messages and reports; at most 63 bytes of UTF-8.
+    Self &name(std::string text) { return this->set(name_, std::move(text)); }
+    /// For C calls; valid until this object changes.
+    C get() const noexcept {
+        C c = settings<Self, C>::get();
+        c.name = name_.empty() ? nullptr : name_.c_str();
+        return c;
+    }
+
+private:
+    std::string name_;
+};
+
 } // namespace detail::bases
 
 namespace detail {
@@ -1114,61 +1152,38 @@ public:
 
 /* ===================================================== pools ====================================================== */
 
-/// Options of a pool. Each call returns the object, so calls can be chained: `pool_options().name("step").max_size(1 << 30)`.
-class pool_options {
+/// Options of a pool. Each call returns the object, so calls can be chained: `pool_options().name("step").max_size(1 << 30)`. The default
+/// name is "pool-N".
+class pool_options : public detail::bases::named_settings<pool_options, tn_pool_options> {
 public:
-    /// All defaults.
-    pool_options() noexcept : options_{} { options_.size = sizeof options_; }
-    /// At most 63 bytes of UTF-8; the default is "pool-N".
-    pool_options &name(std::string text) {
-        name_ = std::move(text);
-        return *this;
-    }
     /// Bytes committed at creation.
-    pool_options &initial_size(std::uint64_t bytes) noexcept { return set(options_.initial_size, bytes); }
+    pool_options &initial_size(std::uint64_t bytes) noexcept { return set(c_.initial_size, bytes); }
     /// Upper bound of one growth step, bytes.
-    pool_options &max_growth(std::uint64_t bytes) noexcept { return set(options_.max_growth, bytes); }
+    pool_options &max_growth(std::uint64_t bytes) noexcept { return set(c_.max_growth, bytes); }
     /// Upper bound of committed bytes; beyond it `out_of_memory` with POOL_LIMIT.
-    pool_options &max_size(std::uint64_t bytes) noexcept { return set(options_.max_size, bytes); }
+    pool_options &max_size(std::uint64_t bytes) noexcept { return set(c_.max_size, bytes); }
     /// At least 1.
-    pool_options &growth_factor(double factor) noexcept { return set(options_.growth_factor, factor); }
+    pool_options &growth_factor(double factor) noexcept { return set(c_.growth_factor, factor); }
     /// Power of two, 8 to 4 MiB.
-    pool_options &alignment(std::uint64_t bytes) noexcept { return set(options_.alignment, bytes); }
+    pool_options &alignment(std::uint64_t bytes) noexcept { return set(c_.alignment, bytes); }
     /// Bytes of free blocks that a thread may cache; TN_POOL_NONE: none.
-    pool_options &thread_cache_size(std::uint64_t bytes) noexcept { return set(options_.thread_cache_size, bytes); }
+    pool_options &thread_cache_size(std::uint64_t bytes) noexcept { return set(c_.thread_cache_size, bytes); }
     /// Cached bytes above this are returned to the device; TN_POOL_NONE: never.
-    pool_options &release_threshold(std::uint64_t bytes) noexcept { return set(options_.release_threshold, bytes); }
+    pool_options &release_threshold(std::uint64_t bytes) noexcept { return set(c_.release_threshold, bytes); }
     /// Free memory that was unused for this time is returned; TN_POOL_NONE: never.
-    pool_options &release_delay_ms(std::uint64_t ms) noexcept { return set(options_.release_delay_ms, ms); }
+    pool_options &release_delay_ms(std::uint64_t ms) noexcept { return set(c_.release_delay_ms, ms); }
     /// TN_HUGE_*.
-    pool_options &huge_pages(tn_huge_pages how) noexcept { return set(options_.huge_pages, how); }
+    pool_options &huge_pages(tn_huge_pages how) noexcept { return set(c_.huge_pages, how); }
     /// Prefers a NUMA node, counted from 0.
-    pool_options &numa_node(std::int32_t node) noexcept { return set(options_.numa_node, node + 1); }
+    pool_options &numa_node(std::int32_t node) noexcept { return set(c_.numa_node, node + 1); }
     /// TN_HOST_* or TN_MANAGED_*.
-    pool_options &host_flags(tn_host_flags bits) noexcept { return set(options_.host_flags, bits); }
+    pool_options &host_flags(tn_host_flags bits) noexcept { return set(c_.host_flags, bits); }
     /// CUDA: TN_BACKEND_*.
-    pool_options &backend(tn_backend how) noexcept { return set(options_.backend, how); }
+    pool_options &backend(tn_backend how) noexcept { return set(c_.backend, how); }
     /// CUDA: a bit for each other device that may use the memory too.
-    pool_options &peers(std::uint64_t bits) noexcept { return set(options_.peers, bits); }
+    pool_options &peers(std::uint64_t bits) noexcept { return set(c_.peers, bits); }
     /// TN_POOL_*.
-    pool_options &flags(tn_pool_flags bits) noexcept { return set(options_.flags, bits); }
-
-    /// For C calls; valid until this object changes.
-    tn_pool_options get() const noexcept {
-        tn_pool_options options = options_;
-        options.name = name_.empty() ? nullptr : name_.c_str();
-        return options;
-    }
-
-private:
-    template <class V>
-    pool_options &set(V &field, V value) noexcept {
-        field = value;
-        return *this;
-    }
-
-    tn_pool_options options_;
-    std::string name_;
+    pool_options &flags(tn_pool_flags bits) noexcept { return set(c_.flags, bits); }
 };
 
 /// A handle on a pool. Its arrays and blocks may outlive it.
@@ -1365,53 +1380,25 @@ private:
 };
 
 /// Options of a new array: `options().name("K").order(order::f).pool(p)`.
-class options {
+class options : public detail::bases::named_settings<options, tn_array_options> {
 public:
-    /// The array's name in messages and reports.
-    options &name(std::string text) {
-        name_ = std::move(text);
-        return *this;
-    }
     /// The order of the elements; the default is C.
-    options &order(tenure::order wanted) noexcept {
-        order_ = wanted;
-        return *this;
-    }
+    options &order(tenure::order wanted) noexcept { return set(c_.order, static_cast<tn_order>(wanted)); }
     /// The pool of the bytes; the default is the thread's current pool. Not owned.
-    options &pool(const tenure::pool &from) noexcept {
-        pool_ = from.handle();
-        return *this;
-    }
+    options &pool(const tenure::pool &from) noexcept { return set(pool_, from.handle()); }
     /// Allocates from the thread's current pool of a device instead of the host's.
     options &on(device where, site place = site::here()) {
         owned_ = std::make_shared<tenure::pool>(tenure::pool::current(where, place));
-        pool_ = owned_->handle();
-        return *this;
+        return pool(*owned_);
     }
     /// The stream that uses the array first; the default is the current one. Not owned.
-    options &stream(const tenure::stream &first) noexcept {
-        stream_ = first.handle();
-        return *this;
-    }
-
-    /// For C calls; valid until this object changes.
-    tn_array_options get() const noexcept {
-        tn_array_options out{};
-        out.size = sizeof out;
-        out.order = static_cast<tn_order>(order_);
-        out.stream = stream_;
-        out.name = name_.empty() ? nullptr : name_.c_str();
-        return out;
-    }
+    options &stream(const tenure::stream &first) noexcept { return set(c_.stream, first.handle()); }
     /// The pool, or NULL.
     tn_pool *from() const noexcept { return pool_; }
 
 private:
-    std::string name_;
-    tenure::order order_ = tenure::order::c;
     tn_pool *pool_ = nullptr;
     std::shared_ptr<tenure::pool> owned_;
-    tn_stream *stream_ = nullptr;
 };
 
 /// `options` with a name.
@@ -3138,35 +3125,13 @@ inline void tell(crossing *what, const tn_crossing &became) noexcept {
 
 } // namespace detail
 
-/// Options of a shared variable.
-class shared_options {
+/// Options of a shared variable. The default name is that of the value.
+class shared_options : public detail::bases::named_settings<shared_options, tn_shared_options> {
 public:
     /// The device that keeps the value; default: that of the value at creation.
-    shared_options &on(device where) noexcept {
-        c_.device = where;
-        return *this;
-    }
+    shared_options &on(device where) noexcept { return set(c_.device, where); }
     /// The pool for copies of new values, of that device; default: the current one.
-    shared_options &from(const pool &of) noexcept {
-        c_.pool = of.handle();
-        return *this;
-    }
-    /// The name; default: that of the value.
-    shared_options &name(std::string text) {
-        name_ = std::move(text);
-        return *this;
-    }
-    /// The struct of C, valid as long as this object.
-    tn_shared_options get() const noexcept {
-        tn_shared_options c = c_;
-        c.size = sizeof c;
-        c.name = name_.empty() ? nullptr : name_.c_str();
-        return c;
-    }
-
-private:
-    tn_shared_options c_{};
-    std::string name_;
+    shared_options &from(const pool &of) noexcept { return set(c_.pool, of.handle()); }
 };
 
 /// A shared variable: one array value that the library keeps. The value is constant while no call changes it, and what a caller got from
@@ -3291,46 +3256,20 @@ enum class side : tn_side {
     device = TN_SIDE_DEVICE, ///< memory of a GPU
 };
 
-/// Options of a mirror.
-class mirror_options {
+/// Options of a mirror. The default name is that of the object.
+class mirror_options : public detail::bases::named_settings<mirror_options, tn_mirror_options> {
 public:
     /// The GPU of the device side; default: that of the object, else the first one.
-    mirror_options &on(device gpu) noexcept {
-        c_.device = gpu;
-        return *this;
-    }
+    mirror_options &on(device gpu) noexcept { return set(c_.device, gpu); }
     /// The side with the contents at first; default: that of the object, else the host's.
-    mirror_options &at(side first) noexcept {
-        c_.where = static_cast<tn_side>(first);
-        return *this;
-    }
+    mirror_options &at(side first) noexcept { return set(c_.where, static_cast<tn_side>(first)); }
     /// The order of the memory that the mirror allocates; default: `order::c`.
-    mirror_options &in(tenure::order order) noexcept {
-        c_.order = static_cast<tn_order>(order);
-        return *this;
-    }
+    mirror_options &in(tenure::order order) noexcept { return set(c_.order, static_cast<tn_order>(order)); }
     /// The pools of the sides; default: the current ones.
     mirror_options &from(const pool &host, const pool &gpu) noexcept {
         c_.host_pool = host.handle();
-        c_.device_pool = gpu.handle();
-        return *this;
+        return set(c_.device_pool, gpu.handle());
     }
-    /// The name; default: that of the object.
-    mirror_options &name(std::string text) {
-        name_ = std::move(text);
-        return *this;
-    }
-    /// The struct of C, valid as long as this object.
-    tn_mirror_options get() const noexcept {
-        tn_mirror_options c = c_;
-        c.size = sizeof c;
-        c.name = name_.empty() ? nullptr : name_.c_str();
-        return c;
-    }
-
-private:
-    tn_mirror_options c_{};
-    std::string name_;
 };
 
 /// One array with a side on the host and a side on a GPU, which moves only when needed. A side is made valid by one transfer, when somebody
@@ -3449,19 +3388,11 @@ private:
     tn_host_kernel host_ = nullptr;
 };
 
-/// How `module::compile` compiles.
-class compile_options {
+/// How `module::compile` compiles. The name of the module is in the compiler's log too.
+class compile_options : public detail::bases::named_settings<compile_options, tn_module_options> {
 public:
-    /// The name of the module in messages, reports and the compiler's log.
-    compile_options &name(std::string text) {
-        name_ = std::move(text);
-        return *this;
-    }
     /// "compute_80" makes PTX, "sm_80" a cubin; default: PTX for the oldest of the GPUs.
-    compile_options &arch(std::string text) {
-        arch_ = std::move(text);
-        return *this;
-    }
+    compile_options &arch(std::string text) { return set(arch_, std::move(text)); }
     /// One more option of NVRTC, such as "-DTILE=16".
     compile_options &option(std::string text) {
         options_.push_back(std::move(text));
@@ -3470,7 +3401,8 @@ public:
 
 private:
     friend class module;
-    std::string name_, arch_;
+    using named_settings::get; // without the lists, which `module` adds
+    std::string arch_;
     std::vector<std::string> options_;
 };
 
@@ -3503,9 +3435,7 @@ public:
         if (log != nullptr)
             log->assign(std::size_t{64} << 10, '\0');
         std::size_t length = 0;
-        tn_module_options options{};
-        options.size = sizeof options;
-        options.name = how.name_.empty() ? nullptr : how.name_.c_str();
+        tn_module_options options = how.get();
         options.arch = how.arch_.empty() ? nullptr : how.arch_.c_str();
         options.options = texts.data();
         options.n_options = texts.size();
@@ -3628,7 +3558,7 @@ struct extents {
 };
 
 /// What a launch runs, and how often: `launch_config(scale, {blocks}, {256}).on(s)`.
-class launch_config {
+class launch_config : public detail::bases::settings<launch_config, tn_launch_config> {
 public:
     /// `grid` blocks with `block` threads each.
     launch_config(const kernel &code, extents grid, extents block, site place = site::here()) noexcept : place_(place) {
@@ -3640,22 +3570,15 @@ public:
         std::memcpy(c_.block, sizes[1], sizeof c_.block);
     }
     /// The stream that runs it, which must exist at the launch; default: the current one, for which the launch waits.
-    launch_config &on(const stream &where) noexcept {
-        c_.stream = where.handle();
-        return *this;
-    }
+    launch_config &on(const stream &where) noexcept { return set(c_.stream, where.handle()); }
     /// Bytes of dynamic block memory of each block.
-    launch_config &block_bytes(std::int64_t bytes) noexcept {
-        c_.block_bytes = bytes;
-        return *this;
-    }
+    launch_config &block_bytes(std::int64_t bytes) noexcept { return set(c_.block_bytes, bytes); }
     /// The struct of C, valid as long as the kernel and the stream.
     const tn_launch_config &get() const noexcept { return c_; }
     /// The site of the launch.
     site place() const noexcept { return place_; }
 
 private:
-    tn_launch_config c_{};
     site place_;
 };
 
@@ -3888,105 +3811,66 @@ lazy log(X &&x) {
 
 /* =================================================== functions ==================================================== */
 
+namespace detail::bases {
+
+/// The base of a declared input or output of a function.
+template <class Self, class C>
+class declared : public settings<Self, C> {
+public:
+    /// Only this element type; default: any.
+    Self &dtype(tenure::dtype type) noexcept { return this->set(this->c_.dtype, static_cast<tn_dtype>(type)); }
+    /// Only this number of axes; default: any.
+    Self &ndim(std::int32_t axes) noexcept { return this->set(this->c_.ndim, axes); }
+    /// The device on which the body gets an input, or the caller an output; default: where it is.
+    Self &on(device where) noexcept { return this->set(this->c_.device, where); }
+
+protected:
+    declared(const char *name, flag flags) noexcept {
+        this->c_.name = name;
+        this->c_.flags = static_cast<tn_borrow_flags>(flags);
+        this->c_.ndim = -1;
+    }
+};
+
+} // namespace detail::bases
+
 /// An input of a function: `tenure::in("x")`, or `tenure::in(w)` for the value of a shared variable, which is no argument of the calls.
 ///
 /// The flags: `borrow`, `require_borrow`, `may_overwrite`, `take`, `raw`, `strict`.
-class in {
+class in : public detail::bases::declared<in, tn_in> {
 public:
     /// An argument without a name.
-    explicit in(flag flags = flag::copy) noexcept : in(nullptr, nullptr, flags) {}
+    explicit in(flag flags = flag::copy) noexcept : declared(nullptr, flags) {}
     /// An argument. The name appears in messages.
-    in(const char *name, flag flags = flag::copy) noexcept : in(name, nullptr, flags) {}
+    in(const char *name, flag flags = flag::copy) noexcept : declared(name, flags) {}
     /// The value of a variable at the time of the call. The function keeps the variable alive.
-    in(const shared &variable, flag flags = flag::copy) noexcept : in(nullptr, variable.handle(), flags) {}
-    /// Only arguments of this element type; default: any.
-    in &dtype(tenure::dtype type) noexcept {
-        c_.dtype = static_cast<tn_dtype>(type);
-        return *this;
-    }
-    /// Only arguments with this number of axes; default: any.
-    in &ndim(std::int32_t axes) noexcept {
-        c_.ndim = axes;
-        return *this;
-    }
-    /// The device on which the body gets it; default: where the argument is.
-    in &on(device where) noexcept {
-        c_.device = where;
-        return *this;
-    }
+    in(const shared &variable, flag flags = flag::copy) noexcept : in(flags) { c_.shared = variable.handle(); }
     /// The value of an omitted argument. The function copies it.
-    in &value(const array &by_default) noexcept {
-        c_.default_value = by_default.handle();
-        return *this;
-    }
-    /// The struct of C, valid as long as the name, the variable and the default.
-    tn_in get() const noexcept { return c_; }
-
-private:
-    in(const char *name, tn_shared *variable, flag flags) noexcept {
-        c_.size = sizeof c_;
-        c_.name = name;
-        c_.flags = static_cast<tn_borrow_flags>(flags);
-        c_.ndim = -1;
-        c_.shared = variable;
-    }
-
-    tn_in c_{};
+    in &value(const array &by_default) noexcept { return set(c_.default_value, by_default.handle()); }
 };
 
 /// An output of a function: `tenure::out("loss")`.
 ///
 /// The flags: `borrow`, `require_borrow`, `raw`, `reuse`.
-class out {
+class out : public detail::bases::declared<out, tn_out> {
 public:
     /// An output without a name.
-    explicit out(flag flags = flag::copy) noexcept : out(nullptr, flags) {}
+    explicit out(flag flags = flag::copy) noexcept : declared(nullptr, flags) {}
     /// An output. The name appears in messages.
-    out(const char *name, flag flags = flag::copy) noexcept {
-        c_.size = sizeof c_;
-        c_.name = name;
-        c_.flags = static_cast<tn_borrow_flags>(flags);
-        c_.ndim = -1;
-    }
-    /// The body must return this element type; default: any.
-    out &dtype(tenure::dtype type) noexcept {
-        c_.dtype = static_cast<tn_dtype>(type);
-        return *this;
-    }
-    /// The body must return this number of axes; default: any.
-    out &ndim(std::int32_t axes) noexcept {
-        c_.ndim = axes;
-        return *this;
-    }
-    /// The device on which the caller gets it; default: where the body left it.
-    out &on(device where) noexcept {
-        c_.device = where;
-        return *this;
-    }
-    /// The struct of C, valid as long as the name.
-    tn_out get() const noexcept { return c_; }
-
-private:
-    tn_out c_{};
+    out(const char *name, flag flags = flag::copy) noexcept : declared(name, flags) {}
 };
 
 /// A shared variable that each call of a function gives a new value: `tenure::update(w)`.
 ///
 /// The flags: `may_overwrite`: the body finds the value itself, or a copy if another holder needs it. `reuse`: it finds a buffer of an
 /// earlier call, if there is one, with undefined contents.
-class update {
+class update : public detail::bases::settings<update, tn_update> {
 public:
     /// The function keeps the variable alive.
     update(const shared &target, flag flags = flag::copy) noexcept {
-        c_.size = sizeof c_;
         c_.target = target.handle();
         c_.flags = static_cast<tn_borrow_flags>(flags);
     }
-    /// The struct of C, valid as long as the variable.
-    tn_update get() const noexcept { return c_; }
-
-private:
-    tn_update c_{};
 };
 
 /// What became of the arguments and outputs of a call.
