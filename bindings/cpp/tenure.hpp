@@ -697,7 +697,8 @@ inline void device_synchronize(device which) { detail::check(tn_device_synchroni
 
 /* =============================================== streams and events =============================================== */
 
-// A namespace of its own, because a user's call of a function without its namespace also searches those of base classes.
+// A namespace of its own, because a user's call of a function without its namespace also searches those of base classes. A class without
+// data of its own has a constructor with a body, because it would be an aggregate in C++17.
 namespace detail::bases {
 
 /// The base of a class `Self` that owns a handle of C, which `Release` gives back. It can be moved, not copied, and is one pointer large.
@@ -762,7 +763,7 @@ protected:
 template <class Self, class C>
 class named_settings : public settings<Self, C> {
 public:
-    /// The name in messages and reports; at most 63 bytes of UTF-8.
+    /// The name in messages and reports: at most 63 bytes of UTF-8. That of an array is cut there.
     Self &name(std::string text) { return this->set(name_, std::move(text)); }
     /// For C calls; valid until this object changes.
     C get() const noexcept {
@@ -1156,6 +1157,8 @@ public:
 /// name is "pool-N".
 class pool_options : public detail::bases::named_settings<pool_options, tn_pool_options> {
 public:
+    /// All defaults.
+    pool_options() noexcept {}
     /// Bytes committed at creation.
     pool_options &initial_size(std::uint64_t bytes) noexcept { return set(c_.initial_size, bytes); }
     /// Upper bound of one growth step, bytes.
@@ -2227,7 +2230,8 @@ public:
                                                      tenure::how *what = nullptr,
                                                      site place = site::here()) const;
     /// Exports the array to other processes of this machine: `flag::copy` and `borrow` copy an array whose pool has no TN_POOL_SHAREABLE
-    /// (a GPU: TN_POOL_IPC),     /// `require_borrow` throws. With `flag::ipc_writable` all may write. With `flag::ipc_give` one process may take the array.
+    /// (a GPU: TN_POOL_IPC), `require_borrow` throws. With `flag::ipc_writable` all may write. With `flag::ipc_give` one process may take the
+    /// array.
     [[nodiscard]] ipc_export export_ipc(flag flags = flag::copy, site place = site::here()) const {
         detail::record(place);
         ipc_export out;
@@ -2352,7 +2356,7 @@ template <class T, class = std::enable_if_t<!std::is_const_v<T>>>
 class weak : public detail::bases::owner<weak, tn_weak, tn_weak_release> {
 public:
     /// No handle.
-    weak() noexcept = default;
+    weak() noexcept {}
 
     /// A new claim; throws DESTRUCTED if the store has had no claim in between.
     [[nodiscard]] array upgrade(site place = site::here()) const {
@@ -3128,6 +3132,8 @@ inline void tell(crossing *what, const tn_crossing &became) noexcept {
 /// Options of a shared variable. The default name is that of the value.
 class shared_options : public detail::bases::named_settings<shared_options, tn_shared_options> {
 public:
+    /// All defaults.
+    shared_options() noexcept {}
     /// The device that keeps the value; default: that of the value at creation.
     shared_options &on(device where) noexcept { return set(c_.device, where); }
     /// The pool for copies of new values, of that device; default: the current one.
@@ -3259,6 +3265,8 @@ enum class side : tn_side {
 /// Options of a mirror. The default name is that of the object.
 class mirror_options : public detail::bases::named_settings<mirror_options, tn_mirror_options> {
 public:
+    /// All defaults.
+    mirror_options() noexcept {}
     /// The GPU of the device side; default: that of the object, else the first one.
     mirror_options &on(device gpu) noexcept { return set(c_.device, gpu); }
     /// The side with the contents at first; default: that of the object, else the host's.
@@ -3411,7 +3419,7 @@ private:
 class module : public detail::bases::owner<module, tn_module, tn_module_release> {
 public:
     /// No module.
-    module() noexcept = default;
+    module() noexcept {}
     /// From an image, which is copied: PTX, a whole cubin or a whole fatbin.
     static module load(const void *image, std::size_t bytes, const std::string &name = {}, site place = site::here()) {
         tn_module_options options{};
