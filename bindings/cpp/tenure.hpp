@@ -697,10 +697,129 @@ inline void device_synchronize(device which) { detail::check(tn_device_synchroni
 
 /* =============================================== streams and events =============================================== */
 
+// A namespace of its own, because a user's call of a function without its namespace also searches those of base classes. A class without
+// data of its own has a constructor with a body, because it would be an aggregate in C++17.
+namespace detail::bases {
+
+/// The base of a class `Self` that owns a handle of C, which `Release` gives back. It can be moved, not copied, and is one pointer large.
+template <class Self, class C, auto Release>
+class owner {
+public:
+    /// Takes ownership of a C handle.
+    static Self adopt(C *handle) noexcept {
+        Self out;
+        out.handle_ = handle;
+        return out;
+    }
+    /// The handle, not released.
+    C *handle() const noexcept { return handle_; }
+    /// Returns the handle, which the caller then releases.
+    [[nodiscard]] C *detach() noexcept { return std::exchange(handle_, nullptr); }
+    /// Whether it has a handle.
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+protected:
+    owner() noexcept = default;
+    owner(owner &&other) noexcept : handle_(other.detach()) {}
+    owner &operator=(owner &&other) noexcept {
+        if (this != &other) {
+            drop();
+            handle_ = other.detach();
+        }
+        return *this;
+    }
+    ~owner() { drop(); }
+
+    void drop() noexcept {
+        if (handle_ != nullptr)
+            static_cast<void>(Release(detach()));
+    }
+
+    C *handle_ = nullptr;
+};
+
+/// The base of options `Self`: a struct of C, whose parts its calls set. Each call returns the object.
+template <class Self, class C>
+class settings {
+public:
+    /// For C calls; valid until this object changes, and as long as what it refers to.
+    C get() const noexcept {
+        C c = c_;
+        c.size = sizeof c;
+        return c;
+    }
+
+protected:
+    template <class V>
+    Self &set(V &part, std::common_type_t<V> value) {
+        part = std::move(value);
+        return static_cast<Self &>(*this);
+    }
+
+    C c_{};
+};
+
+/// The base of options with a name.
+template <class Self, class C>
+class named_settings : public settings<Self, C> {
+public:
+    /// The name in messages and reports: at most 63 bytes of UTF-8. That of an array is cut there.
+    Self &name(std::string text) { return this->set(name_, std::move(text)); }
+    /// For C calls; valid until this object changes.
+    C get() const noexcept {
+        C c = settings<Self, C>::get();
+        c.name = name_.empty() ? nullptr : name_.c_str();
+        return c;
+    }
+
+private:
+    std::string name_;
+};
+
+} // namespace detail::bases
+
+namespace detail {
+
+/// The object that owns the handle that `call(arguments.., &handle)` outputs.
+template <class Owner, class Call, class... A>
+Owner output(Call call, A... arguments) {
+    decltype(std::declval<Owner>().handle()) out = nullptr;
+    check(call(arguments..., &out));
+    return Owner::adopt(out);
+}
+/// As above, for a call with a site.
+template <class Owner, class Call, class... A>
+Owner made(site place, Call call, A... arguments) {
+    record(place);
+    return output<Owner>(call, arguments...);
+}
+
+/// The struct that describes a handle.
+template <class Handle, class Info>
+Info queried(tn_status (*query)(Handle *, Info *), Handle *handle) {
+    Info out;
+    out.size = sizeof out;
+    check(query(handle, &out));
+    return out;
+}
+
+/// The shape in such a struct.
+template <class Info>
+dims shape_of(const Info &is) {
+    return dims(is.shape, static_cast<std::size_t>(is.ndim));
+}
+
+/// The constants are not released.
+inline tn_status release_stream(tn_stream *stream) noexcept {
+    return reinterpret_cast<std::uintptr_t>(stream) > 3 ? tn_stream_release(stream) : TN_OK;
+}
+
+} // namespace detail
+
 /// A stream. As an argument, an empty one, `stream()`, means "done on return", or in a guard "the host, now".
 ///
 /// It can be moved, not copied, as every handle. Destroying it does not wait; its work still runs.
-class stream {
+class stream : public detail::bases::owner<stream, tn_stream, detail::release_stream> {
 public:
     /// No stream: the host, now.
     stream() noexcept = default;
@@ -712,17 +831,11 @@ public:
     }
     /// Another library's CUstream, which that library still destroys; 0 and 1 are the legacy stream, 2 the per-thread one.
     static stream of_native(device where, std::uint64_t native, site place = site::here()) {
-        detail::record(place);
-        stream out;
-        detail::check(tn_stream_import(where, native, &out.handle_));
-        return out;
+        return detail::made<stream>(place, tn_stream_import, where, native);
     }
     /// The thread's current stream of a device.
     static stream current(device where, site place = site::here()) {
-        detail::record(place);
-        stream out;
-        detail::check(tn_stream_current(where, &out.handle_));
-        return out;
+        return detail::made<stream>(place, tn_stream_current, where);
     }
     /// The legacy stream of the call's device.
     static stream legacy() noexcept { return adopt(TN_STREAM_LEGACY); }
@@ -730,30 +843,7 @@ public:
     static stream per_thread() noexcept { return adopt(TN_STREAM_PER_THREAD); }
     /// The thread's current stream of the call's device.
     static stream current() noexcept { return adopt(TN_STREAM_CURRENT); }
-    /// Takes ownership of a C handle.
-    static stream adopt(tn_stream *handle) noexcept {
-        stream out;
-        out.handle_ = handle;
-        return out;
-    }
-    stream(stream &&other) noexcept : handle_(other.detach()) {}
-    stream &operator=(stream &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-        }
-        return *this;
-    }
-    stream(const stream &) = delete;
-    stream &operator=(const stream &) = delete;
-    ~stream() { drop(); }
 
-    /// The handle, not released.
-    tn_stream *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_stream *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
     /// The CUstream; never 0.
     std::uint64_t native() const {
         std::uint64_t out = 0;
@@ -762,20 +852,10 @@ public:
     }
     /// Waits for its work and throws that work's error, if any.
     void synchronize() const { detail::check(tn_stream_synchronize(handle_)); }
-
-private:
-    void drop() noexcept {
-        // The constants are not released.
-        if (reinterpret_cast<std::uintptr_t>(handle_) > 3)
-            static_cast<void>(tn_stream_release(handle_));
-        handle_ = nullptr;
-    }
-
-    tn_stream *handle_ = nullptr;
 };
 
 /// A point in a stream. An event that was never recorded counts as passed.
-class event {
+class event : public detail::bases::owner<event, tn_event, tn_event_release> {
 public:
     /// No event.
     event() noexcept = default;
@@ -784,22 +864,7 @@ public:
         detail::record(place);
         detail::check(tn_event_create(where, timing ? TN_EVENT_TIMING : 0u, &handle_));
     }
-    event(event &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-    event &operator=(event &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = std::exchange(other.handle_, nullptr);
-        }
-        return *this;
-    }
-    event(const event &) = delete;
-    event &operator=(const event &) = delete;
-    ~event() { drop(); }
 
-    /// The handle, not released.
-    tn_event *handle() const noexcept { return handle_; }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
     /// Records the end of the stream's current work.
     void record(const stream &on) { detail::check(tn_event_record(handle_, on.handle())); }
     /// Makes the stream wait for it; the host does not wait.
@@ -820,12 +885,7 @@ public:
     }
 
 private:
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_event_release(std::exchange(handle_, nullptr)));
-    }
-
-    tn_event *handle_ = nullptr;
+    using owner::adopt, owner::detach; // an event stays in its object
 };
 
 /// Makes a stream the thread's current one of its device until the end of the C++ scope.
@@ -1093,65 +1153,44 @@ public:
 
 /* ===================================================== pools ====================================================== */
 
-/// Options of a pool. Each call returns the object, so calls can be chained: `pool_options().name("step").max_size(1 << 30)`.
-class pool_options {
+/// Options of a pool. Each call returns the object, so calls can be chained: `pool_options().name("step").max_size(1 << 30)`. The default
+/// name is "pool-N".
+class pool_options : public detail::bases::named_settings<pool_options, tn_pool_options> {
 public:
     /// All defaults.
-    pool_options() noexcept : options_{} { options_.size = sizeof options_; }
-    /// At most 63 bytes of UTF-8; the default is "pool-N".
-    pool_options &name(std::string text) {
-        name_ = std::move(text);
-        return *this;
-    }
+    pool_options() noexcept {}
     /// Bytes committed at creation.
-    pool_options &initial_size(std::uint64_t bytes) noexcept { return set(options_.initial_size, bytes); }
+    pool_options &initial_size(std::uint64_t bytes) noexcept { return set(c_.initial_size, bytes); }
     /// Upper bound of one growth step, bytes.
-    pool_options &max_growth(std::uint64_t bytes) noexcept { return set(options_.max_growth, bytes); }
+    pool_options &max_growth(std::uint64_t bytes) noexcept { return set(c_.max_growth, bytes); }
     /// Upper bound of committed bytes; beyond it `out_of_memory` with POOL_LIMIT.
-    pool_options &max_size(std::uint64_t bytes) noexcept { return set(options_.max_size, bytes); }
+    pool_options &max_size(std::uint64_t bytes) noexcept { return set(c_.max_size, bytes); }
     /// At least 1.
-    pool_options &growth_factor(double factor) noexcept { return set(options_.growth_factor, factor); }
+    pool_options &growth_factor(double factor) noexcept { return set(c_.growth_factor, factor); }
     /// Power of two, 8 to 4 MiB.
-    pool_options &alignment(std::uint64_t bytes) noexcept { return set(options_.alignment, bytes); }
+    pool_options &alignment(std::uint64_t bytes) noexcept { return set(c_.alignment, bytes); }
     /// Bytes of free blocks that a thread may cache; TN_POOL_NONE: none.
-    pool_options &thread_cache_size(std::uint64_t bytes) noexcept { return set(options_.thread_cache_size, bytes); }
+    pool_options &thread_cache_size(std::uint64_t bytes) noexcept { return set(c_.thread_cache_size, bytes); }
     /// Cached bytes above this are returned to the device; TN_POOL_NONE: never.
-    pool_options &release_threshold(std::uint64_t bytes) noexcept { return set(options_.release_threshold, bytes); }
+    pool_options &release_threshold(std::uint64_t bytes) noexcept { return set(c_.release_threshold, bytes); }
     /// Free memory that was unused for this time is returned; TN_POOL_NONE: never.
-    pool_options &release_delay_ms(std::uint64_t ms) noexcept { return set(options_.release_delay_ms, ms); }
+    pool_options &release_delay_ms(std::uint64_t ms) noexcept { return set(c_.release_delay_ms, ms); }
     /// TN_HUGE_*.
-    pool_options &huge_pages(tn_huge_pages how) noexcept { return set(options_.huge_pages, how); }
+    pool_options &huge_pages(tn_huge_pages how) noexcept { return set(c_.huge_pages, how); }
     /// Prefers a NUMA node, counted from 0.
-    pool_options &numa_node(std::int32_t node) noexcept { return set(options_.numa_node, node + 1); }
+    pool_options &numa_node(std::int32_t node) noexcept { return set(c_.numa_node, node + 1); }
     /// TN_HOST_* or TN_MANAGED_*.
-    pool_options &host_flags(tn_host_flags bits) noexcept { return set(options_.host_flags, bits); }
+    pool_options &host_flags(tn_host_flags bits) noexcept { return set(c_.host_flags, bits); }
     /// CUDA: TN_BACKEND_*.
-    pool_options &backend(tn_backend how) noexcept { return set(options_.backend, how); }
+    pool_options &backend(tn_backend how) noexcept { return set(c_.backend, how); }
     /// CUDA: a bit for each other device that may use the memory too.
-    pool_options &peers(std::uint64_t bits) noexcept { return set(options_.peers, bits); }
+    pool_options &peers(std::uint64_t bits) noexcept { return set(c_.peers, bits); }
     /// TN_POOL_*.
-    pool_options &flags(tn_pool_flags bits) noexcept { return set(options_.flags, bits); }
-
-    /// For C calls; valid until this object changes.
-    tn_pool_options get() const noexcept {
-        tn_pool_options options = options_;
-        options.name = name_.empty() ? nullptr : name_.c_str();
-        return options;
-    }
-
-private:
-    template <class V>
-    pool_options &set(V &field, V value) noexcept {
-        field = value;
-        return *this;
-    }
-
-    tn_pool_options options_;
-    std::string name_;
+    pool_options &flags(tn_pool_flags bits) noexcept { return set(c_.flags, bits); }
 };
 
 /// A handle on a pool. Its arrays and blocks may outlive it.
-class pool {
+class pool : public detail::bases::owner<pool, tn_pool, tn_pool_release> {
 public:
     /// No pool; as an argument, the thread's current one.
     pool() noexcept = default;
@@ -1165,13 +1204,10 @@ public:
     /// called.
     static pool over(const tn_upstream &upstream, const pool_options &options = {}, device where = {},
                      site place = site::here()) {
-        detail::record(place);
-        pool out;
         tn_upstream from = upstream;
         from.size = sizeof from;
         const tn_pool_options c = options.get();
-        detail::check(tn_pool_import(where, &from, &c, &out.handle_));
-        return out;
+        return detail::made<pool>(place, tn_pool_import, where, &from, &c);
     }
     /// Makes this the process-wide pool of its device, also after the first use: see `tn_pool_set_default`. `pool::process_default()` before,
     /// and its `enable()` later, undo it.
@@ -1182,49 +1218,16 @@ public:
     }
     /// The process-wide pool of a device.
     static pool process_default(device where = {}, site place = site::here()) {
-        detail::record(place);
-        pool out;
-        detail::check(tn_pool_default(where, &out.handle_));
-        return out;
+        return detail::made<pool>(place, tn_pool_default, where);
     }
     /// The thread's current pool of a device.
     static pool current(device where = {}, site place = site::here()) {
-        detail::record(place);
-        pool out;
-        detail::check(tn_pool_current(where, &out.handle_));
-        return out;
+        return detail::made<pool>(place, tn_pool_current, where);
     }
     /// The pool whose live block contains an address.
     static pool of(const void *address, site place = site::here()) {
-        detail::record(place);
-        pool out;
-        detail::check(tn_pool_of(address, &out.handle_));
-        return out;
+        return detail::made<pool>(place, tn_pool_of, address);
     }
-    /// Takes ownership of a C handle.
-    static pool adopt(tn_pool *handle) noexcept {
-        pool out;
-        out.handle_ = handle;
-        return out;
-    }
-    pool(pool &&other) noexcept : handle_(other.detach()) {}
-    pool &operator=(pool &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-        }
-        return *this;
-    }
-    pool(const pool &) = delete;
-    pool &operator=(const pool &) = delete;
-    ~pool() { drop(); }
-
-    /// The handle, not released.
-    tn_pool *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_pool *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /// Allocates a raw block for `deallocate`; alignment 0 is the pool's. `on`: this stream may use device memory at once; without it, the
     /// current stream. The host may use host memory at once.
@@ -1257,12 +1260,7 @@ public:
     /// Work of that stream uses the block too: its memory is reused only after that work.
     void record_use(void *block, const stream &on) { detail::check(tn_pool_record_use(handle_, block, on.handle())); }
     /// Statistics of the pool at one moment.
-    tn_pool_stats stats() const {
-        tn_pool_stats out;
-        out.size = sizeof out;
-        detail::check(tn_pool_query(handle_, &out));
-        return out;
-    }
+    tn_pool_stats stats() const { return detail::queried(tn_pool_query, handle_); }
     /// Resets the peaks to the current values.
     void reset_peak() { detail::check(tn_pool_reset_peak(handle_)); }
     /// Returns cached memory beyond `keep_bytes` to the device. Returns the number of bytes.
@@ -1273,29 +1271,17 @@ public:
     }
     /// Statistics of all block sizes in use: large blocks first, with block_bytes 0, then by size.
     std::vector<tn_pool_class_stats> classes() const {
-        std::size_t count = 0;
-        detail::check(tn_pool_query_classes(handle_, sizeof(tn_pool_class_stats), 0, nullptr, &count));
-        std::vector<tn_pool_class_stats> out(count);
-        detail::check(tn_pool_query_classes(handle_, sizeof(tn_pool_class_stats), out.size(), out.data(), &count));
-        // Another thread may have added one meanwhile.
-        out.resize(std::min(count, out.size()));
-        return out;
+        return detail::listed<tn_pool_class_stats>(
+            [&](std::size_t capacity, tn_pool_class_stats *items, std::size_t *count) {
+                return tn_pool_query_classes(handle_, sizeof(tn_pool_class_stats), capacity, items, count);
+            });
     }
-
     /// Statistics of the pool's clients: arrays, raw blocks, and each library that allocates from it.
     std::vector<tn_pool_client> clients() const {
         return detail::listed<tn_pool_client>([&](std::size_t capacity, tn_pool_client *items, std::size_t *count) {
             return tn_pool_query_clients(handle_, sizeof(tn_pool_client), capacity, items, count);
         });
     }
-
-private:
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_pool_release(detach()));
-    }
-
-    tn_pool *handle_ = nullptr;
 };
 
 /// Until the end of the C++ scope, another pool serves a pool's requests for memory on a stream: see `tn_pool_private_begin`. For captures of
@@ -1397,53 +1383,25 @@ private:
 };
 
 /// Options of a new array: `options().name("K").order(order::f).pool(p)`.
-class options {
+class options : public detail::bases::named_settings<options, tn_array_options> {
 public:
-    /// The array's name in messages and reports.
-    options &name(std::string text) {
-        name_ = std::move(text);
-        return *this;
-    }
     /// The order of the elements; the default is C.
-    options &order(tenure::order wanted) noexcept {
-        order_ = wanted;
-        return *this;
-    }
+    options &order(tenure::order wanted) noexcept { return set(c_.order, static_cast<tn_order>(wanted)); }
     /// The pool of the bytes; the default is the thread's current pool. Not owned.
-    options &pool(const tenure::pool &from) noexcept {
-        pool_ = from.handle();
-        return *this;
-    }
+    options &pool(const tenure::pool &from) noexcept { return set(pool_, from.handle()); }
     /// Allocates from the thread's current pool of a device instead of the host's.
     options &on(device where, site place = site::here()) {
         owned_ = std::make_shared<tenure::pool>(tenure::pool::current(where, place));
-        pool_ = owned_->handle();
-        return *this;
+        return pool(*owned_);
     }
     /// The stream that uses the array first; the default is the current one. Not owned.
-    options &stream(const tenure::stream &first) noexcept {
-        stream_ = first.handle();
-        return *this;
-    }
-
-    /// For C calls; valid until this object changes.
-    tn_array_options get() const noexcept {
-        tn_array_options out{};
-        out.size = sizeof out;
-        out.order = static_cast<tn_order>(order_);
-        out.stream = stream_;
-        out.name = name_.empty() ? nullptr : name_.c_str();
-        return out;
-    }
+    options &stream(const tenure::stream &first) noexcept { return set(c_.stream, first.handle()); }
     /// The pool, or NULL.
     tn_pool *from() const noexcept { return pool_; }
 
 private:
-    std::string name_;
-    tenure::order order_ = tenure::order::c;
     tn_pool *pool_ = nullptr;
     std::shared_ptr<tenure::pool> owned_;
-    tn_stream *stream_ = nullptr;
 };
 
 /// `options` with a name.
@@ -1587,44 +1545,32 @@ protected:
 
 namespace detail {
 
-/// An open borrow. A write borrow that ends by an exception poisons its region, because the write is incomplete.
+/// The end of a borrow by a destructor. A write borrow that ends by an exception poisons its region, because the write is incomplete.
+struct borrow_end {
+    tn_stream *on = nullptr; // the stream that uses the bytes; not owned
+    int exceptions = 0;
+
+    void operator()(tn_borrow *handle) const noexcept {
+        // Readers ignore the flag.
+        ignore(tn_borrow_end(handle, std::uncaught_exceptions() > exceptions ? TN_END_FAILED : 0u, on));
+    }
+};
+
+/// An open borrow.
 class borrowed {
 public:
     borrowed() noexcept = default;
     explicit borrowed(tn_borrow *handle, tn_stream *on = nullptr) noexcept
-        : handle_(handle), on_(on), exceptions_(std::uncaught_exceptions()) {}
-    borrowed(borrowed &&other) noexcept : handle_(other.detach()), on_(other.on_), exceptions_(other.exceptions_) {}
-    borrowed &operator=(borrowed &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-            on_ = other.on_;
-            exceptions_ = other.exceptions_;
-        }
-        return *this;
-    }
-    borrowed(const borrowed &) = delete;
-    borrowed &operator=(const borrowed &) = delete;
-    ~borrowed() { drop(); }
+        : handle_(handle, {on, std::uncaught_exceptions()}) {}
 
-    tn_borrow *handle() const noexcept { return handle_; }
-    tn_borrow *detach() noexcept { return std::exchange(handle_, nullptr); }
+    tn_borrow *handle() const noexcept { return handle_.get(); }
     void end(tn_end_flags flags) {
-        check(tn_borrow_end(handle_, flags, on_));
-        handle_ = nullptr;
+        check(tn_borrow_end(handle(), flags, handle_.get_deleter().on));
+        static_cast<void>(handle_.release());
     }
 
 private:
-    void drop() noexcept {
-        // Readers ignore the flag.
-        if (handle_ != nullptr)
-            static_cast<void>(
-                tn_borrow_end(detach(), std::uncaught_exceptions() > exceptions_ ? TN_END_FAILED : 0u, on_));
-    }
-
-    tn_borrow *handle_ = nullptr;
-    tn_stream *on_ = nullptr; // the stream that uses the bytes; not owned
-    int exceptions_ = 0;
+    std::unique_ptr<tn_borrow, borrow_end> handle_;
 };
 
 /// A view with the borrow that keeps it valid. Calls on a temporary that would leave a dangling pointer are deleted.
@@ -1665,12 +1611,7 @@ public:
     /// Whether it is open.
     explicit operator bool() const noexcept { return borrow_.handle() != nullptr; }
     /// Its bytes: address, address on the device, length.
-    tn_borrow_info info() const {
-        tn_borrow_info out;
-        out.size = sizeof out;
-        detail::check(tn_borrow_query(borrow_.handle(), &out));
-        return out;
-    }
+    tn_borrow_info info() const { return detail::queried(tn_borrow_query, borrow_.handle()); }
     /// Ends it now. If that fails, it throws and the borrow stays open.
     void reset() {
         borrow_.end(0);
@@ -1849,7 +1790,7 @@ private:
     friend class array;
     chunk(const tn_chunk &part, const tn_array_info &info, std::size_t axis) noexcept
         : borrow_(part.guard), start_(part.start), length_(part.length) {
-        lengths_ = dims(info.shape, static_cast<std::size_t>(info.ndim));
+        lengths_ = detail::shape_of(info);
         steps_ = dims(info.strides, static_cast<std::size_t>(info.ndim));
         lengths_[axis] = part.length;
         this->data_ = static_cast<T *>(part.data);
@@ -1937,10 +1878,6 @@ using dlpack_legacy = basic_dlpack<DLManagedTensor, 56>;
 
 namespace detail {
 
-/// The array that a C call outputs.
-template <class Call>
-array make(Call call);
-
 /// Throws DTYPE unless the elements are of type T, or T is void.
 template <class T>
 void must_be(const array &what, const char *function);
@@ -1951,62 +1888,36 @@ void must_be(const array &what, const char *function);
 ///
 /// Views and clones are further claims. An array cannot be copied implicitly, because the number of claims decides whether bytes may be
 /// overwritten in place.
-class array {
+class array : public detail::bases::owner<array, tn_array, tn_array_release> {
 public:
     /// No array.
     array() noexcept = default;
-    /// Takes ownership of a C handle.
-    static array adopt(tn_array *handle) noexcept {
-        array out;
-        out.handle_ = handle;
-        return out;
-    }
-    array(array &&other) noexcept : type_(other.forget_type()), handle_(other.detach()) {}
+    array(array &&other) noexcept : owner(std::move(other)), type_(other.known_type()) {}
     array &operator=(array &&other) noexcept {
-        if (this != &other) {
-            drop();
-            type_.store(other.forget_type(), std::memory_order_relaxed);
-            handle_ = other.detach();
-        }
+        owner::operator=(std::move(other));
+        type_.store(other.known_type(), std::memory_order_relaxed);
         return *this;
     }
     array(const array &) = delete;            // clone() makes a claim, copy() makes new bytes, std::move passes on
     array &operator=(const array &) = delete; // clone() makes a claim, copy() makes new bytes, std::move passes on
-    ~array() { drop(); }
+    ~array() = default;
 
-    /// The handle, not released.
-    tn_array *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_array *detach() noexcept {
-        static_cast<void>(forget_type());
-        return std::exchange(handle_, nullptr);
-    }
     /// Releases it now, and throws errors that the destructor would ignore.
     void reset() {
         detail::check(tn_array_release(handle_));
         static_cast<void>(detach());
     }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /* ---- what it is ---- */
 
     /// All properties, in one call.
-    tn_array_info info() const {
-        tn_array_info out;
-        out.size = sizeof out;
-        detail::check(tn_array_query(handle_, &out));
-        return out;
-    }
+    tn_array_info info() const { return detail::queried(tn_array_query, handle_); }
     /// Element type.
     tenure::dtype dtype() const { return static_cast<tenure::dtype>(info().dtype); }
     /// Number of axes.
     std::int32_t ndim() const { return info().ndim; }
     /// Lengths in elements.
-    dims shape() const {
-        const tn_array_info is = info();
-        return dims(is.shape, static_cast<std::size_t>(is.ndim));
-    }
+    dims shape() const { return detail::shape_of(info()); }
     /// Strides in bytes, signed.
     dims strides() const {
         const tn_array_info is = info();
@@ -2042,9 +1953,7 @@ public:
     }
     /// The pool of the bytes.
     tenure::pool pool() const {
-        tn_pool *out = nullptr;
-        detail::check(tn_array_pool(handle_, &out));
-        return tenure::pool::adopt(out);
+        return detail::output<tenure::pool>(tn_array_pool, handle_);
     }
     /// Waits for device work on it: TN_READ, TN_WRITE.
     void wait(tn_access access = TN_READ) const { detail::check(tn_array_wait(handle_, access)); }
@@ -2055,13 +1964,11 @@ public:
 
     /// Another claim on these bytes.
     [[nodiscard]] array clone(site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) { return tn_array_clone(handle_, out); });
+        return detail::made<array>(place, tn_array_clone, handle_);
     }
     /// New bytes with the same elements.
     [[nodiscard]] array copy(const tenure::pool &from = {}, const stream &on = {}, site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) { return tn_array_copy(handle_, from.handle(), on.handle(), out); });
+        return detail::made<array>(place, tn_array_copy, handle_, from.handle(), on.handle());
     }
     /// A weak handle, which has no claim.
     [[nodiscard]] weak weaken(site place = site::here()) const;
@@ -2088,32 +1995,24 @@ public:
 
     /// A view of another shape; one length may be -1 and is computed.
     [[nodiscard]] array reshape(const dims &shape, order by = order::c, site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) {
-            return tn_array_reshape(handle_, shape.ndim(), shape.data(), static_cast<tn_order>(by), out);
-        });
+        return detail::made<array>(place, tn_array_reshape, handle_, shape.ndim(), shape.data(),
+                                   static_cast<tn_order>(by));
     }
     /// A view of all elements on one axis.
     [[nodiscard]] array ravel(order by = order::c, site place = site::here()) const {
-        detail::record(place);
-        return detail::make(
-            [&](tn_array **out) { return tn_array_ravel(handle_, static_cast<tn_order>(by), out); });
+        return detail::made<array>(place, tn_array_ravel, handle_, static_cast<tn_order>(by));
     }
     /// A view with all axes reversed.
     [[nodiscard]] array transpose(site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) { return tn_array_transpose(handle_, out); });
+        return detail::made<array>(place, tn_array_transpose, handle_);
     }
     /// A view whose axis i is axis axes[i] of the array.
     [[nodiscard]] array permute(std::initializer_list<std::int32_t> axes, site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) {
-            return tn_array_permute(handle_, static_cast<std::int32_t>(axes.size()), axes.begin(), out);
-        });
+        return detail::made<array>(place, tn_array_permute, handle_, static_cast<std::int32_t>(axes.size()),
+                                   axes.begin());
     }
     /// A view of a part: a range for each of the first axes; `all` is a whole axis.
     [[nodiscard]] array slice(std::initializer_list<range> ranges, site place = site::here()) const {
-        detail::record(place);
         tn_slice_spec specs[TN_MAX_NDIM];
         if (ranges.size() > TN_MAX_NDIM)
             detail::refuse(TN_ERR_COUNT, "tenure::array::slice: %zu ranges; at most %d axes", ranges.size(),
@@ -2121,30 +2020,24 @@ public:
         std::size_t count = 0;
         for (const range &one : ranges)
             specs[count++] = tn_slice_spec TN_SLICE(one.start, one.stop, one.step);
-        return detail::make([&](tn_array **out) { return tn_array_slice(handle_, count, specs, out); });
+        return detail::made<array>(place, tn_array_slice, handle_, count, specs);
     }
     /// A view of one index of an axis, which is removed; negative indices count from the end.
     [[nodiscard]] array index(std::int32_t axis, std::int64_t at, site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) { return tn_array_index(handle_, axis, at, out); });
+        return detail::made<array>(place, tn_array_index, handle_, axis, at);
     }
     /// A view without these axes, all of length 1; without an argument: without all axes of length 1.
     [[nodiscard]] array squeeze(std::initializer_list<std::int32_t> axes = {}, site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) {
-            return tn_array_squeeze(handle_, axes.size(), axes.size() == 0 ? nullptr : axes.begin(), out);
-        });
+        return detail::made<array>(place, tn_array_squeeze, handle_, axes.size(),
+                                   axes.size() == 0 ? nullptr : axes.begin());
     }
     /// A view with a new axis of length 1.
     [[nodiscard]] array expand(std::int32_t axis, site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) { return tn_array_expand(handle_, axis, out); });
+        return detail::made<array>(place, tn_array_expand, handle_, axis);
     }
     /// A view of a larger shape in which elements repeat; read-only.
     [[nodiscard]] array broadcast(const dims &shape, site place = site::here()) const {
-        detail::record(place);
-        return detail::make(
-            [&](tn_array **out) { return tn_array_broadcast(handle_, shape.ndim(), shape.data(), out); });
+        return detail::made<array>(place, tn_array_broadcast, handle_, shape.ndim(), shape.data());
     }
     /// Splits an axis into this many consecutive parts.
     [[nodiscard]] std::vector<array> split(std::int32_t axis, std::size_t parts, site place = site::here()) const {
@@ -2162,9 +2055,7 @@ public:
     }
     /// A view of the bytes as another element type.
     [[nodiscard]] array view_dtype(tenure::dtype type, site place = site::here()) const {
-        detail::record(place);
-        return detail::make(
-            [&](tn_array **out) { return tn_array_view_dtype(handle_, static_cast<tn_dtype>(type), out); });
+        return detail::made<array>(place, tn_array_view_dtype, handle_, static_cast<tn_dtype>(type));
     }
 
     /* ---- guards ---- */
@@ -2246,9 +2137,7 @@ public:
     /// A new array on a device.
     [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}, const stream &on = {},
                                   site place = site::here()) const & {
-        detail::record(place);
-        return detail::make(
-            [&](tn_array **out) { return tn_array_to_device(handle_, where, from.handle(), on.handle(), out); });
+        return detail::made<array>(place, tn_array_to_device, handle_, where, from.handle(), on.handle());
     }
     /// As above, from the device's current pool.
     [[nodiscard]] array to_device(tenure::device where, const stream &on, site place = site::here()) const & {
@@ -2341,7 +2230,8 @@ public:
                                                      tenure::how *what = nullptr,
                                                      site place = site::here()) const;
     /// Exports the array to other processes of this machine: `flag::copy` and `borrow` copy an array whose pool has no TN_POOL_SHAREABLE
-    /// (a GPU: TN_POOL_IPC),     /// `require_borrow` throws. With `flag::ipc_writable` all may write. With `flag::ipc_give` one process may take the array.
+    /// (a GPU: TN_POOL_IPC), `require_borrow` throws. With `flag::ipc_writable` all may write. With `flag::ipc_give` one process may take the
+    /// array.
     [[nodiscard]] ipc_export export_ipc(flag flags = flag::copy, site place = site::here()) const {
         detail::record(place);
         ipc_export out;
@@ -2415,38 +2305,23 @@ private:
             out[at].handle_ = handles[at];
         return out;
     }
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_array_release(detach()));
-    }
 
     template <class T>
     friend void detail::must_be(const array &what, const char *function);
-    tn_dtype forget_type() noexcept {
-        const tn_dtype was = type_.load(std::memory_order_relaxed);
-        type_.store(0, std::memory_order_relaxed);
-        return was;
-    }
+    tn_dtype known_type() const noexcept { return type_.load(std::memory_order_relaxed); }
 
-    // 0 until the first query; a handle never changes its element type. Guards check it, and a query would double their cost.
+    // 0 until the first query; a handle never changes its element type. Guards check it, and a query would double their cost. Calls with an
+    // empty array are refused whatever this is.
     mutable std::atomic<tn_dtype> type_{0};
-    tn_array *handle_ = nullptr;
 };
 
 namespace detail {
-
-template <class Call>
-array make(Call call) {
-    tn_array *out = nullptr;
-    check(call(&out));
-    return array::adopt(out);
-}
 
 template <class T>
 void must_be([[maybe_unused]] const array &what, [[maybe_unused]] const char *function) {
     if constexpr (!std::is_void_v<T>) {
         constexpr tn_dtype wanted = static_cast<tn_dtype>(dtype_of<T>());
-        if (what.type_.load(std::memory_order_relaxed) == wanted)
+        if (what.known_type() == wanted)
             return;
         const tn_array_info is = what.info();
         what.type_.store(is.dtype, std::memory_order_relaxed);
@@ -2469,8 +2344,7 @@ inline overlap overlap_of(const array &a, const array &b) {
 /// and its views are gone, which waits for copies that use it; until then the caller must keep the memory.
 [[nodiscard]] inline array host_register(void *memory, std::size_t bytes, tn_host_flags flags = 0,
                                           site place = site::here()) {
-    detail::record(place);
-    return detail::make([&](tn_array **out) { return tn_host_register(memory, bytes, flags, out); });
+    return detail::made<array>(place, tn_host_register, memory, bytes, flags);
 }
 /// As above, for the elements of a span.
 template <class T, class = std::enable_if_t<!std::is_const_v<T>>>
@@ -2479,38 +2353,14 @@ template <class T, class = std::enable_if_t<!std::is_const_v<T>>>
 }
 
 /// A handle without a claim: it does not keep the bytes, and prevents no call.
-class weak {
+class weak : public detail::bases::owner<weak, tn_weak, tn_weak_release> {
 public:
     /// No handle.
-    weak() noexcept = default;
-    /// Takes ownership of a C handle.
-    static weak adopt(tn_weak *handle) noexcept {
-        weak out;
-        out.handle_ = handle;
-        return out;
-    }
-    weak(weak &&other) noexcept : handle_(other.detach()) {}
-    weak &operator=(weak &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-        }
-        return *this;
-    }
-    weak(const weak &) = delete;
-    weak &operator=(const weak &) = delete;
-    ~weak() { drop(); }
+    weak() noexcept {}
 
-    /// The handle, not released.
-    tn_weak *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_weak *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
     /// A new claim; throws DESTRUCTED if the store has had no claim in between.
     [[nodiscard]] array upgrade(site place = site::here()) const {
-        detail::record(place);
-        return detail::make([&](tn_array **out) { return tn_weak_upgrade(handle_, out); });
+        return detail::made<array>(place, tn_weak_upgrade, handle_);
     }
     /// A new claim, or an empty array if the store has had no claim in between.
     [[nodiscard]] std::optional<array> try_upgrade(site place = site::here()) const {
@@ -2522,21 +2372,10 @@ public:
         detail::check(status);
         return array::adopt(out);
     }
-
-private:
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_weak_release(detach()));
-    }
-
-    tn_weak *handle_ = nullptr;
 };
 
 inline weak array::weaken(site place) const {
-    detail::record(place);
-    tn_weak *out = nullptr;
-    detail::check(tn_array_weaken(handle_, &out));
-    return weak::adopt(out);
+    return detail::made<weak>(place, tn_array_weaken, handle_);
 }
 
 /* ==================================================== creation ==================================================== */
@@ -2544,11 +2383,9 @@ inline weak array::weaken(site place) const {
 /// An array with undefined contents.
 [[nodiscard]] inline array empty(dtype type, const dims &shape, const options &how = {},
                                   site place = site::here()) {
-    detail::record(place);
     const tn_array_options c = how.get();
-    return detail::make([&](tn_array **out) {
-        return tn_array_empty(how.from(), static_cast<tn_dtype>(type), shape.ndim(), shape.data(), &c, out);
-    });
+    return detail::made<array>(place, tn_array_empty, how.from(), static_cast<tn_dtype>(type), shape.ndim(),
+                               shape.data(), &c);
 }
 /// An array with undefined contents, of a C++ type.
 template <class T>
@@ -2559,11 +2396,9 @@ template <class T>
 /// An array of zeros.
 [[nodiscard]] inline array zeros(dtype type, const dims &shape, const options &how = {},
                                   site place = site::here()) {
-    detail::record(place);
     const tn_array_options c = how.get();
-    return detail::make([&](tn_array **out) {
-        return tn_array_zeros(how.from(), static_cast<tn_dtype>(type), shape.ndim(), shape.data(), &c, out);
-    });
+    return detail::made<array>(place, tn_array_zeros, how.from(), static_cast<tn_dtype>(type), shape.ndim(),
+                               shape.data(), &c);
 }
 /// An array of zeros, of a C++ type.
 template <class T>
@@ -2574,12 +2409,9 @@ template <class T>
 /// An array with every element set to one value.
 template <class T>
 [[nodiscard]] array full(const dims &shape, const T &value, const options &how = {}, site place = site::here()) {
-    detail::record(place);
     const tn_array_options c = how.get();
-    return detail::make([&](tn_array **out) {
-        return tn_array_full(how.from(), static_cast<tn_dtype>(dtype_of<T>()), shape.ndim(), shape.data(), &value, &c,
-                             out);
-    });
+    return detail::made<array>(place, tn_array_full, how.from(), static_cast<tn_dtype>(dtype_of<T>()), shape.ndim(),
+                               shape.data(), &value, &c);
 }
 
 /// The identity matrix of n rows, as a diagonal of n ones.
@@ -2592,9 +2424,8 @@ template <class T>
 
 /// An array with undefined contents, with the type and shape of another array.
 [[nodiscard]] inline array like(const array &prototype, const options &how = {}, site place = site::here()) {
-    detail::record(place);
     const tn_array_options c = how.get();
-    return detail::make([&](tn_array **out) { return tn_array_like(prototype.handle(), how.from(), &c, out); });
+    return detail::made<array>(place, tn_array_like, prototype.handle(), how.from(), &c);
 }
 
 /* ===================================================== import ===================================================== */
@@ -2608,31 +2439,34 @@ void released(void *context) noexcept {
     (*call)();
 }
 
-/// Makes an array by `call(release, context, made, became)`. The release calls `owner`, unless that is a nullptr.
-template <class Call, class F>
-array imported(Call &&call, F &&owner, how *what) {
-    using callable = std::decay_t<F>;
+/// Says what became of the bytes, if somebody asked.
+inline void tell(how *what, tn_how became) noexcept {
+    if (what != nullptr)
+        *what = static_cast<how>(became);
+}
+
+/// Makes an array by `call(arguments.., &array, &became)`.
+template <class Call, class... A>
+array imported(site place, how *what, Call call, A... arguments) {
     tn_how became = 0;
+    array out = made<array>(place, [&](tn_array **made) { return call(arguments..., made, &became); });
+    tell(what, became);
+    return out;
+}
+
+/// Makes an array by `call(arguments.., release, context, &array, &became)`. The release calls `owner`, unless that is a nullptr.
+template <class F, class Call, class... A>
+array imported_from(F &&owner, site place, how *what, Call call, A... arguments) {
+    using callable = std::decay_t<F>;
     tn_release_callback release = nullptr;
     std::unique_ptr<callable> context;
     if constexpr (!std::is_same_v<callable, std::nullptr_t>) {
         context = std::make_unique<callable>(std::forward<F>(owner));
         release = released<callable>;
     }
-    array out = detail::make([&](tn_array **made) { return call(release, context.get(), made, &became); });
+    array out = imported(place, what, call, arguments..., release, context.get());
     static_cast<void>(context.release());
-    if (what != nullptr)
-        *what = static_cast<how>(became);
     return out;
-}
-
-template <class F>
-array imported_host(void *memory, const layout &lies, flag flags, F &&owner, how *what) {
-    const tn_layout c = lies.get();
-    const auto call = [&](tn_release_callback release, void *context, tn_array **made, tn_how *became) {
-        return tn_array_import_host(memory, &c, static_cast<std::uint32_t>(flags), release, context, made, became);
-    };
-    return imported(call, std::forward<F>(owner), what);
 }
 
 template <class C>
@@ -2644,8 +2478,9 @@ using element_of = std::remove_pointer_t<decltype(std::data(std::declval<C &>())
 /// ended.
 [[nodiscard]] inline array import_host(void *memory, const layout &lies, flag flags, how *what = nullptr,
                                         site place = site::here()) {
-    detail::record(place);
-    return detail::imported_host(memory, lies, flags, nullptr, what);
+    const tn_layout c = lies.get();
+    return detail::imported_from(nullptr, place, what, tn_array_import_host, memory, &c,
+                                 static_cast<std::uint32_t>(flags));
 }
 
 /// As above. `release`, a callable without arguments that must not throw, is called once when the memory is not needed any more: at once if
@@ -2653,8 +2488,9 @@ using element_of = std::remove_pointer_t<decltype(std::data(std::declval<C &>())
 template <class F, class = std::enable_if_t<std::is_invocable_v<std::decay_t<F> &>>>
 [[nodiscard]] array import_host(void *memory, const layout &lies, flag flags, F &&release, how *what = nullptr,
                                 site place = site::here()) {
-    detail::record(place);
-    return detail::imported_host(memory, lies, flags, std::forward<F>(release), what);
+    const tn_layout c = lies.get();
+    return detail::imported_from(std::forward<F>(release), place, what, tn_array_import_host, memory, &c,
+                                 static_cast<std::uint32_t>(flags));
 }
 
 /// Makes an array of memory that the CUDA array interface of another library describes. `release` is as for `import_host`; nullptr: none.
@@ -2662,23 +2498,16 @@ template <class F = std::nullptr_t>
 [[nodiscard]] array import_cuda_array_interface(const tn_cuda_array_interface &source, flag flags,
                                                 F &&release = nullptr, how *what = nullptr,
                                                 site place = site::here()) {
-    detail::record(place);
-    const auto call = [&](tn_release_callback callback, void *context, tn_array **made, tn_how *became) {
-        return tn_array_import_cuda_array_interface(&source, static_cast<std::uint32_t>(flags), callback, context,
-                                                    made, became);
-    };
-    return detail::imported(call, std::forward<F>(release), what);
+    return detail::imported_from(std::forward<F>(release), place, what, tn_array_import_cuda_array_interface, &source,
+                                 static_cast<std::uint32_t>(flags));
 }
 
 /// Makes an array of the elements of CUDAMat's matrix. `release` is as for `import_host`; nullptr: none.
 template <class F = std::nullptr_t>
 [[nodiscard]] array import_cudamat(const tn_cudamat &source, flag flags, F &&release = nullptr, how *what = nullptr,
                                    site place = site::here()) {
-    detail::record(place);
-    const auto call = [&](tn_release_callback callback, void *context, tn_array **made, tn_how *became) {
-        return tn_array_import_cudamat(&source, static_cast<std::uint32_t>(flags), callback, context, made, became);
-    };
-    return detail::imported(call, std::forward<F>(release), what);
+    return detail::imported_from(std::forward<F>(release), place, what, tn_array_import_cudamat, &source,
+                                 static_cast<std::uint32_t>(flags));
 }
 
 /// Makes an array of a container, whose memory it owns afterwards: nothing is copied. The array has one axis, or `shape`.
@@ -2742,61 +2571,52 @@ template <class C>
     return copy_of(container, dims::of(std::size(container)), how, place);
 }
 
+namespace detail {
+
+/// The struct is complete only if dlpack.h is included, but its layout is fixed: the deleter is at this byte.
+template <class Tensor, std::size_t DeleterAt>
+void delete_dlpack(Tensor *tensor) noexcept {
+    void (*deleter)(Tensor *) = nullptr;
+    std::memcpy(&deleter, reinterpret_cast<const char *>(tensor) + DeleterAt, sizeof deleter);
+    if (deleter != nullptr)
+        deleter(tensor);
+}
+
+} // namespace detail
+
 /// A DLPack struct that calls its deleter: `dlpack`, or `dlpack_legacy` for the form without a version.
 ///
 /// `detach()` passes it to a consumer, who then calls its deleter; otherwise the destructor does.
 template <class Tensor, std::size_t DeleterAt>
-class [[nodiscard]] basic_dlpack {
+class [[nodiscard]] basic_dlpack
+    : detail::bases::owner<basic_dlpack<Tensor, DeleterAt>, Tensor, detail::delete_dlpack<Tensor, DeleterAt>> {
 public:
     /// No struct.
     basic_dlpack() noexcept = default;
     /// Takes ownership of a struct.
-    explicit basic_dlpack(Tensor *tensor) noexcept : tensor_(tensor) {}
-    basic_dlpack(basic_dlpack &&other) noexcept : tensor_(other.detach()) {}
-    basic_dlpack &operator=(basic_dlpack &&other) noexcept {
-        if (this != &other) {
-            drop();
-            tensor_ = other.detach();
-        }
-        return *this;
-    }
-    basic_dlpack(const basic_dlpack &) = delete;
-    basic_dlpack &operator=(const basic_dlpack &) = delete;
-    ~basic_dlpack() { drop(); }
+    explicit basic_dlpack(Tensor *tensor) noexcept { this->handle_ = tensor; }
 
     /// The struct, still owned.
-    Tensor *get() const noexcept { return tensor_; }
+    Tensor *get() const noexcept { return this->handle_; }
     /// Returns the struct, whose deleter the caller then calls.
-    [[nodiscard]] Tensor *detach() noexcept { return std::exchange(tensor_, nullptr); }
+    using basic_dlpack::owner::detach;
     /// Whether it has a struct.
-    explicit operator bool() const noexcept { return tensor_ != nullptr; }
-
-private:
-    void drop() noexcept {
-        if (tensor_ == nullptr)
-            return;
-        Tensor *tensor = detach();
-        // The struct is complete only if dlpack.h is included, but its layout is fixed: the deleter is at this byte.
-        void (*deleter)(Tensor *) = nullptr;
-        std::memcpy(&deleter, reinterpret_cast<const char *>(tensor) + DeleterAt, sizeof deleter);
-        if (deleter != nullptr)
-            deleter(tensor);
-    }
-
-    Tensor *tensor_ = nullptr;
+    using basic_dlpack::owner::operator bool;
 };
 
-inline dlpack array::export_dlpack(const tn_dlpack_options &options, tenure::how *what, site place) const {
-    detail::record(place);
-    DLManagedTensorVersioned *out = nullptr;
-    tn_how became = 0;
-    detail::check(tn_array_export_dlpack_versioned(handle_, &options, &out, &became));
-    if (what != nullptr)
-        *what = static_cast<tenure::how>(became);
-    return dlpack(out);
-}
-
 namespace detail {
+
+/// A DLPack struct that the call exports.
+template <class Struct, class Tensor>
+Struct exported(tn_status (*call)(tn_array *, const tn_dlpack_options *, Tensor **, tn_how *), tn_array *from,
+                const tn_dlpack_options &options, how *what, site place) {
+    record(place);
+    Tensor *out = nullptr;
+    tn_how became = 0;
+    check(call(from, &options, &out, &became));
+    tell(what, became);
+    return Struct(out);
+}
 
 inline tn_dlpack_options dlpack_options(flag flags, mode how) noexcept {
     tn_dlpack_options options{};
@@ -2808,45 +2628,32 @@ inline tn_dlpack_options dlpack_options(flag flags, mode how) noexcept {
 
 } // namespace detail
 
+inline dlpack array::export_dlpack(const tn_dlpack_options &options, tenure::how *what, site place) const {
+    return detail::exported<dlpack>(tn_array_export_dlpack_versioned, handle_, options, what, place);
+}
+
 inline dlpack array::export_dlpack(flag flags, mode how, tenure::how *what, site place) const {
     return export_dlpack(detail::dlpack_options(flags, how), what, place);
 }
 
 inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::how *what, site place) const {
-    detail::record(place);
-    const tn_dlpack_options options = detail::dlpack_options(flags, how);
-    DLManagedTensor *out = nullptr;
-    tn_how became = 0;
-    detail::check(tn_array_export_dlpack(handle_, &options, &out, &became));
-    if (what != nullptr)
-        *what = static_cast<tenure::how>(became);
-    return dlpack_legacy(out);
+    return detail::exported<dlpack_legacy>(tn_array_export_dlpack, handle_, detail::dlpack_options(flags, how), what,
+                                           place);
 }
 
 /// Makes an array of a DLPack struct. If this throws, the object still owns the struct.
 [[nodiscard]] inline array import_dlpack(dlpack &&tensor, flag flags = flag::copy, how *what = nullptr,
                                           site place = site::here()) {
-    detail::record(place);
-    tn_how became = 0;
-    array out = detail::make([&](tn_array **made) {
-        return tn_array_import_dlpack_versioned(tensor.get(), static_cast<std::uint32_t>(flags), made, &became);
-    });
+    array out = detail::imported(place, what, tn_array_import_dlpack_versioned, tensor.get(),
+                                 static_cast<std::uint32_t>(flags));
     static_cast<void>(tensor.detach());
-    if (what != nullptr)
-        *what = static_cast<how>(became);
     return out;
 }
 /// As above, for the form without a version.
 [[nodiscard]] inline array import_dlpack(dlpack_legacy &&tensor, flag flags = flag::copy, how *what = nullptr,
                                           site place = site::here()) {
-    detail::record(place);
-    tn_how became = 0;
-    array out = detail::make([&](tn_array **made) {
-        return tn_array_import_dlpack(tensor.get(), static_cast<std::uint32_t>(flags), made, &became);
-    });
+    array out = detail::imported(place, what, tn_array_import_dlpack, tensor.get(), static_cast<std::uint32_t>(flags));
     static_cast<void>(tensor.detach());
-    if (what != nullptr)
-        *what = static_cast<how>(became);
     return out;
 }
 
@@ -2854,11 +2661,8 @@ inline dlpack_legacy array::export_dlpack_legacy(flag flags, mode how, tenure::h
 /// array that is offered. `fd` stays the caller's.
 [[nodiscard]] inline array import_ipc(span<const unsigned char> descriptor, int fd, flag flags = flag::copy,
                                       site place = site::here()) {
-    detail::record(place);
-    return detail::make([&](tn_array **out) {
-        return tn_array_import_ipc(descriptor.data(), descriptor.size(), fd, static_cast<std::uint32_t>(flags), out,
-                                   nullptr);
-    });
+    return detail::imported(place, nullptr, tn_array_import_ipc, descriptor.data(), descriptor.size(), fd,
+                            static_cast<std::uint32_t>(flags));
 }
 
 /// The mode in which a `.npy` file is opened.
@@ -2872,12 +2676,11 @@ enum class npy : tn_npy_mode {
 /// Opens a `.npy` file as an array.
 [[nodiscard]] inline array open_npy(const std::string &path, npy how = npy::read, const pool &from = {},
                                      site place = site::here()) {
-    detail::record(place);
     tn_npy_options options{};
     options.size = sizeof options;
     options.mode = static_cast<std::uint32_t>(how);
     options.pool = from.handle();
-    return detail::make([&](tn_array **out) { return tn_array_open_npy(path.c_str(), &options, out); });
+    return detail::made<array>(place, tn_array_open_npy, path.c_str(), &options);
 }
 
 /// The tensors of a safetensors file, in the order of their bytes.
@@ -2933,31 +2736,16 @@ inline how export_arrow(const array &from, ArrowSchema *schema, ArrowDeviceArray
         tn_array_export_arrow_device(from.handle(), static_cast<std::uint32_t>(flags), schema, out, &what));
     return static_cast<how>(what);
 }
-namespace detail {
-/// Makes an array by a call that also outputs whether its bytes were copied.
-template <class Import> [[nodiscard]] array imported(how *what, Import import) {
-    tn_how did = 0;
-    array made = make([&](tn_array **out) { return import(out, &did); });
-    if (what != nullptr)
-        *what = static_cast<how>(did);
-    return made;
-}
-} // namespace detail
 /// Makes an array of an Arrow array, which is moved in: its release is NULL afterwards. If this throws, the Arrow array is unchanged.
 [[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowArray *source, flag flags = flag::copy,
                                         how *what = nullptr, site place = site::here()) {
-    detail::record(place);
-    return detail::imported(what, [&](tn_array **out, tn_how *did) {
-        return tn_array_import_arrow(schema, source, static_cast<std::uint32_t>(flags), out, did);
-    });
+    return detail::imported(place, what, tn_array_import_arrow, schema, source, static_cast<std::uint32_t>(flags));
 }
 /// As above for Arrow's C device interface.
 [[nodiscard]] inline array import_arrow(const ArrowSchema *schema, ArrowDeviceArray *source, flag flags = flag::copy,
                                         how *what = nullptr, site place = site::here()) {
-    detail::record(place);
-    return detail::imported(what, [&](tn_array **out, tn_how *did) {
-        return tn_array_import_arrow_device(schema, source, static_cast<std::uint32_t>(flags), out, did);
-    });
+    return detail::imported(place, what, tn_array_import_arrow_device, schema, source,
+                            static_cast<std::uint32_t>(flags));
 }
 
 /* ==================================================== threads ===================================================== */
@@ -3092,34 +2880,17 @@ promise give(A &&what, site place = site::here());
 
 /// An array that was given away: a promise can be passed on, used up once by `take` or a parameter `taken`, or cancelled.
 ///
-/// If it is destroyed unused, the given array is released.
-class [[nodiscard]] promise {
+/// If it is destroyed unused, the given array is released. The giver of a promise that `adopt` took keeps a handle of its own.
+class [[nodiscard]] promise : public detail::bases::owner<promise, tn_promise, tn_promise_release> {
 public:
     /// No promise.
     promise() noexcept = default;
-    /// Takes ownership of a C promise; its giver keeps a handle of its own.
-    static promise adopt(tn_promise *handle) noexcept {
-        promise out;
-        out.handle_ = handle;
-        return out;
-    }
-    promise(promise &&other) noexcept : handle_(other.detach()), giver_(std::move(other.giver_)) {}
-    promise &operator=(promise &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-            giver_ = std::move(other.giver_);
-        }
-        return *this;
-    }
+    promise(promise &&) noexcept = default;
+    promise &operator=(promise &&) noexcept = default;
     promise(const promise &) = delete;
     promise &operator=(const promise &) = delete;
     ~promise() { drop(); }
 
-    /// The promise, not released.
-    tn_promise *handle() const noexcept { return handle_; }
-    /// Whether it has a promise.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
     /// Cancels it and returns the given array. For a promise made in C it returns nothing, because its giver has the array again.
     array cancel() {
         detail::check(tn_promise_cancel(handle_));
@@ -3131,9 +2902,7 @@ public:
     /// unchanged.
     [[nodiscard]] array to_device(tenure::device where, const tenure::pool &from = {}, const stream &on = {},
                                   site place = site::here()) && {
-        detail::record(place);
-        array out = detail::make(
-            [&](tn_array **made) { return tn_promise_to_device(handle_, where, from.handle(), on.handle(), made); });
+        array out = detail::made<array>(place, tn_promise_to_device, handle_, where, from.handle(), on.handle());
         drop();
         return out;
     }
@@ -3149,15 +2918,13 @@ private:
     static void used(promise &one) noexcept { one.drop(); }
     static void used(const array &) noexcept {}
 
-    tn_promise *detach() noexcept { return std::exchange(handle_, nullptr); }
+    using owner::detach;
     void drop() noexcept {
         // First the promise, which is cancelled if it was not taken; then the giver's handle, which is destructed if it was.
-        if (handle_ != nullptr)
-            static_cast<void>(tn_promise_release(detach()));
+        owner::drop();
         giver_ = array();
     }
 
-    tn_promise *handle_ = nullptr;
     // Kept until the end, because with option "strict" a given handle cannot be released.
     array giver_;
 };
@@ -3350,40 +3117,32 @@ struct crossing {
     bool is_alias() const noexcept { return how == tenure::how::aliased; }
 };
 
-/// Options of a shared variable.
-class shared_options {
-public:
-    /// The device that keeps the value; default: that of the value at creation.
-    shared_options &on(device where) noexcept {
-        c_.device = where;
-        return *this;
-    }
-    /// The pool for copies of new values, of that device; default: the current one.
-    shared_options &from(const pool &of) noexcept {
-        c_.pool = of.handle();
-        return *this;
-    }
-    /// The name; default: that of the value.
-    shared_options &name(std::string text) {
-        name_ = std::move(text);
-        return *this;
-    }
-    /// The struct of C, valid as long as this object.
-    tn_shared_options get() const noexcept {
-        tn_shared_options c = c_;
-        c.size = sizeof c;
-        c.name = name_.empty() ? nullptr : name_.c_str();
-        return c;
-    }
+namespace detail {
 
-private:
-    tn_shared_options c_{};
-    std::string name_;
+inline crossing to_crossing(const tn_crossing &from) noexcept {
+    return {static_cast<how>(from.how), static_cast<why>(from.why)};
+}
+inline void tell(crossing *what, const tn_crossing &became) noexcept {
+    if (what != nullptr)
+        *what = to_crossing(became);
+}
+
+} // namespace detail
+
+/// Options of a shared variable. The default name is that of the value.
+class shared_options : public detail::bases::named_settings<shared_options, tn_shared_options> {
+public:
+    /// All defaults.
+    shared_options() noexcept {}
+    /// The device that keeps the value; default: that of the value at creation.
+    shared_options &on(device where) noexcept { return set(c_.device, where); }
+    /// The pool for copies of new values, of that device; default: the current one.
+    shared_options &from(const pool &of) noexcept { return set(c_.pool, of.handle()); }
 };
 
 /// A shared variable: one array value that the library keeps. The value is constant while no call changes it, and what a caller got from
 /// the variable never changes.
-class shared {
+class shared : public detail::bases::owner<shared, tn_shared, tn_shared_release> {
 public:
     /// No variable.
     shared() noexcept = default;
@@ -3399,39 +3158,14 @@ public:
         create(value.handle(), flag::take, how, what);
         value = array();
     }
-    /// Takes ownership of a C handle.
-    static shared adopt(tn_shared *handle) noexcept {
-        shared out;
-        out.handle_ = handle;
-        return out;
-    }
-    shared(shared &&other) noexcept : handle_(other.detach()) {}
-    shared &operator=(shared &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-        }
-        return *this;
-    }
-    shared(const shared &) = delete;
-    shared &operator=(const shared &) = delete;
-    ~shared() { drop(); }
-
-    /// The handle, not released.
-    tn_shared *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_shared *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /// The value: a copy, or with `flag::borrow` an alias that cannot be written. `flag::raw` is on the variable's own device.
     [[nodiscard]] array get(flag flags = flag::copy, crossing *what = nullptr, site place = site::here()) const {
-        detail::record(place);
         tn_crossing became{};
-        array out = detail::make([&](tn_array **made) {
+        array out = detail::made<array>(place, [&](tn_array **made) {
             return tn_shared_get(handle_, static_cast<tn_borrow_flags>(flags), made, &became);
         });
-        report(became, what);
+        detail::tell(what, became);
         return out;
     }
     /// Replaces the value by a copy, or with `flag::borrow` by an alias. Element type and number of axes stay.
@@ -3460,16 +3194,11 @@ public:
             std::rethrow_exception(task.thrown);
 #endif
         detail::check(status);
-        report(became, what);
+        detail::tell(what, became);
     }
 
     /// All properties, in one call.
-    tn_shared_info info() const {
-        tn_shared_info out;
-        out.size = sizeof out;
-        detail::check(tn_shared_query(handle_, &out));
-        return out;
-    }
+    tn_shared_info info() const { return detail::queried(tn_shared_query, handle_); }
     /// 1 at first; incremented by each successful set and update.
     std::uint64_t version() const { return info().version; }
     /// Its name; "" without one.
@@ -3477,10 +3206,7 @@ public:
     /// Element type.
     tenure::dtype dtype() const { return static_cast<tenure::dtype>(info().dtype); }
     /// Lengths in elements.
-    dims shape() const {
-        const tn_shared_info is = info();
-        return dims(is.shape, static_cast<std::size_t>(is.ndim));
-    }
+    dims shape() const { return detail::shape_of(info()); }
     /// The device that keeps the value.
     tenure::device device() const { return info().device; }
     /// The device of the value at creation.
@@ -3515,27 +3241,17 @@ private:
         }
     };
 
-    static void report(const tn_crossing &became, crossing *what) noexcept {
-        if (what != nullptr)
-            *what = {static_cast<tenure::how>(became.how), static_cast<tenure::why>(became.why)};
-    }
     void create(tn_array *value, flag flags, const shared_options &how, crossing *what) {
         const tn_shared_options c = how.get();
         tn_crossing became{};
         detail::check(tn_shared_create(value, static_cast<tn_borrow_flags>(flags), &c, &handle_, &became));
-        report(became, what);
+        detail::tell(what, became);
     }
     void store(tn_array *value, flag flags, crossing *what) {
         tn_crossing became{};
         detail::check(tn_shared_set(handle_, value, static_cast<tn_borrow_flags>(flags), &became));
-        report(became, what);
+        detail::tell(what, became);
     }
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_shared_release(detach()));
-    }
-
-    tn_shared *handle_ = nullptr;
 };
 
 /* ==================================================== mirrors ===================================================== */
@@ -3546,51 +3262,27 @@ enum class side : tn_side {
     device = TN_SIDE_DEVICE, ///< memory of a GPU
 };
 
-/// Options of a mirror.
-class mirror_options {
+/// Options of a mirror. The default name is that of the object.
+class mirror_options : public detail::bases::named_settings<mirror_options, tn_mirror_options> {
 public:
+    /// All defaults.
+    mirror_options() noexcept {}
     /// The GPU of the device side; default: that of the object, else the first one.
-    mirror_options &on(device gpu) noexcept {
-        c_.device = gpu;
-        return *this;
-    }
+    mirror_options &on(device gpu) noexcept { return set(c_.device, gpu); }
     /// The side with the contents at first; default: that of the object, else the host's.
-    mirror_options &at(side first) noexcept {
-        c_.where = static_cast<tn_side>(first);
-        return *this;
-    }
+    mirror_options &at(side first) noexcept { return set(c_.where, static_cast<tn_side>(first)); }
     /// The order of the memory that the mirror allocates; default: `order::c`.
-    mirror_options &in(tenure::order order) noexcept {
-        c_.order = static_cast<tn_order>(order);
-        return *this;
-    }
+    mirror_options &in(tenure::order order) noexcept { return set(c_.order, static_cast<tn_order>(order)); }
     /// The pools of the sides; default: the current ones.
     mirror_options &from(const pool &host, const pool &gpu) noexcept {
         c_.host_pool = host.handle();
-        c_.device_pool = gpu.handle();
-        return *this;
+        return set(c_.device_pool, gpu.handle());
     }
-    /// The name; default: that of the object.
-    mirror_options &name(std::string text) {
-        name_ = std::move(text);
-        return *this;
-    }
-    /// The struct of C, valid as long as this object.
-    tn_mirror_options get() const noexcept {
-        tn_mirror_options c = c_;
-        c.size = sizeof c;
-        c.name = name_.empty() ? nullptr : name_.c_str();
-        return c;
-    }
-
-private:
-    tn_mirror_options c_{};
-    std::string name_;
 };
 
 /// One array with a side on the host and a side on a GPU, which moves only when needed. A side is made valid by one transfer, when somebody
 /// borrows or gets it. A writing borrow makes its side the only valid one.
-class mirror {
+class mirror : public detail::bases::owner<mirror, tn_mirror, tn_mirror_release> {
 public:
     /// No mirror.
     mirror() noexcept = default;
@@ -3603,8 +3295,7 @@ public:
         c.borrow_flags = static_cast<tn_borrow_flags>(flags);
         tn_crossing became{};
         detail::check(tn_mirror_create(&c, &handle_, &became));
-        if (what != nullptr)
-            *what = {static_cast<tenure::how>(became.how), static_cast<tenure::why>(became.why)};
+        detail::tell(what, became);
     }
     /// A mirror of undefined contents.
     explicit mirror(tenure::dtype type, const dims &shape, const mirror_options &how = {}, site place = site::here()) {
@@ -3615,39 +3306,13 @@ public:
         c.shape = shape.data();
         detail::check(tn_mirror_create(&c, &handle_, nullptr));
     }
-    /// Takes ownership of a C handle.
-    static mirror adopt(tn_mirror *handle) noexcept {
-        mirror out;
-        out.handle_ = handle;
-        return out;
-    }
-    mirror(mirror &&other) noexcept : handle_(other.detach()) {}
-    mirror &operator=(mirror &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-        }
-        return *this;
-    }
-    mirror(const mirror &) = delete;
-    mirror &operator=(const mirror &) = delete;
-    ~mirror() { drop(); }
-
-    /// The handle, not released.
-    tn_mirror *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_mirror *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /// Makes a side valid and opens a guard for reading it; throws DTYPE if the elements are not of type T.
     ///
     /// `on` orders the transfer, and on the device the reads; it must outlive the guard. Without it the call waits for its transfer.
     template <class T = void>
     read_guard<T> read(side which, const stream &on = {}, site place = site::here()) {
-        tn_view_info info;
-        tn_borrow *borrow = acquire<T>("read", which, TN_READ, on, place, info);
-        return read_guard<T>(info, detail::borrowed(borrow, ends_on(which, on)));
+        return acquire<T, read_guard<T>>("read", which, TN_READ, on, place);
     }
     /// A stream that dies before the guard: does not compile.
     template <class T = void>
@@ -3655,9 +3320,7 @@ public:
     /// Opens a guard for reading and writing. Its end makes the side the only valid one, and refreshes the other if somebody holds it.
     template <class T = void>
     write_guard<T> write(side which, const stream &on = {}, site place = site::here()) {
-        tn_view_info info;
-        tn_borrow *borrow = acquire<T>("write", which, TN_READ_WRITE, on, place, info);
-        return write_guard<T>(info, detail::borrowed(borrow, ends_on(which, on)));
+        return acquire<T, write_guard<T>>("write", which, TN_READ_WRITE, on, place);
     }
     /// A stream that dies before the guard: does not compile.
     template <class T = void>
@@ -3665,9 +3328,7 @@ public:
     /// As `write`, for a caller that writes every element, so that no transfer is needed.
     template <class T = void>
     write_guard<T> overwrite(side which, const stream &on = {}, site place = site::here()) {
-        tn_view_info info;
-        tn_borrow *borrow = acquire<T>("overwrite", which, TN_WRITE, on, place, info);
-        return write_guard<T>(info, detail::borrowed(borrow, ends_on(which, on)));
+        return acquire<T, write_guard<T>>("overwrite", which, TN_WRITE, on, place);
     }
     /// A stream that dies before the guard: does not compile.
     template <class T = void>
@@ -3676,20 +3337,13 @@ public:
     /// The side as an array, made valid first. While it, or anything that descends from it, lives, the side is refreshed whenever the other
     /// one changes.
     [[nodiscard]] array get(side which, site place = site::here()) {
-        detail::record(place);
-        return detail::make(
-            [&](tn_array **made) { return tn_mirror_get(handle_, static_cast<tn_side>(which), made); });
+        return detail::made<array>(place, tn_mirror_get, handle_, static_cast<tn_side>(which));
     }
     /// Makes a side the only valid one, after code changed its bytes in a way that the library does not see.
     void mark_changed(side which) { detail::check(tn_mirror_mark_changed(handle_, static_cast<tn_side>(which))); }
 
     /// All properties, in one call.
-    tn_mirror_info info() const {
-        tn_mirror_info out;
-        out.size = sizeof out;
-        detail::check(tn_mirror_query(handle_, &out));
-        return out;
-    }
+    tn_mirror_info info() const { return detail::queried(tn_mirror_query, handle_); }
     /// Whether a side has the present contents.
     bool is_valid(side which) const { return (info().valid & static_cast<tn_side>(which)) != 0; }
     /// Its name; "" without one.
@@ -3697,17 +3351,13 @@ public:
     /// Element type.
     tenure::dtype dtype() const { return static_cast<tenure::dtype>(info().dtype); }
     /// Lengths in elements.
-    dims shape() const {
-        const tn_mirror_info is = info();
-        return dims(is.shape, static_cast<std::size_t>(is.ndim));
-    }
+    dims shape() const { return detail::shape_of(info()); }
     /// The GPU of the device side.
     tenure::device device() const { return info().device; }
 
 private:
-    template <class T>
-    tn_borrow *acquire(const char *call, side which, tn_access access, const stream &on, const site &place,
-                       tn_view_info &info) {
+    template <class T, class Guard>
+    Guard acquire(const char *call, side which, tn_access access, const stream &on, const site &place) {
         if constexpr (!std::is_void_v<T>) {
             const tn_mirror_info is = this->info();
             if (is.dtype != static_cast<tn_dtype>(dtype_of<T>()))
@@ -3715,18 +3365,12 @@ private:
                                name_of(static_cast<tenure::dtype>(is.dtype)), name_of(dtype_of<T>()));
         }
         detail::record(place);
+        tn_view_info info;
         tn_borrow *borrow = nullptr;
         detail::check(tn_mirror_acquire(handle_, static_cast<tn_side>(which), access, on.handle(), nullptr, &info, &borrow));
-        return borrow;
+        // The host is done with the bytes when its guard ends.
+        return Guard(info, detail::borrowed(borrow, which == side::host ? nullptr : on.handle()));
     }
-    /// The host is done with the bytes when its guard ends.
-    static tn_stream *ends_on(side which, const stream &on) noexcept { return which == side::host ? nullptr : on.handle(); }
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_mirror_release(detach()));
-    }
-
-    tn_mirror *handle_ = nullptr;
 };
 
 /* ==================================================== kernels ===================================================== */
@@ -3752,19 +3396,11 @@ private:
     tn_host_kernel host_ = nullptr;
 };
 
-/// How `module::compile` compiles.
-class compile_options {
+/// How `module::compile` compiles. The name of the module is in the compiler's log too.
+class compile_options : public detail::bases::named_settings<compile_options, tn_module_options> {
 public:
-    /// The name of the module in messages, reports and the compiler's log.
-    compile_options &name(std::string text) {
-        name_ = std::move(text);
-        return *this;
-    }
     /// "compute_80" makes PTX, "sm_80" a cubin; default: PTX for the oldest of the GPUs.
-    compile_options &arch(std::string text) {
-        arch_ = std::move(text);
-        return *this;
-    }
+    compile_options &arch(std::string text) { return set(arch_, std::move(text)); }
     /// One more option of NVRTC, such as "-DTILE=16".
     compile_options &option(std::string text) {
         options_.push_back(std::move(text));
@@ -3773,25 +3409,23 @@ public:
 
 private:
     friend class module;
-    std::string name_, arch_;
+    using named_settings::get; // without the lists, which `module` adds
+    std::string arch_;
     std::vector<std::string> options_;
 };
 
 /// Device code with kernels. Each GPU loads it when `function` first needs it there, and unloads it after the end of this object, once the
 /// kernels that were launched before are done.
-class module {
+class module : public detail::bases::owner<module, tn_module, tn_module_release> {
 public:
     /// No module.
-    module() noexcept = default;
+    module() noexcept {}
     /// From an image, which is copied: PTX, a whole cubin or a whole fatbin.
     static module load(const void *image, std::size_t bytes, const std::string &name = {}, site place = site::here()) {
-        detail::record(place);
         tn_module_options options{};
         options.size = sizeof options;
         options.name = name.empty() ? nullptr : name.c_str();
-        tn_module *made = nullptr;
-        detail::check(tn_module_load(image, bytes, &options, &made));
-        return adopt(made);
+        return detail::made<module>(place, tn_module_load, image, bytes, &options);
     }
     /// As above, from PTX as text.
     static module load(const std::string &ptx, const std::string &name = {}, site place = site::here()) {
@@ -3809,9 +3443,7 @@ public:
         if (log != nullptr)
             log->assign(std::size_t{64} << 10, '\0');
         std::size_t length = 0;
-        tn_module_options options{};
-        options.size = sizeof options;
-        options.name = how.name_.empty() ? nullptr : how.name_.c_str();
+        tn_module_options options = how.get();
         options.arch = how.arch_.empty() ? nullptr : how.arch_.c_str();
         options.options = texts.data();
         options.n_options = texts.size();
@@ -3825,26 +3457,6 @@ public:
         detail::check(status);
         return adopt(made);
     }
-    /// Takes ownership of a C handle.
-    static module adopt(tn_module *handle) noexcept { return module(handle); }
-    module(module &&other) noexcept : handle_(other.detach()) {}
-    module &operator=(module &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-        }
-        return *this;
-    }
-    module(const module &) = delete;
-    module &operator=(const module &) = delete;
-    ~module() { drop(); }
-
-    /// The handle, not released.
-    tn_module *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_module *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /// A kernel on a GPU, by the name that it has there: declare it extern "C". Valid as long as this object; no longer after a reset of the
     /// GPU's primary context.
@@ -3853,15 +3465,6 @@ public:
         detail::check(tn_module_function(handle_, name.c_str(), gpu, &found));
         return kernel(found);
     }
-
-private:
-    explicit module(tn_module *handle) noexcept : handle_(handle) {}
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_module_release(detach()));
-    }
-
-    tn_module *handle_ = nullptr;
 };
 
 /// One mirror for `launch`, made by `reads`, `writes` or `overwrites`.
@@ -3963,7 +3566,7 @@ struct extents {
 };
 
 /// What a launch runs, and how often: `launch_config(scale, {blocks}, {256}).on(s)`.
-class launch_config {
+class launch_config : public detail::bases::settings<launch_config, tn_launch_config> {
 public:
     /// `grid` blocks with `block` threads each.
     launch_config(const kernel &code, extents grid, extents block, site place = site::here()) noexcept : place_(place) {
@@ -3975,22 +3578,15 @@ public:
         std::memcpy(c_.block, sizes[1], sizeof c_.block);
     }
     /// The stream that runs it, which must exist at the launch; default: the current one, for which the launch waits.
-    launch_config &on(const stream &where) noexcept {
-        c_.stream = where.handle();
-        return *this;
-    }
+    launch_config &on(const stream &where) noexcept { return set(c_.stream, where.handle()); }
     /// Bytes of dynamic block memory of each block.
-    launch_config &block_bytes(std::int64_t bytes) noexcept {
-        c_.block_bytes = bytes;
-        return *this;
-    }
+    launch_config &block_bytes(std::int64_t bytes) noexcept { return set(c_.block_bytes, bytes); }
     /// The struct of C, valid as long as the kernel and the stream.
     const tn_launch_config &get() const noexcept { return c_; }
     /// The site of the launch.
     site place() const noexcept { return place_; }
 
 private:
-    tn_launch_config c_{};
     site place_;
 };
 
@@ -4024,7 +3620,7 @@ enum class explanation : tn_explain_format {
 ///
 /// `(lazy(std::move(k)) + diagonal(d)).cholesky().compute()`: an operand that is moved in, or is a temporary, belongs to the expression
 /// alone and may be overwritten by the result. A named operand stays its owner's and is not overwritten.
-class [[nodiscard]] lazy {
+class [[nodiscard]] lazy : public detail::bases::owner<lazy, tn_expr, tn_expr_release> {
 public:
     /// No expression.
     lazy() noexcept = default;
@@ -4041,37 +3637,15 @@ public:
     /// A leaf of a given array.
     explicit lazy(promise &&given, form as = form::of_handle, site place = site::here())
         : lazy(take(std::move(given), place), as, place) {}
-    /// Takes ownership of a C handle.
-    static lazy adopt(tn_expr *handle) noexcept {
-        lazy out;
-        out.handle_ = handle;
-        return out;
-    }
-    lazy(lazy &&other) noexcept : handle_(other.detach()) {}
-    lazy &operator=(lazy &&other) noexcept {
-        if (this != &other) {
-            drop();
-            handle_ = other.detach();
-        }
-        return *this;
-    }
+    lazy(lazy &&) noexcept = default;
+    lazy &operator=(lazy &&) noexcept = default;
     lazy(const lazy &) = delete; // an operand can stand in several expressions as it is: name it, and do not move it
-    lazy &operator=(const lazy &) =
-        delete; // an operand can stand in several expressions as it is: name it, and do not move it
-    ~lazy() { drop(); }
-
-    /// The handle, not released.
-    tn_expr *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_expr *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    lazy &operator=(const lazy &) = delete; // as above
+    ~lazy() = default;
 
     /// The value, computed now if necessary. The expression keeps it too.
     [[nodiscard]] array compute(on_failure then = on_failure::poison, site place = site::here()) const & {
-        detail::record(place);
-        return detail::make(
-            [&](tn_array **out) { return tn_expr_compute(handle_, static_cast<std::uint32_t>(then), out); });
+        return detail::made<array>(place, tn_expr_compute, handle_, static_cast<std::uint32_t>(then));
     }
     /// As above for an expression that is not needed any more: the value belongs to the array alone.
     [[nodiscard]] array compute(on_failure then = on_failure::poison, site place = site::here()) && {
@@ -4087,34 +3661,23 @@ public:
     }
 
     /// The lower Cholesky factor.
-    lazy cholesky() const & {
-        return made([&](tn_expr **out) { return tn_expr_cholesky(handle_, out); });
-    }
+    lazy cholesky() const & { return detail::output<lazy>(tn_expr_cholesky, handle_); }
     /// As above for an expression that is not needed any more.
     lazy cholesky() && { return used(*this, static_cast<const lazy &>(*this).cholesky()); }
     /// The transpose, a view of the same bytes.
-    lazy transpose() const & {
-        return made([&](tn_expr **out) { return tn_expr_transpose(handle_, out); });
-    }
+    lazy transpose() const & { return detail::output<lazy>(tn_expr_transpose, handle_); }
     /// As above for an expression that is not needed any more.
     lazy transpose() && { return used(*this, static_cast<const lazy &>(*this).transpose()); }
     /// All elements of the matrix, with the zeros of its form. A copy of them is counted in the statistics of copies.
-    lazy dense() const & {
-        return made([&](tn_expr **out) { return tn_expr_dense(handle_, out); });
-    }
+    lazy dense() const & { return detail::output<lazy>(tn_expr_dense, handle_); }
     /// As above for an expression that is not needed any more.
     lazy dense() && { return used(*this, static_cast<const lazy &>(*this).dense()); }
     /// The sum over an axis.
-    lazy sum(std::int32_t axis) const & {
-        return made([&](tn_expr **out) { return tn_expr_sum(handle_, axis, out); });
-    }
+    lazy sum(std::int32_t axis) const & { return detail::output<lazy>(tn_expr_sum, handle_, axis); }
     /// As above for an expression that is not needed any more.
     lazy sum(std::int32_t axis) && { return used(*this, static_cast<const lazy &>(*this).sum(axis)); }
     /// The lengths of the axes of the array that `compute` makes.
-    [[nodiscard]] dims shape() const {
-        const tn_expr_info is = info();
-        return dims(is.shape, static_cast<std::size_t>(is.ndim));
-    }
+    [[nodiscard]] dims shape() const { return detail::shape_of(info()); }
     /// The element type of that array.
     [[nodiscard]] tenure::dtype dtype() const { return static_cast<tenure::dtype>(info().dtype); }
     /// The sum over all axes.
@@ -4123,28 +3686,11 @@ public:
     lazy sum() && { return std::move(*this).sum(TN_ALL_AXES); }
 
 private:
-    [[nodiscard]] tn_expr_info info() const {
-        tn_expr_info out;
-        out.size = sizeof out;
-        detail::check(tn_expr_query(handle_, &out));
-        return out;
-    }
-    template <class Call>
-    static lazy made(Call call) {
-        lazy out;
-        detail::check(call(&out.handle_));
-        return out;
-    }
+    [[nodiscard]] tn_expr_info info() const { return detail::queried(tn_expr_query, handle_); }
     static lazy used(lazy &operand, lazy &&result) noexcept {
         operand.drop();
         return std::move(result);
     }
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_expr_release(detach()));
-    }
-
-    tn_expr *handle_ = nullptr;
 };
 
 /// Whether T is an expression, named or not.
@@ -4162,19 +3708,17 @@ void let_go([[maybe_unused]] X &&x) noexcept {
 
 template <class X, class Y, class Call>
 lazy combined(X &&x, Y &&y, Call call) {
-    tn_expr *out = nullptr;
-    check(call(x.handle(), y.handle(), &out));
+    lazy out = output<lazy>(call, x.handle(), y.handle());
     let_go(std::forward<X>(x));
     let_go(std::forward<Y>(y));
-    return lazy::adopt(out);
+    return out;
 }
 
 template <class X, class Call>
 lazy changed(X &&x, Call call) {
-    tn_expr *out = nullptr;
-    check(call(x.handle(), &out));
+    lazy out = output<lazy>(call, x.handle());
     let_go(std::forward<X>(x));
-    return lazy::adopt(out);
+    return out;
 }
 
 template <class X>
@@ -4275,105 +3819,66 @@ lazy log(X &&x) {
 
 /* =================================================== functions ==================================================== */
 
+namespace detail::bases {
+
+/// The base of a declared input or output of a function.
+template <class Self, class C>
+class declared : public settings<Self, C> {
+public:
+    /// Only this element type; default: any.
+    Self &dtype(tenure::dtype type) noexcept { return this->set(this->c_.dtype, static_cast<tn_dtype>(type)); }
+    /// Only this number of axes; default: any.
+    Self &ndim(std::int32_t axes) noexcept { return this->set(this->c_.ndim, axes); }
+    /// The device on which the body gets an input, or the caller an output; default: where it is.
+    Self &on(device where) noexcept { return this->set(this->c_.device, where); }
+
+protected:
+    declared(const char *name, flag flags) noexcept {
+        this->c_.name = name;
+        this->c_.flags = static_cast<tn_borrow_flags>(flags);
+        this->c_.ndim = -1;
+    }
+};
+
+} // namespace detail::bases
+
 /// An input of a function: `tenure::in("x")`, or `tenure::in(w)` for the value of a shared variable, which is no argument of the calls.
 ///
 /// The flags: `borrow`, `require_borrow`, `may_overwrite`, `take`, `raw`, `strict`.
-class in {
+class in : public detail::bases::declared<in, tn_in> {
 public:
     /// An argument without a name.
-    explicit in(flag flags = flag::copy) noexcept : in(nullptr, nullptr, flags) {}
+    explicit in(flag flags = flag::copy) noexcept : declared(nullptr, flags) {}
     /// An argument. The name appears in messages.
-    in(const char *name, flag flags = flag::copy) noexcept : in(name, nullptr, flags) {}
+    in(const char *name, flag flags = flag::copy) noexcept : declared(name, flags) {}
     /// The value of a variable at the time of the call. The function keeps the variable alive.
-    in(const shared &variable, flag flags = flag::copy) noexcept : in(nullptr, variable.handle(), flags) {}
-    /// Only arguments of this element type; default: any.
-    in &dtype(tenure::dtype type) noexcept {
-        c_.dtype = static_cast<tn_dtype>(type);
-        return *this;
-    }
-    /// Only arguments with this number of axes; default: any.
-    in &ndim(std::int32_t axes) noexcept {
-        c_.ndim = axes;
-        return *this;
-    }
-    /// The device on which the body gets it; default: where the argument is.
-    in &on(device where) noexcept {
-        c_.device = where;
-        return *this;
-    }
+    in(const shared &variable, flag flags = flag::copy) noexcept : in(flags) { c_.shared = variable.handle(); }
     /// The value of an omitted argument. The function copies it.
-    in &value(const array &by_default) noexcept {
-        c_.default_value = by_default.handle();
-        return *this;
-    }
-    /// The struct of C, valid as long as the name, the variable and the default.
-    tn_in get() const noexcept { return c_; }
-
-private:
-    in(const char *name, tn_shared *variable, flag flags) noexcept {
-        c_.size = sizeof c_;
-        c_.name = name;
-        c_.flags = static_cast<tn_borrow_flags>(flags);
-        c_.ndim = -1;
-        c_.shared = variable;
-    }
-
-    tn_in c_{};
+    in &value(const array &by_default) noexcept { return set(c_.default_value, by_default.handle()); }
 };
 
 /// An output of a function: `tenure::out("loss")`.
 ///
 /// The flags: `borrow`, `require_borrow`, `raw`, `reuse`.
-class out {
+class out : public detail::bases::declared<out, tn_out> {
 public:
     /// An output without a name.
-    explicit out(flag flags = flag::copy) noexcept : out(nullptr, flags) {}
+    explicit out(flag flags = flag::copy) noexcept : declared(nullptr, flags) {}
     /// An output. The name appears in messages.
-    out(const char *name, flag flags = flag::copy) noexcept {
-        c_.size = sizeof c_;
-        c_.name = name;
-        c_.flags = static_cast<tn_borrow_flags>(flags);
-        c_.ndim = -1;
-    }
-    /// The body must return this element type; default: any.
-    out &dtype(tenure::dtype type) noexcept {
-        c_.dtype = static_cast<tn_dtype>(type);
-        return *this;
-    }
-    /// The body must return this number of axes; default: any.
-    out &ndim(std::int32_t axes) noexcept {
-        c_.ndim = axes;
-        return *this;
-    }
-    /// The device on which the caller gets it; default: where the body left it.
-    out &on(device where) noexcept {
-        c_.device = where;
-        return *this;
-    }
-    /// The struct of C, valid as long as the name.
-    tn_out get() const noexcept { return c_; }
-
-private:
-    tn_out c_{};
+    out(const char *name, flag flags = flag::copy) noexcept : declared(name, flags) {}
 };
 
 /// A shared variable that each call of a function gives a new value: `tenure::update(w)`.
 ///
 /// The flags: `may_overwrite`: the body finds the value itself, or a copy if another holder needs it. `reuse`: it finds a buffer of an
 /// earlier call, if there is one, with undefined contents.
-class update {
+class update : public detail::bases::settings<update, tn_update> {
 public:
     /// The function keeps the variable alive.
     update(const shared &target, flag flags = flag::copy) noexcept {
-        c_.size = sizeof c_;
         c_.target = target.handle();
         c_.flags = static_cast<tn_borrow_flags>(flags);
     }
-    /// The struct of C, valid as long as the variable.
-    tn_update get() const noexcept { return c_; }
-
-private:
-    tn_update c_{};
 };
 
 /// What became of the arguments and outputs of a call.
@@ -4657,10 +4162,6 @@ void used_up([[maybe_unused]] A &&argument) noexcept {
         argument = std::remove_reference_t<A>(array());
 }
 
-inline crossing to_crossing(const tn_crossing &from) noexcept {
-    return {static_cast<how>(from.how), static_cast<why>(from.why)};
-}
-
 } // namespace detail
 
 /// Code of the program with declared inputs, outputs and updates of shared variables. Flags decide what is aliased and what is copied at
@@ -4682,7 +4183,7 @@ inline crossing to_crossing(const tn_crossing &from) noexcept {
 ///
 /// **Threads.** Any number of threads may call it at once, and the callable then runs on them at once. Of two calls that update one
 /// variable, the second is refused.
-class function {
+class function : public detail::bases::owner<function, tn_function, tn_function_release> {
 public:
     /// No function.
     function() noexcept = default;
@@ -4730,25 +4231,6 @@ public:
         made.n_out_ = n_out;
         return made;
     }
-    function(function &&other) noexcept : n_out_(other.n_out_), handle_(other.detach()) {}
-    function &operator=(function &&other) noexcept {
-        if (this != &other) {
-            drop();
-            n_out_ = other.n_out_;
-            handle_ = other.detach();
-        }
-        return *this;
-    }
-    function(const function &) = delete;
-    function &operator=(const function &) = delete;
-    ~function() { drop(); }
-
-    /// The handle, not released.
-    tn_function *handle() const noexcept { return handle_; }
-    /// Returns the handle, which the caller then releases.
-    [[nodiscard]] tn_function *detach() noexcept { return std::exchange(handle_, nullptr); }
-    /// Whether it has a handle.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
 
     /// Calls it and returns its output, or an empty array if it has none; throws COUNT if it has several.
     ///
@@ -4829,13 +4311,8 @@ private:
         }
         return outputs;
     }
-    void drop() noexcept {
-        if (handle_ != nullptr)
-            static_cast<void>(tn_function_release(detach()));
-    }
 
     std::size_t n_out_ = 0;
-    tn_function *handle_ = nullptr;
 };
 
 } // namespace tenure

@@ -59,12 +59,7 @@ struct pool_reference {
     pool_reference() noexcept = default;
     explicit pool_reference(tn_pool *of) : handle(of), serial(of != nullptr ? serial_of(of) : 0) {}
 
-    static std::uint64_t serial_of(tn_pool *pool) {
-        tn_pool_stats stats{};
-        stats.size = sizeof stats;
-        check(tn_pool_query(pool, &stats));
-        return stats.serial;
-    }
+    static std::uint64_t serial_of(tn_pool *pool) { return queried(tn_pool_query, pool).serial; }
     static std::uint64_t default_serial() noexcept {
         static const std::uint64_t serial = [] {
             tn_pool *pool = nullptr;

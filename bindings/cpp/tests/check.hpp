@@ -5,6 +5,7 @@
 #include "tenure.hpp"
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 inline int failures = 0;
@@ -42,6 +43,19 @@ inline bool says(const std::string &text, const char *part) { return text.find(p
 
 // The elements of an int64 array in C order.
 inline std::vector<std::int64_t> elements(const tenure::array &a) { return a.to_vector<std::int64_t>(); }
+
+// Where its bytes are.
+inline const void *address(const tenure::array &a) {
+    auto r = a.read();
+    return r.data();
+}
+
+// Whether there is a GPU. A run that is for one fails without it.
+inline bool has_gpu() {
+    const bool found = tenure::device_count(TN_CUDA) != 0;
+    CHECK(found || std::getenv("TENURE_TEST_DEVICE") == nullptr);
+    return found;
+}
 
 // 0, 1, 2, .. as int64, so that each element tells where it came from.
 inline tenure::array numbers(const tenure::dims &shape, const tenure::options &how = {},

@@ -23,11 +23,6 @@ static array vector(std::int64_t n, double value, const pool &from) {
     return tenure::full<double>({n}, value, tenure::options().pool(from));
 }
 
-static const void *address(const array &a) {
-    auto r = a.read();
-    return r.data();
-}
-
 static void check_factor(const array &k, const array &l, double added) {
     auto a = k.read<double>();
     auto f = l.read<double>();

@@ -18,11 +18,6 @@ using tenure::shared;
 using tenure::update;
 using tenure::why;
 
-static const void *address(const array &a) {
-    auto r = a.read();
-    return r.data();
-}
-
 static void add_to(array &into, const array &what) {
     auto [to, from] = tenure::access_all(tenure::writes<std::int64_t>(into), tenure::reads<std::int64_t>(what));
     for (std::int64_t at = 0; at < to.size(); at++)

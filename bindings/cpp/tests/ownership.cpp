@@ -10,6 +10,15 @@ using tenure::promise;
 using tenure::taken;
 using tenure::weak;
 
+// A handle's class is one pointer that moves, and nothing converts to it in braces.
+template <class... Handle>
+constexpr bool are_handles =
+    ((sizeof(Handle) == sizeof(void *) && std::is_nothrow_move_constructible_v<Handle> &&
+      std::is_nothrow_move_assignable_v<Handle> && !std::is_copy_constructible_v<Handle> &&
+      !std::is_copy_assignable_v<Handle> && !std::is_aggregate_v<Handle>) && ...);
+static_assert(are_handles<tenure::stream, tenure::event, tenure::pool, tenure::weak, tenure::shared, tenure::mirror,
+                          tenure::module, tenure::lazy, tenure::dlpack, tenure::dlpack_legacy>);
+
 // Doubles the elements in place if the bytes have no other holder, else in a copy; returns the result.
 static array doubled(taken x) {
     {
@@ -22,11 +31,6 @@ static array doubled(taken x) {
 
 // Passes the promise on without using it.
 static array forwarded(promise p) { return doubled(std::move(p)); }
-
-static const void *address(const array &a) {
-    auto r = a.read();
-    return r.data();
-}
 
 // OO-1: given, the bytes are overwritten in place.
 static void given() {

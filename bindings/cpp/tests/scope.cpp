@@ -13,11 +13,6 @@ using tenure::pool;
 using tenure::promise;
 using tenure::why;
 
-static const void *address(const array &a) {
-    auto r = a.read();
-    return r.data();
-}
-
 static std::size_t scopes() {
     std::size_t count = 0;
     for (const tenure::holder &one : tenure::leaks())

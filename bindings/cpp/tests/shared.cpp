@@ -9,11 +9,6 @@ using tenure::flag;
 using tenure::mode;
 using tenure::shared;
 
-static const void *address(const array &a) {
-    auto r = a.read();
-    return r.data();
-}
-
 static void add_one(array &value) {
     auto w = value.write<std::int64_t>(mode::unique);
     for (std::int64_t &element : w)
