@@ -23,6 +23,7 @@ pub mod layout;
 pub mod region;
 pub mod block_layout;
 pub mod slots;
+pub mod counted;
 pub mod sites;
 pub mod events;
 pub mod copy_stats;

@@ -118,7 +118,7 @@ impl Kind {
 }
 
 /// The bits of a handle.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct Id(u64);
 

@@ -11,11 +11,12 @@ use super::left::{AllLeft, Places};
 use super::outcome::Outcome;
 use super::output::Output;
 use super::reserved::Reserved;
-use super::slot::{From, Function, FunctionRef, Input};
+use super::slot::{From, Function, Input};
 use super::spare::{Returned, Spares};
 use super::update;
 use crate::array::{self, Owned};
 use crate::borrow::{self, Argument, List};
+use crate::counted::Ref;
 use crate::error::{FirstError, Result, Status, about, fail, quietly};
 use crate::ledger::{self, Claim};
 use crate::slots::Id;
@@ -40,8 +41,7 @@ pub fn call(
     n_out: usize,
     hand_out: &mut dyn FnMut(HandedOut),
 ) -> Result<()> {
-    let reference = FunctionRef::find(id)?;
-    let of = &*reference.function();
+    let of = &*Ref::<Function>::find(id)?;
     run(function, of, arguments, n_out, hand_out).map_err(|status| match of.name.is_none() {
         true => status,
         false => about(status, format_args!("\"{}\"", of.name.as_str())),

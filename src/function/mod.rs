@@ -52,6 +52,7 @@ pub use slot::each_open;
 
 use crate::array;
 use crate::borrow;
+use crate::counted::{self, Ref};
 use crate::error::{FirstError, Result, about, fail};
 use crate::flags;
 use crate::layout::Order;
@@ -119,7 +120,8 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     let n_arguments = inputs.iter().filter(|input| input.is_argument()).count();
     let takes = inputs.iter().any(|input| input.flags & TN_TAKE_OWNERSHIP != 0);
     let origin = Origin::by(thread::current());
-    let id = slot::publish(Function { name, origin, code, inputs, outputs, updates, n_arguments, takes, spares })?;
+    let function = Function { name, origin, code, inputs, outputs, updates, n_arguments, takes, spares };
+    let id = Ref::create(function)?.publish();
     // Only now, because a failure drops the copies.
     copied.iter().for_each(Copied::count);
     Ok(id)
@@ -244,14 +246,14 @@ fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<(array
 
 /// Releases a function.
 pub fn release(id: Id) -> Result<()> {
-    slot::release(id)
+    counted::release::<Function>(id)
 }
 
 /// Drops the spare buffers of all functions that nobody else has, in the pools that `is_meant` accepts. True: there
 /// were some.
 pub fn drop_spares(is_meant: impl Fn(&Pool) -> bool) -> bool {
     let mut dropped = 0;
-    slot::each(|function| {
+    counted::each(|function: &Function| {
         let in_pool = |locked: &Locked, claim| locked.pool(locked.ledger_of(claim)).is_some_and(&is_meant);
         dropped += function.spares.drop_free(in_pool);
     });

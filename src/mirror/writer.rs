@@ -6,7 +6,7 @@
 
 use super::notice::notice;
 use super::side::{Side, facts};
-use super::slot::{MirrorRef, Writer};
+use super::slot::{self, MirrorRef, Writer};
 use super::transfer::{self, OVERWRITE, Target, note_transfer, when};
 use crate::borrow::{self, BorrowContext, Entry, Mode, Use};
 use crate::device_copy::{Failed, Outstanding};
@@ -126,7 +126,7 @@ pub fn end(function: &'static CStr, id: Id, flags: u32, stream: Result<StreamArg
     let stream = stream?;
     flags::check("flags", flags, TN_END_FAILED, &flags::END)?;
     let ended = || slots::stale(id, Kind::Borrow);
-    let mirror = MirrorRef::of_writer(mirror, guard).ok_or_else(ended)?;
+    let mirror = slot::of_writer(mirror, guard).ok_or_else(ended)?;
     let turn = mirror.turn()?;
     // Another thread may have ended the guard before this one had the turn.
     let is_same = |writer: &Writer| core::ptr::eq(writer.guard, guard) && guard.id() == id;

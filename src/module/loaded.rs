@@ -61,8 +61,8 @@ impl OnGpus {
     }
 
     /// The loads of a module that nobody uses any more.
-    pub fn into_loads(self) -> Loads {
-        self.0.into_inner()
+    pub fn loads(&mut self) -> &mut Loads {
+        self.0.get_mut()
     }
 
     /// A kernel on a GPU, which loads the image first if it has not yet. The GPU is alive.

@@ -28,6 +28,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("region", 2, false),
     ("block_layout", 2, false),
     ("slots", 2, true),
+    ("counted", 2, true),
     ("sites", 2, true),
     ("events", 2, true),
     ("copy_stats", 2, false),
