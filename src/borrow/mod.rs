@@ -59,7 +59,7 @@ use crate::error::{Result, fail};
 use crate::flags;
 use crate::layout::{Layout, even_parts};
 use crate::ledger::{
-    self, Claim, Class, Guard, InternalGuard, Locked, LockedSlot, SpareClaim, SpareGuard, SpareRoot, UseTime,
+    self, Claim, Class, Guard, InternalGuard, Locked, LockedSlot, Root, SpareClaim, SpareGuard, SpareRoot, UseTime,
 };
 use crate::slots::Id;
 use crate::stream::{Point, Stream, StreamArg};
@@ -311,7 +311,7 @@ impl Parts {
             *spare.layout() = Layout::room(ndim)?;
             spares.push((spare, SpareGuard::take(thread)?));
         }
-        Ok(Parts { spares, guards, group: SpareGuard::take(thread)?, root: SpareRoot::take(thread, ndim)? })
+        Ok(Parts { spares, guards, group: SpareGuard::take(thread)?, root: Root::spare(thread, ndim)? })
     }
 
     /// Opens the guards beside the one on the whole array. They have no handles yet.

@@ -9,9 +9,7 @@ use crate::error::{Result, fail};
 use crate::exchange::host;
 use crate::exchange::npy::Origin as FileOrigin;
 use crate::layout::{Layout, Order};
-use crate::ledger::{
-    self, Found, NewStore, Origin, Release, SpareClaim, SpareLease, SpareLedger, StoreParams, StoreSource,
-};
+use crate::ledger::{self, Found, Lease, Ledger, NewStore, Origin, Release, SpareClaim, StoreParams, StoreSource};
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::sys::file::Mapping;
@@ -159,7 +157,7 @@ fn map<'a>(
         claim.set_origin(origin);
         claims.push((index, claim));
     }
-    let spare_ledger = SpareLedger::take(thread)?;
+    let spare_ledger = Ledger::spare(thread)?;
     let (data_begin, data_end) = file.data();
     let (start, end) = (base + data_begin as i64, base + data_end as i64);
     let mut addresses = address_index::lock()?;
@@ -168,7 +166,7 @@ fn map<'a>(
         return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
     }
     let (queued, may_overwrite) = (false, false);
-    let lease = SpareLease::take(thread, Release::Unmap(mapping.0), queued, may_overwrite, (start, end))?;
+    let lease = Lease::spare(thread, Release::Unmap(mapping.0), queued, may_overwrite, (start, end))?;
     // From here on nothing fails, and the end of the lease unmaps the file.
     core::mem::forget(mapping);
     let params = StoreParams {
