@@ -148,18 +148,7 @@ static ALLOCATIONS: QuickLock<Vec<Allocation>> = QuickLock::new(Vec::new());
 
 /// Records an allocation. False: no memory for the record.
 fn note(allocation: Allocation) -> bool {
-    loop {
-        let mut all = ALLOCATIONS.lock();
-        if all.len() < all.capacity() {
-            let index = all.partition_point(|other| other.start < allocation.start);
-            all.insert(index, allocation);
-            return true;
-        }
-        drop(all);
-        if grow_unlocked::make(&ALLOCATIONS, 64).is_err() {
-            return false;
-        }
-    }
+    grow_unlocked::insert_sorted(&ALLOCATIONS, 64, allocation, |other| other.start).is_ok()
 }
 
 /// Records reserved addresses of a GPU's present context. False: no memory for the record.
@@ -174,9 +163,7 @@ pub(super) fn forget_addresses(start: usize) {
 
 /// Takes the record of a range that is being freed.
 pub(super) fn take_allocation(start: usize) -> Option<Allocation> {
-    let mut all = ALLOCATIONS.lock();
-    let index = all.binary_search_by_key(&start, |allocation| allocation.start).ok()?;
-    Some(all.remove(index))
+    grow_unlocked::remove_sorted(&ALLOCATIONS, start, |allocation| allocation.start)
 }
 
 /// Whether an allocation that went with a context has bytes in a range.
@@ -243,17 +230,9 @@ static LEFT_OVER: QuickLock<Vec<(Kind, Allocation)>> = QuickLock::new(Vec::new()
 impl Memory {
     /// Keeps a misaligned allocation until `free_left_over`. Without memory for the record it is freed now.
     fn leave_over(&self, allocation: Allocation) {
-        loop {
-            let mut all = LEFT_OVER.lock();
-            if all.len() < all.capacity() {
-                all.push((self.kind, allocation));
-                return;
-            }
-            drop(all);
-            if grow_unlocked::make(&LEFT_OVER, 8).is_err() {
-                self.free_allocation(allocation);
-                return;
-            }
+        match grow_unlocked::lock(&LEFT_OVER, 8) {
+            Ok(mut all) => all.push((self.kind, allocation)),
+            Err(_) => _ = self.free_allocation(allocation),
         }
     }
 

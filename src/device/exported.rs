@@ -226,11 +226,8 @@ fn free_kept(range: &Range) -> Option<bool> {
     if range.sent.is_some_and(|(sent, _)| !sent.entry.remove()) {
         return None;
     }
-    let mut ranges = RANGES.lock();
-    let at = ranges.partition_point(|other| other.start < range.start);
-    debug_assert!(ranges[at].start == range.start && ranges[at].freed);
-    ranges.remove(at);
-    drop(ranges);
+    let removed = grow_unlocked::remove_sorted(&RANGES, range.start, |other| other.start);
+    debug_assert!(removed.is_some_and(|removed| removed.freed), "only freed ranges are removed");
     Some(release(range))
 }
 
@@ -272,19 +269,11 @@ impl Device for Exported {
         let alignment = alignment.max(ALLOCATION_BYTES);
         let Some(start) = self.memory().reserve(bytes, alignment, node)? else { return Ok(None) };
         let range = Range { start, bytes, gpu: self.gpu, sent: None, freed: false, owner: (0, Name::NONE) };
-        loop {
-            let mut ranges = RANGES.lock();
-            if ranges.len() < ranges.capacity() {
-                let at = ranges.partition_point(|other| other.start < start);
-                ranges.insert(at, range);
-                return Ok(Some(start));
-            }
-            drop(ranges);
-            if grow_unlocked::make(&RANGES, 64).is_err() {
-                release(&range);
-                return Ok(None);
-            }
+        if grow_unlocked::insert_sorted(&RANGES, 64, range, |other| other.start).is_ok() {
+            return Ok(Some(start));
         }
+        release(&range);
+        Ok(None)
     }
 
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {

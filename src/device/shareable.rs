@@ -186,25 +186,12 @@ pub fn next_imported(from: usize) -> Option<Imported> {
 
 /// Err: the number of entries for which there was no memory.
 fn insert(range: Range) -> core::result::Result<(), usize> {
-    loop {
-        let mut ranges = RANGES.lock();
-        if ranges.len() < ranges.capacity() {
-            let at = ranges.partition_point(|other| other.start < range.start);
-            ranges.insert(at, range);
-            return Ok(());
-        }
-        drop(ranges);
-        grow_unlocked::make(&RANGES, 64)?;
-    }
+    grow_unlocked::insert_sorted(&RANGES, 64, range, |other| other.start)
 }
 
 /// Removes the range that begins at an address, and closes its file.
 fn remove(start: usize) -> Range {
-    let mut ranges = RANGES.lock();
-    let at = ranges.partition_point(|range| range.start < start);
-    assert!(ranges.get(at).is_some_and(|range| range.start == start), "a range begins there");
-    let range = ranges.remove(at);
-    drop(ranges);
+    let range = grow_unlocked::remove_sorted(&RANGES, start, |range| range.start).expect("a range begins there");
     drop(File::owned(range.fd));
     range
 }
