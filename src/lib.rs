@@ -12,6 +12,7 @@ pub mod arith;
 pub mod options;
 pub mod names;
 pub mod flags;
+pub mod lists;
 pub mod sys;
 pub mod arena;
 pub mod thread;

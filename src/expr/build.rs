@@ -9,6 +9,7 @@ use crate::error::{FirstError, Result, Status, about, fail};
 use crate::kernels;
 use crate::layout::{Form, Layout, Order};
 use crate::ledger::{self, Claim, Locked, NodeTag, Operation, Origin, Points, SpareClaim, UseTime};
+use crate::lists;
 use crate::slots::{Id, Slot};
 use crate::thread;
 use crate::types::*;
@@ -52,7 +53,7 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
             Ok(_) => {
                 drop(locked);
                 *spare.layout() = Layout::room(ndim)?;
-                ledger::reserve(&mut node.shape, ndim)?;
+                lists::reserve(&mut node.shape, ndim)?;
             }
         }
     };

@@ -7,13 +7,14 @@ use crate::array;
 use crate::borrow::{self, List};
 use crate::error::{Result, about, quietly, recode};
 use crate::expr;
+use crate::lists;
 use crate::slots::Id;
 use crate::types::*;
 use crate::variable;
 
 /// Runs the body. Afterwards the places have arrays, also on failure.
 pub fn run(of: &Function, inputs: &mut [Passed], places: &mut Places) -> Result<()> {
-    let mut handles = borrow::list(inputs.len())?;
+    let mut handles = lists::list(inputs.len())?;
     if of.code.expr_body.is_some() {
         return run_on_expressions(of, inputs, handles, places);
     }
@@ -41,7 +42,7 @@ fn run_on_expressions(of: &Function, inputs: &mut [Passed], leaves: List<Id>, pl
             array::release_if_open(core::mem::replace(array, Id::NONE));
         }
     }
-    let mut offered = Expressions(borrow::list(nodes.0.len())?);
+    let mut offered = Expressions(lists::list(nodes.0.len())?);
     offered.0.extend(nodes.0.iter().copied());
     let (out, update) = nodes.0.split_at_mut(of.outputs.len());
     let status = (of.code.run)(of.code, &leaves.0, out, update);

@@ -19,6 +19,7 @@ use crate::borrow::{self, Argument, List};
 use crate::counted::Ref;
 use crate::error::{FirstError, Result, Status, about, fail, quietly};
 use crate::ledger::{self, Claim};
+use crate::lists;
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
@@ -81,8 +82,8 @@ fn prepare<'a>(
     check_counts(of, arguments, n_out)?;
     call.places.fill(of)?;
     borrow::fill(&mut call.offered.handles, call.places.arrays.len(), Id::NONE)?;
-    ledger::reserve(&mut call.updates, of.updates.len())?;
-    ledger::reserve(&mut call.inputs, of.inputs.len())?;
+    lists::reserve(&mut call.updates, of.updates.len())?;
+    lists::reserve(&mut call.inputs, of.inputs.len())?;
     for (index, update) in of.updates.iter().enumerate() {
         call.updates.push(Reserved::new(update));
         let place = call.places.of_update(index);
@@ -133,8 +134,8 @@ fn values(of: &Function, updates: &[Reserved<'_>]) -> Result<List<Owned>> {
     let count = implicit().count();
     let lent =
         |variable: &VariableRef| updates.iter().find(|update| update.lends(variable)).map(|update| update.offered);
-    let mut variables: List<&VariableRef> = borrow::list(count)?;
-    let mut handles: List<Owned> = borrow::list(count)?;
+    let mut variables: List<&VariableRef> = lists::list(count)?;
+    let mut handles: List<Owned> = lists::list(count)?;
     for (at, variable) in implicit() {
         if lent(variable).is_none() {
             variable::verify(variable, variable.value()).map_err(|status| about(status, at))?;
@@ -231,7 +232,7 @@ fn finish(
     let mut left = AllLeft::default();
     let mut outputs: List<Output> = List::new();
     left.reserve(call.places.arrays.len())?;
-    ledger::reserve(&mut outputs, n_out)?;
+    lists::reserve(&mut outputs, n_out)?;
     call.places.settle(of, n_out, &call.inputs, &mut call.updates, &mut left)?;
     let mut outcome = Outcome::new((&mut copies, of), &call.inputs, &mut call.places, &mut left, &mut call.updates)?;
     outcome.decide_updates()?;

@@ -5,7 +5,7 @@
 use crate::borrow::List;
 use crate::error::Result;
 use crate::layout::Order;
-use crate::ledger;
+use crate::lists;
 use crate::pool::Pool;
 use crate::slots::Id;
 use crate::variable::{self, Copied};
@@ -26,7 +26,7 @@ impl Copies {
 
     /// Copies an array to a new one. `why`: TN_WHY_ bits, as for [`variable::copy`].
     pub fn make(&mut self, source: Id, pool: &'static Pool, order: Order, why: u32) -> Result<Id> {
-        ledger::reserve(&mut self.made, 1)?;
+        lists::reserve(&mut self.made, 1)?;
         let (copy, copied) = variable::copy_uncounted(self.function, source, pool, order, why)?;
         self.made.push(copied);
         Ok(copy)

@@ -12,6 +12,7 @@ use crate::array;
 use crate::borrow::{self, List, Use};
 use crate::error::{Result, about, fail, quietly, recode};
 use crate::ledger::{self, Claim, ClaimBody, LedgerState, LockedSlot};
+use crate::lists;
 use crate::slots::Id;
 use crate::thread::Thread;
 use crate::types::*;
@@ -169,7 +170,7 @@ impl Places {
 impl AllLeft {
     /// Makes room for `n` places.
     pub fn reserve(&mut self, n: usize) -> Result<()> {
-        ledger::reserve(&mut self.0, n)
+        lists::reserve(&mut self.0, n)
     }
 }
 

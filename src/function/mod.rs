@@ -47,7 +47,7 @@ mod spare;
 mod update;
 
 pub use call::call;
-pub use declaration::{Code, Declared, Description, HandedOut, InputSpec, OutputSpec, UpdateSpec, vector};
+pub use declaration::{Code, Declared, Description, HandedOut, InputSpec, OutputSpec, UpdateSpec};
 pub use slot::each_open;
 
 use crate::array;
@@ -57,6 +57,7 @@ use crate::error::{FirstError, Result, about, fail};
 use crate::flags;
 use crate::layout::Order;
 use crate::ledger::{self, Claim, Locked, Origin};
+use crate::lists;
 use crate::pool::{self, Pool};
 use crate::reclaim;
 use crate::slots::Id;
@@ -85,8 +86,8 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     check_defaults(&description)?;
     check_devices(&description)?;
     let mut variables = variables.into_iter();
-    let mut inputs: Vec<Input> = vector(description.inputs.len())?;
-    let mut copied = borrow::list(description.inputs.len())?;
+    let mut inputs: Vec<Input> = lists::vector(description.inputs.len(), "items")?;
+    let mut copied: borrow::List<Copied> = lists::list(description.inputs.len())?;
     for (at, spec) in description.inputs() {
         let from = match spec.variable {
             Id::NONE => {
@@ -100,13 +101,13 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
         };
         inputs.push(Input { name: spec.name, flags: spec.flags, declared: spec.declared, from });
     }
-    let mut outputs = vector(description.outputs.len())?;
+    let mut outputs = lists::vector(description.outputs.len(), "items")?;
     outputs.extend(description.outputs.iter().map(|spec| Output {
         name: spec.name,
         flags: spec.flags,
         declared: spec.declared,
     }));
-    let mut updates = vector(description.updates.len())?;
+    let mut updates = lists::vector(description.updates.len(), "items")?;
     updates.extend(
         description.updates.iter().zip(variables).map(|(spec, variable)| Update { variable, flags: spec.flags }),
     );
@@ -130,7 +131,7 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
 /// The variables of the implicit inputs, and then those of the updates. TN_ERR_STALE, TN_ERR_KIND, also for default
 /// values.
 fn find_all(description: &Description) -> Result<Vec<VariableRef>> {
-    let mut variables = vector(description.inputs.len() + description.updates.len())?;
+    let mut variables = lists::vector(description.inputs.len() + description.updates.len(), "items")?;
     let mut first = FirstError::default();
     let mut note = |at: At<'_>, found: Result<Option<VariableRef>>| match found {
         Ok(found) => variables.extend(found),

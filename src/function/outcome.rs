@@ -9,8 +9,9 @@ use super::input::Passed;
 use super::left::{Left, Places};
 use super::reserved::Reserved;
 use super::slot::Function;
-use crate::borrow::{self, List};
+use crate::borrow::List;
 use crate::error::Result;
+use crate::lists;
 
 /// The state of a call after its body.
 pub struct Outcome<'c, 'a> {
@@ -41,7 +42,7 @@ impl<'c, 'a> Outcome<'c, 'a> {
         left: &'c mut [Option<Left>],
         updates: &'c mut [Reserved<'a>],
     ) -> Result<Self> {
-        let (taken, handed) = (borrow::list(updates.len())?, borrow::list(left.len())?);
+        let (taken, handed) = (lists::list(updates.len())?, lists::list(left.len())?);
         Ok(Outcome { copies, function, inputs, places, left, updates, taken, handed })
     }
 

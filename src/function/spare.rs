@@ -5,10 +5,10 @@
 //! else has anything on it. A call takes a buffer for itself alone. Nothing is allocated or released under the lock,
 //! which no call takes for each buffer alone.
 
-use super::declaration;
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::ledger::{self, Claim, Locked, LockedSlot, SpareClaim};
+use crate::lists;
 use crate::names::Name;
 use crate::slots::Id;
 use crate::thread::{QuickLock, Thread};
@@ -34,7 +34,7 @@ pub struct Spares {
 impl Spares {
     /// None yet, for that many places. `is_used`: some output or update has TN_REUSE.
     pub fn create(places: usize, is_used: bool) -> Result<Spares> {
-        let mut lists = declaration::vector(places)?;
+        let mut lists = lists::vector(places, "items")?;
         lists.resize(places, [None; KEPT]);
         Ok(Spares { lists: QuickLock::new(lists), is_used })
     }

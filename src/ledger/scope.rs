@@ -4,9 +4,9 @@
 //! ledgers. A scope ends under its lock, so that exactly one caller gets the list. The memory of the list is reserved
 //! before the handles are made, so the end of a scope allocates nothing.
 
-use super::locked::reserve;
 use super::origin::Origin;
 use crate::error::{Result, fail};
+use crate::lists::reserve;
 use crate::slots::{Head, Id, Kind, Slot, Spare, State, Table};
 use crate::sys::lock::RawLock;
 use crate::sys::sync::Watch;

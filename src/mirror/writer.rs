@@ -13,6 +13,7 @@ use crate::device_copy::{Failed, Outstanding};
 use crate::error::{Result, quietly};
 use crate::flags;
 use crate::ledger::{self, Completion, Guard, InternalGuard, UseTime};
+use crate::lists;
 use crate::slots::{self, Id, Kind};
 use crate::stream::{Point, Stream, StreamArg};
 use crate::transfer::Route;
@@ -33,7 +34,7 @@ pub fn begin(
     let is_stale = !sides.is_valid(side);
     let target = Target::of(function, mirror, side, !overwrites && !is_stale)?;
     let wanted = Use::Write { mode: Mode::Refresh, discard: overwrites || is_stale };
-    let mut entries = borrow::list(2)?;
+    let mut entries: borrow::List<Entry> = lists::list(2)?;
     entries.push(Entry::new(target.id(), wanted, when(target.id(), side, stream)?));
     if let Some(other) = sides.array(side.other()) {
         // A side that must not be written is not refreshed either. Its guard keeps the bytes for a transfer.

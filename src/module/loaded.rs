@@ -7,6 +7,7 @@ use super::image::Image;
 use crate::error::Result;
 use crate::gpu::image::{ImageKernel, LoadedImage};
 use crate::gpu::{Gpu, Inside};
+use crate::lists;
 use crate::sys::lock::Mutex;
 use core::ffi::CStr;
 use smallvec::SmallVec;
@@ -78,7 +79,7 @@ impl OnGpus {
         let at = match loads.iter().position(here) {
             Some(at) => at,
             None => {
-                crate::ledger::reserve(&mut loads, 1)?;
+                lists::reserve(&mut loads, 1)?;
                 loads.push(Loaded::load(&inside, image)?);
                 loads.len() - 1
             }

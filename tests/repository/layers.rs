@@ -18,6 +18,7 @@ const LAYERS: &[(&str, u32, bool)] = &[
     ("options", 0, false),
     ("names", 0, false),
     ("flags", 0, false),
+    ("lists", 0, false),
     ("sys", 1, true),
     ("arena", 1, true),
     ("thread", 1, true),

@@ -10,6 +10,7 @@ use crate::exchange::host;
 use crate::exchange::npy::Origin as FileOrigin;
 use crate::layout::{Layout, Order};
 use crate::ledger::{self, Found, Lease, Ledger, NewStore, Origin, Release, SpareClaim, StoreParams, StoreSource};
+use crate::lists;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::sys::file::Mapping;
@@ -66,8 +67,8 @@ pub fn open<'a>(
         Some(pool) => pool,
         None => pool::current(HOST)?,
     };
-    let mut arrays = NewArrays(list(names.len())?);
-    let mut tensors = list(names.len())?;
+    let mut arrays = NewArrays(lists::vector(names.len(), "tensors")?);
+    let mut tensors = lists::vector(names.len(), "tensors")?;
     for name in names {
         let tensor = *file.tensor(name)?;
         file.dtype(&tensor)?;
@@ -102,14 +103,6 @@ pub fn open<'a>(
     }
     arrays.pass_on(write);
     Ok(())
-}
-
-/// An empty list with capacity for one item per tensor.
-fn list<T>(count: usize) -> Result<Vec<T>> {
-    let mut list = Vec::new();
-    list.try_reserve_exact(count)
-        .map_err(|_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {count} tensors")))?;
-    Ok(list)
 }
 
 /// The layout of a tensor whose first byte is at `address`.
@@ -147,7 +140,7 @@ fn map<'a>(
     count: usize,
     arrays: &mut NewArrays,
 ) -> Result<()> {
-    let mut claims = list::<(usize, SpareClaim)>(count)?;
+    let mut claims = lists::vector::<(usize, SpareClaim)>(count, "tensors")?;
     let mapping = UnmapOnDrop(file.map()?);
     let base = mapping.0.address as i64;
     let origin = Origin::by(thread);
