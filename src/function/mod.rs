@@ -15,7 +15,7 @@
 //! | `input` | how arguments, default values and values of variables reach the body |
 //! | `body` | runs the body, on arrays or on expressions |
 //! | `reserved` | the variables that a call changes |
-//! | `left` | what the body left |
+//! | `places` | what the body left |
 //! | `outcome` | what a call has between its body and its commit |
 //! | `update` | the new values of variables, and their commit |
 //! | `output` | what the caller gets |
@@ -32,7 +32,7 @@ mod declaration;
 
 mod input;
 
-mod left;
+mod places;
 
 mod outcome;
 
@@ -77,7 +77,7 @@ const OUT: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_RAW | TN_REUSE;
 const UPDATE: u32 = TN_MAY_OVERWRITE | TN_REUSE;
 
 /// Creates a function.
-pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
+pub fn create(caller: &'static CStr, description: Description) -> Result<Id> {
     let variables = find_all(&description)?;
     let (implicit, updated) = variables.split_at(variables.len() - description.updates.len());
     check_flags(&description)?;
@@ -91,7 +91,7 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     for (at, spec) in description.inputs() {
         let from = match spec.variable {
             Id::NONE => {
-                let default = default_of(function, spec).map_err(|status| about(status, at))?;
+                let default = default_of(caller, spec).map_err(|status| about(status, at))?;
                 From::Argument(default.map(|(default, copy)| {
                     copied.push(copy);
                     default
@@ -115,8 +115,8 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     let are_kept = outputs.iter().any(|output: &Output| reuses(output.flags))
         || updates.iter().any(|update: &Update| reuses(update.flags));
     let spares = Spares::create(outputs.len() + updates.len(), are_kept)?;
-    pool::on_missing_memory(|pool| drop_spares(|of| core::ptr::eq(of, pool)));
-    reclaim::register(|device| _ = drop_spares(|of| of.device() == device));
+    pool::on_missing_memory(|pool| drop_spares(|other| core::ptr::eq(other, pool)));
+    reclaim::register(|device| _ = drop_spares(|pool| pool.device() == device));
     let Description { name, code, .. } = description;
     let n_arguments = inputs.iter().filter(|input| input.is_argument()).count();
     let takes = inputs.iter().any(|input| input.flags & TN_TAKE_OWNERSHIP != 0);
@@ -232,7 +232,7 @@ fn check_devices(description: &Description) -> Result<()> {
 }
 
 /// A copy of the default value of an input, on the declared device. The caller counts it.
-fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<(array::Owned, Copied)>> {
+fn default_of(caller: &'static CStr, spec: &InputSpec) -> Result<Option<(array::Owned, Copied)>> {
     if spec.default == Id::NONE {
         return Ok(None);
     }
@@ -241,7 +241,7 @@ fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<(array
         _ => array::device(spec.default)?,
     };
     let order = if spec.flags & TN_STRICT == 0 { Order::A } else { Order::C };
-    let (copy, copied) = variable::copy_uncounted(function, spec.default, pool::current(device)?, order, 0)?;
+    let (copy, copied) = variable::copy_uncounted(caller, spec.default, pool::current(device)?, order, 0)?;
     Ok(Some((array::Owned::new(copy), copied)))
 }
 
