@@ -23,7 +23,6 @@ use crate::gpu::{self, GPUS, Gpu, gpu, managed};
 use crate::grow_unlocked;
 use crate::names::device_type_name;
 use crate::stream::Stream;
-use crate::sys::bytes;
 use crate::thread::QuickLock;
 use crate::types::*;
 use core::ffi::c_void;
@@ -372,6 +371,26 @@ pub(super) unsafe fn copy_on(stream: &'static Stream, to: usize, from: usize, by
     })
 }
 
+/// The methods of a [`Device`] whose memory the streams of a GPU reach.
+macro_rules! on_streams {
+    () => {
+        unsafe fn fill_on(&self, stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
+            // SAFETY: the caller's obligation.
+            unsafe { $crate::device::cuda::fill_on(stream, start, bytes, value) }
+        }
+
+        unsafe fn copy_on(&self, stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
+            // SAFETY: the caller's obligation.
+            unsafe { $crate::device::cuda::copy_on(stream, to, from, bytes) }
+        }
+
+        fn is_dead(&self, start: usize) -> bool {
+            $crate::device::cuda::is_dead(start)
+        }
+    };
+}
+pub(super) use on_streams;
+
 impl Device for Memory {
     fn host_flags(&self) -> u32 {
         match self.kind {
@@ -426,27 +445,7 @@ impl Device for Memory {
         }
     }
 
-    unsafe fn fill(&self, start: usize, count: usize, value: u8) {
-        debug_assert!(self.kind != Kind::Device, "PD-14");
-        // SAFETY: the caller's obligation.
-        unsafe { bytes::fill(start as *mut u8, value, count) };
-    }
-
-    unsafe fn copy(&self, to: usize, from: usize, count: usize) {
-        debug_assert!(self.kind != Kind::Device, "PD-14");
-        // SAFETY: the caller's obligation.
-        unsafe { bytes::copy(to as *mut u8, from as *const u8, count) };
-    }
-
-    unsafe fn fill_on(&self, stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
-        // SAFETY: the caller's obligation.
-        unsafe { fill_on(stream, start, bytes, value) }
-    }
-
-    unsafe fn copy_on(&self, stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
-        // SAFETY: the caller's obligation.
-        unsafe { copy_on(stream, to, from, bytes) }
-    }
+    on_streams!();
 
     fn is_gone(&self) -> bool {
         let is_lost = |id: i32| gpu(id).map_or(true, Gpu::is_lost);
@@ -456,10 +455,6 @@ impl Device for Memory {
             // The host reaches it as long as any context exists.
             Kind::Pinned(_) => gpu::used().next().is_some() && gpu::used().all(Gpu::is_lost) || gpu(0).is_err(),
         }
-    }
-
-    fn is_dead(&self, start: usize) -> bool {
-        is_dead(start)
     }
 
     fn memory(&self) -> Option<(u64, u64)> {

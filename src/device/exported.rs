@@ -293,30 +293,10 @@ impl Device for Exported {
         self.memory().free_left_over() || any
     }
 
-    unsafe fn fill(&self, _start: usize, _bytes: usize, _value: u8) {
-        debug_assert!(false, "PD-14");
-    }
-
-    unsafe fn copy(&self, _to: usize, _from: usize, _bytes: usize) {
-        debug_assert!(false, "PD-14");
-    }
-
-    unsafe fn fill_on(&self, stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
-        // SAFETY: the caller's obligation.
-        unsafe { cuda::fill_on(stream, start, bytes, value) }
-    }
-
-    unsafe fn copy_on(&self, stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
-        // SAFETY: the caller's obligation.
-        unsafe { cuda::copy_on(stream, to, from, bytes) }
-    }
+    cuda::on_streams!();
 
     fn is_gone(&self) -> bool {
         self.memory().is_gone()
-    }
-
-    fn is_dead(&self, start: usize) -> bool {
-        self.memory().is_dead(start)
     }
 
     fn memory(&self) -> Option<(u64, u64)> {

@@ -10,7 +10,7 @@ use crate::error::{Result, Status, fail};
 use crate::grow_unlocked;
 use crate::sys::file::{Errno, File, Mapping, Outcome};
 use crate::sys::process::Process;
-use crate::sys::{bytes, memory_file, os};
+use crate::sys::{memory_file, os};
 use crate::thread::{self, QuickLock};
 use crate::types::*;
 use core::ffi::c_int;
@@ -261,16 +261,6 @@ impl Device for Shareable {
     unsafe fn prefault(&self, start: usize, bytes: usize) {
         // SAFETY: the caller's obligation.
         unsafe { os::populate(start, bytes) };
-    }
-
-    unsafe fn fill(&self, start: usize, count: usize, value: u8) {
-        // SAFETY: the caller's obligation.
-        unsafe { bytes::fill(start as *mut u8, value, count) };
-    }
-
-    unsafe fn copy(&self, to: usize, from: usize, count: usize) {
-        // SAFETY: the caller's obligation.
-        unsafe { bytes::copy(to as *mut u8, from as *const u8, count) };
     }
 
     fn memory(&self) -> Option<(u64, u64)> {

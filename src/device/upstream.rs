@@ -234,18 +234,6 @@ impl Device for Upstream {
         self.call(|raw| unsafe { purge(raw.context, start as *mut c_void, bytes) }) == TN_OK
     }
 
-    unsafe fn fill(&self, start: usize, bytes: usize, value: u8) {
-        debug_assert!(self.terms().touch);
-        // SAFETY: the caller's obligation.
-        unsafe { (start as *mut u8).write_bytes(value, bytes) };
-    }
-
-    unsafe fn copy(&self, to: usize, from: usize, bytes: usize) {
-        debug_assert!(self.terms().touch);
-        // SAFETY: the caller's obligation.
-        unsafe { core::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes) };
-    }
-
     fn memory(&self) -> Option<(u64, u64)> {
         None
     }
