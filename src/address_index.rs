@@ -12,7 +12,7 @@
 use crate::error::{Result, fail};
 use crate::grow_unlocked;
 use crate::pool;
-use crate::thread::{self, QuickGuard, QuickLock, Thread};
+use crate::thread::{QuickGuard, QuickLock, Thread};
 use crate::types::*;
 
 #[derive(Clone, Copy)]
@@ -53,14 +53,9 @@ pub fn lock_with_room(thread: &'static Thread) -> Option<AddressIndex> {
 
 /// Ensures capacity for one more entry, and locks the index.
 pub fn lock() -> Result<AddressIndex> {
-    loop {
-        if let Some(index) = lock_with_room(thread::current()) {
-            return Ok(index);
-        }
-        grow_unlocked::make(&RANGES, 64).map_err(|wanted| {
-            fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the addresses of {wanted} imports"))
-        })?;
-    }
+    grow_unlocked::lock(&RANGES, 64)
+        .map(AddressIndex)
+        .map_err(|wanted| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the addresses of {wanted} imports")))
 }
 
 impl AddressIndex {

@@ -32,6 +32,30 @@ family! {
     END: TN_END_FAILED
 }
 family! {
+    /// Creating a stream.
+    STREAM: TN_STREAM_BLOCKING
+}
+family! {
+    /// Creating an event.
+    EVENT: TN_EVENT_TIMING
+}
+family! {
+    /// Entering a stream.
+    SCOPE: TN_AUTO_SYNCHRONIZE
+}
+family! {
+    /// Describing a device.
+    QUERY: TN_QUERY_MEMORY
+}
+family! {
+    /// The memory of an upstream.
+    UPSTREAM: TN_UPSTREAM_ZEROED TN_UPSTREAM_THREAD_SAFE TN_UPSTREAM_PARTIAL_FREE
+}
+family! {
+    /// Creating a pool.
+    POOL: TN_POOL_PREFAULT TN_POOL_DIRECT TN_POOL_STRICT TN_POOL_ZERO_ON_FREE TN_POOL_SHAREABLE TN_POOL_IPC
+}
+family! {
     /// Saving files.
     SAVE: TN_IO_SYNC TN_IO_EXCLUSIVE
 }

@@ -118,7 +118,7 @@ impl Kind {
 }
 
 /// The bits of a handle.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash, PartialOrd, Ord)]
 #[repr(transparent)]
 pub struct Id(u64);
 
@@ -292,6 +292,58 @@ pub trait Slot: Sized + 'static {
     #[inline]
     fn id(&self) -> Id {
         Id::new(Self::KIND, self.head().generation(), self.head().number)
+    }
+    /// Frees a slot that was taken and is not in use.
+    #[inline]
+    fn discard(&'static self, thread: &'static Thread) {
+        Table::free(thread, self);
+    }
+}
+
+/// A slot that is taken and not in use yet. Its drop frees the slot.
+pub struct Spare<T: Slot> {
+    slot: &'static T,
+    thread: &'static Thread,
+}
+
+impl<T: Slot> Spare<T> {
+    /// Takes a slot; outside of locks.
+    #[inline]
+    pub fn take(thread: &'static Thread) -> Result<Spare<T>> {
+        Ok(Spare { slot: Table::take(thread)?, thread })
+    }
+
+    /// The opposite of [`Spare::into_slot`].
+    #[inline]
+    pub fn of(slot: &'static T, thread: &'static Thread) -> Spare<T> {
+        Spare { slot, thread }
+    }
+
+    /// The slot.
+    #[inline]
+    pub fn slot(&self) -> &'static T {
+        self.slot
+    }
+
+    /// The calling thread.
+    #[inline]
+    pub fn thread(&self) -> &'static Thread {
+        self.thread
+    }
+
+    /// The slot, which is in use from now on.
+    #[inline]
+    pub fn into_slot(self) -> &'static T {
+        let slot = self.slot;
+        core::mem::forget(self);
+        slot
+    }
+}
+
+impl<T: Slot> Drop for Spare<T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.slot.discard(self.thread);
     }
 }
 

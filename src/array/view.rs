@@ -5,7 +5,7 @@ use super::handle::{release_now, snapshot};
 use super::refusal::{Refusal, first_refusal};
 use crate::error::{Result, about, fail};
 use crate::layout::{self, Form, Layout};
-use crate::ledger::{self, Claim, ClaimBody, Locked, LockedSlot, SpareClaim, SpareRoot};
+use crate::ledger::{self, Claim, ClaimBody, Locked, LockedSlot, Root, SpareClaim, SpareRoot};
 use crate::region;
 use crate::slots::Id;
 use crate::thread;
@@ -139,7 +139,7 @@ fn view_slow(id: Id, axes: Axes, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout)
         let keeps = cut.keeps(spare.layout(), from);
         if keeps && !locked.make_root(claim, &mut root) {
             drop(locked);
-            root = Some(SpareRoot::take(thread, ndim)?);
+            root = Some(Root::spare(thread, ndim)?);
             continue;
         }
         return Ok(add_view(&mut locked, claim, cut, keeps, spare));
@@ -156,7 +156,7 @@ fn view_outside(id: Id, cut: Cut, derive: &dyn Fn(&Layout, &mut Layout) -> Resul
         let mut spare = SpareClaim::take(thread)?;
         derive(&from, spare.layout())?;
         let keeps = cut.keeps(spare.layout(), &from);
-        let mut root = Some(SpareRoot::take(thread, from.ndim())?);
+        let mut root = Some(Root::spare(thread, from.ndim())?);
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
         if let Err(refusal) = check_live(&locked, claim) {
             drop(locked);

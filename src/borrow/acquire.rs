@@ -5,13 +5,14 @@
 //! it copies, open the guards. If device work has to come first, the function unlocks, waits if the entries allow it,
 //! and starts again. Entries that copy continue in `moves`; a failure there restores everything.
 
-use super::context::{BorrowContext, Entry, List, guard_params, is_copied_by_host, list};
+use super::context::{BorrowContext, Entry, List, guard_params, is_copied_by_host};
 use super::moves::{self, Move};
 use super::rules::{self, Mode, Use};
 use crate::array::{self, Checked, Holder, Refusal, Why};
 use crate::error::{Result, Status, fail, quietly};
 use crate::layout::Layout;
 use crate::ledger::{self, Claim, InternalGuard, Locked, Points, SpareGuard, UseTime};
+use crate::lists;
 use crate::region;
 use crate::thread;
 use crate::types::*;
@@ -27,21 +28,21 @@ enum Plan {
 pub fn acquire(call: BorrowContext<'_>, entries: &[Entry]) -> Result<List<InternalGuard>> {
     let thread = thread::current();
     let n = entries.len();
-    let mut layouts: List<Layout> = list(n)?;
+    let mut layouts: List<Layout> = lists::list(n)?;
     for _ in entries {
         layouts.push(Layout::EMPTY);
     }
     let mut points = Points::default();
     loop {
-        let mut spares: List<SpareGuard> = list(2 * n)?;
+        let mut spares: List<SpareGuard> = lists::list(2 * n)?;
         for _ in 0..2 * n {
             spares.push(SpareGuard::take(thread)?);
         }
-        let mut plans: List<Plan> = list(n)?;
-        let mut claims: List<&'static Claim> = list(n)?;
-        let mut guards: List<Option<InternalGuard>> = list(n)?;
-        let mut moves: List<Move> = list(n)?;
-        let mut out: List<InternalGuard> = list(n)?;
+        let mut plans: List<Plan> = lists::list(n)?;
+        let mut claims: List<&'static Claim> = lists::list(n)?;
+        let mut guards: List<Option<InternalGuard>> = lists::list(n)?;
+        let mut moves: List<Move> = lists::list(n)?;
+        let mut out: List<InternalGuard> = lists::list(n)?;
 
         let mut locked = ledger::lock_all(n, &|i| ledger::ledger_of::<Claim>(entries[i].id))?;
         for entry in entries {

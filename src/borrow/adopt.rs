@@ -39,7 +39,7 @@ pub struct Wanted {
 
 /// The fast path of [`adopt`]: nothing prevents that a variable on `device` takes the bytes of an array which its
 /// caller owns. Stretched arrays are READONLY.
-pub fn is_free_value(body: &ClaimBody, state: &LedgerState, device: tn_device) -> bool {
+pub fn may_adopt(body: &ClaimBody, state: &LedgerState, device: tn_device) -> bool {
     let quiet = state.has_only_claims() && state.managed == 0 && body.given == 0;
     quiet
         && !body.readonly

@@ -6,6 +6,7 @@ use crate::blit;
 use crate::device_copy::{self, Outstanding};
 use crate::error::{Result, drafted, fail};
 use crate::ledger::{self, Claim, Class, GuardParams, InternalGuard, Locked, NewStore, UseTime};
+use crate::lists;
 use crate::slots::Id;
 use crate::stream::{self, Stream};
 use crate::sys::os;
@@ -97,14 +98,6 @@ pub fn guard_params(wanted: Use) -> GuardParams {
     }
 }
 
-/// An empty list with a capacity of `n`.
-#[inline]
-pub fn list<T>(n: usize) -> Result<List<T>> {
-    let mut list = List::new();
-    ledger::reserve(&mut list, n)?;
-    Ok(list)
-}
-
 /// A list of `n` equal items.
 #[inline]
 pub fn filled<T: Copy>(n: usize, item: T) -> Result<List<T>> {
@@ -116,7 +109,7 @@ pub fn filled<T: Copy>(n: usize, item: T) -> Result<List<T>> {
 /// Adds `n` equal items to an empty list.
 #[inline]
 pub fn fill<T: Copy>(list: &mut List<T>, n: usize, item: T) -> Result<()> {
-    ledger::reserve(list, n)?;
+    lists::reserve(list, n)?;
     (0..n).for_each(|_| list.push(item));
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::context::{BorrowContext, Entry, List};
 use crate::borrow::{access, check_states, when};
 use crate::error::{Result, fail};
 use crate::ledger::{self, Claim, GuardList, InternalGuard, UseTime};
+use crate::lists;
 use crate::slots::Id;
 use crate::stream::StreamArg;
 use crate::thread;
@@ -37,14 +38,14 @@ fn id(spec: &tn_borrow_spec) -> Id {
 /// handles were found valid.
 fn entries(specs: &[tn_borrow_spec]) -> Result<(List<Entry>, List<StreamArg>)> {
     let mut list = List::new();
-    ledger::reserve(&mut list, specs.len())?;
+    lists::reserve(&mut list, specs.len())?;
     if specs.iter().any(|spec| spec.array.is_null()) {
         return Err(fail(TN_ERR_NULL, format_args!("the array of an entry is NULL")));
     }
     let ids = |i: usize| ledger::ledger_of::<Claim>(id(&specs[i]));
     drop(ledger::lock_all(specs.len(), &ids)?);
     let mut streams: List<StreamArg> = List::new();
-    ledger::reserve(&mut streams, specs.len())?;
+    lists::reserve(&mut streams, specs.len())?;
     for spec in specs {
         streams.push(StreamArg::of(spec.stream as u64)?);
     }

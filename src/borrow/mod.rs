@@ -36,13 +36,13 @@ mod rules;
 mod why;
 
 pub use acquire::{abandon, abandon_all, acquire, would_copy};
-pub use adopt::{Adopted, Wanted, adopt, check_strict, is_free_value, would_copy as alias_required};
-pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, fill, filled, guard_params, list};
+pub use adopt::{Adopted, Wanted, adopt, check_strict, may_adopt, would_copy as alias_required};
+pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, fill, filled, guard_params};
 pub use entries::all;
 pub use kernel_view::KernelView;
 pub use pass::{Argument, Passed, check_left, pass};
 pub use rules::{
-    Mode, Use, check, check_unwritten, is_free, order_after_work, wait_or_refuse, why as reasons_against_writing,
+    Mode, Use, check, check_unwritten, may_begin, order_after_work, wait_or_refuse, why as reasons_against_writing,
     writes_over,
 };
 pub use why::{
@@ -55,7 +55,7 @@ use crate::error::{Result, fail};
 use crate::flags;
 use crate::layout::{Layout, even_parts};
 use crate::ledger::{
-    self, Claim, Class, Guard, InternalGuard, Locked, LockedSlot, SpareClaim, SpareGuard, SpareRoot, UseTime,
+    self, Claim, Class, Guard, InternalGuard, Locked, LockedSlot, Root, SpareClaim, SpareGuard, SpareRoot, UseTime,
 };
 use crate::slots::Id;
 use crate::stream::{Point, Stream, StreamArg};
@@ -114,7 +114,7 @@ pub trait LayoutSink {
 #[inline(always)]
 pub fn open_fast(id: Id, wanted: Use, outputs: &impl LayoutSink) -> Option<Id> {
     let mut one = LockedSlot::<Claim>::live(thread::current(), id)?;
-    if one.body().given > 0 || !rules::is_free(one.body(), one.state(), wanted) {
+    if one.body().given > 0 || !rules::may_begin(one.body(), one.state(), wanted) {
         return None;
     }
     let guard = one.add_guard(guard_params(wanted))?;
@@ -126,7 +126,7 @@ pub fn open_fast(id: Id, wanted: Use, outputs: &impl LayoutSink) -> Option<Id> {
 #[inline(always)]
 pub fn open_internal_fast(thread: &'static Thread, id: Id, wanted: Use) -> Option<InternalGuard> {
     let one = LockedSlot::<Claim>::live(thread, id)?;
-    if one.body().given > 0 || !rules::is_free(one.body(), one.state(), wanted) {
+    if one.body().given > 0 || !rules::may_begin(one.body(), one.state(), wanted) {
         return None;
     }
     one.open_internal(guard_params(wanted))
@@ -144,11 +144,11 @@ pub fn open_on_stream_fast(
 ) -> Option<InternalGuard> {
     let one = LockedSlot::<Claim>::live(thread, id)?;
     let (body, state) = (one.body(), one.state());
-    let is_free = body.given == 0
-        && rules::is_free_beside_records(body, state, wanted)
+    let may_begin = body.given == 0
+        && rules::may_begin_beside_records(body, state, wanted)
         && one.comes_after_work(stream, matches!(wanted, Use::Write { .. }))
         && see(&body.layout, state.device);
-    if is_free { one.open_internal(guard_params(wanted)) } else { None }
+    if may_begin { one.open_internal(guard_params(wanted)) } else { None }
 }
 
 /// The fast path of a borrow with the stream whose handle has these bits: opens a guard beside unfinished work that the
@@ -179,7 +179,7 @@ pub fn export_fast<T>(
     let params = guard_params(wanted);
     let mut one = LockedSlot::<Claim>::live(thread, id)?;
     let reached = ledger::is_reachable(one.state().device);
-    if one.body().given > 0 || !reached || !rules::is_free(one.body(), one.state(), wanted) {
+    if one.body().given > 0 || !reached || !rules::may_begin(one.body(), one.state(), wanted) {
         return None;
     }
     one.add_export(params, copy_layout)
@@ -307,7 +307,7 @@ impl Parts {
             *spare.layout() = Layout::room(ndim)?;
             spares.push((spare, SpareGuard::take(thread)?));
         }
-        Ok(Parts { spares, guards, group: SpareGuard::take(thread)?, root: SpareRoot::take(thread, ndim)? })
+        Ok(Parts { spares, guards, group: SpareGuard::take(thread)?, root: Root::spare(thread, ndim)? })
     }
 
     /// Opens the guards beside the one on the whole array. They have no handles yet.

@@ -4,13 +4,14 @@
 //! second locked section the claim moves to the new store. After a failure the handles are still on their stores, and
 //! the copies are freed.
 
-use super::context::{BorrowContext, Entry, List, guard_params, is_copied_by_host, list};
+use super::context::{BorrowContext, Entry, List, guard_params, is_copied_by_host};
 use super::rules::Use;
 use crate::array;
 use crate::copy_stats;
 use crate::error::Result;
 use crate::layout::{Layout, Order};
 use crate::ledger::{self, Claim, InternalGuard, Locked, NewStore, SpareGuard};
+use crate::lists;
 use crate::pool::{self, Pool};
 use crate::sites::Site;
 use crate::slots::Id;
@@ -74,8 +75,8 @@ pub(super) fn copy_and_move(
     // The new stores get handles that only this function knows. Each claim then moves to its store.
     let mut targets: List<Id> = List::new();
     let outcome = copy_all(call, thread, entries, moves).and_then(|()| {
-        ledger::reserve(&mut targets, moves.len())?;
-        let mut spares: List<SpareGuard> = list(2 * moves.len())?;
+        lists::reserve(&mut targets, moves.len())?;
+        let mut spares: List<SpareGuard> = lists::list(2 * moves.len())?;
         for _ in 0..2 * moves.len() {
             spares.push(SpareGuard::take(thread)?);
         }

@@ -298,8 +298,8 @@ fn is_alone(body: &ClaimBody, state: &LedgerState) -> bool {
 /// Fast check of the common case: no other use, readers beside a reader, or shared views beside a shared view. If it is
 /// true, the use may begin; otherwise [`check`] decides.
 #[inline(always)]
-pub fn is_free(body: &ClaimBody, state: &LedgerState, wanted: Use) -> bool {
-    let quiet = || state.records == 0 && is_free_beside_records(body, state, wanted);
+pub fn may_begin(body: &ClaimBody, state: &LedgerState, wanted: Use) -> bool {
+    let quiet = || state.records == 0 && may_begin_beside_records(body, state, wanted);
     // Shared views may coexist.
     let shareable = || state.writers | state.exports_exclusive | state.records == 0 && !body.moving;
     match wanted {
@@ -312,9 +312,9 @@ pub fn is_free(body: &ClaimBody, state: &LedgerState, wanted: Use) -> bool {
     }
 }
 
-/// As [`is_free`] for a guard, without a look at poisoned regions and unfinished device work.
+/// As [`may_begin`] for a guard, without a look at poisoned regions and unfinished device work.
 #[inline(always)]
-pub fn is_free_beside_records(body: &ClaimBody, state: &LedgerState, wanted: Use) -> bool {
+pub fn may_begin_beside_records(body: &ClaimBody, state: &LedgerState, wanted: Use) -> bool {
     let exports = state.exports_read | state.exports_shared | state.exports_exclusive;
     let quiet = state.writers | exports == 0 && !body.moving;
     match wanted {
@@ -345,7 +345,7 @@ fn is_writable(body: &ClaimBody, state: &LedgerState) -> bool {
 /// is returned; the caller continues with [`wait_or_refuse`].
 pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime, points: &mut Points) -> Checked<()> {
     let (body, state) = (locked.get(claim), locked.state(locked.ledger_of(claim)));
-    if is_free(body, state, wanted) {
+    if may_begin(body, state, wanted) {
         return check_host(state, order);
     }
     // Only a writer can use a copy, and a handle with open readers does not move.

@@ -12,6 +12,7 @@
 mod library;
 
 use crate::error::{Result, Status, Text, fail};
+use crate::lists;
 use crate::names::readable;
 use crate::types::*;
 use core::ffi::{CStr, c_char, c_int};
@@ -87,7 +88,7 @@ impl Compiler {
     /// TN_ERR_UNSUPPORTED: NVRTC is too old, or lacks a file of its own; TN_ERR_NO_HOST_MEMORY.
     pub fn compile(&self, source: &Source<'_>, log: &mut Vec<u8>) -> Result<Vec<u8>> {
         let compilation = Compilation::begin(&self.functions, source)?;
-        let mut options = list::<*const c_char>(source.options.len())?;
+        let mut options = lists::vector::<*const c_char>(source.options.len(), "options of a compilation")?;
         options.extend(source.options.iter().map(|option| option.as_ptr()));
         // SAFETY: the program exists, and the options are texts that live during the call.
         let outcome = unsafe {
@@ -129,22 +130,10 @@ impl core::fmt::Display for Reason<'_> {
     }
 }
 
-/// An empty list with room. TN_ERR_NO_HOST_MEMORY.
-fn list<T>(length: usize) -> Result<Vec<T>> {
-    let mut list = Vec::new();
-    match list.try_reserve_exact(length) {
-        Ok(()) => Ok(list),
-        Err(_) => Err(fail(
-            TN_ERR_NO_HOST_MEMORY,
-            format_args!("no memory for {} bytes of a compilation", length.saturating_mul(size_of::<T>())),
-        )),
-    }
-}
-
 impl<'a> Compilation<'a> {
     fn begin(functions: &'a Functions, source: &Source<'_>) -> Result<Compilation<'a>> {
-        let mut names = list::<*const c_char>(source.headers.len())?;
-        let mut texts = list::<*const c_char>(source.headers.len())?;
+        let mut names = lists::vector::<*const c_char>(source.headers.len(), "headers of a compilation")?;
+        let mut texts = lists::vector::<*const c_char>(source.headers.len(), "headers of a compilation")?;
         names.extend(source.headers.iter().map(|(name, _)| name.as_ptr()));
         texts.extend(source.headers.iter().map(|(_, text)| text.as_ptr()));
         let mut program = core::ptr::null_mut();
@@ -212,7 +201,7 @@ impl<'a> Compilation<'a> {
     ) -> Result<Vec<u8>> {
         let mut bytes = 0;
         self.functions.check(size(&mut bytes), call)?;
-        let mut out = list::<u8>(bytes)?;
+        let mut out = lists::vector::<u8>(bytes, "bytes of a compilation")?;
         out.resize(bytes, 0);
         if bytes > 0 {
             self.functions.check(read(out.as_mut_ptr().cast()), call)?;

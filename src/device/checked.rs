@@ -329,16 +329,6 @@ impl Device for Checked {
         unsafe { os::populate(start, bytes) };
     }
 
-    unsafe fn fill(&self, start: usize, count: usize, value: u8) {
-        // SAFETY: the caller's obligation.
-        unsafe { bytes::fill(start as *mut u8, value, count) };
-    }
-
-    unsafe fn copy(&self, to: usize, from: usize, count: usize) {
-        // SAFETY: the caller's obligation.
-        unsafe { bytes::copy(to as *mut u8, from as *const u8, count) };
-    }
-
     fn memory(&self) -> Option<(u64, u64)> {
         let memory = os::memory();
         Some((memory.total, memory.free))

@@ -23,7 +23,6 @@ use crate::gpu::{self, GPUS, Gpu, gpu, managed};
 use crate::grow_unlocked;
 use crate::names::device_type_name;
 use crate::stream::Stream;
-use crate::sys::bytes;
 use crate::thread::QuickLock;
 use crate::types::*;
 use core::ffi::c_void;
@@ -148,18 +147,7 @@ static ALLOCATIONS: QuickLock<Vec<Allocation>> = QuickLock::new(Vec::new());
 
 /// Records an allocation. False: no memory for the record.
 fn note(allocation: Allocation) -> bool {
-    loop {
-        let mut all = ALLOCATIONS.lock();
-        if all.len() < all.capacity() {
-            let index = all.partition_point(|other| other.start < allocation.start);
-            all.insert(index, allocation);
-            return true;
-        }
-        drop(all);
-        if grow_unlocked::make(&ALLOCATIONS, 64).is_err() {
-            return false;
-        }
-    }
+    grow_unlocked::insert_sorted(&ALLOCATIONS, 64, allocation, |other| other.start).is_ok()
 }
 
 /// Records reserved addresses of a GPU's present context. False: no memory for the record.
@@ -174,9 +162,7 @@ pub(super) fn forget_addresses(start: usize) {
 
 /// Takes the record of a range that is being freed.
 pub(super) fn take_allocation(start: usize) -> Option<Allocation> {
-    let mut all = ALLOCATIONS.lock();
-    let index = all.binary_search_by_key(&start, |allocation| allocation.start).ok()?;
-    Some(all.remove(index))
+    grow_unlocked::remove_sorted(&ALLOCATIONS, start, |allocation| allocation.start)
 }
 
 /// Whether an allocation that went with a context has bytes in a range.
@@ -243,17 +229,9 @@ static LEFT_OVER: QuickLock<Vec<(Kind, Allocation)>> = QuickLock::new(Vec::new()
 impl Memory {
     /// Keeps a misaligned allocation until `free_left_over`. Without memory for the record it is freed now.
     fn leave_over(&self, allocation: Allocation) {
-        loop {
-            let mut all = LEFT_OVER.lock();
-            if all.len() < all.capacity() {
-                all.push((self.kind, allocation));
-                return;
-            }
-            drop(all);
-            if grow_unlocked::make(&LEFT_OVER, 8).is_err() {
-                self.free_allocation(allocation);
-                return;
-            }
+        match grow_unlocked::lock(&LEFT_OVER, 8) {
+            Ok(mut all) => all.push((self.kind, allocation)),
+            Err(_) => _ = self.free_allocation(allocation),
         }
     }
 
@@ -393,6 +371,26 @@ pub(super) unsafe fn copy_on(stream: &'static Stream, to: usize, from: usize, by
     })
 }
 
+/// The methods of a [`Device`] whose memory the streams of a GPU reach.
+macro_rules! on_streams {
+    () => {
+        unsafe fn fill_on(&self, stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
+            // SAFETY: the caller's obligation.
+            unsafe { $crate::device::cuda::fill_on(stream, start, bytes, value) }
+        }
+
+        unsafe fn copy_on(&self, stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
+            // SAFETY: the caller's obligation.
+            unsafe { $crate::device::cuda::copy_on(stream, to, from, bytes) }
+        }
+
+        fn is_dead(&self, start: usize) -> bool {
+            $crate::device::cuda::is_dead(start)
+        }
+    };
+}
+pub(super) use on_streams;
+
 impl Device for Memory {
     fn host_flags(&self) -> u32 {
         match self.kind {
@@ -447,27 +445,7 @@ impl Device for Memory {
         }
     }
 
-    unsafe fn fill(&self, start: usize, count: usize, value: u8) {
-        debug_assert!(self.kind != Kind::Device, "PD-14");
-        // SAFETY: the caller's obligation.
-        unsafe { bytes::fill(start as *mut u8, value, count) };
-    }
-
-    unsafe fn copy(&self, to: usize, from: usize, count: usize) {
-        debug_assert!(self.kind != Kind::Device, "PD-14");
-        // SAFETY: the caller's obligation.
-        unsafe { bytes::copy(to as *mut u8, from as *const u8, count) };
-    }
-
-    unsafe fn fill_on(&self, stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
-        // SAFETY: the caller's obligation.
-        unsafe { fill_on(stream, start, bytes, value) }
-    }
-
-    unsafe fn copy_on(&self, stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
-        // SAFETY: the caller's obligation.
-        unsafe { copy_on(stream, to, from, bytes) }
-    }
+    on_streams!();
 
     fn is_gone(&self) -> bool {
         let is_lost = |id: i32| gpu(id).map_or(true, Gpu::is_lost);
@@ -477,10 +455,6 @@ impl Device for Memory {
             // The host reaches it as long as any context exists.
             Kind::Pinned(_) => gpu::used().next().is_some() && gpu::used().all(Gpu::is_lost) || gpu(0).is_err(),
         }
-    }
-
-    fn is_dead(&self, start: usize) -> bool {
-        is_dead(start)
     }
 
     fn memory(&self) -> Option<(u64, u64)> {

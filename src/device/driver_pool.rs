@@ -236,27 +236,7 @@ impl Device for DriverPool {
         }
     }
 
-    unsafe fn fill(&self, _start: usize, _count: usize, _value: u8) {
-        debug_assert!(false, "PD-14");
-    }
-
-    unsafe fn copy(&self, _to: usize, _from: usize, _count: usize) {
-        debug_assert!(false, "PD-14");
-    }
-
-    unsafe fn fill_on(&self, stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
-        // SAFETY: the caller's obligation.
-        unsafe { cuda::fill_on(stream, start, bytes, value) }
-    }
-
-    unsafe fn copy_on(&self, stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
-        // SAFETY: the caller's obligation.
-        unsafe { cuda::copy_on(stream, to, from, bytes) }
-    }
-
-    fn is_dead(&self, start: usize) -> bool {
-        cuda::is_dead(start)
-    }
+    cuda::on_streams!();
 
     fn is_gone(&self) -> bool {
         self.gpu().map_or(true, Gpu::is_lost)

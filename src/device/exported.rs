@@ -226,11 +226,8 @@ fn free_kept(range: &Range) -> Option<bool> {
     if range.sent.is_some_and(|(sent, _)| !sent.entry.remove()) {
         return None;
     }
-    let mut ranges = RANGES.lock();
-    let at = ranges.partition_point(|other| other.start < range.start);
-    debug_assert!(ranges[at].start == range.start && ranges[at].freed);
-    ranges.remove(at);
-    drop(ranges);
+    let removed = grow_unlocked::remove_sorted(&RANGES, range.start, |other| other.start);
+    debug_assert!(removed.is_some_and(|removed| removed.freed), "only freed ranges are removed");
     Some(release(range))
 }
 
@@ -272,19 +269,11 @@ impl Device for Exported {
         let alignment = alignment.max(ALLOCATION_BYTES);
         let Some(start) = self.memory().reserve(bytes, alignment, node)? else { return Ok(None) };
         let range = Range { start, bytes, gpu: self.gpu, sent: None, freed: false, owner: (0, Name::NONE) };
-        loop {
-            let mut ranges = RANGES.lock();
-            if ranges.len() < ranges.capacity() {
-                let at = ranges.partition_point(|other| other.start < start);
-                ranges.insert(at, range);
-                return Ok(Some(start));
-            }
-            drop(ranges);
-            if grow_unlocked::make(&RANGES, 64).is_err() {
-                release(&range);
-                return Ok(None);
-            }
+        if grow_unlocked::insert_sorted(&RANGES, 64, range, |other| other.start).is_ok() {
+            return Ok(Some(start));
         }
+        release(&range);
+        Ok(None)
     }
 
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {
@@ -304,30 +293,10 @@ impl Device for Exported {
         self.memory().free_left_over() || any
     }
 
-    unsafe fn fill(&self, _start: usize, _bytes: usize, _value: u8) {
-        debug_assert!(false, "PD-14");
-    }
-
-    unsafe fn copy(&self, _to: usize, _from: usize, _bytes: usize) {
-        debug_assert!(false, "PD-14");
-    }
-
-    unsafe fn fill_on(&self, stream: &'static Stream, start: usize, bytes: usize, value: u8) -> Result<()> {
-        // SAFETY: the caller's obligation.
-        unsafe { cuda::fill_on(stream, start, bytes, value) }
-    }
-
-    unsafe fn copy_on(&self, stream: &'static Stream, to: usize, from: usize, bytes: usize) -> Result<()> {
-        // SAFETY: the caller's obligation.
-        unsafe { cuda::copy_on(stream, to, from, bytes) }
-    }
+    cuda::on_streams!();
 
     fn is_gone(&self) -> bool {
         self.memory().is_gone()
-    }
-
-    fn is_dead(&self, start: usize) -> bool {
-        self.memory().is_dead(start)
     }
 
     fn memory(&self) -> Option<(u64, u64)> {

@@ -7,7 +7,7 @@ pub use super::interface::GRANULE;
 use super::interface::{Device, Terms};
 use crate::error::Result;
 use crate::sys::file::Errno;
-use crate::sys::{bytes, os};
+use crate::sys::os;
 use crate::types::*;
 
 /// The host's memory.
@@ -172,16 +172,6 @@ impl Device for Host {
         // SAFETY: as above.
         unsafe { self.fill(at, end - at, 0) };
         skipped
-    }
-
-    unsafe fn fill(&self, start: usize, count: usize, value: u8) {
-        // SAFETY: the caller's obligation.
-        unsafe { bytes::fill(start as *mut u8, value, count) };
-    }
-
-    unsafe fn copy(&self, to: usize, from: usize, count: usize) {
-        // SAFETY: the caller's obligation.
-        unsafe { bytes::copy(to as *mut u8, from as *const u8, count) };
     }
 
     fn memory(&self) -> Option<(u64, u64)> {

@@ -4,6 +4,7 @@
 
 use crate::error::{Result, Status, fail};
 use crate::stream::Stream;
+use crate::sys::bytes;
 use crate::sys::file::Errno;
 use crate::types::*;
 
@@ -211,15 +212,25 @@ pub trait Device: Sync {
     /// Sets committed bytes to a value before it returns.
     ///
     /// # Safety
+    /// - the host can write the memory (`touch`);
     /// - the bytes are committed, and the caller has exclusive use of them.
-    unsafe fn fill(&self, start: usize, bytes: usize, value: u8);
+    unsafe fn fill(&self, start: usize, bytes: usize, value: u8) {
+        debug_assert!(self.terms().touch, "the host writes bytes that only a device can access (PD-14)");
+        // SAFETY: the caller's obligation.
+        unsafe { bytes::fill(start as *mut u8, value, bytes) };
+    }
 
     /// Copies between committed ranges that do not overlap before it returns.
     ///
     /// # Safety
+    /// - the host can read and write the memory (`touch`);
     /// - both ranges are committed and do not overlap;
     /// - the source is not written and the target not used by others during the call.
-    unsafe fn copy(&self, to: usize, from: usize, bytes: usize);
+    unsafe fn copy(&self, to: usize, from: usize, bytes: usize) {
+        debug_assert!(self.terms().touch, "the host copies bytes that only a device can access (PD-14)");
+        // SAFETY: the caller's obligation.
+        unsafe { bytes::copy(to as *mut u8, from as *const u8, bytes) };
+    }
 
     /// Whether committed bytes all have the same given value; None where the host cannot read them.
     ///

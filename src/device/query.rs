@@ -8,6 +8,7 @@ use super::cuda_query;
 use super::host;
 use super::no_info::NO_INFO;
 use crate::error::{Result, fail};
+use crate::flags;
 use crate::names::device_type_name;
 use crate::types::*;
 
@@ -65,12 +66,7 @@ pub fn count(device_type: tn_device_type) -> Result<i32> {
 
 /// Describes a device; `flags` is 0 or TN_QUERY_MEMORY. The pools' own figures are filled in by `pool`.
 pub fn query(device: tn_device, flags: u32) -> Result<tn_device_info> {
-    if flags & !TN_QUERY_MEMORY != 0 {
-        return Err(fail(
-            TN_ERR_INVALID,
-            format_args!("flag bits {:#x} are unknown; use 0 or TN_QUERY_MEMORY", flags & !TN_QUERY_MEMORY),
-        ));
-    }
+    flags::check("flags", flags, TN_QUERY_MEMORY, &flags::QUERY)?;
     let with_memory = flags & TN_QUERY_MEMORY != 0;
     known_type(device.r#type)?;
     #[cfg(not(preload))]

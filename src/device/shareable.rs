@@ -10,7 +10,7 @@ use crate::error::{Result, Status, fail};
 use crate::grow_unlocked;
 use crate::sys::file::{Errno, File, Mapping, Outcome};
 use crate::sys::process::Process;
-use crate::sys::{bytes, memory_file, os};
+use crate::sys::{memory_file, os};
 use crate::thread::{self, QuickLock};
 use crate::types::*;
 use core::ffi::c_int;
@@ -186,25 +186,12 @@ pub fn next_imported(from: usize) -> Option<Imported> {
 
 /// Err: the number of entries for which there was no memory.
 fn insert(range: Range) -> core::result::Result<(), usize> {
-    loop {
-        let mut ranges = RANGES.lock();
-        if ranges.len() < ranges.capacity() {
-            let at = ranges.partition_point(|other| other.start < range.start);
-            ranges.insert(at, range);
-            return Ok(());
-        }
-        drop(ranges);
-        grow_unlocked::make(&RANGES, 64)?;
-    }
+    grow_unlocked::insert_sorted(&RANGES, 64, range, |other| other.start)
 }
 
 /// Removes the range that begins at an address, and closes its file.
 fn remove(start: usize) -> Range {
-    let mut ranges = RANGES.lock();
-    let at = ranges.partition_point(|range| range.start < start);
-    assert!(ranges.get(at).is_some_and(|range| range.start == start), "a range begins there");
-    let range = ranges.remove(at);
-    drop(ranges);
+    let range = grow_unlocked::remove_sorted(&RANGES, start, |range| range.start).expect("a range begins there");
     drop(File::owned(range.fd));
     range
 }
@@ -274,16 +261,6 @@ impl Device for Shareable {
     unsafe fn prefault(&self, start: usize, bytes: usize) {
         // SAFETY: the caller's obligation.
         unsafe { os::populate(start, bytes) };
-    }
-
-    unsafe fn fill(&self, start: usize, count: usize, value: u8) {
-        // SAFETY: the caller's obligation.
-        unsafe { bytes::fill(start as *mut u8, value, count) };
-    }
-
-    unsafe fn copy(&self, to: usize, from: usize, count: usize) {
-        // SAFETY: the caller's obligation.
-        unsafe { bytes::copy(to as *mut u8, from as *const u8, count) };
     }
 
     fn memory(&self) -> Option<(u64, u64)> {

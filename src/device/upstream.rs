@@ -7,6 +7,7 @@
 use super::interface::{Device, GRANULE, Terms};
 use super::query::check_label;
 use crate::error::{Result, fail};
+use crate::flags;
 use crate::sys::os;
 use crate::thread;
 use crate::types::*;
@@ -76,15 +77,7 @@ fn or_default(bytes: usize) -> usize {
 /// The properties of an upstream's memory, stated to be of `device`; a status where its fields are invalid.
 pub fn check(device: tn_device, raw: &tn_upstream) -> Result<Terms> {
     let known = TN_UPSTREAM_ZEROED | TN_UPSTREAM_THREAD_SAFE | TN_UPSTREAM_PARTIAL_FREE;
-    if raw.flags & !known != 0 {
-        let wrong = raw.flags & !known;
-        return Err(fail(
-            TN_ERR_INVALID,
-            format_args!(
-                "upstream flags have bits {wrong:#x}, which are unknown; use the constants TN_UPSTREAM_ZEROED .. TN_UPSTREAM_PARTIAL_FREE"
-            ),
-        ));
-    }
+    flags::check("upstream flags", raw.flags, known, &flags::UPSTREAM)?;
     if raw.reserved != 0 {
         return Err(invalid("reserved", raw.reserved, "it must be 0"));
     }
@@ -239,18 +232,6 @@ impl Device for Upstream {
         let Some(purge) = self.given().raw.purge.filter(|_| !zero) else { return false };
         // SAFETY: the program's own function and context, and a range that it returned.
         self.call(|raw| unsafe { purge(raw.context, start as *mut c_void, bytes) }) == TN_OK
-    }
-
-    unsafe fn fill(&self, start: usize, bytes: usize, value: u8) {
-        debug_assert!(self.terms().touch);
-        // SAFETY: the caller's obligation.
-        unsafe { (start as *mut u8).write_bytes(value, bytes) };
-    }
-
-    unsafe fn copy(&self, to: usize, from: usize, bytes: usize) {
-        debug_assert!(self.terms().touch);
-        // SAFETY: the caller's obligation.
-        unsafe { core::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, bytes) };
     }
 
     fn memory(&self) -> Option<(u64, u64)> {

@@ -161,6 +161,7 @@ fn insert(start: i64, end: i64, gpu: Option<&'static Gpu>, flags: u32) -> Result
             return Ok(());
         }
         drop(ranges);
+        // Only now, because the conflict is reported before memory is asked for.
         grow_unlocked::make(&RANGES, 16).map_err(|wanted| {
             fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the addresses of {wanted} registrations"))
         })?;
@@ -169,10 +170,7 @@ fn insert(start: i64, end: i64, gpu: Option<&'static Gpu>, flags: u32) -> Result
 
 /// Removes the range that begins at `start`.
 fn remove(start: i64) {
-    let mut ranges = RANGES.lock();
-    let at = ranges.partition_point(|range| range.start < start);
-    if ranges.get(at).is_some_and(|range| range.start == start) {
-        let range = ranges.remove(at);
+    if let Some(range) = grow_unlocked::remove_sorted(&RANGES, start, |range| range.start) {
         REGISTERED_BYTES.fetch_sub((range.end - range.start) as u64, Ordering::Relaxed);
     }
 }

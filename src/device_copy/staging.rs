@@ -102,7 +102,7 @@ impl ChunkRing {
                 ring.chunks[0] = Some(Chunk { address: location.address(), after: None, location });
                 return Ok(ring);
             }
-        } else if let Some(chunk) = ring.claim(true) {
+        } else if let Some(chunk) = ring.take_chunk(true) {
             ring.chunks[0] = Some(chunk);
             return Ok(ring);
         }
@@ -121,7 +121,7 @@ impl ChunkRing {
     pub fn next(&mut self) -> Result<(usize, i64)> {
         let mut index = self.next;
         if self.chunks[index].is_none() {
-            self.chunks[index] = self.claim(false);
+            self.chunks[index] = self.take_chunk(false);
             if self.chunks[index].is_none() {
                 index = 0;
             }
@@ -161,7 +161,7 @@ impl ChunkRing {
 
     /// Takes a page-locked chunk, which may have to be allocated. None: there is none that no other stream uses.
     /// `first`: the size of the ring's pieces may still change.
-    fn claim(&mut self, first: bool) -> Option<Chunk> {
+    fn take_chunk(&mut self, first: bool) -> Option<Chunk> {
         reclaim::register(trim);
         gpu::on_reset(gpu::Layer::Copies, forget_chunks);
         self.poll_if_none_is_idle();

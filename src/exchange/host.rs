@@ -14,8 +14,8 @@ use crate::flags;
 use crate::gpu::page_lock;
 use crate::layout::{Layout, Order};
 use crate::ledger::{
-    self, Backing, Claim, Class, Found, Guard, InternalGuard, Locked, Points, Release, SpareClaim, SpareGuard,
-    SpareLease, SpareLedger, StoreParams, StoreSource, UseTime,
+    self, Backing, Claim, Class, Found, Guard, InternalGuard, Lease, Ledger, Locked, Points, Release, SpareClaim,
+    SpareGuard, SpareLease, StoreParams, StoreSource, UseTime,
 };
 use crate::pool::{self, Pool};
 use crate::sites::Site;
@@ -91,7 +91,7 @@ pub unsafe fn import(import: Import<'_>) -> Result<Imported> {
         check_is_of_the_host(range)?;
     }
     let queued = flags & TN_RELEASE_QUEUED != 0;
-    let lease = SpareLease::take(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
+    let lease = Lease::spare(thread, release, queued, flags & TN_MAY_OVERWRITE != 0, range)?;
     if !wants_alias || flags & TN_TAKE_OWNERSHIP != 0 || after.is_some() {
         // SAFETY: the caller's obligation.
         return unsafe { import_slow(thread, function, device, layout, flags, range, (lease, after)) };
@@ -137,7 +137,7 @@ fn alias_fast(
     lease: SpareLease,
 ) -> Result<core::result::Result<Id, SpareLease>> {
     let mut claim = SpareClaim::take(thread)?;
-    let store = SpareLedger::take(thread)?;
+    let store = Ledger::spare(thread)?;
     if end == start || !layout.is_aligned() || !claim.layout().set(layout) {
         return Ok(Err(lease));
     }
@@ -221,7 +221,7 @@ fn alias_slow(
     *claim.layout() = layout.try_clone()?;
     claim.set_readonly(flags & TN_IMPORT_READONLY != 0 || layout.self_overlaps());
     claim.set_origin(ledger::Origin::by(thread));
-    let store = SpareLedger::take(thread)?;
+    let store = Ledger::spare(thread)?;
     let work = after.map(|point| Ok((SpareGuard::take(thread)?, point))).transpose()?;
     let mut index = address_index::lock()?;
     let mut existing = None;
@@ -300,7 +300,7 @@ pub enum Joined {
 pub fn join(layout: Layout, readonly: bool, owns: bool, holds: impl FnOnce() -> bool) -> Result<Joined> {
     let thread = thread::current();
     let (start, end) = layout.extent().unwrap_or((0, 0));
-    let lease = SpareLease::take(thread, Release::None, false, owns, (start, end))?;
+    let lease = Lease::spare(thread, Release::None, false, owns, (start, end))?;
     let mut claim = SpareClaim::take(thread)?;
     claim.set_readonly(readonly || layout.self_overlaps());
     *claim.layout() = layout;

@@ -4,7 +4,7 @@ use crate::address_index;
 use crate::array::HOST;
 use crate::error::{Result, fail};
 use crate::layout::Layout;
-use crate::ledger::{self, Found, Release, SpareClaim, SpareLease, SpareLedger, StoreParams, StoreSource};
+use crate::ledger::{self, Found, Lease, Ledger, Release, SpareClaim, StoreParams, StoreSource};
 use crate::names::Name;
 use crate::slots::Id;
 use crate::thread;
@@ -45,14 +45,14 @@ fn make(mapped: Mapped) -> Result<Id> {
     *claim.layout() = layout;
     claim.set_name(name);
     claim.set_origin(ledger::Origin::by(thread));
-    let store = SpareLedger::take(thread)?;
+    let store = Ledger::spare(thread)?;
     let mut index = address_index::lock()?;
     // The addresses are new. Stores that are still in the index at these addresses have ended, and the lookup removes
     // them.
     if !matches!(ledger::find_by_address(&mut index, start, end), Found::Nothing) {
         return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
     }
-    let lease = SpareLease::take(thread, release, false, false, (start, end))?;
+    let lease = Lease::spare(thread, release, false, false, (start, end))?;
     let params = StoreParams { device: HOST, start, bytes, readonly, mapped: shared, from: StoreSource::Taken(lease) };
     let (locked, ledger, id) = ledger::create(store, params, claim);
     index.insert(start, end, ledger.tag());

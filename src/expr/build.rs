@@ -1,6 +1,6 @@
 //! Building of leaves and operations: all checks are made here. Nothing is computed, and no bytes are allocated.
 
-use super::node::{self, Graph, Node, Progress, Shape, SpareNode};
+use super::node::{self, Expr, Graph, Node, Progress, Shape, SpareNode};
 use super::rules::{self, Kind};
 use crate::array::{self, Checked, Quoted, Refusal};
 use crate::borrow::{self, Use};
@@ -9,7 +9,8 @@ use crate::error::{FirstError, Result, Status, about, fail};
 use crate::kernels;
 use crate::layout::{Form, Layout, Order};
 use crate::ledger::{self, Claim, Locked, NodeTag, Operation, Origin, Points, SpareClaim, UseTime};
-use crate::slots::Id;
+use crate::lists;
+use crate::slots::{Id, Slot};
 use crate::thread;
 use crate::types::*;
 use smallvec::SmallVec;
@@ -26,8 +27,8 @@ pub struct Arguments {
 /// Makes a leaf: a claim on the array's store, which reads the array until the leaf ends.
 pub fn leaf(id: Id, form: u32) -> Result<Id> {
     let thread = thread::current();
-    let spare_node = SpareNode::take(thread)?;
-    let tag = NodeTag { id: spare_node.id(), waits: Operation::Leaf };
+    let spare_node = Expr::spare(thread)?;
+    let tag = NodeTag { id: spare_node.slot().id(), waits: Operation::Leaf };
     let mut spare = SpareClaim::take(thread)?;
     let mut node = Node { origin: Origin { site: thread.site(), thread: thread.number() }, ..Node::free() };
     let claim = loop {
@@ -52,7 +53,7 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
             Ok(_) => {
                 drop(locked);
                 *spare.layout() = Layout::room(ndim)?;
-                ledger::reserve(&mut node.shape, ndim)?;
+                lists::reserve(&mut node.shape, ndim)?;
             }
         }
     };
@@ -133,14 +134,14 @@ fn is_binary(operation: Operation) -> bool {
 pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], arguments: Arguments) -> Result<Id> {
     let thread = thread::current();
     let origin = Origin { site: thread.site(), thread: thread.number() };
-    let spare = SpareNode::take(thread)?;
+    let spare = Expr::spare(thread)?;
     let mut spares: SmallVec<[SpareNode; 2]> = SmallVec::new();
     loop {
         let mut graph = node::graph();
         let NewOperation { mut node, dense } = check(&graph, operation, operands, arguments)?;
         if dense.iter().flatten().count() > spares.len() {
             drop(graph);
-            spares.push(SpareNode::take(thread)?);
+            spares.push(Expr::spare(thread)?);
             continue;
         }
         for (operand, shape) in dense.into_iter().flatten() {

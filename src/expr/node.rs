@@ -12,7 +12,7 @@ use crate::error::{Result, fail};
 use crate::layout::{Form, Order};
 use crate::ledger::{Claim, NodeTag, Operation, Origin};
 use crate::names::Name;
-use crate::slots::{Head, Id, Kind, Slot, State as SlotState, Table};
+use crate::slots::{Head, Id, Kind, Slot, Spare, State as SlotState, Table};
 use crate::thread::{ColdGuard, ColdLock, Thread};
 use crate::types::*;
 use smallvec::SmallVec;
@@ -170,19 +170,15 @@ impl core::ops::IndexMut<u32> for Graph {
     }
 }
 
-/// A slot that is taken and not a node yet. Its drop frees the slot.
-pub struct SpareNode {
-    slot: &'static Expr,
-    thread: &'static Thread,
-    used: bool,
-}
+/// A slot that is not a node yet.
+pub type SpareNode = Spare<Expr>;
 
-impl SpareNode {
+impl Expr {
     /// Takes a slot, and grows the graph to its number; outside of locks.
-    pub(crate) fn take(thread: &'static Thread) -> Result<SpareNode> {
-        let spare = SpareNode { slot: Table::take(thread)?, thread, used: false };
+    pub(crate) fn spare(thread: &'static Thread) -> Result<SpareNode> {
+        let spare = SpareNode::take(thread)?;
         let mut graph = graph();
-        let needed = spare.slot.head().number() as usize + 1;
+        let needed = spare.slot().head().number() as usize + 1;
         let there = graph.nodes.len();
         if needed > there {
             let more = needed - there;
@@ -193,19 +189,6 @@ impl SpareNode {
         }
         drop(graph);
         Ok(spare)
-    }
-
-    /// The bits that its handle will have.
-    pub(crate) fn id(&self) -> Id {
-        self.slot.id()
-    }
-}
-
-impl Drop for SpareNode {
-    fn drop(&mut self) {
-        if !self.used {
-            Table::free(self.thread, self.slot);
-        }
     }
 }
 
@@ -273,30 +256,30 @@ impl Graph {
     }
 
     /// Adds `node` with the edges to its operands, and publishes its handle.
-    pub(crate) fn insert(&mut self, mut spare: SpareNode, node: Node) -> Id {
-        let number = self.add(&mut spare, node);
-        self[number].handle = true;
-        Table::publish(spare.slot)
+    pub(crate) fn insert(&mut self, spare: SpareNode, node: Node) -> Id {
+        let slot = self.add(spare, node);
+        self[slot.head().number()].handle = true;
+        Table::publish(slot)
     }
 
     /// Adds `node` without a handle, as the operand of a node that is added next.
-    pub(crate) fn insert_implied(&mut self, mut spare: SpareNode, node: Node) -> u32 {
-        let number = self.add(&mut spare, Node { implied: true, ..node });
-        spare.slot.head().make_stale(SlotState::Kept);
-        number
+    pub(crate) fn insert_implied(&mut self, spare: SpareNode, node: Node) -> u32 {
+        let slot = self.add(spare, Node { implied: true, ..node });
+        slot.head().make_stale(SlotState::Kept);
+        slot.head().number()
     }
 
-    fn add(&mut self, spare: &mut SpareNode, node: Node) -> u32 {
-        spare.used = true;
-        let number = spare.slot.head().number();
+    fn add(&mut self, spare: SpareNode, node: Node) -> &'static Expr {
+        let slot = spare.into_slot();
+        let number = slot.head().number();
         let operands = node.operands;
-        self[number] = Node { id: spare.slot.id(), ..node };
+        self[number] = Node { id: slot.id(), ..node };
         for (side, operand) in operands.into_iter().enumerate() {
             if operand != NONE {
                 self.link(number, side as u8, operand);
             }
         }
-        number
+        slot
     }
 
     fn link(&mut self, user: u32, side: u8, operand: u32) {

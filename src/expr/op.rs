@@ -8,7 +8,8 @@ use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::kernels::Workspace;
 use crate::layout::{Form, Order};
-use crate::ledger::{self, Locked, Operation};
+use crate::ledger::{Locked, Operation};
+use crate::lists;
 use crate::types::TN_WHY_LAYOUT;
 
 /// One operation, copied from the graph.
@@ -34,7 +35,7 @@ pub(super) struct Op {
 
 fn try_clone(shape: &Shape) -> Result<Shape> {
     let mut copy = Shape::new();
-    ledger::reserve(&mut copy, shape.len())?;
+    lists::reserve(&mut copy, shape.len())?;
     copy.extend_from_slice(shape);
     Ok(copy)
 }

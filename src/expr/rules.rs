@@ -6,6 +6,7 @@ use crate::error::{Result, fail};
 use crate::kernels;
 use crate::layout::{Form, Tuple};
 use crate::ledger::{Claim, Locked, Operation, ledger_of_claim};
+use crate::lists;
 use crate::types::*;
 
 /// The properties of a node that the rules use.
@@ -58,7 +59,7 @@ fn mismatch(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> crate::error::Sta
 
 fn shape_of(lengths: &[i64]) -> Result<Shape> {
     let mut shape = Shape::new();
-    crate::ledger::reserve(&mut shape, lengths.len())?;
+    lists::reserve(&mut shape, lengths.len())?;
     shape.extend_from_slice(lengths);
     Ok(shape)
 }

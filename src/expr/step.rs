@@ -16,9 +16,7 @@ use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::kernels::Workspace;
 use crate::layout::{Form, Layout, Order};
-use crate::ledger::{
-    self, Claim, InternalGuard, NewStore, NodeTag, Operation, Points, SpareClaim, SpareGuard, SpareRoot,
-};
+use crate::ledger::{self, Claim, InternalGuard, NewStore, NodeTag, Operation, Points, Root, SpareClaim, SpareGuard};
 use crate::pool::{self, Pool};
 use crate::sites::Site;
 use crate::slots::Id;
@@ -173,7 +171,7 @@ impl Run {
     /// gets its own.
     fn transpose(&self, op: &Op) -> Result<()> {
         let mut spare = SpareClaim::take(self.thread)?;
-        let mut root = Some(SpareRoot::take(self.thread, 2)?);
+        let mut root = Some(Root::spare(self.thread, 2)?);
         let graph = node::graph();
         let Operand { number, claim, sole } = self.operands(&graph, op)?[0];
         let mut locked = claim.lock_own();

@@ -55,8 +55,8 @@ pub unsafe extern "C" fn tn_array_borrow_read(
         let out = Out::new(out, "out")?;
         let outputs = Outputs { data: data.cast(), view };
         let plain = Use::Read { frozen: false };
-        let free = if flags & !TN_WAIT == 0 { open_fast(id, plain, stream, &outputs) } else { None };
-        let guard = match free {
+        let opened = if flags & !TN_WAIT == 0 { open_fast(id, plain, stream, &outputs) } else { None };
+        let guard = match opened {
             Some(guard) => guard,
             None => {
                 let (stream, wanted) = (convert::stream(stream), borrow::reading(flags, TN_INTERPROCESS));
@@ -169,8 +169,8 @@ pub unsafe extern "C" fn tn_array_borrow_write(
         let id = convert::id(array, "array")?;
         let out = Out::new(out, "out")?;
         let outputs = Outputs { data, view };
-        let free = borrow::plain_mode(mode).and_then(|wanted| open_fast(id, wanted, stream, &outputs));
-        let guard = match free {
+        let opened = borrow::plain_mode(mode).and_then(|wanted| open_fast(id, wanted, stream, &outputs));
+        let guard = match opened {
             Some(guard) => guard,
             None => {
                 let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, TN_INTERPROCESS));

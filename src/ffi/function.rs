@@ -7,6 +7,7 @@ use crate::error::{Result, about, fail};
 use crate::ffi::convert::{self, Noted, Out, VersionedStruct};
 use crate::function::{self, Code, Declared, Description, HandedOut, InputSpec, OutputSpec, UpdateSpec};
 use crate::layout::check_ndim;
+use crate::lists;
 use crate::slots::Id;
 use crate::types::*;
 use core::ffi::c_void;
@@ -219,7 +220,7 @@ unsafe fn describe(options: &tn_function_options) -> Result<Description> {
 /// # Safety
 /// - `items` points to `n` structs, each of as many bytes as the `size` of the first one.
 unsafe fn items<T: VersionedStruct>(n: usize, items: *const T, name: &str) -> Result<Vec<Noted<T>>> {
-    let mut list = function::vector(n)?;
+    let mut list = lists::vector(n, "items")?;
     if n > 0 && items.is_null() {
         return Err(convert::null(name));
     }
@@ -250,7 +251,7 @@ unsafe fn items<T: VersionedStruct>(n: usize, items: *const T, name: &str) -> Re
 
 /// Converts items; an error names the item.
 fn collect<T, U>(items: Vec<Noted<T>>, name: &str, convert: impl Fn(T) -> Result<U>) -> Result<Vec<U>> {
-    let mut list = function::vector(items.len())?;
+    let mut list = lists::vector(items.len(), "items")?;
     for (index, item) in items.into_iter().enumerate() {
         let converted = item.and_then(&convert);
         list.push(converted.map_err(|status| about(status, format_args!("{name}[{index}]")))?);

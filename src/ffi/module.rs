@@ -3,7 +3,7 @@
 use crate::boundary::enter;
 use crate::error::{Result, fail};
 use crate::ffi::convert::{self, Out, TextOut};
-use crate::ledger;
+use crate::lists;
 use crate::module::{self, Options};
 use crate::names::{Name, readable};
 use crate::types::*;
@@ -159,7 +159,7 @@ impl<'a> Given<'a> {
             TextOut::new(given.log_capacity, given.log, "log")?;
             // SAFETY: the caller's obligation.
             let pointers = unsafe { convert::slice(given.n_options, given.options, "options")? };
-            ledger::reserve(&mut texts, pointers.len())?;
+            lists::reserve(&mut texts, pointers.len())?;
             for (at, pointer) in pointers.iter().enumerate() {
                 if pointer.is_null() {
                     return Err(fail(TN_ERR_NULL, format_args!("options[{at}] is NULL")));

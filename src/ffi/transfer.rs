@@ -37,7 +37,7 @@ pub extern "C" fn tn_array_copy_into(
     enter("tn_array_copy_into", || {
         let (from, to) = (convert::id(source, "source")?, convert::id(destination, "destination")?);
         if convert::is_now(stream)
-            && let Some(outcome) = transfer::copy_free(from, to, mode)
+            && let Some(outcome) = transfer::copy_fast(from, to, mode)
         {
             return outcome;
         }

@@ -1,25 +1,26 @@
 //! Runs the body of a function, on arrays or on expressions.
 
-use super::input::Passed;
-use super::left::Places;
+use super::input::PassedInput;
+use super::places::Places;
 use super::slot::Function;
 use crate::array;
 use crate::borrow::{self, List};
 use crate::error::{Result, about, quietly, recode};
 use crate::expr;
+use crate::lists;
 use crate::slots::Id;
 use crate::types::*;
 use crate::variable;
 
 /// Runs the body. Afterwards the places have arrays, also on failure.
-pub fn run(of: &Function, inputs: &mut [Passed], places: &mut Places) -> Result<()> {
-    let mut handles = borrow::list(inputs.len())?;
-    if of.code.expr_body.is_some() {
-        return run_on_expressions(of, inputs, handles, places);
+pub fn run(function: &Function, inputs: &mut [PassedInput], places: &mut Places) -> Result<()> {
+    let mut handles = lists::list(inputs.len())?;
+    if function.code.expr_body.is_some() {
+        return run_on_expressions(function, inputs, handles, places);
     }
     handles.extend(inputs.iter().map(|input| input.handle));
     let (out, update) = places.split();
-    checked((of.code.run)(of.code, &handles, out, update))
+    checked((function.code.run)(function.code, &handles, out, update))
 }
 
 fn checked(status: tn_status) -> Result<()> {
@@ -27,9 +28,14 @@ fn checked(status: tn_status) -> Result<()> {
 }
 
 /// Builds expressions from the inputs and the places, lets the body build on, and computes what it left.
-fn run_on_expressions(of: &Function, inputs: &mut [Passed], leaves: List<Id>, places: &mut Places) -> Result<()> {
+fn run_on_expressions(
+    function: &Function,
+    inputs: &mut [PassedInput],
+    leaves: List<Id>,
+    places: &mut Places,
+) -> Result<()> {
     let mut leaves = Expressions(leaves);
-    for (input, (at, _)) in inputs.iter_mut().zip(of.inputs()) {
+    for (input, (at, _)) in inputs.iter_mut().zip(function.inputs()) {
         leaves.0.push(expr::leaf(input.handle, TN_FORM_OF_HANDLE).map_err(|status| about(status, at))?);
         // Then the leaf is the only holder of bytes that may be overwritten.
         input.end_handle(places.thread);
@@ -37,14 +43,14 @@ fn run_on_expressions(of: &Function, inputs: &mut [Passed], leaves: List<Id>, pl
     let mut nodes = Expressions(borrow::filled(places.arrays.len(), Id::NONE)?);
     for (place, (node, array)) in nodes.0.iter_mut().zip(&mut places.arrays).enumerate() {
         if *array != Id::NONE {
-            *node = expr::leaf(*array, TN_FORM_OF_HANDLE).map_err(|status| about(status, of.at(place)))?;
+            *node = expr::leaf(*array, TN_FORM_OF_HANDLE).map_err(|status| about(status, function.at(place)))?;
             array::release_if_open(core::mem::replace(array, Id::NONE));
         }
     }
-    let mut offered = Expressions(borrow::list(nodes.0.len())?);
+    let mut offered = Expressions(lists::list(nodes.0.len())?);
     offered.0.extend(nodes.0.iter().copied());
-    let (out, update) = nodes.0.split_at_mut(of.outputs.len());
-    let status = (of.code.run)(of.code, &leaves.0, out, update);
+    let (out, update) = nodes.0.split_at_mut(function.outputs.len());
+    let status = (function.code.run)(function.code, &leaves.0, out, update);
     // A handle that the body left in a place belongs to that place.
     for handle in leaves.0.iter_mut().chain(&mut offered.0) {
         if nodes.0.contains(handle) {
@@ -61,7 +67,7 @@ fn run_on_expressions(of: &Function, inputs: &mut [Passed], leaves: List<Id>, pl
         places.arrays[place] = expr::compute(node, 0).map_err(|status| {
             // A handle that the body should not have left is its mistake.
             let code = if matches!(status.code(), TN_ERR_STALE | TN_ERR_KIND) { TN_ERR_FAILED } else { status.code() };
-            about(recode(status, code), of.at(place))
+            about(recode(status, code), function.at(place))
         })?;
         if !nodes.0[place + 1..].contains(&node) {
             let _ = quietly(|| expr::release(node));

@@ -6,18 +6,20 @@
 use super::body;
 use super::copies::Copies;
 use super::declaration::{At, HandedOut};
-use super::input::{self, Passed};
-use super::left::{AllLeft, Places};
+use super::input::{self, PassedInput};
 use super::outcome::Outcome;
 use super::output::Output;
+use super::places::{AllProduced, Places};
 use super::reserved::Reserved;
-use super::slot::{From, Function, FunctionRef, Input};
+use super::slot::{From, Function, Input};
 use super::spare::{Returned, Spares};
 use super::update;
 use crate::array::{self, Owned};
 use crate::borrow::{self, Argument, List};
+use crate::counted::Ref;
 use crate::error::{FirstError, Result, Status, about, fail, quietly};
 use crate::ledger::{self, Claim};
+use crate::lists;
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
@@ -27,74 +29,73 @@ use core::ffi::CStr;
 /// A call in progress. The fields are dropped in this order.
 struct Call<'a> {
     places: Places,
-    offered: Offered<'a>,
-    inputs: List<Passed>,
+    offered: OfferedSpares<'a>,
+    inputs: List<PassedInput>,
     updates: List<Reserved<'a>>,
 }
 
 /// Calls a function. `hand_out` gets the outputs, and owns them afterwards.
 pub fn call(
-    function: &'static CStr,
+    caller: &'static CStr,
     id: Id,
     arguments: &[Id],
     n_out: usize,
     hand_out: &mut dyn FnMut(HandedOut),
 ) -> Result<()> {
-    let reference = FunctionRef::find(id)?;
-    let of = &*reference.function();
-    run(function, of, arguments, n_out, hand_out).map_err(|status| match of.name.is_none() {
+    let function = &*Ref::<Function>::find(id)?;
+    run(caller, function, arguments, n_out, hand_out).map_err(|status| match function.name.is_none() {
         true => status,
-        false => about(status, format_args!("\"{}\"", of.name.as_str())),
+        false => about(status, format_args!("\"{}\"", function.name.as_str())),
     })
 }
 
 fn run(
-    function: &'static CStr,
-    of: &Function,
+    caller: &'static CStr,
+    function: &Function,
     arguments: &[Id],
     n_out: usize,
     hand_out: &mut dyn FnMut(HandedOut),
 ) -> Result<()> {
     let thread = thread::current();
-    let offered = Offered { spares: &of.spares, handles: List::new() };
-    let mut call = Call { places: Places::new(thread, of), offered, inputs: List::new(), updates: List::new() };
-    let mut copies = Copies::new(function);
-    if let Err(status) = prepare(&mut copies, of, arguments, n_out, &mut call) {
+    let offered = OfferedSpares { spares: &function.spares, handles: List::new() };
+    let mut call = Call { places: Places::new(thread, function), offered, inputs: List::new(), updates: List::new() };
+    let mut copies = Copies::new(caller);
+    if let Err(status) = prepare(&mut copies, function, arguments, n_out, &mut call) {
         drop(call);
-        return Err(first_error(of, arguments, n_out, status));
+        return Err(first_error(function, arguments, n_out, status));
     }
     call.updates.iter_mut().for_each(|update| update.body_ran = true);
-    let outcome = body::run(of, &mut call.inputs, &mut call.places);
-    call.sort_out();
+    let outcome = body::run(function, &mut call.inputs, &mut call.places);
+    call.assign_owners();
     outcome?;
-    finish(copies, of, &mut call, n_out, hand_out)
+    finish(copies, function, &mut call, n_out, hand_out)
 }
 
 /// Everything before the body: checks, reservations, and the way of each input to the body.
 fn prepare<'a>(
     copies: &mut Copies,
-    of: &'a Function,
+    function: &'a Function,
     arguments: &[Id],
     n_out: usize,
     call: &mut Call<'a>,
 ) -> Result<()> {
-    check_counts(of, arguments, n_out)?;
-    call.places.fill(of)?;
+    check_counts(function, arguments, n_out)?;
+    call.places.fill(function)?;
     borrow::fill(&mut call.offered.handles, call.places.arrays.len(), Id::NONE)?;
-    ledger::reserve(&mut call.updates, of.updates.len())?;
-    ledger::reserve(&mut call.inputs, of.inputs.len())?;
-    for (index, update) in of.updates.iter().enumerate() {
+    lists::reserve(&mut call.updates, function.updates.len())?;
+    lists::reserve(&mut call.inputs, function.inputs.len())?;
+    for (index, update) in function.updates.iter().enumerate() {
         call.updates.push(Reserved::new(update));
         let place = call.places.of_update(index);
-        call.updates[index].reserve().map_err(|status| about(status, of.at(place)))?;
+        call.updates[index].reserve().map_err(|status| about(status, function.at(place)))?;
     }
     for (index, update) in call.updates.iter_mut().enumerate() {
         let place = call.places.of_update(index);
-        call.places.arrays[place] = update.offer(copies).map_err(|status| about(status, of.at(place)))?;
+        call.places.arrays[place] = update.offer(copies).map_err(|status| about(status, function.at(place)))?;
     }
-    let mut values = if of.has_implicit() { Some(values(of, &call.updates)?.into_iter()) } else { None };
+    let mut values = if function.has_implicit() { Some(values(function, &call.updates)?.into_iter()) } else { None };
     let mut arguments_left = arguments.iter();
-    for (at, input) in of.inputs() {
+    for (at, input) in function.inputs() {
         let passed = match &input.from {
             From::Variable(variable) => {
                 let value = values.as_mut().and_then(Iterator::next).expect("one for each implicit input");
@@ -117,15 +118,15 @@ fn prepare<'a>(
         };
         call.inputs.push(passed);
     }
-    call.offer(of);
+    call.offer(function);
     Ok(())
 }
 
 /// Handles on the values of the implicit inputs, all of one time. For a value that is lent to the body, that is a
 /// handle on the lent bytes.
-fn values(of: &Function, updates: &[Reserved<'_>]) -> Result<List<Owned>> {
+fn values(function: &Function, updates: &[Reserved<'_>]) -> Result<List<Owned>> {
     let implicit = || {
-        of.inputs().filter_map(|(at, input)| match &input.from {
+        function.inputs().filter_map(|(at, input)| match &input.from {
             From::Variable(variable) => Some((at, variable)),
             From::Argument(_) => None,
         })
@@ -133,8 +134,8 @@ fn values(of: &Function, updates: &[Reserved<'_>]) -> Result<List<Owned>> {
     let count = implicit().count();
     let lent =
         |variable: &VariableRef| updates.iter().find(|update| update.lends(variable)).map(|update| update.offered);
-    let mut variables: List<&VariableRef> = borrow::list(count)?;
-    let mut handles: List<Owned> = borrow::list(count)?;
+    let mut variables: List<&VariableRef> = lists::list(count)?;
+    let mut handles: List<Owned> = lists::list(count)?;
     for (at, variable) in implicit() {
         if lent(variable).is_none() {
             variable::verify(variable, variable.value()).map_err(|status| about(status, at))?;
@@ -161,11 +162,11 @@ fn values(of: &Function, updates: &[Reserved<'_>]) -> Result<List<Owned>> {
 
 impl Call<'_> {
     /// Puts spare buffers into the places that are empty.
-    fn offer(&mut self, of: &Function) {
-        if of.code.expr_body.is_some() {
+    fn offer(&mut self, function: &Function) {
+        if function.code.expr_body.is_some() {
             return;
         }
-        of.spares.take(self.places.thread, &mut self.offered.handles);
+        function.spares.take(self.places.thread, &mut self.offered.handles);
         for (array, spare) in self.places.arrays.iter_mut().zip(&self.offered.handles) {
             if *spare != Id::NONE {
                 *array = *spare;
@@ -174,21 +175,21 @@ impl Call<'_> {
     }
 
     /// After the body: each handle has one owner, the places or the call. Ends the handles of the inputs.
-    fn sort_out(&mut self) {
-        let left = &self.places.arrays[..];
+    fn assign_owners(&mut self) {
+        let produced = &self.places.arrays[..];
         for input in &mut self.inputs {
-            if left.contains(&input.handle) {
+            if produced.contains(&input.handle) {
                 input.handle = Id::NONE;
             }
             input.end_handle(self.places.thread);
         }
         for handle in &mut self.offered.handles {
-            if left.contains(handle) {
+            if produced.contains(handle) {
                 *handle = Id::NONE;
             }
         }
         for update in &self.updates {
-            if update.offered != Id::NONE && !left.contains(&update.offered) {
+            if update.offered != Id::NONE && !produced.contains(&update.offered) {
                 array::release_if_open(update.offered);
             }
         }
@@ -196,12 +197,12 @@ impl Call<'_> {
 }
 
 /// The spare buffers that the body found, by place. Its drop keeps those that the body left there unused.
-struct Offered<'a> {
+struct OfferedSpares<'a> {
     spares: &'a Spares,
     handles: List<Id>,
 }
 
-impl Offered<'_> {
+impl OfferedSpares<'_> {
     /// Keeps the buffers that the body left unused.
     fn end(&mut self, returned: &mut Returned<'_>) {
         for (place, handle) in self.handles.drain(..).enumerate() {
@@ -212,7 +213,7 @@ impl Offered<'_> {
     }
 }
 
-impl Drop for Offered<'_> {
+impl Drop for OfferedSpares<'_> {
     fn drop(&mut self) {
         if !self.handles.is_empty() {
             self.end(&mut Returned::new(thread::current(), self.spares));
@@ -223,17 +224,18 @@ impl Drop for Offered<'_> {
 /// Everything after the body: checks, copies, and the commit.
 fn finish(
     mut copies: Copies,
-    of: &Function,
+    function: &Function,
     call: &mut Call<'_>,
     n_out: usize,
     hand_out: &mut dyn FnMut(HandedOut),
 ) -> Result<()> {
-    let mut left = AllLeft::default();
+    let mut produced = AllProduced::default();
     let mut outputs: List<Output> = List::new();
-    left.reserve(call.places.arrays.len())?;
-    ledger::reserve(&mut outputs, n_out)?;
-    call.places.settle(of, n_out, &call.inputs, &mut call.updates, &mut left)?;
-    let mut outcome = Outcome::new((&mut copies, of), &call.inputs, &mut call.places, &mut left, &mut call.updates)?;
+    produced.reserve(call.places.arrays.len())?;
+    lists::reserve(&mut outputs, n_out)?;
+    call.places.collect(function, n_out, &call.inputs, &mut call.updates, &mut produced)?;
+    let mut outcome =
+        Outcome::new((&mut copies, function), &call.inputs, &mut call.places, &mut produced, &mut call.updates)?;
     outcome.decide_updates()?;
     for place in 0..n_out {
         outputs.push(Output::NONE);
@@ -241,13 +243,13 @@ fn finish(
     }
     // From here on nothing can fail. Buffers that were offered are kept first, so that newer ones, of this call,
     // replace them.
-    let mut returned = Returned::new(outcome.places.thread, &of.spares);
+    let mut returned = Returned::new(outcome.places.thread, &function.spares);
     call.offered.end(&mut returned);
     outcome.keep_unwanted(n_out, &mut returned);
-    update::commit(&mut call.updates, &mut returned, of.outputs.len());
+    update::commit(&mut call.updates, &mut returned, function.outputs.len());
     call.places.end();
     let mut argument = 0;
-    for (input, passed) in of.inputs.iter().zip(&mut call.inputs) {
+    for (input, passed) in function.inputs.iter().zip(&mut call.inputs) {
         if input.is_argument() {
             hand_out(HandedOut::Input(argument, passed.how));
             argument += 1;
@@ -256,7 +258,7 @@ fn finish(
     }
     for (place, output) in outputs.iter_mut().enumerate() {
         output.leave_readers(&mut copies);
-        let kept = left[place].as_mut().and_then(|left| left.kept.take_if(|_| output.is_left));
+        let kept = produced[place].as_mut().and_then(|produced| produced.kept.take_if(|_| output.is_left));
         if let Some(claim) = kept {
             returned.push(place, claim);
         } else if let Some(spare) = output.kept.take() {
@@ -269,31 +271,31 @@ fn finish(
 }
 
 /// TN_ERR_COUNT, TN_ERR_NULL for a missing argument, TN_ERR_DUPLICATE.
-fn check_counts(of: &Function, arguments: &[Id], n_out: usize) -> Result<()> {
-    if arguments.len() != of.n_arguments {
-        let text = format_args!("{} arguments, and {} are declared", arguments.len(), of.n_arguments);
+fn check_counts(function: &Function, arguments: &[Id], n_out: usize) -> Result<()> {
+    if arguments.len() != function.n_arguments {
+        let text = format_args!("{} arguments, and {} are declared", arguments.len(), function.n_arguments);
         return Err(fail(TN_ERR_COUNT, text));
     }
     if arguments.contains(&Id::NONE) {
-        for ((at, input), argument) in of.arguments().zip(arguments) {
+        for ((at, input), argument) in function.arguments().zip(arguments) {
             if *argument == Id::NONE && matches!(input.from, From::Argument(None)) {
                 return Err(fail(TN_ERR_NULL, format_args!("{at} is NULL, and has no default value")));
             }
         }
     }
-    if n_out > of.outputs.len() {
-        return Err(fail(TN_ERR_COUNT, format_args!("{n_out} outputs, and {} are declared", of.outputs.len())));
+    if n_out > function.outputs.len() {
+        return Err(fail(TN_ERR_COUNT, format_args!("{n_out} outputs, and {} are declared", function.outputs.len())));
     }
-    if of.takes { check_taken_once(of, arguments) } else { Ok(()) }
+    if function.takes { check_taken_once(function, arguments) } else { Ok(()) }
 }
 
 /// TN_ERR_DUPLICATE for an array that is taken twice.
-fn check_taken_once(of: &Function, arguments: &[Id]) -> Result<()> {
-    for (position, ((at, input), argument)) in of.arguments().zip(arguments).enumerate() {
+fn check_taken_once(function: &Function, arguments: &[Id]) -> Result<()> {
+    for (position, ((at, input), argument)) in function.arguments().zip(arguments).enumerate() {
         if *argument == Id::NONE || input.flags & TN_TAKE_OWNERSHIP == 0 {
             continue;
         }
-        let mut before = of.arguments().zip(&arguments[..position]);
+        let mut before = function.arguments().zip(&arguments[..position]);
         let is_taken =
             |((_, input), other): ((At<'_>, &Input), &Id)| other == argument && input.flags & TN_TAKE_OWNERSHIP != 0;
         if let Some(other) = before.position(is_taken) {
@@ -308,7 +310,7 @@ fn check_taken_once(of: &Function, arguments: &[Id]) -> Result<()> {
 
 /// Of all errors of the arguments and `found`, the first in the order of checks.
 #[cold]
-fn first_error(of: &Function, arguments: &[Id], n_out: usize, found: Status) -> Status {
+fn first_error(function: &Function, arguments: &[Id], n_out: usize, found: Status) -> Status {
     let mut first = FirstError::default();
     first.see(found);
     let mut see = |outcome: Result<()>| {
@@ -316,8 +318,8 @@ fn first_error(of: &Function, arguments: &[Id], n_out: usize, found: Status) -> 
             first.see(status);
         }
     };
-    see(check_counts(of, arguments, n_out));
-    for ((at, input), argument) in of.arguments().zip(arguments).filter(|(_, argument)| **argument != Id::NONE) {
+    see(check_counts(function, arguments, n_out));
+    for ((at, input), argument) in function.arguments().zip(arguments).filter(|(_, argument)| **argument != Id::NONE) {
         let outcome = ledger::find::<Claim>(*argument).and_then(|_| {
             array::with(*argument, |locked, claim| {
                 array::check_live(locked, claim)?;

@@ -5,7 +5,7 @@
 use crate::borrow::List;
 use crate::error::Result;
 use crate::layout::Order;
-use crate::ledger;
+use crate::lists;
 use crate::pool::Pool;
 use crate::slots::Id;
 use crate::variable::{self, Copied};
@@ -14,20 +14,20 @@ use core::ffi::CStr;
 /// The copies that a call has made so far.
 pub struct Copies {
     /// The C function, for the copy book.
-    function: &'static CStr,
+    caller: &'static CStr,
     made: List<Copied>,
 }
 
 impl Copies {
     /// None yet.
-    pub fn new(function: &'static CStr) -> Copies {
-        Copies { function, made: List::new() }
+    pub fn new(caller: &'static CStr) -> Copies {
+        Copies { caller, made: List::new() }
     }
 
     /// Copies an array to a new one. `why`: TN_WHY_ bits, as for [`variable::copy`].
     pub fn make(&mut self, source: Id, pool: &'static Pool, order: Order, why: u32) -> Result<Id> {
-        ledger::reserve(&mut self.made, 1)?;
-        let (copy, copied) = variable::copy_uncounted(self.function, source, pool, order, why)?;
+        lists::reserve(&mut self.made, 1)?;
+        let (copy, copied) = variable::copy_uncounted(self.caller, source, pool, order, why)?;
         self.made.push(copied);
         Ok(copy)
     }

@@ -1,7 +1,6 @@
 //! What a function declares, and how messages name its parts.
 
 use crate::dtype::Dtype;
-use crate::error::{Result, fail};
 use crate::layout::Layout;
 use crate::names::Name;
 use crate::slots::Id;
@@ -130,13 +129,4 @@ impl fmt::Display for At<'_> {
         write!(f, "{}[{}]", self.what, self.index)?;
         if self.name.is_none() { Ok(()) } else { write!(f, " \"{}\"", self.name.as_str()) }
     }
-}
-
-/// An empty vector with a capacity of `n`.
-pub fn vector<T>(n: usize) -> Result<Vec<T>> {
-    let mut vector = Vec::new();
-    vector
-        .try_reserve_exact(n)
-        .map_err(|_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {n} items")))?;
-    Ok(vector)
 }

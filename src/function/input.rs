@@ -1,8 +1,8 @@
 //! Inputs: how the arguments of a call reach the body.
 //!
 //! Contract: the body gets handles of its own. One that it may only read cannot write the bytes. While the body may
-//! write an argument's own bytes, or takes them, the argument's handle cannot be used. The end of a [`Passed`] undoes
-//! all that; after a call that succeeded, [`Passed::finish`] destructs what was taken.
+//! write an argument's own bytes, or takes them, the argument's handle cannot be used. The end of a [`PassedInput`] undoes
+//! all that; after a call that succeeded, [`PassedInput::finish`] destructs what was taken.
 
 use super::copies::Copies;
 use super::declaration::{At, Declared};
@@ -21,7 +21,7 @@ use crate::types::*;
 use crate::variable::{self, ALIASED, Crossing, Resting};
 
 /// An input of a call.
-pub struct Passed {
+pub struct PassedInput {
     /// The handle that the body has; none if it passed to somebody else.
     pub handle: Id,
     /// Whether the body has the bytes themselves, or a copy.
@@ -52,9 +52,9 @@ pub enum Bytes {
     Variable,
 }
 
-impl Passed {
+impl PassedInput {
     /// Nothing is passed yet.
-    const NONE: Passed = Passed {
+    const NONE: PassedInput = PassedInput {
         handle: Id::NONE,
         how: ALIASED,
         flags: 0,
@@ -66,8 +66,8 @@ impl Passed {
     };
 
     #[inline]
-    fn new(handle: Id, flags: u32) -> Passed {
-        let mut passed = Passed::NONE;
+    fn new(handle: Id, flags: u32) -> PassedInput {
+        let mut passed = PassedInput::NONE;
         (passed.handle, passed.flags) = (handle, flags);
         passed
     }
@@ -93,7 +93,7 @@ impl Passed {
     }
 }
 
-impl Drop for Passed {
+impl Drop for PassedInput {
     fn drop(&mut self) {
         if self.handle != Id::NONE {
             self.end_handle(thread::current());
@@ -106,11 +106,11 @@ pub fn pass_argument(
     (thread, copies): (&'static Thread, &mut Copies),
     (at, input): (At<'_>, &Input),
     argument: Id,
-    before: &mut List<Passed>,
+    before: &mut List<PassedInput>,
     arguments: &[Id],
 ) -> Result<()> {
     // Filled where it stays: a copy of what was just written would wait for that.
-    before.push(Passed::NONE);
+    before.push(PassedInput::NONE);
     let (passed, before) = before.split_last_mut().expect("pushed");
     if !passed.try_to_read(thread, input, argument, before) {
         *passed = pass_slow(copies, input, argument, before, arguments).map_err(|status| about(status, at))?;
@@ -124,11 +124,11 @@ fn pass_slow(
     copies: &mut Copies,
     input: &Input,
     argument: Id,
-    before: &mut [Passed],
+    before: &mut [PassedInput],
     arguments: &[Id],
-) -> Result<Passed> {
+) -> Result<PassedInput> {
     let thread = thread::current();
-    let mut passed = Passed::new(Id::NONE, input.flags);
+    let mut passed = PassedInput::new(Id::NONE, input.flags);
     passed.argument = argument;
     // An argument that an earlier input made unusable is copied through the handle of that one.
     let position = before.iter().position(|passed| passed.argument == argument && passed.resting.is_some());
@@ -207,19 +207,19 @@ fn make_readonly(locked: &mut Locked, claim: &'static Claim, input: &Input) {
     }
 }
 
-impl Passed {
+impl PassedInput {
     /// The fast path of an argument that is only read, as most are: it is live, and nothing conflicts.
     #[inline]
-    fn try_to_read(&mut self, thread: &'static Thread, input: &Input, argument: Id, before: &[Passed]) -> bool {
+    fn try_to_read(&mut self, thread: &'static Thread, input: &Input, argument: Id, before: &[PassedInput]) -> bool {
         let writes = input.flags & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP | TN_STRICT) != 0;
-        if writes || before.iter().any(Passed::is_written) {
+        if writes || before.iter().any(PassedInput::is_written) {
             return false;
         }
         let Some(mut one) = LockedSlot::<Claim>::live(thread, argument) else { return false };
         let (body, state) = (one.body(), one.state());
         let is_there = input.flags & TN_RAW != 0 || input.declared.device.is_none_or(|device| device == state.device);
         let fits = is_there && input.declared.fits(&body.layout);
-        if !fits || body.given > 0 || !borrow::is_free(body, state, Use::Read { frozen: false }) {
+        if !fits || body.given > 0 || !borrow::may_begin(body, state, Use::Read { frozen: false }) {
             return false;
         }
         let is_writable = !body.readonly && !state.readonly;
@@ -298,11 +298,11 @@ pub fn beside(
     locked: &Locked,
     claim: &'static Claim,
     flags: u32,
-    before: &[Passed],
+    before: &[PassedInput],
     (argument, arguments): (Id, &[Id]),
 ) -> (u32, bool) {
     let writes = flags & (TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP) != 0;
-    if !writes && !before.iter().any(Passed::is_written) {
+    if !writes && !before.iter().any(PassedInput::is_written) {
         return (0, false);
     }
     let ledger = locked.ledger_of(claim);
@@ -326,9 +326,9 @@ pub fn beside(
 }
 
 /// Passes a default value, which the body may only read.
-pub fn pass_default((at, input): (At<'_>, &Input), default: Id) -> Result<Passed> {
+pub fn pass_default((at, input): (At<'_>, &Input), default: Id) -> Result<PassedInput> {
     let pass = || {
-        let mut passed = Passed::new(Id::NONE, input.flags);
+        let mut passed = PassedInput::new(Id::NONE, input.flags);
         let mut spare = SpareClaim::take(thread::current())?;
         let (mut locked, claim) = array::lock_with_layout(default, spare.layout())?;
         passed.handle = lend_to_read(&mut locked, claim, spare, input);
@@ -340,8 +340,13 @@ pub fn pass_default((at, input): (At<'_>, &Input), default: Id) -> Result<Passed
 
 /// Passes the value of a variable, which the body may only read. `value`: a handle on it, which is used up.
 /// `is_written`: the call updates the value in place, so the body gets a copy.
-pub fn pass_value(copies: &mut Copies, (at, input): (At<'_>, &Input), value: Id, is_written: bool) -> Result<Passed> {
-    let mut passed = Passed::new(value, input.flags);
+pub fn pass_value(
+    copies: &mut Copies,
+    (at, input): (At<'_>, &Input),
+    value: Id,
+    is_written: bool,
+) -> Result<PassedInput> {
+    let mut passed = PassedInput::new(value, input.flags);
     let outcome = array::with(value, |locked, claim| {
         check_declared(locked, claim, &input.declared, input.flags)?;
         let flags = input.flags & !(TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP);

@@ -15,7 +15,7 @@
 //! | `input` | how arguments, default values and values of variables reach the body |
 //! | `body` | runs the body, on arrays or on expressions |
 //! | `reserved` | the variables that a call changes |
-//! | `left` | what the body left |
+//! | `places` | what the body left |
 //! | `outcome` | what a call has between its body and its commit |
 //! | `update` | the new values of variables, and their commit |
 //! | `output` | what the caller gets |
@@ -32,7 +32,7 @@ mod declaration;
 
 mod input;
 
-mod left;
+mod places;
 
 mod outcome;
 
@@ -47,15 +47,17 @@ mod spare;
 mod update;
 
 pub use call::call;
-pub use declaration::{Code, Declared, Description, HandedOut, InputSpec, OutputSpec, UpdateSpec, vector};
+pub use declaration::{Code, Declared, Description, HandedOut, InputSpec, OutputSpec, UpdateSpec};
 pub use slot::each_open;
 
 use crate::array;
 use crate::borrow;
+use crate::counted::{self, Ref};
 use crate::error::{FirstError, Result, about, fail};
 use crate::flags;
 use crate::layout::Order;
 use crate::ledger::{self, Claim, Locked, Origin};
+use crate::lists;
 use crate::pool::{self, Pool};
 use crate::reclaim;
 use crate::slots::Id;
@@ -75,7 +77,7 @@ const OUT: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_RAW | TN_REUSE;
 const UPDATE: u32 = TN_MAY_OVERWRITE | TN_REUSE;
 
 /// Creates a function.
-pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
+pub fn create(caller: &'static CStr, description: Description) -> Result<Id> {
     let variables = find_all(&description)?;
     let (implicit, updated) = variables.split_at(variables.len() - description.updates.len());
     check_flags(&description)?;
@@ -84,12 +86,12 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     check_defaults(&description)?;
     check_devices(&description)?;
     let mut variables = variables.into_iter();
-    let mut inputs: Vec<Input> = vector(description.inputs.len())?;
-    let mut copied = borrow::list(description.inputs.len())?;
+    let mut inputs: Vec<Input> = lists::vector(description.inputs.len(), "items")?;
+    let mut copied: borrow::List<Copied> = lists::list(description.inputs.len())?;
     for (at, spec) in description.inputs() {
         let from = match spec.variable {
             Id::NONE => {
-                let default = default_of(function, spec).map_err(|status| about(status, at))?;
+                let default = default_of(caller, spec).map_err(|status| about(status, at))?;
                 From::Argument(default.map(|(default, copy)| {
                     copied.push(copy);
                     default
@@ -99,13 +101,13 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
         };
         inputs.push(Input { name: spec.name, flags: spec.flags, declared: spec.declared, from });
     }
-    let mut outputs = vector(description.outputs.len())?;
+    let mut outputs = lists::vector(description.outputs.len(), "items")?;
     outputs.extend(description.outputs.iter().map(|spec| Output {
         name: spec.name,
         flags: spec.flags,
         declared: spec.declared,
     }));
-    let mut updates = vector(description.updates.len())?;
+    let mut updates = lists::vector(description.updates.len(), "items")?;
     updates.extend(
         description.updates.iter().zip(variables).map(|(spec, variable)| Update { variable, flags: spec.flags }),
     );
@@ -113,13 +115,14 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
     let are_kept = outputs.iter().any(|output: &Output| reuses(output.flags))
         || updates.iter().any(|update: &Update| reuses(update.flags));
     let spares = Spares::create(outputs.len() + updates.len(), are_kept)?;
-    pool::on_missing_memory(|pool| drop_spares(|of| core::ptr::eq(of, pool)));
-    reclaim::register(|device| _ = drop_spares(|of| of.device() == device));
+    pool::on_missing_memory(|pool| drop_spares(|other| core::ptr::eq(other, pool)));
+    reclaim::register(|device| _ = drop_spares(|pool| pool.device() == device));
     let Description { name, code, .. } = description;
     let n_arguments = inputs.iter().filter(|input| input.is_argument()).count();
     let takes = inputs.iter().any(|input| input.flags & TN_TAKE_OWNERSHIP != 0);
     let origin = Origin::by(thread::current());
-    let id = slot::publish(Function { name, origin, code, inputs, outputs, updates, n_arguments, takes, spares })?;
+    let function = Function { name, origin, code, inputs, outputs, updates, n_arguments, takes, spares };
+    let id = Ref::create(function)?.publish();
     // Only now, because a failure drops the copies.
     copied.iter().for_each(Copied::count);
     Ok(id)
@@ -128,7 +131,7 @@ pub fn create(function: &'static CStr, description: Description) -> Result<Id> {
 /// The variables of the implicit inputs, and then those of the updates. TN_ERR_STALE, TN_ERR_KIND, also for default
 /// values.
 fn find_all(description: &Description) -> Result<Vec<VariableRef>> {
-    let mut variables = vector(description.inputs.len() + description.updates.len())?;
+    let mut variables = lists::vector(description.inputs.len() + description.updates.len(), "items")?;
     let mut first = FirstError::default();
     let mut note = |at: At<'_>, found: Result<Option<VariableRef>>| match found {
         Ok(found) => variables.extend(found),
@@ -229,7 +232,7 @@ fn check_devices(description: &Description) -> Result<()> {
 }
 
 /// A copy of the default value of an input, on the declared device. The caller counts it.
-fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<(array::Owned, Copied)>> {
+fn default_of(caller: &'static CStr, spec: &InputSpec) -> Result<Option<(array::Owned, Copied)>> {
     if spec.default == Id::NONE {
         return Ok(None);
     }
@@ -238,20 +241,20 @@ fn default_of(function: &'static CStr, spec: &InputSpec) -> Result<Option<(array
         _ => array::device(spec.default)?,
     };
     let order = if spec.flags & TN_STRICT == 0 { Order::A } else { Order::C };
-    let (copy, copied) = variable::copy_uncounted(function, spec.default, pool::current(device)?, order, 0)?;
+    let (copy, copied) = variable::copy_uncounted(caller, spec.default, pool::current(device)?, order, 0)?;
     Ok(Some((array::Owned::new(copy), copied)))
 }
 
 /// Releases a function.
 pub fn release(id: Id) -> Result<()> {
-    slot::release(id)
+    counted::release::<Function>(id)
 }
 
 /// Drops the spare buffers of all functions that nobody else has, in the pools that `is_meant` accepts. True: there
 /// were some.
 pub fn drop_spares(is_meant: impl Fn(&Pool) -> bool) -> bool {
     let mut dropped = 0;
-    slot::each(|function| {
+    counted::each(|function: &Function| {
         let in_pool = |locked: &Locked, claim| locked.pool(locked.ledger_of(claim)).is_some_and(&is_meant);
         dropped += function.spares.drop_free(in_pool);
     });

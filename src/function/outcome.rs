@@ -5,12 +5,13 @@
 //! caller gets.
 
 use super::copies::Copies;
-use super::input::Passed;
-use super::left::{Left, Places};
+use super::input::PassedInput;
+use super::places::{Places, Produced};
 use super::reserved::Reserved;
 use super::slot::Function;
-use crate::borrow::{self, List};
+use crate::borrow::List;
 use crate::error::Result;
+use crate::lists;
 
 /// The state of a call after its body.
 pub struct Outcome<'c, 'a> {
@@ -19,11 +20,11 @@ pub struct Outcome<'c, 'a> {
     /// The function that is called.
     pub function: &'c Function,
     /// The inputs as the body had them.
-    pub inputs: &'c [Passed],
+    pub inputs: &'c [PassedInput],
     /// The arrays that the body left and that nobody has taken yet.
     pub places: &'c mut Places,
     /// What the body left, by place.
-    pub left: &'c mut [Option<Left>],
+    pub produced: &'c mut [Option<Produced>],
     /// The variables that the call changes.
     pub updates: &'c mut [Reserved<'a>],
     /// The stores that are new values.
@@ -36,13 +37,13 @@ impl<'c, 'a> Outcome<'c, 'a> {
     /// Nothing is decided yet.
     pub fn new(
         (copies, function): (&'c mut Copies, &'c Function),
-        inputs: &'c [Passed],
+        inputs: &'c [PassedInput],
         places: &'c mut Places,
-        left: &'c mut [Option<Left>],
+        produced: &'c mut [Option<Produced>],
         updates: &'c mut [Reserved<'a>],
     ) -> Result<Self> {
-        let (taken, handed) = (borrow::list(updates.len())?, borrow::list(left.len())?);
-        Ok(Outcome { copies, function, inputs, places, left, updates, taken, handed })
+        let (taken, handed) = (lists::list(updates.len())?, lists::list(produced.len())?);
+        Ok(Outcome { copies, function, inputs, places, produced, updates, taken, handed })
     }
 
     /// The update whose variable had its value on that store when the call began.
@@ -52,8 +53,8 @@ impl<'c, 'a> Outcome<'c, 'a> {
 
     /// Whether a variable gets a value on another store, so that its present one is free.
     pub fn lets_go(&self, update: usize) -> bool {
-        let left = self.left[self.places.of_update(update)];
-        left.is_some_and(|left| left.store != self.updates[update].store)
+        let produced = self.produced[self.places.of_update(update)];
+        produced.is_some_and(|produced| produced.store != self.updates[update].store)
     }
 
     /// Whether an input is on that store.

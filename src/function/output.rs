@@ -4,9 +4,9 @@
 //! longer fail.
 
 use super::copies::Copies;
-use super::input::{Bytes, Passed};
-use super::left::{self, Left};
+use super::input::{Bytes, PassedInput};
 use super::outcome::Outcome;
+use super::places::{self, Produced};
 use super::spare::Returned;
 use crate::array;
 use crate::borrow;
@@ -58,7 +58,7 @@ impl Output {
                 self.how = Crossing { how: TN_COPIED, why: TN_WHY_SHARED };
                 array::release_if_open(shared);
             }
-            Err(_) => left::make_readonly(self.array),
+            Err(_) => places::make_readonly(self.array),
         }
     }
 }
@@ -74,7 +74,7 @@ impl Drop for Output {
 
 /// What becomes of an array that the body left.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum Disposition {
     /// The caller is its only holder.
     HandedOut,
     /// The caller has another handle on bytes that somebody else has.
@@ -92,27 +92,29 @@ impl Outcome<'_, '_> {
         let declared = &self.function.outputs[place];
         let flags = declared.flags;
         let borrows = flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
-        let left = self.left[place].as_ref().expect("checked by `settle`");
-        let wanted = declared.declared.device.filter(|_| flags & TN_RAW == 0).unwrap_or(left.device);
-        let is_in_place = wanted == left.device;
-        if is_in_place && left.holders == 0 && !left.is_known && !self.taken.contains(&left.store) {
+        let produced = self.produced[place].as_ref().expect("checked by `settle`");
+        let wanted = declared.declared.device.filter(|_| flags & TN_RAW == 0).unwrap_or(produced.device);
+        let is_in_place = wanted == produced.device;
+        if is_in_place && produced.holders == 0 && !produced.is_known && !self.taken.contains(&produced.store) {
             // The usual case: an array that the body made or found.
             output.array = self.places.take(place);
             output.is_left = true;
             self.handed.push(place);
-            if flags & TN_REUSE != 0 && left.kept.is_none() && !left.is_foreign {
-                output.kept = Some(room_for(self.places.thread, left.ndim)?);
+            if flags & TN_REUSE != 0 && produced.kept.is_none() && !produced.is_foreign {
+                output.kept = Some(room_for(self.places.thread, produced.ndim)?);
             }
             return Ok(());
         }
-        let left = *left;
-        let fate = if is_in_place { self.fate(place, left) } else { Fate::Copied(TN_WHY_DEVICE) };
-        let Fate::Copied(why) = fate else {
+        let produced = *produced;
+        let disposition =
+            if is_in_place { self.disposition(place, produced) } else { Disposition::Copied(TN_WHY_DEVICE) };
+        let Disposition::Copied(why) = disposition else {
             output.array = self.places.take(place);
             self.handed.push(place);
-            output.was_value = fate == Fate::HandedOut && !borrows && self.update_on(left.store).is_some();
-            if fate == Fate::HandedOut && flags & TN_REUSE != 0 && self.may_keep(left) {
-                output.kept = Some(room_for(self.places.thread, left.ndim)?);
+            output.was_value =
+                disposition == Disposition::HandedOut && !borrows && self.update_on(produced.store).is_some();
+            if disposition == Disposition::HandedOut && flags & TN_REUSE != 0 && self.may_keep(produced) {
+                output.kept = Some(room_for(self.places.thread, produced.ndim)?);
             }
             return Ok(());
         };
@@ -122,62 +124,62 @@ impl Outcome<'_, '_> {
         if borrows {
             variable::check_forbidden(why)?;
         }
-        output.array = self.copies.make(left.array, pool::current(wanted)?, Order::C, why)?;
+        output.array = self.copies.make(produced.array, pool::current(wanted)?, Order::C, why)?;
         output.how = Crossing { how: TN_COPIED, why };
         if flags & TN_REUSE != 0 {
-            output.kept = Some(room_for(self.places.thread, left.ndim)?);
+            output.kept = Some(room_for(self.places.thread, produced.ndim)?);
         }
         Ok(())
     }
 
-    fn fate(&self, place: usize, left: Left) -> Fate {
+    fn disposition(&self, place: usize, produced: Produced) -> Disposition {
         const MAY_ALIAS: u32 = TN_BORROW | TN_REQUIRE_BORROW | TN_MAY_OVERWRITE | TN_TAKE_OWNERSHIP;
         let borrows = |output: usize| self.function.outputs[output].flags & (TN_BORROW | TN_REQUIRE_BORROW) != 0;
-        let shared = Fate::Copied(TN_WHY_SHARED);
-        let aliased_if = |may: bool| if may { Fate::Aliased } else { shared };
-        let has_bytes = |place: &usize| self.left[*place].is_some_and(|other| other.store == left.store);
+        let shared = Disposition::Copied(TN_WHY_SHARED);
+        let aliased_if = |may: bool| if may { Disposition::Aliased } else { shared };
+        let has_bytes = |place: &usize| self.produced[*place].is_some_and(|other| other.store == produced.store);
         let mut earlier = self.handed.iter().copied().filter(has_bytes).peekable();
-        let is_new = earlier.peek().is_none() && !self.taken.contains(&left.store);
+        let is_new = earlier.peek().is_none() && !self.taken.contains(&produced.store);
         let may_alias = borrows(place) && earlier.all(borrows);
-        let from_caller = |input: &&Passed| matches!(input.bytes, Bytes::Argument | Bytes::Default);
-        let mut from = self.inputs.iter().filter(|input| input.store == left.store).filter(from_caller).peekable();
+        let from_caller = |input: &&PassedInput| matches!(input.bytes, Bytes::Argument | Bytes::Default);
+        let mut from = self.inputs.iter().filter(|input| input.store == produced.store).filter(from_caller).peekable();
         if from.peek().is_some() {
             if from.clone().any(|input| input.bytes == Bytes::Default || input.flags & MAY_ALIAS == 0) {
                 return shared;
             }
             let is_taken = from.clone().all(|input| input.flags & TN_TAKE_OWNERSHIP != 0);
-            if is_taken && left.holders == 0 && is_new {
-                return Fate::HandedOut;
+            if is_taken && produced.holders == 0 && is_new {
+                return Disposition::HandedOut;
             }
             if from.all(|input| input.is_writable) {
-                left::make_writable(left.array);
+                places::make_writable(produced.array);
             }
             return aliased_if(may_alias);
         }
-        let own = self.update_on(left.store);
-        let is_free = own.is_some_and(|own| self.lets_go(own) && !self.taken.contains(&left.store));
-        if own.is_some() || self.is_of_input(left.store) {
-            left::make_writable(left.array);
+        let own = self.update_on(produced.store);
+        let is_let_go = own.is_some_and(|own| self.lets_go(own) && !self.taken.contains(&produced.store));
+        if own.is_some() || self.is_of_input(produced.store) {
+            places::make_writable(produced.array);
         }
         // A variable that lets its value go still has its claim; one that is lent is not counted.
-        let own_claims = own.filter(|own| is_free && !self.updates[*own].is_lent()).map_or(0, |_| 1);
-        let is_alone = (own.is_none() || is_free) && left.holders == own_claims;
-        if is_alone && is_new { Fate::HandedOut } else { aliased_if(may_alias) }
+        let own_claims = own.filter(|own| is_let_go && !self.updates[*own].is_lent()).map_or(0, |_| 1);
+        let is_alone = (own.is_none() || is_let_go) && produced.holders == own_claims;
+        if is_alone && is_new { Disposition::HandedOut } else { aliased_if(may_alias) }
     }
 
     /// Whether the function may keep the buffer of an output: it is neither a variable's, nor an argument's, nor
     /// foreign memory.
-    fn may_keep(&self, left: Left) -> bool {
-        let has_other = |input: &Passed| input.store == left.store && input.bytes != Bytes::Copy;
-        self.update_on(left.store).is_none() && !left.is_foreign && !self.inputs.iter().any(has_other)
+    fn may_keep(&self, produced: Produced) -> bool {
+        let has_other = |input: &PassedInput| input.store == produced.store && input.bytes != Bytes::Copy;
+        self.update_on(produced.store).is_none() && !produced.is_foreign && !self.inputs.iter().any(has_other)
     }
 
     /// Keeps the buffers of outputs that the caller does not take.
     pub fn keep_unwanted(&mut self, n_out: usize, returned: &mut Returned<'_>) {
         for (place, output) in self.function.outputs.iter().enumerate().skip(n_out) {
-            let Some(left) = self.left[place].filter(|_| output.flags & TN_REUSE != 0) else { continue };
-            let is_shared = self.left.iter().flatten().filter(|other| other.store == left.store).count() > 1;
-            if !is_shared && left.holders == 0 && self.may_keep(left) {
+            let Some(produced) = self.produced[place].filter(|_| output.flags & TN_REUSE != 0) else { continue };
+            let is_shared = self.produced.iter().flatten().filter(|other| other.store == produced.store).count() > 1;
+            if !is_shared && produced.holders == 0 && self.may_keep(produced) {
                 returned.keep(place, self.places.take(place));
             }
         }

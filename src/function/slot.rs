@@ -1,22 +1,17 @@
-//! The function behind a handle of C: its declaration, the count of references, and the spare buffers.
+//! The function behind a handle of C: its declaration, and the spare buffers.
 //!
-//! Contract: what was declared never changes. The handle and each running call have a reference. The last one ends the
-//! function, under no lock, so a call may release its own function.
+//! Contract: what was declared never changes. Each running call has a reference, so it may release its own function.
 
 use super::declaration::{At, Code, Declared};
 use super::spare::Spares;
-use crate::array::{self, HOST};
+use crate::array;
 use crate::borrow::HolderInfo;
-use crate::error::{Result, Status, fail};
-use crate::layout::Form;
+use crate::counted::{self, Last, Object};
 use crate::ledger::Origin;
 use crate::names::Name;
-use crate::slots::{Head, Id, Kind, Slot, State, Table};
-use crate::thread;
+use crate::slots::Kind;
 use crate::types::*;
 use crate::variable::VariableRef;
-use core::sync::atomic::{AtomicU32, Ordering};
-use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 
 /// An input.
 pub struct Input {
@@ -110,123 +105,26 @@ impl Function {
     }
 }
 
-/// A slot; its contents are None while it has no function.
-struct FunctionSlot {
-    head: Head,
-    /// The handle, and each [`FunctionRef`].
-    refs: AtomicU32,
-    /// Written before the first reference and after the last one, so no call waits for it.
-    contents: RwLock<Option<Function>>,
-}
-
-impl Slot for FunctionSlot {
+impl Object for Function {
     const KIND: Kind = Kind::Function;
-    fn new(head: Head) -> FunctionSlot {
-        FunctionSlot { head, refs: AtomicU32::new(0), contents: RwLock::new(None) }
+    type Beside = ();
+    fn end(last: Last<Function>) {
+        let function = last.into_inner();
+        let code = function.code;
+        drop(function);
+        (code.end)(code);
     }
-    fn head(&self) -> &Head {
-        &self.head
-    }
-}
-
-impl FunctionSlot {
-    /// Adds a reference. None: there is no function. It may be another one than the caller's handle names.
-    fn add_ref(&'static self) -> Option<FunctionRef> {
-        let add = |refs: u32| refs.checked_add(1).filter(|_| refs > 0);
-        self.refs.fetch_update(Ordering::Acquire, Ordering::Relaxed, add).ok()?;
-        Some(FunctionRef { slot: self })
-    }
-
-    fn drop_ref(&'static self) {
-        if self.refs.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let ended = self.contents.write().take();
-            Table::free(thread::current(), self);
-            if let Some(function) = ended {
-                let code = function.code;
-                drop(function);
-                (code.end)(code);
-            }
-        }
-    }
-}
-
-/// Gives a function its handle.
-pub fn publish(function: Function) -> Result<Id> {
-    let slot: &'static FunctionSlot = Table::take(thread::current())?;
-    *slot.contents.write() = Some(function);
-    slot.refs.store(1, Ordering::Release);
-    slot.head.set_state(State::Kept);
-    Ok(Table::publish(slot))
-}
-
-#[cold]
-fn stale(id: Id) -> Status {
-    fail(TN_ERR_STALE, format_args!("the {} {id} was released already", Kind::Function.name()))
-}
-
-/// Ends the caller's handle. TN_ERR_STALE, TN_ERR_KIND.
-pub fn release(id: Id) -> Result<()> {
-    let slot = Table::<FunctionSlot>::find(id)?;
-    if !slot.head.end(id) {
-        return Err(stale(id));
-    }
-    slot.drop_ref();
-    Ok(())
-}
-
-/// Calls `visit` with each function.
-pub fn each(mut visit: impl FnMut(&Function)) {
-    Table::<FunctionSlot>::each(|slot| {
-        if let Some(reference) = slot.add_ref() {
-            visit(&reference.function());
-        }
-    });
 }
 
 /// Calls `visit` with each function whose handle is not released.
 pub fn each_open(visit: &mut dyn FnMut(HolderInfo)) {
-    Table::<FunctionSlot>::each(|slot| {
-        // Without a reference, because the end of the last one would run the release callback here.
-        let contents = slot.contents.read();
-        let id = slot.id();
-        let Some(function) = contents.as_ref().filter(|_| slot.head.is_live(id)) else { return };
+    counted::each_open(|id, function: &Function| {
         visit(HolderInfo {
             kind: TN_HOLDER_FUNCTION,
-            device: HOST,
             id: id.bits(),
-            bytes: 0,
             origin: function.origin,
-            time_ns: 0,
             name: function.name,
-            form: Form::Full,
             ..HolderInfo::NONE
         });
     });
-}
-
-/// A reference on a function.
-pub struct FunctionRef {
-    slot: &'static FunctionSlot,
-}
-
-impl FunctionRef {
-    /// The function of a handle. TN_ERR_STALE, TN_ERR_KIND.
-    pub fn find(id: Id) -> Result<FunctionRef> {
-        let slot = Table::<FunctionSlot>::find(id)?;
-        // A reference that was added to another function is dropped again.
-        slot.add_ref().filter(|_| slot.head.is(id)).ok_or_else(|| stale(id))
-    }
-
-    /// The function.
-    pub fn function(&self) -> MappedRwLockReadGuard<'_, Function> {
-        RwLockReadGuard::map(self.slot.contents.read(), |contents| {
-            contents.as_ref().expect("a referenced function has contents")
-        })
-    }
-}
-
-impl Drop for FunctionRef {
-    fn drop(&mut self) {
-        self.slot.drop_ref();
-    }
 }

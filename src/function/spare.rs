@@ -5,10 +5,10 @@
 //! else has anything on it. A call takes a buffer for itself alone. Nothing is allocated or released under the lock,
 //! which no call takes for each buffer alone.
 
-use super::declaration;
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::ledger::{self, Claim, Locked, LockedSlot, SpareClaim};
+use crate::lists;
 use crate::names::Name;
 use crate::slots::Id;
 use crate::thread::{QuickLock, Thread};
@@ -34,7 +34,7 @@ pub struct Spares {
 impl Spares {
     /// None yet, for that many places. `is_used`: some output or update has TN_REUSE.
     pub fn create(places: usize, is_used: bool) -> Result<Spares> {
-        let mut lists = declaration::vector(places)?;
+        let mut lists = lists::vector(places, "items")?;
         lists.resize(places, [None; KEPT]);
         Ok(Spares { lists: QuickLock::new(lists), is_used })
     }
@@ -73,7 +73,7 @@ impl Spares {
         let others = self.empty(place);
         let mut taken = Id::NONE;
         for claim in core::iter::once(oldest).chain(others.into_iter().flatten()) {
-            if taken == Id::NONE && make_free(claim) {
+            if taken == Id::NONE && make_reusable(claim) {
                 taken = claim.id();
             } else {
                 self.put_back(place, claim);
@@ -232,7 +232,7 @@ impl Drop for Returned<'_> {
 fn value_to_spare(before: Id) -> Option<&'static Claim> {
     let (mut locked, claim) = ledger::lock::<Claim>(before).ok()?;
     let state = locked.state(locked.ledger_of(claim));
-    if !is_free(&locked, claim) || state.leases > 0 || !state.is_own_memory() || state.readonly {
+    if !is_reusable(&locked, claim) || state.leases > 0 || !state.is_own_memory() || state.readonly {
         return None;
     }
     locked.end_variable(claim);
@@ -269,7 +269,7 @@ fn is_ours(locked: &Locked, claim: &'static Claim) -> bool {
 }
 
 /// Whether nobody but the function has anything on the buffer, and no failed writer left its bytes undefined.
-fn is_free(locked: &Locked, claim: &'static Claim) -> bool {
+fn is_reusable(locked: &Locked, claim: &'static Claim) -> bool {
     is_unheld(locked, claim) && locked.state(locked.ledger_of(claim)).poisoned == 0
 }
 
@@ -284,16 +284,16 @@ fn is_unheld(locked: &Locked, claim: &'static Claim) -> bool {
 }
 
 /// Makes the claim of a buffer that nobody else has count again. False: somebody has it.
-fn make_free(claim: &'static Claim) -> bool {
+fn make_reusable(claim: &'static Claim) -> bool {
     let mut locked = claim.lock_moving();
-    let free = is_free(&locked, claim);
-    if free {
+    let reusable = is_reusable(&locked, claim);
+    if reusable {
         if !locked.get(claim).counted {
             locked.resume_spare(claim);
         }
         locked.end_weak_handles(claim);
     }
-    free
+    reusable
 }
 
 fn is_like(claim: &'static Claim, layout: &Layout) -> bool {

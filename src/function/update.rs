@@ -3,9 +3,9 @@
 //! Contract: all new values are decided, and the copies made, before the first one is committed. [`commit`] cannot
 //! fail.
 
-use super::input::{Bytes, Passed};
-use super::left::{self, Left};
+use super::input::{Bytes, PassedInput};
 use super::outcome::Outcome;
+use super::places::{self, Produced};
 use super::reserved::{New, Reserved};
 use super::spare::Returned;
 use crate::error::{Result, about, recode};
@@ -24,42 +24,42 @@ impl Outcome<'_, '_> {
                 continue;
             }
             let place = self.places.of_update(index);
-            let new = match self.left[place] {
+            let new = match self.produced[place] {
                 None => self.updates[index].stay(),
-                Some(left) => self.new_value(index, place, left),
+                Some(produced) => self.new_value(index, place, produced),
             };
             self.updates[index].new = new.map_err(|status| about(status, self.function.at(place)))?;
         }
         Ok(())
     }
 
-    fn new_value(&mut self, index: usize, place: usize, left: Left) -> Result<New> {
+    fn new_value(&mut self, index: usize, place: usize, produced: Produced) -> Result<New> {
         let variable = self.updates[index].variable;
-        let why = match self.keep(index, left)? {
+        let why = match self.keep(index, produced)? {
             Ok(new) => {
-                self.taken.push(left.store);
+                self.taken.push(produced.store);
                 self.places.take(place);
                 return Ok(new);
             }
             Err(why) => why,
         };
         variable::check_forbidden(why)?;
-        let copy = self.copies.make(left.array, variable.fixed().pool, Order::C, why)?;
+        let copy = self.copies.make(produced.array, variable.fixed().pool, Order::C, why)?;
         variable::mark(variable, copy)?;
         Ok(New::Array(copy, variable::tag_of(copy)))
     }
 
     /// Makes what the body left the value without a copy, or says why that cannot be: TN_WHY_ bits.
-    fn keep(&self, index: usize, left: Left) -> Result<core::result::Result<New, u32>> {
-        let (update, store) = (&self.updates[index], left.store);
+    fn keep(&self, index: usize, produced: Produced) -> Result<core::result::Result<New, u32>> {
+        let (update, store) = (&self.updates[index], produced.store);
         let variable = update.variable;
         if store == update.store && update.is_lent() {
-            return if left.is_open {
+            return if produced.is_open {
                 Ok(Err(TN_WHY_EXPORTED))
-            } else if left.array == update.offered {
+            } else if produced.array == update.offered {
                 Ok(Ok(New::InPlace))
             } else {
-                Ok(variable::mark_left(variable, left.array)?.map(|array| New::Array(array, store)))
+                Ok(variable::mark_left(variable, produced.array)?.map(|array| New::Array(array, store)))
             };
         }
         let own = self.update_on(store);
@@ -73,17 +73,17 @@ impl Outcome<'_, '_> {
         };
         let Some(from) = from else { return Ok(Err(TN_WHY_SHARED)) };
         if own.is_some() || self.is_of_input(store) {
-            left::make_writable(left.array);
+            places::make_writable(produced.array);
         }
         // A refusal is the body's mistake.
         let adopted =
-            variable::adopt_left(variable, left.array, from).map_err(|status| recode(status, TN_ERR_FAILED))?;
+            variable::adopt_left(variable, produced.array, from).map_err(|status| recode(status, TN_ERR_FAILED))?;
         Ok(adopted.map(|array| New::Array(array, store)))
     }
 }
 
 /// Whether an input has the bytes of somebody who goes on to use them.
-fn keeps_bytes(input: &Passed, store: u64) -> bool {
+fn keeps_bytes(input: &PassedInput, store: u64) -> bool {
     let keeps = match input.bytes {
         Bytes::Copy => false,
         Bytes::Argument => input.flags & TN_TAKE_OWNERSHIP == 0,

@@ -7,6 +7,7 @@
 use crate::borrow::{self, BorrowContext, Entry, KernelView, List, Use, kernel_view};
 use crate::error::{FirstError, Result, Status, about, fail, quietly, recode};
 use crate::ledger::{self, Claim, InternalGuard, Locked, UseTime};
+use crate::lists;
 use crate::mirror::{self, Access, Borrowed, Side};
 use crate::slots::Id;
 use crate::stream::StreamArg;
@@ -78,8 +79,8 @@ impl<'a> Arguments<'a> {
     /// The arguments, whose handles were checked. TN_ERR_INVALID.
     pub fn of(args: &'a [tn_arg]) -> Result<Arguments<'a>> {
         let (mut arrays, mut mirrors) = (PerArgument::new(), PerArgument::new());
-        ledger::reserve(&mut arrays, args.len())?;
-        ledger::reserve(&mut mirrors, args.iter().filter(|arg| arg.kind == TN_ARG_MIRROR).count())?;
+        lists::reserve(&mut arrays, args.len())?;
+        lists::reserve(&mut mirrors, args.iter().filter(|arg| arg.kind == TN_ARG_MIRROR).count())?;
         for (index, arg) in args.iter().enumerate() {
             let named = |status| about(status, format_args!("args[{index}]"));
             if arg.kind == TN_ARG_MIRROR {
@@ -109,7 +110,7 @@ impl<'a> Arguments<'a> {
     /// The bytes of each parameter.
     pub fn sizes(&self) -> Result<PerArgument<usize>> {
         let mut sizes = PerArgument::new();
-        ledger::reserve(&mut sizes, self.all.len())?;
+        lists::reserve(&mut sizes, self.all.len())?;
         sizes.extend(self.all.iter().map(|arg| match arg.kind {
             TN_ARG_VALUE => arg.bytes,
             TN_ARG_POINTER => size_of::<*const c_void>(),
@@ -162,7 +163,7 @@ impl<'a> Arguments<'a> {
     ) -> Result<PerArgument<Borrowed>> {
         self.check_mirrors()?;
         let mut borrowed = PerArgument::new();
-        ledger::reserve(&mut borrowed, self.mirrors.len())?;
+        lists::reserve(&mut borrowed, self.mirrors.len())?;
         for one in &self.mirrors {
             match mirror::borrow(function, one.id, wanted, one.access, stream) {
                 Ok(side) => borrowed.push(side),
@@ -182,13 +183,13 @@ impl<'a> Arguments<'a> {
         call: BorrowContext<'_>,
         when: impl Fn(bool) -> UseTime,
     ) -> Result<PerArgument<InternalGuard>> {
-        let mut entries: List<Entry> = borrow::list(self.arrays.len())?;
+        let mut entries: List<Entry> = lists::list(self.arrays.len())?;
         entries.extend(self.arrays.iter().map(|array| Entry {
             may_alias: array.may_alias,
             ..Entry::new(array.id, array.wanted, when(array.waits))
         }));
         let mut guards = PerArgument::new();
-        ledger::reserve(&mut guards, entries.len())?;
+        lists::reserve(&mut guards, entries.len())?;
         guards.extend(borrow::acquire(call, &entries).map_err(|status| match status.code() {
             TN_ERR_ALIASED => recode(about(status, "arguments overlap (TN_ALLOW_ALIAS allows it)"), TN_ERR_ALIASED),
             _ => status,
@@ -199,8 +200,8 @@ impl<'a> Arguments<'a> {
     /// Room for the values of the kernel's parameters. What fails for lack of memory fails before the guards open.
     pub fn values(&self) -> Result<Values> {
         let mut values = Values { views: PerArgument::new(), pointers: PerArgument::new() };
-        ledger::reserve(&mut values.views, self.arrays.len() + self.mirrors.len())?;
-        ledger::reserve(&mut values.pointers, self.all.len())?;
+        lists::reserve(&mut values.views, self.arrays.len() + self.mirrors.len())?;
+        lists::reserve(&mut values.pointers, self.all.len())?;
         Ok(values)
     }
 }

@@ -10,6 +10,7 @@ use crate::error::{FirstError, Kept, Result, fail, quietly};
 use crate::gpu;
 use crate::gpu::kernel::{Answers, Kernel, Shape};
 use crate::ledger::{self, Claim, InternalGuard, Locked, UseTime};
+use crate::lists;
 use crate::mirror::{Borrowed, Side};
 use crate::names::DeviceName;
 use crate::stream::{self, Point, Stream, StreamArg};
@@ -196,7 +197,7 @@ pub(super) fn end_mirrors(
 /// The devices of the arrays.
 fn devices(arguments: &Arguments<'_>) -> Result<PerArgument<tn_device>> {
     let mut devices = PerArgument::new();
-    ledger::reserve(&mut devices, arguments.arrays().len())?;
+    lists::reserve(&mut devices, arguments.arrays().len())?;
     for array in arguments.arrays() {
         devices.push(array::device(array.id)?);
     }

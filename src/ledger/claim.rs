@@ -11,33 +11,20 @@ use crate::error::Result;
 use crate::events;
 use crate::layout::{Form, Layout};
 use crate::names::Name;
-use crate::slots::{Id, Slot, State, Table};
+use crate::slots::{Id, Slot, Spare, State, Table};
 use crate::thread::Thread;
 
-/// A claim slot that is taken and in no ledger yet. Its drop frees the slot.
-pub struct SpareClaim {
-    claim: &'static Claim,
-    thread: &'static Thread,
-}
+/// A claim slot that is in no ledger yet.
+pub type SpareClaim = Spare<Claim>;
+
+/// A root slot that is not in use yet.
+pub type SpareRoot = Spare<Root>;
 
 impl SpareClaim {
-    /// Takes a slot; outside of locks.
-    #[inline]
-    pub fn take(thread: &'static Thread) -> Result<SpareClaim> {
-        Ok(SpareClaim { claim: Table::take(thread)?, thread })
-    }
-
     #[inline]
     pub(super) fn body(&mut self) -> &mut ClaimBody {
         // SAFETY: not published, in no list: the slot is ours alone.
-        unsafe { self.claim.guarded.own() }
-    }
-
-    #[inline]
-    pub(super) fn into_claim(self) -> &'static Claim {
-        let claim = self.claim;
-        core::mem::forget(self);
-        claim
+        unsafe { self.slot().guarded.own() }
     }
 
     /// The layout of the claim to be.
@@ -74,7 +61,7 @@ impl SpareClaim {
     pub(crate) fn set_name(&mut self, name: Name) {
         self.body().name = name;
         if !name.is_none() {
-            events::name(Slot::id(self.claim).bits(), self.layout().offset() as u64, name.as_str());
+            events::name(Slot::id(self.slot()).bits(), self.layout().offset() as u64, name.as_str());
         }
     }
 
@@ -84,40 +71,16 @@ impl SpareClaim {
     }
 }
 
-impl Drop for SpareClaim {
-    #[inline]
-    fn drop(&mut self) {
-        self.claim.reset(self.thread);
-    }
-}
-
-/// A root slot that is taken and not in use yet. Its drop frees the slot.
-pub struct SpareRoot {
-    root: &'static Root,
-    thread: &'static Thread,
-    used: bool,
-}
-
-impl SpareRoot {
-    /// Takes a slot whose layout has a capacity of `ndim` axes; outside of locks.
-    pub(crate) fn take(thread: &'static Thread, ndim: usize) -> Result<SpareRoot> {
-        let layout = Layout::room(ndim)?;
-        let root: &'static Root = Table::take(thread)?;
-        // SAFETY: taken, in no list: ours alone.
-        unsafe { root.guarded.own() }.layout = layout;
-        Ok(SpareRoot { root, thread, used: false })
-    }
-}
-
-impl Drop for SpareRoot {
-    fn drop(&mut self) {
-        if !self.used {
-            self.root.reset(self.thread);
-        }
-    }
-}
-
 impl Root {
+    /// Takes a slot whose layout has a capacity of `ndim` axes; outside of locks.
+    pub(crate) fn spare(thread: &'static Thread, ndim: usize) -> Result<SpareRoot> {
+        let layout = Layout::room(ndim)?;
+        let spare = SpareRoot::take(thread)?;
+        // SAFETY: taken, in no list: ours alone.
+        unsafe { spare.slot().guarded.own() }.layout = layout;
+        Ok(spare)
+    }
+
     pub(super) fn reset(&'static self, thread: &'static Thread) {
         // SAFETY: in no claim any more: ours alone.
         unsafe { self.guarded.own() }.layout = Layout::EMPTY;
@@ -172,7 +135,7 @@ impl Locked {
         lease: Option<&'static Lease>,
     ) -> Id {
         spare.body().lease = lease;
-        let claim = spare.into_claim();
+        let claim = spare.into_slot();
         claim.guarded.set_ledger(ledger);
         self.link(ledger, claim);
         if let Some(lease) = lease {
@@ -190,7 +153,7 @@ impl Locked {
     ) -> &'static Claim {
         spare.body().lease = lease;
         spare.body().counted = false;
-        let claim = spare.into_claim();
+        let claim = spare.into_slot();
         claim.guarded.set_ledger(ledger);
         if let Some(lease) = lease {
             self.hold_lease(lease);
@@ -303,15 +266,14 @@ impl Locked {
         if self.get(claim).root.is_some() {
             return true;
         }
-        let Some(mut taken) = spare.take() else { return false };
+        let Some(taken) = spare.take() else { return false };
         // SAFETY: taken, in no claim: ours alone.
-        let body = unsafe { taken.root.guarded.own() };
+        let body = unsafe { taken.slot().guarded.own() };
         if !body.layout.set(&self.get(claim).layout) {
             return false;
         }
         body.users = 1;
-        taken.used = true;
-        let root = taken.root;
+        let root = taken.into_slot();
         root.guarded.set_ledger(self.ledger_of(claim));
         root.head.set_state(State::Kept);
         self.get_mut(claim).root = Some(root);
@@ -325,7 +287,7 @@ impl Locked {
         let ledger = self.ledger_of(claim);
         // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim and its root, and the spare
         // one is unpublished.
-        unsafe { self.state_mut(ledger).share_root(claim, spare.claim) };
+        unsafe { self.state_mut(ledger).share_root(claim, spare.slot()) };
     }
 
     /// The lease that keeps the import from which `claim` descends.

@@ -10,10 +10,9 @@ use super::locked::Locked;
 use super::points::leaves_unknown;
 use super::state::{Claim, Group, Guard, GuardBody, GuardedSlot, Ledger};
 use crate::device::checked;
-use crate::error::Result;
 use crate::layout::Layout;
 use crate::region::Region;
-use crate::slots::{Id, Slot, State, Table};
+use crate::slots::{Id, Slot, Spare, State, Table};
 use crate::stream::Point;
 use crate::thread::Thread;
 
@@ -42,33 +41,8 @@ impl Guard {
     }
 }
 
-/// A guard slot that is taken and in no ledger yet. Its drop frees the slot.
-pub struct SpareGuard {
-    pub(super) guard: &'static Guard,
-    thread: &'static Thread,
-}
-
-impl SpareGuard {
-    /// Takes a slot; outside of locks.
-    #[inline]
-    pub(crate) fn take(thread: &'static Thread) -> Result<SpareGuard> {
-        Ok(SpareGuard { guard: Table::take(thread)?, thread })
-    }
-
-    #[inline]
-    pub(super) fn into_guard(self) -> &'static Guard {
-        let guard = self.guard;
-        core::mem::forget(self);
-        guard
-    }
-}
-
-impl Drop for SpareGuard {
-    #[inline]
-    fn drop(&mut self) {
-        Table::free(self.thread, self.guard);
-    }
-}
+/// A guard slot that is in no ledger yet.
+pub type SpareGuard = Spare<Guard>;
 
 /// A taken slot that stores the point after which the bytes of a new store may be used, if there is one. Small, because
 /// it is moved often.
@@ -80,7 +54,7 @@ impl StartPoint {
         if point.is_none() && !checked::exists() {
             return None;
         }
-        let guard = spare.into_guard();
+        let guard = spare.into_slot();
         // SAFETY: taken, in no list: ours alone.
         unsafe { guard.guarded.own() }.point = point;
         Some(StartPoint(guard))
@@ -88,10 +62,10 @@ impl StartPoint {
 
     /// The empty slot and the point.
     pub(super) fn take(self, thread: &'static Thread) -> Option<(SpareGuard, Point)> {
-        let spare = SpareGuard { guard: self.0, thread };
+        let spare = Spare::of(self.0, thread);
         core::mem::forget(self);
         // SAFETY: as above.
-        let point = unsafe { spare.guard.guarded.own() }.point.take();
+        let point = unsafe { spare.slot().guarded.own() }.point.take();
         point.map(|point| (spare, point))
     }
 }
@@ -116,7 +90,7 @@ impl Locked {
         region: &'static Claim,
         group: Option<Group>,
     ) -> &'static Guard {
-        let guard = spare.into_guard();
+        let guard = spare.into_slot();
         let ledger = self.ledger_of(region);
         self.check(owner.guarded());
         guard.guarded.set_ledger(ledger);
@@ -227,7 +201,7 @@ impl Locked {
 
     /// Makes the group for the chunks of one write over `owner`.
     pub(crate) fn add_group(&mut self, spare: SpareGuard, owner: &'static Claim, discard: bool) -> Group {
-        let guard = spare.into_guard();
+        let guard = spare.into_slot();
         guard.guarded.set_ledger(self.ledger_of(owner));
         *self.get_mut(guard) =
             GuardBody { class: Class::Group, discard, region: Some(owner), owner: Some(owner), ..GuardBody::NEW };

@@ -29,13 +29,13 @@ impl GuardList {
         let body = locked.get_mut(guard);
         body.streamed = streamed;
         body.entry = self.first;
-        body.head = Some(self.head.guard);
+        body.head = Some(self.head.slot());
         self.first = Some(guard);
     }
 
     /// Publishes the handle.
     pub(crate) fn publish(self, origin: Origin) -> Id {
-        let head = self.head.into_guard();
+        let head = self.head.into_slot();
         head.guarded.ledger.store(core::ptr::null_mut(), Ordering::Release);
         // SAFETY: not published yet: ours alone.
         *unsafe { head.guarded.own() } = GuardBody { class: Class::Group, entry: self.first, origin, ..GuardBody::NEW };

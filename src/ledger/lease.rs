@@ -10,7 +10,7 @@ use super::release_queue;
 use super::state::{Backing, Claim, Lease, LeaseBody, Ledger};
 use crate::error::Result;
 use crate::events::{ENDED, READ};
-use crate::slots::{Id, State, Table};
+use crate::slots::{Id, Spare, State, Table};
 use crate::thread::{self, Thread};
 
 impl Lease {
@@ -44,15 +44,12 @@ impl Lease {
     }
 }
 
-/// A lease slot that is taken and in no ledger yet. Its drop frees the slot.
-pub struct SpareLease {
-    lease: &'static Lease,
-    thread: &'static Thread,
-}
+/// A lease slot that is in no ledger yet. Its drop, after a failed import, does not run the release.
+pub type SpareLease = Spare<Lease>;
 
-impl SpareLease {
+impl Lease {
     /// Takes a slot and stores the release; outside of locks.
-    pub fn take(
+    pub fn spare(
         thread: &'static Thread,
         release: Release,
         queued: bool,
@@ -61,9 +58,9 @@ impl SpareLease {
     ) -> Result<SpareLease> {
         // Without a callback there is nothing to queue.
         let queued = queued && !matches!(release, Release::None);
-        let lease: &'static Lease = Table::take(thread)?;
+        let spare = SpareLease::take(thread)?;
         // SAFETY: taken, in no list: ours alone.
-        *unsafe { lease.guarded.own() } = LeaseBody {
+        *unsafe { spare.slot().guarded.own() } = LeaseBody {
             next: None,
             previous: None,
             release,
@@ -79,36 +76,30 @@ impl SpareLease {
             origin: Origin::by(thread),
             forks: thread::forks(),
         };
-        Ok(SpareLease { lease, thread })
+        Ok(spare)
     }
+}
 
+impl SpareLease {
     /// Makes the end of the import wait for the device work on its bytes. Otherwise a later call releases it after that
     /// work.
     pub fn set_waits(&mut self) {
         // SAFETY: taken, in no list: ours alone.
-        unsafe { self.lease.guarded.own() }.waits = true;
+        unsafe { self.slot().guarded.own() }.waits = true;
     }
 
     /// Runs or queues the release at once, because the bytes were copied. Under no lock.
     pub(crate) fn end_now(self) {
-        let thread = self.thread;
+        let thread = self.thread();
         let _ = self.into_lease().end(thread);
     }
 
     pub(super) fn into_lease(self) -> &'static Lease {
-        let lease = self.lease;
-        core::mem::forget(self);
+        let lease = self.into_slot();
         lease.head.set_state(State::Kept);
         // SAFETY: not in a ledger yet: ours alone.
         log_import(unsafe { lease.guarded.own() }, READ);
         lease
-    }
-}
-
-impl Drop for SpareLease {
-    /// After a failed import the release is not run.
-    fn drop(&mut self) {
-        Table::free(self.thread, self.lease);
     }
 }
 

@@ -5,12 +5,12 @@ use super::class::Class;
 use super::origin::Origin;
 use super::state::{Backing, Claim, Guard, Guarded, GuardedSlot, Lease, Ledger, LedgerState, Root};
 use super::weak::Weak;
-use crate::error::{Result, fail, rank};
+use crate::error::{Result, rank};
+use crate::lists;
 use crate::pool::Pool;
 use crate::slots::{Id, Slot, State, Table};
 use crate::sys::sync::atomic::Ordering;
 use crate::thread::{self, CriticalSection, Thread};
-use crate::types::TN_ERR_NO_HOST_MEMORY;
 use smallvec::SmallVec;
 
 /// One or several locked ledgers. Its drop unlocks them and then runs the deferred work, which must not run under a
@@ -219,7 +219,7 @@ pub fn ledger_of<S: GuardedSlot>(id: Id) -> Result<&'static Ledger> {
 pub fn lock_all(n: usize, ledger_of: &dyn Fn(usize) -> Result<&'static Ledger>) -> Result<Locked> {
     loop {
         let mut set: SmallVec<[&'static Ledger; 4]> = SmallVec::new();
-        reserve(&mut set, n)?;
+        lists::reserve(&mut set, n)?;
         let mut worst: Option<(u8, usize)> = None;
         for position in 0..n {
             match ledger_of(position) {
@@ -254,19 +254,6 @@ pub fn lock_tag(tag: u64) -> Option<(Locked, &'static Ledger)> {
     let locked = Locked::one(thread::current(), ledger);
     let there = ledger.tag() == tag && ledger.is_alive();
     there.then_some((locked, ledger))
-}
-
-/// Reserves a capacity of `more` further elements, or returns TN_ERR_NO_HOST_MEMORY.
-#[inline]
-pub fn reserve<A: smallvec::Array>(vector: &mut SmallVec<A>, more: usize) -> Result<()> {
-    if vector.capacity() - vector.len() >= more { Ok(()) } else { reserve_slow(vector, more) }
-}
-
-#[cold]
-fn reserve_slow<A: smallvec::Array>(vector: &mut SmallVec<A>, more: usize) -> Result<()> {
-    vector
-        .try_reserve(more)
-        .map_err(|_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {more} entries of bookkeeping")))
 }
 
 /// The slot of a handle, without a lock, for the checks before that of its state.

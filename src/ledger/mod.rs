@@ -121,7 +121,7 @@ pub use guard::SpareGuard;
 pub use guard_list::{GuardList, end_guard_list, origin_of_head};
 pub use internal_guard::InternalGuard;
 pub use lease::SpareLease;
-pub use locked::{Locked, each_store, find, is_spent, ledger_of, lock, lock_all, lock_tag, reserve, visit_open_guard};
+pub use locked::{Locked, each_store, find, is_spent, ledger_of, lock, lock_all, lock_tag, visit_open_guard};
 #[cfg(feature = "managed")]
 pub use mirror::find_writer;
 pub use new_store::{NewStore, SpareLedger, StoreParams, StoreSource, create, lend};

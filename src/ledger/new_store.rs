@@ -16,7 +16,7 @@ use crate::layout::Layout;
 use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::sites::Site;
-use crate::slots::{Id, Slot, State, Table};
+use crate::slots::{Id, Slot, Spare, State, Table};
 use crate::stream::{self, Point};
 use crate::thread::{self, CriticalSection, Thread};
 use crate::types::tn_device;
@@ -45,40 +45,27 @@ pub enum StoreSource {
     Lent(SpareLease),
 }
 
-/// A ledger slot that is taken and has no store yet. Its drop frees the slot.
-pub struct SpareLedger {
-    ledger: &'static Ledger,
-    thread: &'static Thread,
-}
+/// A ledger slot that has no store yet.
+pub type SpareLedger = Spare<Ledger>;
 
-impl SpareLedger {
+impl Ledger {
     /// Takes a slot; outside of locks.
     #[inline]
-    pub fn take(thread: &'static Thread) -> Result<SpareLedger> {
+    pub fn spare(thread: &'static Thread) -> Result<SpareLedger> {
         if !NAMES_KNOWN.load(Ordering::Relaxed) {
             // Pools name the largest holders when memory runs out. They know stores only by their tags.
             pool::name_holders(name_of);
             NAMES_KNOWN.store(true, Ordering::Relaxed);
         }
-        Ok(SpareLedger { ledger: Table::take(thread)?, thread })
+        SpareLedger::take(thread)
     }
+}
 
-    #[inline]
-    pub(super) fn thread(&self) -> &'static Thread {
-        self.thread
-    }
-
-    #[inline]
-    pub(super) fn into_ledger(self) -> &'static Ledger {
-        let ledger = self.ledger;
-        core::mem::forget(self);
-        ledger
-    }
-
+impl SpareLedger {
     /// The tag that a pool stores with the block as its owner.
     #[inline]
     pub(crate) fn tag(&self) -> u64 {
-        self.ledger.tag()
+        self.slot().tag()
     }
 }
 
@@ -99,12 +86,6 @@ fn name_of(tag: u64) -> (Name, Site) {
         });
     }
     (name, origin.site())
-}
-
-impl Drop for SpareLedger {
-    fn drop(&mut self) {
-        Table::free(self.thread, self.ledger);
-    }
 }
 
 /// A block of a pool that will become a store. Its bytes can be written first, before any handle exists.
@@ -131,7 +112,7 @@ impl NewStore {
         if pool.is_special() {
             return NewStore::allocate_on(thread, None, pool, layout, zeroed);
         }
-        let ledger = SpareLedger::take(thread)?;
+        let ledger = Ledger::spare(thread)?;
         let mut claim = SpareClaim::take(thread)?;
         let bytes = layout.bytes();
         let mut start = 0;
@@ -156,7 +137,7 @@ impl NewStore {
         zeroed: bool,
     ) -> Result<NewStore> {
         let pool = pool.serving(stream);
-        let ledger = SpareLedger::take(thread)?;
+        let ledger = Ledger::spare(thread)?;
         let mut claim = SpareClaim::take(thread)?;
         let guard = SpareGuard::take(thread)?;
         let (bytes, mut start, mut ready) = (layout.bytes(), 0, None);
@@ -274,8 +255,8 @@ const ARRAY_ALIGNMENT: usize = 256;
 /// still locked for callers that need more than the handle.
 #[inline]
 pub fn create(spare: SpareLedger, what: StoreParams, claim: SpareClaim) -> (Locked, &'static Ledger, Id) {
-    let thread = spare.thread;
-    let ledger = spare.into_ledger();
+    let thread = spare.thread();
+    let ledger = spare.into_slot();
     let mut locked = Locked::one(thread, ledger);
     let (backing, lease) = match what.from {
         StoreSource::Nothing => (Backing::None, None),
@@ -324,9 +305,9 @@ pub(super) fn create_fast(
     backing: Backing,
     lease: Option<&'static Lease>,
 ) -> (&'static Ledger, Id) {
-    let claim = claim.into_claim();
+    let claim = claim.into_slot();
     let thread = spare.thread();
-    let ledger = spare.into_ledger();
+    let ledger = spare.into_slot();
     claim.guarded().set_ledger(ledger);
     // Locked, because a weak handle that outlived the ledger's last store may be reading the state.
     let inside = CriticalSection::enter(thread);

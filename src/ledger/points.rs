@@ -1,8 +1,8 @@
 //! When bytes are used, and the points of the device work that must be done before.
 
-use super::locked::reserve;
 use crate::error::Result;
 use crate::gpu::managed;
+use crate::lists::reserve;
 use crate::stream::{Point, Stream};
 use crate::types::{TN_CUDA, TN_CUDA_MANAGED, TN_ERR_UNSUPPORTED, tn_device};
 use smallvec::SmallVec;

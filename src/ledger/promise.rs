@@ -4,10 +4,8 @@ use super::claim::SpareClaim;
 use super::locked::Locked;
 use super::log::log_claim;
 use super::state::{Claim, GuardedSlot, Promise, TakenBy};
-use crate::error::Result;
 use crate::events::Kind;
-use crate::slots::{Id, Slot, State, Table};
-use crate::thread::Thread;
+use crate::slots::{Id, Slot, Spare, State, Table};
 
 impl Promise {
     pub(crate) fn id(&'static self) -> Id {
@@ -20,33 +18,13 @@ impl Promise {
     }
 }
 
-/// A promise slot that is taken and in no ledger yet. Its drop frees the slot.
-pub struct SparePromise {
-    promise: &'static Promise,
-    thread: &'static Thread,
-    used: bool,
-}
-
-impl SparePromise {
-    /// Takes a slot; outside of locks.
-    pub(crate) fn take(thread: &'static Thread) -> Result<SparePromise> {
-        Ok(SparePromise { promise: Table::take(thread)?, thread, used: false })
-    }
-}
-
-impl Drop for SparePromise {
-    fn drop(&mut self) {
-        if !self.used {
-            Table::free(self.thread, self.promise);
-        }
-    }
-}
+/// A promise slot that is in no ledger yet.
+pub type SparePromise = Spare<Promise>;
 
 impl Locked {
     /// Adds an outstanding promise of the claim; `required`: see [`LedgerState::add_promise`].
-    pub(crate) fn add_promise(&mut self, claim: &'static Claim, required: u32, mut spare: SparePromise) -> Id {
-        spare.used = true;
-        let (promise, origin) = (spare.promise, self.origin());
+    pub(crate) fn add_promise(&mut self, claim: &'static Claim, required: u32, spare: SparePromise) -> Id {
+        let (promise, origin) = (spare.into_slot(), self.origin());
         let ledger = self.ledger_of(claim);
         promise.guarded.set_ledger(ledger);
         // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the claim, and the promise is new.
@@ -96,7 +74,7 @@ impl Locked {
     ) -> Id {
         let ledger = self.ledger_of(claim);
         let origin = self.origin();
-        let to = spare.into_claim();
+        let to = spare.into_slot();
         to.guarded().set_ledger(ledger);
         let (lease, stays) = (self.get(claim).lease, self.get(claim).layout_refs > 0);
         self.get_mut(to).lease = lease;

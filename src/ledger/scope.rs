@@ -4,10 +4,10 @@
 //! ledgers. A scope ends under its lock, so that exactly one caller gets the list. The memory of the list is reserved
 //! before the handles are made, so the end of a scope allocates nothing.
 
-use super::locked::reserve;
 use super::origin::Origin;
 use crate::error::{Result, fail};
-use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::lists::reserve;
+use crate::slots::{Head, Id, Kind, Slot, Spare, State, Table};
 use crate::sys::lock::RawLock;
 use crate::sys::sync::Watch;
 use crate::thread::{self, CriticalSection, Thread};
@@ -43,27 +43,31 @@ impl Slot for Scope {
     fn head(&self) -> &Head {
         &self.head
     }
+    fn discard(&'static self, thread: &'static Thread) {
+        self.watch.write();
+        // SAFETY: not published: the slot is ours alone.
+        unsafe { &mut *self.body.get() }.handles = Handles::new();
+        Table::free(thread, self);
+    }
 }
 
-/// A scope slot that is taken and not published yet. Its drop frees the slot.
-pub struct SpareScope {
-    scope: &'static Scope,
-    thread: &'static Thread,
-    used: bool,
-}
+/// A scope slot that is not published yet.
+pub type SpareScope = Spare<Scope>;
 
-impl SpareScope {
+impl Scope {
     /// Takes a slot with a capacity of `n` handles; outside of locks.
-    pub(crate) fn take(thread: &'static Thread, n: usize) -> Result<SpareScope> {
-        let mut spare = SpareScope { scope: Table::take(thread)?, thread, used: false };
+    pub(crate) fn spare(thread: &'static Thread, n: usize) -> Result<SpareScope> {
+        let mut spare = SpareScope::take(thread)?;
         reserve(&mut spare.body().handles, n)?;
         Ok(spare)
     }
+}
 
+impl SpareScope {
     fn body(&mut self) -> &mut ScopeBody {
-        self.scope.watch.write();
+        self.slot().watch.write();
         // SAFETY: not published: the slot is ours alone.
-        unsafe { &mut *self.scope.body.get() }
+        unsafe { &mut *self.slot().body.get() }
     }
 
     /// Adds a handle, within the capacity.
@@ -79,20 +83,8 @@ impl SpareScope {
 
     /// Publishes the handle of the scope.
     pub(crate) fn publish(mut self) -> Id {
-        let origin = Origin { site: self.thread.site(), thread: self.thread.number() };
-        let body = self.body();
-        body.origin = origin;
-        self.used = true;
-        Table::publish(self.scope)
-    }
-}
-
-impl Drop for SpareScope {
-    fn drop(&mut self) {
-        if !self.used {
-            self.body().handles = Handles::new();
-            Table::free(self.thread, self.scope);
-        }
+        self.body().origin = Origin { site: self.thread().site(), thread: self.thread().number() };
+        Table::publish(self.into_slot())
     }
 }
 

@@ -14,6 +14,7 @@ use crate::stream::Point;
 use crate::sys::lock::RawLock;
 use crate::sys::sync::Watch;
 use crate::sys::sync::atomic::{AtomicPtr, Ordering};
+use crate::thread::Thread;
 use crate::types::{TN_CPU, tn_device};
 use core::cell::UnsafeCell;
 
@@ -408,6 +409,10 @@ impl Slot for Claim {
     fn head(&self) -> &Head {
         &self.head
     }
+    #[inline]
+    fn discard(&'static self, thread: &'static Thread) {
+        self.reset(thread);
+    }
 }
 
 impl GuardedSlot for Claim {
@@ -438,6 +443,9 @@ impl Slot for Root {
     }
     fn head(&self) -> &Head {
         &self.head
+    }
+    fn discard(&'static self, thread: &'static Thread) {
+        self.reset(thread);
     }
 }
 

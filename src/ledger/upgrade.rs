@@ -9,9 +9,8 @@ use crate::slots::{Id, State, Table};
 
 impl Locked {
     /// Makes a weak handle of the claim, whose layout is copied into `spare` already.
-    pub(crate) fn add_weak(&mut self, claim: &'static Claim, mut spare: SpareWeak) -> Id {
-        spare.used = true;
-        let weak = spare.weak;
+    pub(crate) fn add_weak(&mut self, claim: &'static Claim, spare: SpareWeak) -> Id {
+        let weak = spare.into_slot();
         let ledger = self.ledger_of(claim);
         let origin = self.origin();
         let epoch = self.state(ledger).epoch;

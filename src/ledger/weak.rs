@@ -2,10 +2,9 @@
 
 use super::origin::Origin;
 use super::state::{Guarded, GuardedSlot, Lease, Root};
-use crate::error::Result;
 use crate::layout::{Form, Layout};
 use crate::names::Name;
-use crate::slots::{Head, Kind, Slot, Table};
+use crate::slots::{Head, Kind, Slot, Spare, Table};
 use crate::thread::Thread;
 
 /// A weak handle, in a slot.
@@ -47,6 +46,9 @@ impl Slot for Weak {
     fn head(&self) -> &Head {
         &self.head
     }
+    fn discard(&'static self, thread: &'static Thread) {
+        self.reset(thread);
+    }
 }
 
 impl GuardedSlot for Weak {
@@ -56,32 +58,14 @@ impl GuardedSlot for Weak {
     }
 }
 
-/// A weak slot that is taken and not published yet. Its drop frees the slot.
-pub struct SpareWeak {
-    pub(super) weak: &'static Weak,
-    thread: &'static Thread,
-    pub(super) used: bool,
-}
+/// A weak slot that is not published yet.
+pub type SpareWeak = Spare<Weak>;
 
 impl SpareWeak {
-    /// Takes a slot; outside of locks.
-    pub(crate) fn take(thread: &'static Thread) -> Result<SpareWeak> {
-        Ok(SpareWeak { weak: Table::take(thread)?, thread, used: false })
-    }
-
     /// The layout of the weak handle to be.
     pub(crate) fn layout(&mut self) -> &mut Layout {
         // SAFETY: not published, in no list: the slot is ours alone.
-        &mut unsafe { self.weak.guarded.own() }.layout
-    }
-}
-
-impl Drop for SpareWeak {
-    fn drop(&mut self) {
-        if !self.used {
-            *self.layout() = Layout::EMPTY;
-            Table::free(self.thread, self.weak);
-        }
+        &mut unsafe { self.slot().guarded.own() }.layout
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn open(
     // Borrows of no bytes exclude nobody, and nothing follows from their end.
     if access != Access::Read && !mirror.fixed().is_empty {
         let guard = writer::begin(function, mirror, (side, access == Access::Overwrite), stream)?;
-        return Ok(Borrowed { guard, mirror: Some(mirror.another()) });
+        return Ok(Borrowed { guard, mirror: Some(mirror.clone()) });
     }
     let array = valid_array(function, mirror, side, stream)?;
     let wanted = if access == Access::Read { Use::Read { frozen: false } } else { OVERWRITE };

@@ -88,7 +88,7 @@ fn from_shape(dtype: Dtype, shape: &[i64], options: &Options<'_>) -> Result<Mirr
     let mut layout = Layout::EMPTY;
     layout.set_contiguous(dtype, shape, options.order, 0)?;
     let fixed = fixed(options, options.device.unwrap_or(FIRST_GPU), layout.is_empty(), options.name)?;
-    let mirror = MirrorRef::create(fixed)?;
+    let mirror = slot::create(fixed)?;
     let side = options.side.unwrap_or(Side::Host);
     let pool = Some(pool_of(&mirror, side)?);
     let made = transfer::create(pool, &mut layout, Contents::Undefined, &fixed.name, || Ok(StreamArg::Current))?;
@@ -105,7 +105,7 @@ fn from_object(function: &'static CStr, object: Id, options: &Options<'_>) -> Re
     let side = options.side.unwrap_or(home);
     let name = if options.name.is_none() { source.name } else { options.name };
     let fixed = fixed(options, device, source.layout.is_empty(), name)?;
-    let mirror = MirrorRef::create(fixed)?;
+    let mirror = slot::create(fixed)?;
     let why = match options.flags {
         0 => 0,
         flags => match obstacle(object, &source, home == Side::Host || source.device == device)? {

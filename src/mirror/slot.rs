@@ -1,4 +1,4 @@
-//! The mirror behind a handle: what stays the same, its sides, and the count of references.
+//! The mirror behind a handle: what stays the same, and its sides.
 //!
 //! Contract: the lock is held for a few instructions, and no call into the ledger is made under it. Only the call that
 //! has the turn changes the contents, so it may read them, work, and write them. The last reference releases the arrays
@@ -6,14 +6,15 @@
 
 use super::side::Side;
 use super::turn::{Turn, Turns};
+use crate::counted::{self, Last, Object, Ref};
 use crate::error::{Result, Status, fail};
 use crate::layout::Order;
 use crate::ledger::{self, Claim, Guard};
 use crate::names::Name;
 use crate::pool::Pool;
-use crate::slots::{self, Head, Id, Kind, Slot, State, Table};
+use crate::slots::{Id, Kind};
 use crate::stream::Point;
-use crate::thread::{self, QuickLock};
+use crate::thread::QuickLock;
 use crate::types::*;
 
 /// What stays the same during the life of a mirror.
@@ -87,51 +88,28 @@ pub struct Writer {
     pub transfer: Option<Point>,
 }
 
-/// A slot; its contents are None while it has no mirror.
-struct MirrorSlot {
-    head: Head,
+/// A mirror.
+pub struct Mirror {
+    fixed: Fixed,
     turns: Turns,
-    contents: QuickLock<Option<Contents>>,
+    contents: QuickLock<Contents>,
 }
 
 struct Contents {
-    fixed: Fixed,
     sides: Sides,
-    writer: Option<Writer>,
-    /// The handle, the writing borrow, and each [`MirrorRef`].
-    refs: u32,
+    /// The writing borrow, which has a reference.
+    writer: Option<(Writer, MirrorRef)>,
 }
 
-impl Slot for MirrorSlot {
+impl Object for Mirror {
     const KIND: Kind = Kind::Mirror;
-    fn new(head: Head) -> MirrorSlot {
-        MirrorSlot { head, turns: Turns::new(), contents: QuickLock::new(None) }
-    }
-    fn head(&self) -> &Head {
-        &self.head
-    }
-}
-
-impl MirrorSlot {
-    /// Runs `work` on the contents, under the lock. The caller has a reference.
-    fn with<R>(&self, work: impl FnOnce(&mut Contents) -> R) -> R {
-        work(self.contents.lock().as_mut().expect("a referenced mirror has contents"))
-    }
-
-    /// Drops a reference. The last one ends the mirror, under no lock.
-    fn drop_ref(&'static self) {
-        let mut inside = self.contents.lock();
-        let contents = inside.as_mut().expect("a referenced mirror has contents");
-        contents.refs -= 1;
-        let ended = if contents.refs == 0 { inside.take() } else { None };
-        drop(inside);
-        if let Some(ended) = ended {
-            for side in Side::BOTH {
-                ended.sides.array(side).into_iter().for_each(end_side);
-            }
-            ended.fixed.pools.iter().flatten().for_each(|pool| pool.drop_ref());
-            Table::free(thread::current(), self);
+    type Beside = ();
+    fn end(mirror: Last<Mirror>) {
+        let sides = mirror.contents.lock().sides;
+        for side in Side::BOTH {
+            sides.array(side).into_iter().for_each(end_side);
         }
+        mirror.fixed.pools.iter().flatten().for_each(|pool| pool.drop_ref());
     }
 }
 
@@ -158,91 +136,29 @@ fn keep_pools([first, second]: [Option<&'static Pool>; 2]) -> Result<()> {
 
 /// Ends the caller's handle. TN_ERR_STALE, TN_ERR_KIND.
 pub fn release(id: Id) -> Result<()> {
-    let slot = Table::<MirrorSlot>::find(id)?;
-    let inside = slot.contents.lock();
-    let is_open = inside.is_some() && slot.head.is(id);
-    if is_open {
-        slot.head.make_stale(State::Kept);
-    }
-    drop(inside);
-    if !is_open {
-        return Err(slots::stale(id, Kind::Mirror));
-    }
-    slot.drop_ref();
-    Ok(())
+    counted::release::<Mirror>(id)
 }
 
 /// A reference on a mirror.
-pub struct MirrorRef {
-    slot: &'static MirrorSlot,
-    fixed: Fixed,
+pub type MirrorRef = Ref<Mirror>;
+
+/// A new mirror. TN_ERR_STALE if a pool is retired.
+pub fn create(fixed: Fixed) -> Result<MirrorRef> {
+    keep_pools(fixed.pools)?;
+    let none = SideArray { array: Id::NONE, version: 0 };
+    let sides = Sides { arrays: [none; 2], valid: 0, transfers: Default::default() };
+    let contents = QuickLock::new(Contents { sides, writer: None });
+    Ref::create(Mirror { fixed, turns: Turns::new(), contents })
+        .inspect_err(|_| fixed.pools.iter().flatten().for_each(|pool| pool.drop_ref()))
 }
 
-impl MirrorRef {
-    /// A new mirror. [`MirrorRef::publish`] gives it a handle. TN_ERR_STALE if a pool is retired.
-    pub fn create(fixed: Fixed) -> Result<MirrorRef> {
-        let thread = thread::current();
-        let slot: &'static MirrorSlot = Table::take(thread)?;
-        if let Err(status) = keep_pools(fixed.pools) {
-            Table::free(thread, slot);
-            return Err(status);
-        }
-        slot.head.set_state(State::Kept);
-        let none = SideArray { array: Id::NONE, version: 0 };
-        let sides = Sides { arrays: [none; 2], valid: 0, transfers: Default::default() };
-        *slot.contents.lock() = Some(Contents { fixed, sides, writer: None, refs: 1 });
-        Ok(MirrorRef { slot, fixed })
-    }
+/// The mirror of which a guard is the writing borrow. `mirror`: the bits that its handle had, because it may be
+/// released. None: the guard has ended meanwhile.
+pub fn of_writer(mirror: Id, guard: &'static Guard) -> Option<MirrorRef> {
+    MirrorRef::guess(mirror).filter(|mirror| mirror.writer().is_some_and(|writer| core::ptr::eq(writer.guard, guard)))
+}
 
-    /// The mirror of a handle. TN_ERR_STALE, TN_ERR_KIND.
-    pub fn find(id: Id) -> Result<MirrorRef> {
-        let slot = Table::<MirrorSlot>::find(id)?;
-        let mut inside = slot.contents.lock();
-        let Some(contents) = inside.as_mut().filter(|_| slot.head.is(id)) else {
-            drop(inside);
-            return Err(slots::stale(id, Kind::Mirror));
-        };
-        contents.refs += 1;
-        let fixed = contents.fixed;
-        drop(inside);
-        Ok(MirrorRef { slot, fixed })
-    }
-
-    /// The mirror of which a guard is the writing borrow. `mirror`: the bits that its handle had, because it may be
-    /// released. None: the guard has ended meanwhile.
-    pub fn of_writer(mirror: Id, guard: &'static Guard) -> Option<MirrorRef> {
-        let slot = Table::<MirrorSlot>::guess(mirror)?;
-        let mut inside = slot.contents.lock();
-        let contents =
-            inside.as_mut().filter(|contents| contents.writer.is_some_and(|w| core::ptr::eq(w.guard, guard)))?;
-        contents.refs += 1;
-        let fixed = contents.fixed;
-        drop(inside);
-        Some(MirrorRef { slot, fixed })
-    }
-
-    /// Another reference.
-    pub fn another(&self) -> MirrorRef {
-        self.slot.with(|contents| contents.refs += 1);
-        MirrorRef { slot: self.slot, fixed: self.fixed }
-    }
-
-    /// Gives a new mirror its handle, which the caller owns.
-    pub fn publish(&self) -> Id {
-        self.slot.with(|contents| contents.refs += 1);
-        Table::publish(self.slot)
-    }
-
-    /// The bits of its handle.
-    pub fn id(&self) -> Id {
-        self.slot.id()
-    }
-
-    /// Whether the handle was released.
-    pub fn is_released(&self) -> bool {
-        self.slot.head.state() != State::Live
-    }
-
+impl Mirror {
     /// What stays the same.
     pub fn fixed(&self) -> &Fixed {
         &self.fixed
@@ -250,7 +166,7 @@ impl MirrorRef {
 
     /// Waits until no other call works on the mirror. TN_ERR_BORROWED_WRITE in a callback of such a call.
     pub fn turn(&self) -> Result<Turn<'_>> {
-        self.slot.turns.wait().ok_or_else(|| {
+        self.turns.wait().ok_or_else(|| {
             fail(
                 TN_ERR_BORROWED_WRITE,
                 format_args!(
@@ -263,32 +179,17 @@ impl MirrorRef {
 
     /// The sides now.
     pub fn sides(&self) -> Sides {
-        self.slot.with(|contents| contents.sides)
+        self.contents.lock().sides
     }
 
     /// Changes the sides. The caller has the turn.
     pub fn change<R>(&self, change: impl FnOnce(&mut Sides) -> R) -> R {
-        self.slot.with(|contents| change(&mut contents.sides))
+        change(&mut self.contents.lock().sides)
     }
 
     /// The writing borrow in progress.
     pub fn writer(&self) -> Option<Writer> {
-        self.slot.with(|contents| contents.writer)
-    }
-
-    /// Begins a writing borrow, which has a reference on the mirror.
-    pub fn begin_writer(&self, writer: Writer) {
-        self.slot.with(|contents| {
-            debug_assert!(contents.writer.is_none(), "one writer at a time");
-            contents.writer = Some(writer);
-            contents.refs += 1;
-        });
-    }
-
-    /// Ends the writing borrow.
-    pub fn end_writer(&self) {
-        self.slot.with(|contents| contents.writer = None);
-        self.slot.drop_ref();
+        self.contents.lock().writer.as_ref().map(|(writer, _)| *writer)
     }
 
     /// TN_ERR_POISONED: a writer failed, and no side has the contents of before.
@@ -316,9 +217,17 @@ impl MirrorRef {
     }
 }
 
-impl Drop for MirrorRef {
-    fn drop(&mut self) {
-        self.slot.drop_ref();
+impl MirrorRef {
+    /// Begins a writing borrow, which has a reference on the mirror.
+    pub fn begin_writer(&self, writer: Writer) {
+        let before = self.contents.lock().writer.replace((writer, self.clone()));
+        debug_assert!(before.is_none(), "one writer at a time");
+    }
+
+    /// Ends the writing borrow.
+    pub fn end_writer(&self) {
+        let ended = self.contents.lock().writer.take();
+        drop(ended);
     }
 }
 

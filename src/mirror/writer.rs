@@ -6,13 +6,14 @@
 
 use super::notice::notice;
 use super::side::{Side, facts};
-use super::slot::{MirrorRef, Writer};
+use super::slot::{self, MirrorRef, Writer};
 use super::transfer::{self, OVERWRITE, Target, note_transfer, when};
 use crate::borrow::{self, BorrowContext, Entry, Mode, Use};
 use crate::device_copy::{Failed, Outstanding};
 use crate::error::{Result, quietly};
 use crate::flags;
 use crate::ledger::{self, Completion, Guard, InternalGuard, UseTime};
+use crate::lists;
 use crate::slots::{self, Id, Kind};
 use crate::stream::{Point, Stream, StreamArg};
 use crate::transfer::Route;
@@ -33,7 +34,7 @@ pub fn begin(
     let is_stale = !sides.is_valid(side);
     let target = Target::of(function, mirror, side, !overwrites && !is_stale)?;
     let wanted = Use::Write { mode: Mode::Refresh, discard: overwrites || is_stale };
-    let mut entries = borrow::list(2)?;
+    let mut entries: borrow::List<Entry> = lists::list(2)?;
     entries.push(Entry::new(target.id(), wanted, when(target.id(), side, stream)?));
     if let Some(other) = sides.array(side.other()) {
         // A side that must not be written is not refreshed either. Its guard keeps the bytes for a transfer.
@@ -126,7 +127,7 @@ pub fn end(function: &'static CStr, id: Id, flags: u32, stream: Result<StreamArg
     let stream = stream?;
     flags::check("flags", flags, TN_END_FAILED, &flags::END)?;
     let ended = || slots::stale(id, Kind::Borrow);
-    let mirror = MirrorRef::of_writer(mirror, guard).ok_or_else(ended)?;
+    let mirror = slot::of_writer(mirror, guard).ok_or_else(ended)?;
     let turn = mirror.turn()?;
     // Another thread may have ended the guard before this one had the turn.
     let is_same = |writer: &Writer| core::ptr::eq(writer.guard, guard) && guard.id() == id;

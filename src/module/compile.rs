@@ -7,7 +7,7 @@ use super::image::Image;
 use crate::cuda_compiler::{Compiler, Source};
 use crate::error::{Result, Text, fail, quietly};
 use crate::gpu;
-use crate::ledger;
+use crate::lists;
 use crate::names::{Name, readable};
 use crate::slots::Id;
 use crate::types::*;
@@ -44,7 +44,7 @@ pub fn compile(source: &CStr, how: &Options<'_>, log: &mut Vec<u8>) -> Result<Id
     let architecture = Argument::architecture(&compiler, how)?;
     let name = Argument::of(if how.name.is_none() { "module.cu" } else { how.name.as_str() })?;
     let mut options: SmallVec<[&CStr; 8]> = SmallVec::new();
-    ledger::reserve(&mut options, how.options.len() + 2)?;
+    lists::reserve(&mut options, how.options.len() + 2)?;
     if !has(how.options, &["-std", "--std"]) {
         options.push(c"--std=c++17");
     }

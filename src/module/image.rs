@@ -7,6 +7,7 @@ use crate::error::{Result, Status, fail};
 use crate::types::*;
 
 /// PTX with a NUL behind it, or a whole cubin or fatbin.
+#[derive(Default)]
 pub struct Image(Vec<u8>);
 
 /// The start of a cubin, an ELF file of 64 bits.

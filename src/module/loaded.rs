@@ -7,6 +7,7 @@ use super::image::Image;
 use crate::error::Result;
 use crate::gpu::image::{ImageKernel, LoadedImage};
 use crate::gpu::{Gpu, Inside};
+use crate::lists;
 use crate::sys::lock::Mutex;
 use core::ffi::CStr;
 use smallvec::SmallVec;
@@ -61,8 +62,8 @@ impl OnGpus {
     }
 
     /// The loads of a module that nobody uses any more.
-    pub fn into_loads(self) -> Loads {
-        self.0.into_inner()
+    pub fn loads(&mut self) -> &mut Loads {
+        self.0.get_mut()
     }
 
     /// A kernel on a GPU, which loads the image first if it has not yet. The GPU is alive.
@@ -78,7 +79,7 @@ impl OnGpus {
         let at = match loads.iter().position(here) {
             Some(at) => at,
             None => {
-                crate::ledger::reserve(&mut loads, 1)?;
+                lists::reserve(&mut loads, 1)?;
                 loads.push(Loaded::load(&inside, image)?);
                 loads.len() - 1
             }

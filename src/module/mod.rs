@@ -24,19 +24,17 @@ mod loaded;
 mod slot;
 
 pub use compile::{Options, compile};
-pub use slot::{each_open, release};
+pub use slot::each_open;
 
+use crate::counted::{self, Ref};
 use crate::error::{Result, fail};
 use crate::gpu;
-use crate::ledger::Origin;
 use crate::names::{DeviceName, Name};
 use crate::slots::Id;
-use crate::thread;
 use crate::types::*;
 use core::ffi::{CStr, c_void};
 use image::Image;
-use loaded::OnGpus;
-use slot::{Module, ModuleRef};
+use slot::Module;
 
 /// Makes a module of an image, and returns its handle. TN_ERR_INVALID: it is none of PTX, cubin and fatbin, or is cut.
 pub fn load(image: &[u8], name: Name) -> Result<Id> {
@@ -45,13 +43,18 @@ pub fn load(image: &[u8], name: Name) -> Result<Id> {
 
 fn create(image: Image, name: Name) -> Result<Id> {
     slot::unload_done();
-    slot::publish(Module { name, origin: Origin::by(thread::current()), image, on_gpus: OnGpus::none() })
+    Ok(Ref::create(Module::new(image, name))?.publish())
+}
+
+/// Ends the caller's handle. TN_ERR_STALE, TN_ERR_KIND.
+pub fn release(id: Id) -> Result<()> {
+    counted::release::<Module>(id)
 }
 
 /// A kernel on a GPU, which loads the module first if it has not yet. TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID: no
 /// kernel has this name.
 pub fn function(id: Id, name: &CStr, device: tn_device) -> Result<*mut c_void> {
-    let module = ModuleRef::find(id)?;
+    let module = Ref::<Module>::find(id)?;
     if name.is_empty() {
         return Err(fail(TN_ERR_INVALID, format_args!("name is empty; pass the name of a kernel")));
     }
@@ -65,6 +68,5 @@ pub fn function(id: Id, name: &CStr, device: tn_device) -> Result<*mut c_void> {
     // Before any lock, which another thread may have held when this process was forked.
     gpu.alive()?;
     slot::unload_done();
-    let module = module.module();
     module.on_gpus.kernel(gpu, &module.image, name).map_err(|status| module.about(status)).map(|kernel| kernel.raw())
 }

@@ -3,7 +3,7 @@
 
 use crate::error::{Result, fail};
 use crate::pool::registry::retire;
-use crate::pool::requests::Open;
+use crate::pool::requests::LockedState;
 use crate::pool::state::stream_lists::StreamLists;
 use crate::pool::{Pool, thread_heap};
 use crate::sys::os;
@@ -72,7 +72,7 @@ impl Pool {
     /// Returns free memory above the threshold, or unused for too long, to the device. Every call that freed something
     /// ends here. A pool that nothing refers to any more ends here too. `just_freed`: bytes that this very call freed;
     /// usize::MAX: none. True: more is due, and is left to later calls.
-    pub(super) fn enforce_threshold(&'static self, mut state: Open, just_freed: usize) -> bool {
+    pub(super) fn enforce_threshold(&'static self, mut state: LockedState, just_freed: usize) -> bool {
         if state.retired && state.ring.is_some_and(|ring| ring.count() > 0) {
             state = self.unlocked(state, || self.free_ring()).0;
         }
@@ -99,7 +99,7 @@ impl Pool {
     }
 
     /// Runs `work` without the lock. The pool does not end before `work` has returned.
-    pub(super) fn unlocked<R>(&'static self, mut state: Open, work: impl FnOnce() -> R) -> (Open, R) {
+    pub(super) fn unlocked<R>(&'static self, mut state: LockedState, work: impl FnOnce() -> R) -> (LockedState, R) {
         state.busy += 1;
         drop(state);
         let result = work();

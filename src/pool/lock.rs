@@ -4,9 +4,9 @@
 //! inherits a closed lock. The lock is held for nanoseconds; nothing waits, allocates or calls the system under it.
 
 #[cfg(not(loom))]
-pub(super) use crate::thread::{QuickGuard as Guard, QuickLock as Lock};
+pub(super) use crate::thread::{QuickGuard as Locked, QuickLock as Lock};
 #[cfg(loom)]
-pub(super) use model::{Guard, Lock};
+pub(super) use model::{Lock, Locked};
 
 /// The lock under the model checker. Loom's own locks cannot stand in statics, and pools are not part of what loom
 /// explores. Threads of a model take turns, and no thread yields while it has this lock. So no thread ever finds it
@@ -38,7 +38,7 @@ mod model {
         data: UnsafeCell<T>,
     }
 
-    // SAFETY: the data is reached through a `Guard` only, and the raw lock lets one exist at a time.
+    // SAFETY: the data is reached through a `Locked` only, and the raw lock lets one exist at a time.
     unsafe impl<T: Send> Sync for Lock<T> {}
 
     impl<T> Lock<T> {
@@ -47,21 +47,21 @@ mod model {
         }
 
         #[inline]
-        pub fn lock(&self) -> Guard<'_, T> {
+        pub fn lock(&self) -> Locked<'_, T> {
             let inside = CriticalSection::enter(thread::current());
             self.raw.lock();
-            Guard { lock: self, _inside: inside }
+            Locked { lock: self, _inside: inside }
         }
     }
 
     /// Access to the data; unlocks when dropped.
-    pub struct Guard<'a, T> {
+    pub struct Locked<'a, T> {
         lock: &'a Lock<T>,
         // Dropped after `drop` below has unlocked.
         _inside: CriticalSection,
     }
 
-    impl<T> Deref for Guard<'_, T> {
+    impl<T> Deref for Locked<'_, T> {
         type Target = T;
         #[inline]
         fn deref(&self) -> &T {
@@ -70,7 +70,7 @@ mod model {
         }
     }
 
-    impl<T> DerefMut for Guard<'_, T> {
+    impl<T> DerefMut for Locked<'_, T> {
         #[inline]
         fn deref_mut(&mut self) -> &mut T {
             // SAFETY: as in `deref`, and `&mut self` says that this guard gave out no other reference.
@@ -78,7 +78,7 @@ mod model {
         }
     }
 
-    impl<T> Drop for Guard<'_, T> {
+    impl<T> Drop for Locked<'_, T> {
         #[inline]
         fn drop(&mut self) {
             self.lock.raw.unlock();

@@ -8,6 +8,7 @@
 use crate::device::host::GRANULE;
 use crate::device::{Terms, type_name};
 use crate::error::{Result, fail};
+use crate::flags;
 use crate::names::{NAME_BYTES, Name};
 use crate::types::*;
 
@@ -233,15 +234,7 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
     }
     let known =
         TN_POOL_PREFAULT | TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE | TN_POOL_SHAREABLE | TN_POOL_IPC;
-    if o.flags & !known != 0 {
-        return Err(fail(
-            TN_ERR_INVALID,
-            format_args!(
-                "option flags has bits {:#x}, which are unknown; use the constants TN_POOL_PREFAULT .. TN_POOL_IPC",
-                o.flags & !known
-            ),
-        ));
-    }
+    flags::check("option flags", o.flags, known, &flags::POOL)?;
     if o.numa_node > 0 && !has_node(o.numa_node as u32 - 1) {
         let node = o.numa_node - 1;
         return Err(fail(

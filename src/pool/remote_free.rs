@@ -44,7 +44,7 @@ pub(super) fn free_block(
     if !bits.is(state) || span.version() != version {
         return None;
     }
-    if !span.claim(version, cell, bits, BlockState::Limbo) {
+    if !span.change_block(version, cell, bits, BlockState::Limbo) {
         return None;
     }
     publish(pool, span, index);

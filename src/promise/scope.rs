@@ -6,7 +6,7 @@
 use super::take::{self, By};
 use crate::array::{self, Checked, Refusal};
 use crate::error::{Result, Status, fail, rank};
-use crate::ledger::{self, Claim, LockedScope, SpareScope};
+use crate::ledger::{self, Claim, LockedScope, Scope};
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
@@ -15,7 +15,7 @@ use crate::types::*;
 /// them.
 pub fn enter(params: &[Id], out: &mut dyn FnMut(usize, Id)) -> Result<Id> {
     let thread = thread::current();
-    let mut scope = SpareScope::take(thread, params.len())?;
+    let mut scope = Scope::spare(thread, params.len())?;
     // `take` reports handles in the order in which claims pass. The scope lists them in the order of the parameters.
     for id in params {
         scope.push(*id);

@@ -7,6 +7,7 @@ use crate::array::{self, Checked};
 use crate::error::{Result, Status, fail};
 use crate::layout::Layout;
 use crate::ledger::{self, Claim, Ledger, Locked, Promise, SpareClaim, TakenBy};
+use crate::lists;
 use crate::slots::{Id, Kind};
 use crate::thread::Thread;
 use crate::types::*;
@@ -88,14 +89,14 @@ fn same<T>(a: &'static T, b: &'static T) -> bool {
 pub fn open(thread: &'static Thread, ids: &[Id], by: By, out: &mut dyn FnMut(usize, Id)) -> Result<()> {
     let n = ids.len();
     let mut spares: List<Option<SpareClaim>> = List::new();
-    ledger::reserve(&mut spares, n)?;
+    lists::reserve(&mut spares, n)?;
     for _ in 0..n {
         spares.push(Some(SpareClaim::take(thread)?));
     }
     let mut params: List<Param> = List::new();
-    ledger::reserve(&mut params, n)?;
+    lists::reserve(&mut params, n)?;
     let mut waiting: List<Waiting> = List::new();
-    ledger::reserve(&mut waiting, n)?;
+    lists::reserve(&mut waiting, n)?;
     loop {
         params.clear();
         let mut locked = ledger::lock_all(n, &|i| ledger_of(ids[i], by))?;

@@ -8,6 +8,7 @@ use super::state::{self, LEGACY, Origin, PER_THREAD, Stream};
 use super::stream_ref::{self, StreamRef};
 use crate::cuda_driver::{CUcontext, CUstream, driver};
 use crate::error::{Result, fail, quietly};
+use crate::flags;
 use crate::gpu::{self, Gpu, Inside, managed};
 use crate::slots::Id;
 use crate::types::*;
@@ -18,12 +19,7 @@ const NON_BLOCKING: c_uint = 1;
 
 /// Creates a stream, and returns a handle on it.
 pub fn create(device: tn_device, flags: u32, priority: i32) -> Result<Id> {
-    if flags & !TN_STREAM_BLOCKING != 0 {
-        return Err(fail(
-            TN_ERR_INVALID,
-            format_args!("flag bits {:#x} are unknown; use 0 or TN_STREAM_BLOCKING", flags & !TN_STREAM_BLOCKING),
-        ));
-    }
+    flags::check("flags", flags, TN_STREAM_BLOCKING, &flags::STREAM)?;
     let gpu = gpu_with_streams(device)?;
     let inside = gpu.enter()?;
     // Reuse the streams that ended first.

@@ -9,6 +9,7 @@ use super::event_pool::EventRef;
 use super::point::Point;
 use super::slot;
 use crate::error::{Result, fail, rank};
+use crate::flags;
 use crate::gpu::Gpu;
 use crate::slots::{Id, Kind};
 use crate::types::*;
@@ -40,12 +41,7 @@ fn living(id: Id) -> Result<Event> {
 
 /// Creates an event, not recorded.
 pub fn create(device: tn_device, flags: u32) -> Result<Id> {
-    if flags & !TN_EVENT_TIMING != 0 {
-        return Err(fail(
-            TN_ERR_INVALID,
-            format_args!("flag bits {:#x} are unknown; use 0 or TN_EVENT_TIMING", flags & !TN_EVENT_TIMING),
-        ));
-    }
+    flags::check("flags", flags, TN_EVENT_TIMING, &flags::EVENT)?;
     let gpu = gpu_with_streams(device)?;
     gpu.alive()?;
     slot::make(Event { gpu, timing: flags & TN_EVENT_TIMING != 0, recorded: None })

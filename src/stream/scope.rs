@@ -8,6 +8,7 @@ use super::argument::StreamArg;
 use super::current::{ends_silently, gpu_with_streams, replace_current};
 use super::stream_ref::StreamRef;
 use crate::error::{Result, fail};
+use crate::flags;
 use crate::gpu::Gpu;
 use crate::slots::{Head, Id, Kind, Slot, State, Table};
 use crate::thread::{self, Area, PerThread, Thread, area};
@@ -57,12 +58,7 @@ unsafe impl PerThread for Innermost {
 /// Makes a stream current until the scope is left.
 pub fn enter(device: tn_device, stream: Result<StreamArg>, flags: u32) -> Result<Id> {
     let stream = stream?;
-    if flags & !TN_AUTO_SYNCHRONIZE != 0 {
-        return Err(fail(
-            TN_ERR_INVALID,
-            format_args!("flag bits {:#x} are unknown; use 0 or TN_AUTO_SYNCHRONIZE", flags & !TN_AUTO_SYNCHRONIZE),
-        ));
-    }
+    flags::check("flags", flags, TN_AUTO_SYNCHRONIZE, &flags::SCOPE)?;
     let gpu = gpu_with_streams(device)?;
     gpu.alive()?;
     let stream = stream.stream_of(gpu)?;

@@ -229,53 +229,10 @@ mod sanitizer {
 
     type Change = unsafe extern "C" fn(*const c_void, usize);
 
-    /// The address that the loader bound to a name; 0: none. An `extern` block cannot declare a weak function.
-    #[cfg(all(target_arch = "x86_64", target_os = "linux", not(miri)))]
-    macro_rules! address_of {
-        ($name:literal) => {{
-            let address: usize;
-            // SAFETY: reads an entry of the global offset table, which the loader has filled.
-            unsafe {
-                core::arch::asm!(
-                    concat!(".weak ", $name),
-                    concat!("mov {0}, qword ptr [rip + ", $name, "@GOTPCREL]"),
-                    out(reg) address,
-                    options(nostack, readonly, preserves_flags)
-                );
-            }
-            address
-        }};
-    }
-
-    #[cfg(all(target_arch = "aarch64", target_os = "linux", not(miri)))]
-    macro_rules! address_of {
-        ($name:literal) => {{
-            let address: usize;
-            // SAFETY: reads an entry of the global offset table, which the loader has filled.
-            unsafe {
-                core::arch::asm!(
-                    concat!(".weak ", $name),
-                    concat!("adrp {0}, :got:", $name),
-                    concat!("ldr {0}, [{0}, :got_lo12:", $name, "]"),
-                    out(reg) address,
-                    options(nostack, readonly, preserves_flags)
-                );
-            }
-            address
-        }};
-    }
-
-    #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux", not(miri))))]
-    macro_rules! address_of {
-        ($name:literal) => {
-            0usize
-        };
-    }
-
     /// A function of AddressSanitizer's interface, if the runtime is loaded.
     macro_rules! function {
         ($name:literal, $kind:ty) => {
-            match address_of!($name) {
+            match crate::sys::weak::weak_address!($name) {
                 0 => None,
                 // SAFETY: the interface's function of that name has this type.
                 address => Some(unsafe { core::mem::transmute::<usize, $kind>(address) }),

@@ -8,6 +8,8 @@ pub mod ticks;
 
 pub mod lock;
 
+mod weak;
+
 #[cfg(not(any(loom, preload)))]
 pub mod race_detector;
 

@@ -113,6 +113,12 @@ impl<T> QuickLock<T> {
     }
 }
 
+impl<T: Default> Default for QuickLock<T> {
+    fn default() -> QuickLock<T> {
+        QuickLock::new(T::default())
+    }
+}
+
 #[cfg(not(loom))]
 impl<T> Drop for QuickGuard<'_, T> {
     #[inline]

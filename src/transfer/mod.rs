@@ -223,7 +223,7 @@ pub fn duplicate_memory(
     Ok(new_store.finish())
 }
 
-/// Copies the elements of one array into another one: the slow path of [`copy_free`], for all cases and with every
+/// Copies the elements of one array into another one: the slow path of [`copy_fast`], for all cases and with every
 /// status.
 pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, stream: Result<StreamArg>) -> Result<()> {
     let ids = [source, target];
@@ -267,7 +267,7 @@ pub fn copy_into(function: &'static CStr, source: Id, target: Id, mode: u32, str
 /// Half of its time is four atomic exchanges: each of the two ledgers is locked when its guard opens and when it ends.
 /// A large copy evicts the guards from the first-level cache, so both are prefetched before they end.
 #[inline(always)]
-pub fn copy_free(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
+pub fn copy_fast(source: Id, target: Id, mode: u32) -> Option<Result<()>> {
     if !is_default_mode(mode) {
         return None;
     }

@@ -13,8 +13,7 @@ use crate::flags;
 use crate::gpu::{self, Gpu, managed};
 use crate::layout::{Layout, Order};
 use crate::ledger::{
-    self, Backing, Claim, Found, Ledger, Locked, Origin, Release, SpareClaim, SpareLease, SpareLedger, StoreParams,
-    StoreSource,
+    self, Backing, Claim, Found, Lease, Ledger, Locked, Origin, Release, SpareClaim, StoreParams, StoreSource,
 };
 use crate::slots::Id;
 use crate::stream::{self, StreamArg};
@@ -88,13 +87,13 @@ pub fn register(
     let thread = thread::current();
     let release = if gpu.is_some() { Release::Unlock(range.0) } else { Release::None };
     let (queued, may_overwrite) = (false, false);
-    let mut lease = SpareLease::take(thread, release, queued, may_overwrite, range)?;
+    let mut lease = Lease::spare(thread, release, queued, may_overwrite, range)?;
     lease.set_waits();
     let mut claim = SpareClaim::take(thread)?;
     *claim.layout() = Layout::contiguous(Dtype::U8, &[bytes as i64], Order::C, range.0)?;
     claim.set_readonly(flags & TN_HOST_READ_ONLY != 0 && gpu.is_some());
     claim.set_origin(Origin::by(thread));
-    let store = SpareLedger::take(thread)?;
+    let store = Ledger::spare(thread)?;
     let mut index = match gpu {
         Some(gpu) => {
             lock(gpu, range, flags)?;

@@ -1,4 +1,4 @@
-//! The variable behind a handle of C: what stays the same, its value, and the count of references.
+//! The variable behind a handle of C: what stays the same, and its value.
 //!
 //! Contract: the lock is held for a few instructions, and no call into the ledger is made under it. A reader therefore
 //! copies the value's handle and uses it unlocked. If the value was replaced meanwhile, the handle is stale, and the
@@ -6,12 +6,13 @@
 
 use super::lent::Update;
 use crate::array;
+use crate::counted::{self, Counted, Last, Object, Ref};
 use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
 use crate::ledger::{self, Claim};
 use crate::names::Name;
 use crate::pool::Pool;
-use crate::slots::{Head, Id, Kind, Slot, State, Table};
+use crate::slots::{Id, Kind, Slot, Table};
 use crate::thread::{self, QuickLock};
 use crate::types::*;
 
@@ -33,7 +34,7 @@ pub struct Fixed {
 }
 
 /// The value.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Value {
     /// The array; none before the first value.
     pub array: Id,
@@ -49,127 +50,72 @@ pub struct Value {
     pub checksum: Option<u64>,
 }
 
-const NO_VALUE: Value =
-    Value { array: Id::NONE, store: 0, version: 0, detach_count: 0, is_poisoned: false, checksum: None };
-
-/// A slot; its contents are None while it has no variable.
-struct VariableSlot {
-    head: Head,
-    contents: QuickLock<Option<Contents>>,
-}
-
-struct Contents {
-    fixed: Fixed,
+/// What changes during the life of a variable.
+#[derive(Default)]
+pub struct Contents {
     value: Value,
     /// The number of forks when a call began to change the value; None: no call does. A call of the parent does not go
     /// on in a child.
     busy: Option<u32>,
     /// The update that is in progress.
     update: Option<Update>,
-    /// The handle, and each [`VariableRef`].
-    refs: u32,
 }
 
-impl Slot for VariableSlot {
+impl Object for Fixed {
     const KIND: Kind = Kind::Variable;
-    fn new(head: Head) -> VariableSlot {
-        VariableSlot { head, contents: QuickLock::new(None) }
+    type Beside = QuickLock<Contents>;
+    fn end(variable: Last<Fixed>) {
+        let contents = core::mem::take(&mut *variable.beside().lock());
+        abandon(contents.update, contents.value.array);
+        end_value(contents.value.array);
+        variable.pool.drop_ref();
     }
-    fn head(&self) -> &Head {
-        &self.head
-    }
-}
-
-impl VariableSlot {
-    /// Runs `work` on the contents, under the lock. The caller has a reference.
-    fn with<R>(&self, work: impl FnOnce(&mut Contents) -> R) -> R {
-        work(self.contents.lock().as_mut().expect("a referenced variable has contents"))
-    }
-
-    /// Drops a reference. The last one ends the variable: its value is released, under no lock.
-    fn drop_ref(&'static self) {
-        let mut inside = self.contents.lock();
-        let contents = inside.as_mut().expect("a referenced variable has contents");
-        contents.refs -= 1;
-        let ended = if contents.refs == 0 { inside.take() } else { None };
-        drop(inside);
-        if let Some(ended) = ended {
-            abandon(ended.update, ended.value.array);
-            end_value(ended.value.array);
-            ended.fixed.pool.drop_ref();
-            Table::free(thread::current(), self);
-        }
-    }
-}
-
-#[cold]
-fn stale(id: Id) -> Status {
-    fail(TN_ERR_STALE, format_args!("the {} {id} was released already", Kind::Variable.name()))
 }
 
 /// Ends the caller's handle. TN_ERR_STALE, TN_ERR_KIND.
 pub fn release(id: Id) -> Result<()> {
-    let slot = Table::<VariableSlot>::find(id)?;
-    let inside = slot.contents.lock();
-    let is_open = inside.is_some() && slot.head.is(id);
-    if is_open {
-        slot.head.make_stale(State::Kept);
-    }
-    drop(inside);
-    if !is_open {
-        return Err(stale(id));
-    }
-    slot.drop_ref();
-    Ok(())
+    counted::release::<Fixed>(id)
 }
 
 /// The fast path of another handle on a value's bytes, without a reference on the variable. If the variable or its
 /// value ends meanwhile, the array is stale. None: only the slow path knows why.
 pub fn clone_value_fast(id: Id) -> Option<Id> {
-    let slot = Table::<VariableSlot>::guess(id)?;
-    let value = slot.contents.lock().as_ref().filter(|_| slot.head.is(id))?.value;
+    let slot = Table::<Counted<Fixed>>::guess(id)?;
+    let contents = slot.beside().lock();
+    // The end of the variable takes the value under the lock, after the release of the handle.
+    let value = slot.head().is(id).then_some(contents.value)?;
+    drop(contents);
     if value.is_poisoned { None } else { array::clone(value.array).ok() }
 }
 
 /// A reference on a variable.
 pub struct VariableRef {
-    slot: &'static VariableSlot,
-    fixed: Fixed,
+    variable: Ref<Fixed>,
     id: Id,
 }
 
 impl VariableRef {
     /// A new variable without a value. [`VariableRef::publish`] gives it a handle.
     pub fn create(fixed: Fixed) -> Result<VariableRef> {
-        let thread = thread::current();
-        let slot: &'static VariableSlot = Table::take(thread)?;
-        if let Err(status) = fixed.pool.keep() {
-            Table::free(thread, slot);
-            return Err(status);
-        }
-        slot.head.set_state(State::Kept);
-        *slot.contents.lock() = Some(Contents { fixed, value: NO_VALUE, busy: None, update: None, refs: 1 });
-        Ok(VariableRef { slot, fixed, id: slot.id() })
+        let pool = fixed.pool;
+        pool.keep()?;
+        let variable = Ref::create(fixed).inspect_err(|_| pool.drop_ref())?;
+        Ok(VariableRef { id: variable.id(), variable })
     }
 
     /// The variable of a handle. TN_ERR_STALE, TN_ERR_KIND.
     pub fn find(id: Id) -> Result<VariableRef> {
-        let slot = Table::<VariableSlot>::find(id)?;
-        let mut inside = slot.contents.lock();
-        let Some(contents) = inside.as_mut().filter(|_| slot.head.is(id)) else {
-            drop(inside);
-            return Err(stale(id));
-        };
-        contents.refs += 1;
-        let fixed = contents.fixed;
-        drop(inside);
-        Ok(VariableRef { slot, fixed, id })
+        Ok(VariableRef { variable: Ref::find(id)?, id })
+    }
+
+    /// Runs `work` on the contents, under the lock.
+    fn with<R>(&self, work: impl FnOnce(&mut Contents) -> R) -> R {
+        work(&mut self.variable.beside().lock())
     }
 
     /// Gives a new variable its handle, which the caller owns.
     pub fn publish(&self) -> Id {
-        self.slot.with(|contents| contents.refs += 1);
-        Table::publish(self.slot)
+        self.variable.publish()
     }
 
     /// The bits of the handle.
@@ -179,12 +125,12 @@ impl VariableRef {
 
     /// What stays the same.
     pub fn fixed(&self) -> &Fixed {
-        &self.fixed
+        &self.variable
     }
 
     /// The value now.
     pub fn value(&self) -> Value {
-        self.slot.with(|contents| contents.value)
+        self.with(|contents| contents.value)
     }
 
     /// The value now; TN_ERR_POISONED if an update in place failed.
@@ -201,7 +147,7 @@ impl VariableRef {
             TN_ERR_POISONED,
             format_args!(
                 "{} was left undefined by an update in place that failed; set a new value",
-                Named(&self.fixed)
+                Named(self.fixed())
             ),
         ))
     }
@@ -248,7 +194,7 @@ impl VariableRef {
             TN_ERR_ALIASED,
             format_args!(
                 "the bytes of {} were changed from outside, through a raw pointer to memory that it borrows; the next call accepts them",
-                Named(&self.fixed)
+                Named(self.fixed())
             ),
         )
     }
@@ -257,7 +203,7 @@ impl VariableRef {
     fn busy(&self) -> Status {
         fail(
             TN_ERR_BORROWED_WRITE,
-            format_args!("{} is being changed by another call; try again when that call is done", Named(&self.fixed)),
+            format_args!("{} is being changed by another call; try again when that call is done", Named(self.fixed())),
         )
     }
 
@@ -271,7 +217,7 @@ impl VariableRef {
     pub fn begin_with<R>(&self, mut see: impl FnMut(&Value) -> R) -> Result<(Work<'_>, R)> {
         let now = thread::forks();
         loop {
-            let busy = self.slot.with(|contents| match contents.busy {
+            let busy = self.with(|contents| match contents.busy {
                 None => {
                     contents.busy = Some(now);
                     Ok(see(&contents.value))
@@ -290,9 +236,9 @@ impl VariableRef {
     /// ends it.
     pub fn resume(&self, by_callback: bool) -> Result<(Work<'_>, Update)> {
         self.poison_if_abandoned();
-        let update = self.slot.with(|contents| contents.update.take_if(|update| update.by_callback == by_callback));
+        let update = self.with(|contents| contents.update.take_if(|update| update.by_callback == by_callback));
         let update = update.ok_or_else(|| {
-            fail(TN_ERR_INVALID, format_args!("no update of {} was begun; begin one first", Named(&self.fixed)))
+            fail(TN_ERR_INVALID, format_args!("no update of {} was begun; begin one first", Named(self.fixed())))
         })?;
         Ok((Work(self), update))
     }
@@ -300,7 +246,7 @@ impl VariableRef {
     /// In the child of a fork: if a thread of the parent was writing the value in place, the value is undefined.
     fn poison_if_abandoned(&self) {
         let now = thread::forks();
-        let abandoned = self.slot.with(|contents| {
+        let abandoned = self.with(|contents| {
             let is_abandoned = contents.busy.is_some_and(|forks| forks != now);
             if is_abandoned {
                 contents.busy = None;
@@ -326,7 +272,7 @@ impl VariableRef {
     /// As [`VariableRef::commit`], but returns the array of the value before, which the caller ends. The array comes
     /// with the tag of its store. `ends`: the call that changes the value does no more with it.
     fn exchange(&self, array: Option<(Id, u64)>, detached: bool, ends: bool) -> Option<Id> {
-        self.slot.with(|contents| {
+        self.with(|contents| {
             if ends {
                 contents.busy = None;
             }
@@ -343,12 +289,12 @@ impl VariableRef {
 
     /// Stores the checksum of the value; None: it is unknown.
     pub fn set_checksum(&self, checksum: Option<u64>) {
-        self.slot.with(|contents| contents.value.checksum = checksum);
+        self.with(|contents| contents.value.checksum = checksum);
     }
 
     /// Marks the value as undefined.
     pub fn poison(&self) {
-        self.slot.with(|contents| {
+        self.with(|contents| {
             contents.value.is_poisoned = true;
             contents.value.checksum = None;
         });
@@ -358,12 +304,6 @@ impl VariableRef {
 /// Whether the array of a value rests. A set that a fork interrupted leaves it so for ever in the child.
 pub(super) fn rests(array: Id) -> bool {
     array::snapshot(array).is_err_and(|status| status.code() == TN_ERR_GIVEN)
-}
-
-impl Drop for VariableRef {
-    fn drop(&mut self) {
-        self.slot.drop_ref();
-    }
 }
 
 /// A new value of a variable.
@@ -469,7 +409,7 @@ impl Work<'_> {
 
     /// Lets the change go on after this call, until [`VariableRef::resume`].
     pub fn suspend(self, update: Update) {
-        let before = self.0.slot.with(|contents| contents.update.replace(update));
+        let before = self.0.with(|contents| contents.update.replace(update));
         debug_assert!(before.is_none(), "one change at a time");
         core::mem::forget(self);
     }
@@ -477,7 +417,7 @@ impl Work<'_> {
 
 impl Drop for Work<'_> {
     fn drop(&mut self) {
-        self.0.slot.with(|contents| contents.busy = None);
+        self.0.with(|contents| contents.busy = None);
     }
 }
 

@@ -268,7 +268,7 @@ fn layout_and_form(array: Id) -> Result<(Layout, Form)> {
 
 /// Copies an array into one that is lent.
 fn write(function: &'static CStr, source: Id, target: Id) -> Result<()> {
-    if let Some(outcome) = transfer::copy_free(source, target, TN_WRITE_ALIASED) {
+    if let Some(outcome) = transfer::copy_fast(source, target, TN_WRITE_ALIASED) {
         return outcome;
     }
     let stream = stream_to(array::device(target)?);

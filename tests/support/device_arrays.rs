@@ -13,7 +13,7 @@ use tenure::ffi::library::*;
 use tenure::ffi::stream::*;
 use tenure::ffi::view::*;
 use tenure::layout::{Layout, Order};
-use tenure::ledger::{self, Origin, Release, SpareClaim, SpareLease, SpareLedger};
+use tenure::ledger::{self, Lease, Ledger, Origin, Release, SpareClaim};
 use tenure::types::*;
 use tenure::{address_index, thread};
 
@@ -84,14 +84,14 @@ impl Memory {
         let start = self.address() as i64;
         let end = start + size_of_val(&*self.bytes) as i64;
         let release = Release::Call(count, std::ptr::from_ref(&*self.released) as usize);
-        let mut lease = SpareLease::take(thread, release, false, overwrite, (start, end)).unwrap();
+        let mut lease = Lease::spare(thread, release, false, overwrite, (start, end)).unwrap();
         if waits {
             lease.set_waits();
         }
         let mut claim = SpareClaim::take(thread).unwrap();
         *claim.layout() = Layout::contiguous(dtype(), &[self.bytes.len() as i64], Order::C, start).unwrap();
         claim.set_origin(Origin::by(thread));
-        let store = SpareLedger::take(thread).unwrap();
+        let store = Ledger::spare(thread).unwrap();
         let mut index = address_index::lock().unwrap();
         assert!(matches!(ledger::find_by_address(&mut index, start, end), ledger::Found::Nothing));
         let (ledger, id) = ledger::lend(store, device, (start, end), lease, claim);

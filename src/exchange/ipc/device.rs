@@ -22,9 +22,7 @@ use crate::exchange::device::{self, DeviceExport};
 use crate::exchange::host::{self, Export, Exported, Import, Imported, Joined};
 use crate::gpu::{self, GPUS, Gpu};
 use crate::layout::{Layout, Order};
-use crate::ledger::{
-    self, Class, Found, Release, SpareClaim, SpareGuard, SpareLease, SpareLedger, StoreParams, StoreSource,
-};
+use crate::ledger::{self, Class, Found, Lease, Ledger, Release, SpareClaim, SpareGuard, StoreParams, StoreSource};
 use crate::names::Name;
 use crate::pool::{self, Pool, PoolOptions};
 use crate::slots::Id;
@@ -230,7 +228,7 @@ fn array_of(gpu: &'static Gpu, opened: &Memory, mut layout: Layout, readonly: bo
     *claim.layout() = layout;
     claim.set_name(name);
     claim.set_origin(ledger::Origin::by(thread));
-    let store = SpareLedger::take(thread)?;
+    let store = Ledger::spare(thread)?;
     let work = Some((SpareGuard::take(thread)?, point));
     let mut index = address_index::lock()?;
     let existing = match ledger::find_by_address(&mut index, start, start + bytes) {
@@ -247,7 +245,7 @@ fn array_of(gpu: &'static Gpu, opened: &Memory, mut layout: Layout, readonly: bo
             ));
         }
     };
-    let lease = SpareLease::take(thread, Release::Call(close, opened.base), false, false, (start, start + bytes))?;
+    let lease = Lease::spare(thread, Release::Call(close, opened.base), false, false, (start, start + bytes))?;
     if let Some((mut locked, ledger)) = existing {
         let id = locked.join(ledger, lease, claim);
         locked.begin_after(id, work);

@@ -84,16 +84,9 @@ fn lock(guard: &InternalGuard, writes: bool) -> Result<()> {
         });
     }
     let entry = Lock { guard: guard.guard(), fd: file.fd(), forks: thread::forks() };
-    loop {
-        let mut locks = LOCKS.lock();
-        if locks.len() < locks.capacity() {
-            locks.push(entry);
-            break;
-        }
-        drop(locks);
-        grow_unlocked::make(&LOCKS, 16)
-            .map_err(|entries| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {entries} locks")))?;
-    }
+    grow_unlocked::lock(&LOCKS, 16)
+        .map_err(|entries| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {entries} locks")))?
+        .push(entry);
     let _ = file.into_fd();
     guard.set_completion(Completion::InterprocessLock);
     Ok(())

@@ -53,18 +53,12 @@ pub fn begin(export: &InternalGuard, file: &File) -> Result<u64> {
     let value = before + 1;
     let offer =
         Offer { export: export.guard(), fd: own.fd(), value, identity, forks, ending: false, taken_here: false };
-    loop {
-        let mut offers = OFFERS.lock();
-        if offers.len() < offers.capacity() {
-            offers.push(offer);
-            break;
-        }
-        drop(offers);
-        if let Err(entries) = grow_unlocked::make(&OFFERS, 16) {
-            word.advance(value);
-            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {entries} offered arrays")));
-        }
-    }
+    let mut offers = grow_unlocked::lock(&OFFERS, 16).map_err(|entries| {
+        word.advance(value);
+        fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {entries} offered arrays"))
+    })?;
+    offers.push(offer);
+    drop(offers);
     let _ = own.into_fd();
     export.set_completion(Completion::Offer);
     Ok(value)

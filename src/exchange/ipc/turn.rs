@@ -22,12 +22,11 @@ impl Turn {
     pub fn take(identity: (u64, u64)) -> Result<Turn> {
         let key = (identity, thread::forks());
         loop {
-            grow_unlocked::make(&TAKEN, 16).map_err(|entries| {
+            let mut taken = grow_unlocked::lock(&TAKEN, 16).map_err(|entries| {
                 fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {entries} imports"))
             })?;
-            let mut taken = TAKEN.lock();
             taken.retain(|other| other.1 == key.1);
-            if !taken.contains(&key) && taken.len() < taken.capacity() {
+            if !taken.contains(&key) {
                 taken.push(key);
                 return Ok(Turn(key));
             }

@@ -8,6 +8,7 @@ use crate::blit::{self, HostView, Scratch};
 use crate::dtype::Dtype;
 use crate::error::{Result, Status, fail};
 use crate::exchange::new_file::{NewFile, Target};
+use crate::flags;
 use crate::layout::{Layout, Order};
 use crate::names::Path;
 use crate::sys::file::{Errno, File};
@@ -153,13 +154,7 @@ pub fn save(
     flags: u32,
     produce: impl FnOnce(&mut Sink) -> Result<()>,
 ) -> Result<()> {
-    let unknown = flags & !(TN_IO_SYNC | TN_IO_EXCLUSIVE);
-    if unknown != 0 {
-        return Err(fail(
-            TN_ERR_INVALID,
-            format_args!("flags {unknown:#x} are unknown; use TN_IO_SYNC and TN_IO_EXCLUSIVE"),
-        ));
-    }
+    flags::check("flags", flags, TN_IO_SYNC | TN_IO_EXCLUSIVE, &flags::SAVE)?;
     let head = Head::new(dtype, order, shape)?;
     // The layout checks for overflow and negative lengths.
     let data = Layout::contiguous(dtype, shape, order, 0)?.bytes() as u64;

@@ -9,9 +9,8 @@ use crate::error::{Result, fail};
 use crate::exchange::host;
 use crate::exchange::npy::Origin as FileOrigin;
 use crate::layout::{Layout, Order};
-use crate::ledger::{
-    self, Found, NewStore, Origin, Release, SpareClaim, SpareLease, SpareLedger, StoreParams, StoreSource,
-};
+use crate::ledger::{self, Found, Lease, Ledger, NewStore, Origin, Release, SpareClaim, StoreParams, StoreSource};
+use crate::lists;
 use crate::pool::{self, Pool};
 use crate::slots::Id;
 use crate::sys::file::Mapping;
@@ -68,8 +67,8 @@ pub fn open<'a>(
         Some(pool) => pool,
         None => pool::current(HOST)?,
     };
-    let mut arrays = NewArrays(list(names.len())?);
-    let mut tensors = list(names.len())?;
+    let mut arrays = NewArrays(lists::vector(names.len(), "tensors")?);
+    let mut tensors = lists::vector(names.len(), "tensors")?;
     for name in names {
         let tensor = *file.tensor(name)?;
         file.dtype(&tensor)?;
@@ -104,14 +103,6 @@ pub fn open<'a>(
     }
     arrays.pass_on(write);
     Ok(())
-}
-
-/// An empty list with capacity for one item per tensor.
-fn list<T>(count: usize) -> Result<Vec<T>> {
-    let mut list = Vec::new();
-    list.try_reserve_exact(count)
-        .map_err(|_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {count} tensors")))?;
-    Ok(list)
 }
 
 /// The layout of a tensor whose first byte is at `address`.
@@ -149,7 +140,7 @@ fn map<'a>(
     count: usize,
     arrays: &mut NewArrays,
 ) -> Result<()> {
-    let mut claims = list::<(usize, SpareClaim)>(count)?;
+    let mut claims = lists::vector::<(usize, SpareClaim)>(count, "tensors")?;
     let mapping = UnmapOnDrop(file.map()?);
     let base = mapping.0.address as i64;
     let origin = Origin::by(thread);
@@ -159,7 +150,7 @@ fn map<'a>(
         claim.set_origin(origin);
         claims.push((index, claim));
     }
-    let spare_ledger = SpareLedger::take(thread)?;
+    let spare_ledger = Ledger::spare(thread)?;
     let (data_begin, data_end) = file.data();
     let (start, end) = (base + data_begin as i64, base + data_end as i64);
     let mut addresses = address_index::lock()?;
@@ -168,7 +159,7 @@ fn map<'a>(
         return Err(fail(TN_ERR_ALIASED, format_args!("the file was mapped over memory that is in use at {start:#x}")));
     }
     let (queued, may_overwrite) = (false, false);
-    let lease = SpareLease::take(thread, Release::Unmap(mapping.0), queued, may_overwrite, (start, end))?;
+    let lease = Lease::spare(thread, Release::Unmap(mapping.0), queued, may_overwrite, (start, end))?;
     // From here on nothing fails, and the end of the lease unmaps the file.
     core::mem::forget(mapping);
     let params = StoreParams {

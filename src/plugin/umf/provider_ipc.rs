@@ -109,20 +109,15 @@ pub(super) extern "C" fn open_ipc_handle(
         let handle = unsafe { handle.cast::<Handle>().read_unaligned() };
         let file = find_file(&handle)?;
         let bytes = check_file(&handle, &file)?;
-        if grow_unlocked::make(&OPEN, 16).is_err() {
-            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the bookkeeping of one more handle")));
-        }
         let mapping = file.map(bytes, Access::Write).map_err(|errno| {
             fail(TN_ERR_NO_HOST_MEMORY, format_args!("the {bytes} bytes of a handle could not be mapped: {errno}"))
         })?;
         let start = mapping.address as usize;
-        let mut open = OPEN.lock();
-        if open.len() == open.capacity() {
-            drop(open);
+        let Ok(mut open) = grow_unlocked::lock(&OPEN, 16) else {
             // SAFETY: mapped above, and nobody has the address.
             unsafe { mapping.unmap() };
-            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("too many handles are opened at once; try again")));
-        }
+            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the bookkeeping of one more handle")));
+        };
         open.push((start, handle.bytes as usize, bytes));
         drop(open);
         write(out, start as *mut c_void)

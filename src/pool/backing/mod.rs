@@ -21,7 +21,7 @@ pub(super) mod trim;
 use crate::device::host::{GRANULE, HOST};
 use crate::device::{Device, Source};
 use crate::error::{Result, Status, fail};
-use crate::pool::lock::Guard;
+use crate::pool::lock::Locked;
 use crate::pool::options::Settings;
 use crate::pool::span::stream_uses::Stream;
 use crate::pool::span::{Kind, Span, UpstreamPiece, table};
@@ -331,7 +331,7 @@ impl Pool {
     }
 
     /// Tells an upstream that takes such hints which free memory has contents that no longer matter.
-    pub(super) fn purge_upstream(&'static self, mut state: Guard<'static, PoolState>) -> Guard<'static, PoolState> {
+    pub(super) fn purge_upstream(&'static self, mut state: Locked<'static, PoolState>) -> Locked<'static, PoolState> {
         if !self.upstream.purges() {
             return state;
         }
@@ -400,9 +400,9 @@ impl Pool {
     /// Returns a piece that left the state to the device. The lock is released meanwhile.
     pub(super) fn give_back(
         &'static self,
-        mut state: Guard<'static, PoolState>,
+        mut state: Locked<'static, PoolState>,
         piece: Piece,
-    ) -> Guard<'static, PoolState> {
+    ) -> Locked<'static, PoolState> {
         state.busy += 1;
         drop(state);
         self.clear_leaving(piece.start, piece.bytes);

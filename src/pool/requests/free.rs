@@ -4,7 +4,7 @@
 //! and the moment when the block can be allocated again, the block is in limbo. No thread can free, find or resize a
 //! block in limbo, and its bytes are touched under no lock.
 
-use super::{Open, claim, owner};
+use super::{LockedState, lock_block, owner};
 use crate::error::Result;
 use crate::pool::client::Client;
 use crate::pool::span::block_state::BlockState;
@@ -102,7 +102,7 @@ fn free_slow(client: Client, through: Option<&'static Pool>, address: usize, byt
         return pool.free_now(client, through, address, bytes);
     }
     loop {
-        let (pool, mut state, span, index) = claim(address, through, client)?;
+        let (pool, mut state, span, index) = lock_block(address, through, client)?;
         let block = span.block(index);
         if bytes.is_some_and(|bytes| bytes != block.requested) {
             state.account(block).mismatches += 1;
@@ -156,7 +156,7 @@ impl Pool {
     /// Frees a live block, under the lock, which is released. False: the block is not live any more.
     pub(in crate::pool) fn free(
         &'static self,
-        mut state: Open,
+        mut state: LockedState,
         span: &'static Span,
         index: usize,
         from: BlockState,
@@ -178,7 +178,7 @@ impl Pool {
     }
 
     /// Frees a block in limbo, under the lock, which is released.
-    pub(super) fn free_begun(&'static self, mut state: Open, span: &'static Span, index: usize) {
+    pub(super) fn free_begun(&'static self, mut state: LockedState, span: &'static Span, index: usize) {
         let mut flags = state.settings.flags & (TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE);
         let (address, block) = (span.start.get() + index * span.block_bytes.get(), span.block(index));
         if self.is_dead(address) {

@@ -40,7 +40,7 @@ use crate::error::{Result, Status, fail};
 use crate::options;
 use crate::pool::Pool;
 use crate::pool::client::Client;
-use crate::pool::lock::Guard;
+use crate::pool::lock::Locked;
 use crate::pool::messages::Misuse;
 use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::{Span, table};
@@ -52,10 +52,10 @@ use crate::types::*;
 use core::sync::atomic::Ordering;
 
 /// The locked state of a pool.
-pub(super) type Open = Guard<'static, PoolState>;
+pub(super) type LockedState = Locked<'static, PoolState>;
 
 /// The pool that has the address, locked, and the span that contains it. None: no pool has it.
-pub(super) fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Span)> {
+pub(super) fn owner(address: usize) -> Option<(&'static Pool, LockedState, &'static Span)> {
     loop {
         let span = table::find(address)?;
         let pool = span.pool()?;
@@ -70,11 +70,11 @@ pub(super) fn owner(address: usize) -> Option<(&'static Pool, Open, &'static Spa
 
 /// The live raw block that starts at the address, with its pool locked. `through`: the pool that was passed.
 /// `client`: the caller, whose misuse is counted.
-pub(super) fn claim(
+pub(super) fn lock_block(
     address: usize,
     through: Option<&'static Pool>,
     client: Client,
-) -> Result<(&'static Pool, Open, &'static Span, usize)> {
+) -> Result<(&'static Pool, LockedState, &'static Span, usize)> {
     let refuse = |pool: Option<&'static Pool>, misuse: Misuse| {
         if let Some(pool) = through.or(pool) {
             let mut state = pool.state.lock();
@@ -127,7 +127,7 @@ fn stop() -> ! {
 
 /// Refuses a request to a retired pool (PO-6).
 #[cold]
-pub(super) fn refuse_retired(mut state: Open, block: Block) -> Status {
+pub(super) fn refuse_retired(mut state: LockedState, block: Block) -> Status {
     state.count_failure(block);
     let name = state.name;
     drop(state);

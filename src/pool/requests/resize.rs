@@ -2,7 +2,7 @@
 //!
 //! Contract: a block is in limbo, and not in use, while it is resized. On failure it is live and unchanged.
 
-use super::{Open, Request, claim, free_for, refuse_retired};
+use super::{LockedState, Request, free_for, lock_block, refuse_retired};
 use crate::device::host::GRANULE;
 use crate::error::Result;
 use crate::pool::Pool;
@@ -75,7 +75,7 @@ impl Pool {
         bytes: usize,
     ) -> Result<NonNull<u8>> {
         let mut prealloc = Prealloc::for_request(None);
-        let (_, mut state, span, index) = claim(address, Some(self), client)?;
+        let (_, mut state, span, index) = lock_block(address, Some(self), client)?;
         let block = span.block(index);
         if state.retired {
             return Err(refuse_retired(state, block));
@@ -125,7 +125,7 @@ impl Pool {
     }
 
     /// Clears the end that a large block in limbo gives up in place, if the pool clears freed memory.
-    fn clear_end(&'static self, mut state: Open, span: &'static Span, bytes: usize) -> Open {
+    fn clear_end(&'static self, mut state: LockedState, span: &'static Span, bytes: usize) -> LockedState {
         let clears =
             self.flags.load(Ordering::Relaxed) & TN_POOL_ZERO_ON_FREE != 0 && self.touch.load(Ordering::Relaxed);
         let (old, page) = (span.block_bytes.get(), self.page.load(Ordering::Relaxed));

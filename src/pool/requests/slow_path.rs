@@ -8,7 +8,7 @@
 
 use super::policy::Step;
 use super::request::{Request, StepOutcome};
-use super::{Open, refuse_retired};
+use super::{LockedState, refuse_retired};
 use crate::error::{Result, Status, fail};
 use crate::pool::backing::huge;
 use crate::pool::backing::huge::HUGE_PAGE_BYTES;
@@ -189,7 +189,7 @@ impl Pool {
     }
 
     /// Returns other free memory for what came from the device, now that the block is taken (PH-21, PH-22).
-    fn return_in_exchange(&'static self, mut state: Open, request: &mut Request) -> Open {
+    fn return_in_exchange(&'static self, mut state: LockedState, request: &mut Request) -> LockedState {
         let mut left = core::mem::take(&mut request.progress.to_return);
         while let Some(piece) = state.evict_for_growth(left, 0, os::coarse_ms()) {
             left = left.saturating_sub(piece.bytes);
@@ -200,7 +200,12 @@ impl Pool {
 
     /// A block in memory that has just arrived. Another thread may have retired the pool meanwhile. The block is then
     /// allocated all the same, and freed like any other. Memory that the pool cannot take goes back.
-    fn take_block_fetched(&'static self, mut state: Open, piece: Piece, request: &mut Request) -> Result<NewBlock> {
+    fn take_block_fetched(
+        &'static self,
+        mut state: LockedState,
+        piece: Piece,
+        request: &mut Request,
+    ) -> Result<NewBlock> {
         let want = &request.want;
         if let Some(block) = state.take_block_in(self, piece, want, &mut request.prealloc) {
             state.count(want, request.count, &block, false);
@@ -278,7 +283,7 @@ impl Pool {
 
     /// A request failed by what the upstream did.
     #[cold]
-    fn failed(&'static self, mut state: Open, want: &Want, status: Status) -> Status {
+    fn failed(&'static self, mut state: LockedState, want: &Want, status: Status) -> Status {
         state.count_failure(want.block);
         self.enforce_threshold(state, usize::MAX);
         status

@@ -21,7 +21,7 @@ impl Pool {
                 format_args!("no memory for the descriptor of a block; free some memory"),
             ));
         };
-        let (_, mut state, span, _) = requests::claim(address, Some(self), client)?;
+        let (_, mut state, span, _) = requests::lock_block(address, Some(self), client)?;
         let block = span.block(0);
         let fits = span.kind() == Kind::Large && block.requested == total;
         let cut = first > 0 && first < total && first.is_multiple_of(GRANULE);
@@ -47,9 +47,9 @@ impl Pool {
     /// Merges two adjacent blocks into one of `total` bytes.
     pub fn merge(&'static self, client: Client, low: usize, high: usize, total: usize) -> Result<()> {
         self.check_divisible()?;
-        let (_, state, above, _) = requests::claim(high, Some(self), client)?;
+        let (_, state, above, _) = requests::lock_block(high, Some(self), client)?;
         drop(state);
-        let (_, mut state, below, _) = requests::claim(low, Some(self), client)?;
+        let (_, mut state, below, _) = requests::lock_block(low, Some(self), client)?;
         // The lock was released in between.
         let same = table::get(high).is_some_and(|now| now.is(above)) && above.start.get() == high;
         let large = below.kind() == Kind::Large && above.kind() == Kind::Large;

@@ -65,7 +65,7 @@ impl Span {
     /// Changes the state of a live block without the lock. `word`: what `cell` said. `version`: the span's when the
     /// block was found in it.
     #[inline]
-    pub fn claim(&self, version: u32, cell: &BlockCell, word: block_state::BlockBits, to: BlockState) -> bool {
+    pub fn change_block(&self, version: u32, cell: &BlockCell, word: block_state::BlockBits, to: BlockState) -> bool {
         if !cell.change(word, to) {
             return false;
         }

@@ -5,7 +5,7 @@
 
 use crate::error::{Result, fail, quietly};
 use crate::pool::client::Client;
-use crate::pool::requests::Open;
+use crate::pool::requests::LockedState;
 use crate::pool::span::PATTERN;
 use crate::pool::span::block_state::BlockState;
 use crate::pool::span::stream_uses::{FreeListKind, Point, Stream, Use};
@@ -79,7 +79,7 @@ impl Pool {
     /// Without memory for one more use: one of the block's streams waits for it on the device, or else the host waits.
     /// False: neither can.
     #[cold]
-    fn replace_uses(&'static self, state: Open, span: &'static Span, point: Point) -> bool {
+    fn replace_uses(&'static self, state: LockedState, span: &'static Span, point: Point) -> bool {
         let mut first = None;
         // The caller vouches for none of the imported streams here.
         span.uses.each(|other| first = first.or(Some(other).filter(|other| !other.stream().needs_early_events())));
@@ -120,7 +120,7 @@ impl Pool {
         let (mut node, mut tried) = (None, false);
         let point = stream.map(Stream::end_of_use);
         loop {
-            let claimed = requests::claim(address, through, client);
+            let claimed = requests::lock_block(address, through, client);
             let (pool, mut state, span, index) = match claimed {
                 Ok(claimed) => claimed,
                 Err(status) => {
@@ -133,7 +133,7 @@ impl Pool {
                 drop(state);
                 // A stream that ended has recorded it.
                 let end = if other.has_ended() { Point::new(other, 0) } else { other.end_of_use() };
-                if let Ok((_, _state, span, _)) = requests::claim(address, through, client) {
+                if let Ok((_, _state, span, _)) = requests::lock_block(address, through, client) {
                     span.uses.close_at(opened, end);
                 }
                 continue;
@@ -175,7 +175,7 @@ impl Pool {
     /// Returns the memory of a block that was just freed to a device that takes it back in the order of streams
     /// (PD-17). What is only a part of a piece stays, and what no stream can take now, as in a capture. The lock is
     /// released meanwhile.
-    pub(in crate::pool) fn give_back_in_order(&'static self, mut state: Open, address: usize) -> Open {
+    pub(in crate::pool) fn give_back_in_order(&'static self, mut state: LockedState, address: usize) -> LockedState {
         let Some(span) = state.take_whole_piece(self, address) else { return state };
         let (mut state, stream) = self.unlocked(state, || quietly(|| self.stream_behind(span)).ok());
         let Some(stream) = stream.and_then(|stream| Some((stream, stream.try_ref()?))) else {
@@ -260,7 +260,7 @@ impl Pool {
         self.ensure_stream_list(stream);
         let node = Use::create();
         let release = |node: Option<&'static Use>| node.into_iter().for_each(Use::release);
-        let (_, state, span, _) = requests::claim(address, through, client).inspect_err(|_| release(node))?;
+        let (_, state, span, _) = requests::lock_block(address, through, client).inspect_err(|_| release(node))?;
         let added = span.uses.add_open(stream, node);
         drop(state);
         let full =
@@ -396,7 +396,7 @@ pub fn record_use_on(
     };
     match (pool, stream) {
         (Some(pool), Some(stream)) => pool.record_open_use(client, through, address, stream),
-        _ => requests::claim(address, through, client).map(drop),
+        _ => requests::lock_block(address, through, client).map(drop),
     }
 }
 

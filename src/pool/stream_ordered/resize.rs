@@ -23,7 +23,7 @@ impl Pool {
         let stream = self.stream_of(stream)?;
         let prealloc = Prealloc::for_stream_ordered();
         let point = stream.map(Stream::end_of_use);
-        let (_, mut state, span, _) = requests::claim(address, Some(self), client)?;
+        let (_, mut state, span, _) = requests::lock_block(address, Some(self), client)?;
         if state.retired {
             return Err(requests::refuse_retired(state, span.block(0)));
         }
@@ -86,7 +86,7 @@ impl Pool {
     /// Frees a block that was made for a move, and did not count as an allocation.
     #[cold]
     fn uncount_new(&'static self, client: Client, address: usize) {
-        if let Ok((pool, mut state, span, index)) = requests::claim(address, Some(self), client) {
+        if let Ok((pool, mut state, span, index)) = requests::lock_block(address, Some(self), client) {
             let account = state.account(span.block(index));
             account.tally.freed = account.tally.freed.wrapping_sub(1);
             pool.free(state, span, index, BlockState::Raw);

@@ -112,7 +112,7 @@ pub(super) fn free_large(
     let (block_bytes, block) = (span.block_bytes.get(), span.block(0));
     let fits = span.bytes.get() <= heap.keep.get().saturating_mul(LARGE_BLOCK_TIMES) && span.version() == version;
     let bits = span.cell_of(0).get();
-    if !fits || !bits.is(state) || !span.claim(version, span.cell_of(0), bits, BlockState::Freed) {
+    if !fits || !bits.is(state) || !span.change_block(version, span.cell_of(0), bits, BlockState::Freed) {
         return None;
     }
     heap.count_elsewhere(block_bytes, block_bytes - block.requested, block.client());

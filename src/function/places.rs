@@ -1,10 +1,10 @@
 //! What the body of a function left in the places of outputs and updates.
 //!
 //! Contract: every array there is the library's from now on, also if the call fails; the drop of [`Places`] releases
-//! what was not handed out or stored. After [`Places::settle`] each place has a handle of its own.
+//! what was not handed out or stored. After [`Places::collect`] each place has a handle of its own.
 
 use super::declaration::Declared;
-use super::input::{Passed, check_declared};
+use super::input::{PassedInput, check_declared};
 use super::reserved::{New, Reserved};
 use super::slot::Function;
 use super::spare;
@@ -12,6 +12,7 @@ use crate::array;
 use crate::borrow::{self, List, Use};
 use crate::error::{Result, about, fail, quietly, recode};
 use crate::ledger::{self, Claim, ClaimBody, LedgerState, LockedSlot};
+use crate::lists;
 use crate::slots::Id;
 use crate::thread::Thread;
 use crate::types::*;
@@ -27,7 +28,7 @@ pub struct Places {
 
 /// An array that the body left, as it is after the body.
 #[derive(Clone, Copy)]
-pub struct Left {
+pub struct Produced {
     /// Its handle.
     pub array: Id,
     /// The tag of its store.
@@ -50,7 +51,7 @@ pub struct Left {
 
 /// What is in each place. Its drop ends the claims of the function.
 #[derive(Default)]
-pub struct AllLeft(List<Option<Left>>);
+pub struct AllProduced(List<Option<Produced>>);
 
 impl Places {
     /// No places yet; see [`Places::fill`].
@@ -89,13 +90,13 @@ impl Places {
     /// Two things are done under the lock of the check, where nothing prevents them. An update's array that nothing
     /// else in the call has becomes the new value. The buffer of an output with TN_REUSE that the caller wants gets a
     /// claim of the function.
-    pub fn settle(
+    pub fn collect(
         &mut self,
         function: &Function,
         n_wanted: usize,
-        inputs: &[Passed],
+        inputs: &[PassedInput],
         updates: &mut [Reserved<'_>],
-        AllLeft(all): &mut AllLeft,
+        AllProduced(all): &mut AllProduced,
     ) -> Result<()> {
         for place in 1..self.arrays.len() {
             let array = self.arrays[place];
@@ -114,8 +115,8 @@ impl Places {
                 all.push(None);
                 continue;
             }
-            let Some(mut one) = look(self.thread, *array, function, place) else {
-                all.push(Some(named(look_slow(*array, declared(function, place)), function, place)?));
+            let Some(mut one) = inspect_fast(self.thread, *array, function, place) else {
+                all.push(Some(named(inspect_slow(*array, declared(function, place)), function, place)?));
                 continue;
             };
             let store = one.tag();
@@ -123,20 +124,20 @@ impl Places {
             let is_known = inputs.iter().any(|input| has(input.store))
                 || updates.iter().any(|update| has(update.store))
                 || all.iter().flatten().any(|other| has(other.store));
-            all.push(Some(Left::new(*array, store, one.body(), one.state(), one.state().claims - 1)));
-            let left = all.last_mut().and_then(Option::as_mut).expect("pushed");
-            left.is_known = is_known;
+            all.push(Some(Produced::new(*array, store, one.body(), one.state(), one.state().claims - 1)));
+            let produced = all.last_mut().and_then(Option::as_mut).expect("pushed");
+            produced.is_known = is_known;
             if is_known {
                 continue;
             }
             match index {
                 None if place < n_wanted && function.outputs[place].flags & TN_REUSE != 0 => {
-                    left.kept = one.add_resting_spare();
+                    produced.kept = one.add_resting_spare();
                 }
                 None => {}
                 Some(index) => {
                     let fixed = updates[index].variable.fixed();
-                    if borrow::is_free_value(one.body(), one.state(), fixed.device) {
+                    if borrow::may_adopt(one.body(), one.state(), fixed.device) {
                         let value = one.become_variable(updates[index].variable.id(), fixed.name);
                         updates[index].new = New::Array(value, store);
                         *array = Id::NONE;
@@ -147,10 +148,10 @@ impl Places {
         // The arrays of other places on a store are no holders.
         for place in 1..all.len() {
             let (before, at) = all.split_at_mut(place);
-            let Some(left) = &mut at[0] else { continue };
-            for other in before.iter_mut().flatten().filter(|other| other.store == left.store) {
+            let Some(produced) = &mut at[0] else { continue };
+            for other in before.iter_mut().flatten().filter(|other| other.store == produced.store) {
                 other.holders = other.holders.saturating_sub(1);
-                left.holders = left.holders.saturating_sub(1);
+                produced.holders = produced.holders.saturating_sub(1);
             }
         }
         Ok(())
@@ -166,30 +167,30 @@ impl Places {
     }
 }
 
-impl AllLeft {
+impl AllProduced {
     /// Makes room for `n` places.
     pub fn reserve(&mut self, n: usize) -> Result<()> {
-        ledger::reserve(&mut self.0, n)
+        lists::reserve(&mut self.0, n)
     }
 }
 
-impl core::ops::Deref for AllLeft {
-    type Target = [Option<Left>];
-    fn deref(&self) -> &[Option<Left>] {
+impl core::ops::Deref for AllProduced {
+    type Target = [Option<Produced>];
+    fn deref(&self) -> &[Option<Produced>] {
         &self.0
     }
 }
 
-impl core::ops::DerefMut for AllLeft {
-    fn deref_mut(&mut self) -> &mut [Option<Left>] {
+impl core::ops::DerefMut for AllProduced {
+    fn deref_mut(&mut self) -> &mut [Option<Produced>] {
         &mut self.0
     }
 }
 
-impl Drop for AllLeft {
+impl Drop for AllProduced {
     fn drop(&mut self) {
-        for left in self.0.iter_mut().flatten() {
-            if let Some(kept) = left.kept.take() {
+        for produced in self.0.iter_mut().flatten() {
+            if let Some(kept) = produced.kept.take() {
                 quietly(|| spare::end(kept));
             }
         }
@@ -223,9 +224,9 @@ fn named<T>(outcome: Result<T>, function: &Function, place: usize) -> Result<T> 
     })
 }
 
-/// The fast path of [`look_slow`]: an array that is live and fits, and whose bytes nobody uses. Its store stays locked.
+/// The fast path of [`inspect_slow`]: an array that is live and fits, and whose bytes nobody uses. Its store stays locked.
 #[inline]
-fn look(thread: &'static Thread, array: Id, function: &Function, place: usize) -> Option<LockedSlot<Claim>> {
+fn inspect_fast(thread: &'static Thread, array: Id, function: &Function, place: usize) -> Option<LockedSlot<Claim>> {
     let one = LockedSlot::<Claim>::live(thread, array)?;
     let (body, state) = (one.body(), one.state());
     let layout = &body.layout;
@@ -236,25 +237,25 @@ fn look(thread: &'static Thread, array: Id, function: &Function, place: usize) -
             fixed.dtype == layout.dtype() && fixed.ndim == layout.ndim()
         }
     };
-    let is_free = body.given == 0 && borrow::is_free(body, state, Use::Read { frozen: false });
-    (fits && is_free).then_some(one)
+    let may_begin = body.given == 0 && borrow::may_begin(body, state, Use::Read { frozen: false });
+    (fits && may_begin).then_some(one)
 }
 
 #[cold]
-fn look_slow(array: Id, declared: Declared) -> Result<Left> {
+fn inspect_slow(array: Id, declared: Declared) -> Result<Produced> {
     array::with(array, |locked, claim| {
         array::check_live(locked, claim)?;
         check_declared(locked, claim, &declared, 0)?;
         let holders = borrow::check_left(locked, claim)?;
         let ledger = locked.ledger_of(claim);
-        Ok(Left::new(array, ledger.tag(), locked.get(claim), locked.state(ledger), holders))
+        Ok(Produced::new(array, ledger.tag(), locked.get(claim), locked.state(ledger), holders))
     })
 }
 
-impl Left {
+impl Produced {
     #[inline]
-    fn new(array: Id, store: u64, body: &ClaimBody, state: &LedgerState, holders: u32) -> Left {
-        Left {
+    fn new(array: Id, store: u64, body: &ClaimBody, state: &LedgerState, holders: u32) -> Produced {
+        Produced {
             array,
             store,
             device: state.device,
