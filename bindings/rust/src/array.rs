@@ -5,13 +5,17 @@ use crate::element::Element;
 use crate::error::{Error, Refused, Result, Status, check};
 use crate::guard::{Chunk, Guard, Ref, RefMut, SharedMut, SharedRef, count};
 use crate::handle::{Handle, site};
+use crate::pool::Pool;
 use crate::promise::Promise;
 use crate::sys;
 use crate::weak::Weak;
 use std::ffi::{CString, c_void};
 use std::fmt;
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::Location;
 use std::path::Path;
@@ -30,6 +34,9 @@ pub struct Array<T> {
     shape: Box<[usize]>,
     elements: PhantomData<T>,
 }
+
+/// An [`Array`] by the name that libraries of tensors use.
+pub type Tensor<T> = Array<T>;
 
 /// How a write treats other handles on the bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -60,6 +67,15 @@ unsafe extern "C" fn drop_vec<T>(context: *mut c_void) {
     drop(unsafe { Box::from_raw(context.cast::<Vec<T>>()) });
 }
 
+/// A file is read into memory of the current pool.
+const COPIED: sys::tn_npy_options = sys::tn_npy_options {
+    size: size_of::<sys::tn_npy_options>(),
+    mode: sys::TN_NPY_COPY,
+    fd: -1,
+    pool: ptr::null_mut(),
+    max_header_bytes: 0,
+};
+
 /// C's numbers of a shape.
 pub(crate) fn lengths(shape: &[usize]) -> Result<Vec<i64>> {
     let number = |length: &usize| i64::try_from(*length);
@@ -74,11 +90,33 @@ fn text(bytes: &[u8]) -> Result<CString> {
 
 /// Constructors.
 impl<T: Element> Array<T> {
+    /// As [`from_vec`](Array::from_vec), with the shape first.
+    #[track_caller]
+    pub fn new(shape: &[usize], elements: Vec<T>) -> Result<Array<T>> {
+        Array::from_vec(elements, shape)
+    }
+
     /// An array of zeros, from the current pool of the thread.
     #[track_caller]
     pub fn zeros(shape: impl AsRef<[usize]>) -> Result<Array<T>> {
         site(Location::caller());
         Array::zeros_in(ptr::null_mut(), shape.as_ref())
+    }
+
+    /// An array of ones.
+    #[track_caller]
+    pub fn ones(shape: impl AsRef<[usize]>) -> Result<Array<T>> {
+        Array::full(shape, T::ONE)
+    }
+
+    /// An array of zeros in page-locked memory, from the thread's current pool of that.
+    ///
+    /// # Errors
+    /// [`Status::UNSUPPORTED`] without a CUDA driver.
+    #[track_caller]
+    pub fn zeros_pinned(shape: impl AsRef<[usize]>) -> Result<Array<T>> {
+        site(Location::caller());
+        Pool::current(Device::PageLocked)?.zeros(shape)
     }
 
     /// An array with `value` in every element.
@@ -172,19 +210,27 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Status::IO`], and [`Status::DTYPE`] for a file of other elements.
     #[track_caller]
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Array<T>> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Array<T>> {
         site(Location::caller());
         let path = text(path.as_ref().as_os_str().as_bytes())?;
-        let options = sys::tn_npy_options {
-            size: size_of::<sys::tn_npy_options>(),
-            mode: sys::TN_NPY_COPY,
-            fd: -1,
-            pool: ptr::null_mut(),
-            max_header_bytes: 0,
-        };
         // SAFETY: a text, options of their size, and a place for the handle.
-        let opened = Handle::make(|out| unsafe { sys::tn_array_open_npy(path.as_ptr(), &options, out) })?;
+        let opened = Handle::make(|out| unsafe { sys::tn_array_open_npy(path.as_ptr(), &COPIED, out) })?;
         Array::checked(opened).map_err(Error::from)
+    }
+
+    /// As [`open`](Array::open), of an open file, from its position on. That then stands behind the array, where another
+    /// one may begin.
+    #[track_caller]
+    pub fn from_file(mut file: &File) -> Result<Array<T>> {
+        site(Location::caller());
+        let failed = |error: std::io::Error| Error::new(Status::IO, format!("tenure_rs: {error}"));
+        let offset = file.stream_position().map_err(failed)?;
+        let (fd, mut end) = (file.as_raw_fd(), 0);
+        // SAFETY: an open file, options of their size, and places for the end and the handle.
+        let opened = Handle::make(|out| unsafe { sys::tn_array_open_npy_fd(fd, offset, &COPIED, &mut end, out) })?;
+        let array = Array::checked(opened).map_err(Error::from)?;
+        file.seek(SeekFrom::Start(end)).map_err(failed)?;
+        Ok(array)
     }
 
     /// An array of a C handle, which this value releases. A NULL handle is [`Status::NULL`].
@@ -385,12 +431,30 @@ impl<T: Element> Array<T> {
         Ok(SharedMut::new(self.open_write(mode)?))
     }
 
+    /// Views of `length` indices each of the first axis; the last one may be shorter.
+    ///
+    /// # Errors
+    /// [`Status::INVALID`] for a length of 0, [`Status::RANGE`] for an array without axes.
+    #[track_caller]
+    pub fn chunks(&self, length: usize) -> Result<Vec<Array<T>>> {
+        site(Location::caller());
+        let count = self.shape.first().map_or(0, |n| n.div_ceil(length.max(1)));
+        let mut handles = vec![ptr::null_mut(); count];
+        let (length, mut made) = (i64::try_from(length).unwrap_or(i64::MAX), 0);
+        // SAFETY: room for all views, and a place for their number.
+        check(unsafe {
+            sys::tn_array_chunks(self.handle.get(), 0, length, handles.len(), handles.as_mut_ptr(), &mut made)
+        })?;
+        // SAFETY: each is a new handle of the call, which nobody else releases.
+        handles[..made].iter().map(|handle| unsafe { Array::from_raw(*handle) }).collect()
+    }
+
     /// Opens write guards on `n` consecutive parts of an axis, all or none, so that threads can write them.
     ///
     /// # Errors
     /// As for [`write`](Array::write); [`Status::RANGE`] for another axis, [`Status::INVALID`] for 0 parts.
     #[track_caller]
-    pub fn chunks<'a>(&'a mut self, axis: usize, n: usize) -> Result<Vec<Chunk<'a, T>>> {
+    pub fn split_mut<'a>(&'a mut self, axis: usize, n: usize) -> Result<Vec<Chunk<'a, T>>> {
         site(Location::caller());
         // A write in this mode moves no bytes, so the strides are those of the parts too.
         let info = query(self.handle.get())?;
@@ -499,20 +563,30 @@ impl<T: Element> Array<T> {
         })
     }
 
-    /// The sum of all elements, of `f32` or `f64` on the host.
+    /// The only element.
     ///
     /// # Errors
-    /// [`Status::DTYPE`] for other elements, [`Status::DEVICE`].
+    /// [`Status::SHAPE`] if there is not exactly one.
+    pub fn item(&self) -> Result<T> {
+        must_have(&self.shape, 1)?;
+        Ok(self.to_vec()?[0])
+    }
+
+    /// The sum over one axis, which is removed, or with `None` over all of them, of `f32` or `f64` on the host.
+    ///
+    /// # Errors
+    /// [`Status::DTYPE`] for other elements, [`Status::RANGE`] for another axis, [`Status::DEVICE`].
     #[track_caller]
-    pub fn sum(&self) -> Result<T> {
+    pub fn sum(&self, axis: Option<usize>) -> Result<Array<T>> {
         site(Location::caller());
         // SAFETY: a call on a handle, and a place for the expression; so are the next two.
         let leaf = Handle::make(|out| unsafe { sys::tn_expr_leaf(self.handle.get(), sys::TN_FORM_FULL, out) })?;
         // SAFETY: as above.
-        let sum = Handle::make(|out| unsafe { sys::tn_expr_sum(leaf.get(), sys::TN_ALL_AXES, out) })?;
+        let axis = axis.map_or(sys::TN_ALL_AXES, |axis| i32::try_from(axis).unwrap_or(i32::MAX));
         // SAFETY: as above.
-        let value = Array::<T>::made(|out| unsafe { sys::tn_expr_compute(sum.get(), 0, out) })?;
-        Ok(value.to_vec()?[0])
+        let sum = Handle::make(|out| unsafe { sys::tn_expr_sum(leaf.get(), axis, out) })?;
+        // SAFETY: as above.
+        Array::made(|out| unsafe { sys::tn_expr_compute(sum.get(), 0, out) })
     }
 
     /// Writes a `.npy` file, which is at any time the old one or the complete new one.
@@ -531,6 +605,12 @@ impl<T: Element> Array<T> {
         site(Location::caller());
         // SAFETY: a call on a handle, and a place for the clone.
         Array::made(|out| unsafe { sys::tn_array_clone(self.handle.get(), out) })
+    }
+
+    /// A view of the whole array: [`try_clone`](Array::try_clone) by another name.
+    #[track_caller]
+    pub fn view(&self) -> Result<Array<T>> {
+        self.try_clone()
     }
 
     /// A copy of the elements, in bytes of its own on the same device.
@@ -615,4 +695,31 @@ impl<T> fmt::Debug for Array<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Array").field("shape", &self.shape).finish_non_exhaustive()
     }
+}
+
+/// The elements, nested as the axes are; of a long axis the first and last three.
+impl<T: Element + fmt::Display> fmt::Display for Array<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_vec() {
+            Ok(elements) => nested(f, &self.shape, &elements),
+            Err(error) => write!(f, "<array that cannot be read: {error}>"),
+        }
+    }
+}
+
+/// Writes elements in C order as nested lists.
+fn nested<T: fmt::Display>(f: &mut fmt::Formatter<'_>, shape: &[usize], elements: &[T]) -> fmt::Result {
+    let [length, inner @ ..] = shape else { return fmt::Display::fmt(&elements[0], f) };
+    let part = inner.iter().product::<usize>();
+    let is_shown = |at: &usize| *length <= 8 || *at < 3 || *at >= length - 3;
+    f.write_str("[")?;
+    for at in (0..*length).filter(is_shown) {
+        match at {
+            0 => {}
+            _ if is_shown(&(at - 1)) => f.write_str(", ")?,
+            _ => f.write_str(", ..., ")?,
+        }
+        nested(f, inner, &elements[at * part..(at + 1) * part])?;
+    }
+    f.write_str("]")
 }

@@ -21,6 +21,21 @@ pub enum Device {
 }
 
 impl Device {
+    /// Ordinary host memory.
+    pub fn cpu() -> Device {
+        Device::Host
+    }
+
+    /// The GPU with this number.
+    ///
+    /// # Errors
+    /// [`Status::UNSUPPORTED`](crate::Status::UNSUPPORTED) without a driver, [`Status::DEVICE`](crate::Status::DEVICE) for a GPU that does
+    /// not exist.
+    pub fn cuda(id: i32) -> Result<Device> {
+        let device = Device::Cuda(id);
+        memory_info(device).map(|_| device)
+    }
+
     pub(crate) fn from_raw(device: sys::tn_device) -> Device {
         match device.r#type {
             sys::TN_CPU => Device::Host,

@@ -22,18 +22,18 @@ struct Head {
 }
 
 /// A tensor of DLPack, whose deleter this value calls.
-pub struct Tensor(NonNull<DLManagedTensorVersioned>);
+pub struct DlpackTensor(NonNull<DLManagedTensorVersioned>);
 
-impl Tensor {
+impl DlpackTensor {
     /// A tensor of another library. A NULL tensor is [`Status::NULL`].
     ///
     /// # Safety
     /// - It is a DLManagedTensorVersioned that the caller may use up, and uses no more.
     /// - Its deleter may be called on any thread.
     /// - The memory that it describes may be read until then.
-    pub unsafe fn from_raw(tensor: *mut DLManagedTensorVersioned) -> Result<Tensor> {
+    pub unsafe fn from_raw(tensor: *mut DLManagedTensorVersioned) -> Result<DlpackTensor> {
         let tensor = NonNull::new(tensor);
-        tensor.map(Tensor).ok_or_else(|| Error::new(Status::NULL, "tenure_rs: the tensor is NULL"))
+        tensor.map(DlpackTensor).ok_or_else(|| Error::new(Status::NULL, "tenure_rs: the tensor is NULL"))
     }
 
     /// The tensor, whose deleter the caller calls.
@@ -49,7 +49,7 @@ impl Tensor {
     }
 }
 
-impl Drop for Tensor {
+impl Drop for DlpackTensor {
     fn drop(&mut self) {
         // SAFETY: a tensor, by `from_raw` or of the library; it begins with these fields, and is not used afterwards.
         unsafe {
@@ -60,9 +60,9 @@ impl Drop for Tensor {
     }
 }
 
-impl fmt::Debug for Tensor {
+impl fmt::Debug for DlpackTensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Tensor").field(&self.0).finish()
+        f.debug_tuple("DlpackTensor").field(&self.0).finish()
     }
 }
 
@@ -73,7 +73,7 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Status::BORROWED_WRITE`] beside a writer, and the other statuses of a read guard.
     #[track_caller]
-    pub fn to_dlpack(&self) -> Result<Tensor> {
+    pub fn to_dlpack(&self) -> Result<DlpackTensor> {
         site(Location::caller());
         // SAFETY: plain numbers and pointers, for which zero is a value.
         let mut options: sys::tn_dlpack_options = unsafe { std::mem::zeroed() };
@@ -82,7 +82,7 @@ impl<T: Element> Array<T> {
         let mut out = ptr::null_mut();
         // SAFETY: a struct of its size, and a place for the tensor.
         check(unsafe { sys::tn_array_export_dlpack_versioned(self.as_raw(), &options, &mut out, ptr::null_mut()) })?;
-        Ok(Tensor(NonNull::new(out).expect("a call that succeeds writes a tensor, never NULL")))
+        Ok(DlpackTensor(NonNull::new(out).expect("a call that succeeds writes a tensor, never NULL")))
     }
 
     /// An array of a tensor's bytes. They are lent: the tensor's producer may use them too. So [`read`](Array::read) is
@@ -93,7 +93,7 @@ impl<T: Element> Array<T> {
     /// The tensor is in the error. [`Status::DTYPE`] for elements of another type; the tensor was used up then, and the
     /// error has none.
     #[track_caller]
-    pub fn from_dlpack(tensor: Tensor) -> std::result::Result<Array<T>, Refused<Option<Tensor>>> {
+    pub fn from_dlpack(tensor: DlpackTensor) -> std::result::Result<Array<T>, Refused<Option<DlpackTensor>>> {
         site(Location::caller());
         // SAFETY: a tensor, which begins with these fields in every version.
         let version = unsafe { (*tensor.as_raw().cast::<Head>()).version };
@@ -103,7 +103,7 @@ impl<T: Element> Array<T> {
             return Err(Refused::new(Error::new(Status::UNSUPPORTED, text), Some(tensor)));
         }
         let made = Handle::make(|out| {
-            // SAFETY: a tensor by the promise of `Tensor`, and a place for the array.
+            // SAFETY: a tensor by the promise of `DlpackTensor`, and a place for the array.
             unsafe {
                 sys::tn_array_import_dlpack_versioned(tensor.as_raw(), sys::TN_REQUIRE_BORROW, out, ptr::null_mut())
             }

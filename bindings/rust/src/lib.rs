@@ -7,6 +7,7 @@ compile_error!("libtenure supports 64-bit platforms only");
 pub mod sys;
 
 mod array;
+pub mod cuda;
 mod device;
 #[cfg(feature = "dlpack")]
 mod dlpack;
@@ -21,14 +22,14 @@ mod promise;
 mod view;
 mod weak;
 
-pub use array::{Array, Mode};
+pub use array::{Array, Mode, Tensor};
 pub use device::{Device, MemoryInfo, memory_info};
 #[cfg(feature = "dlpack")]
-pub use dlpack::Tensor;
+pub use dlpack::DlpackTensor;
 pub use element::{Bool, Element};
 pub use error::{Error, Refused, Result, Status};
 pub use guard::{Chunk, Iter, IterMut, Ref, RefMut, SharedMut, SharedRef};
-pub use pool::{CurrentPool, Pool, PoolOptions, PoolStats};
+pub use pool::{CudaMemoryPool, CurrentPool, MemoryPool, Pool, PoolOptions, PoolStats};
 pub use promise::{Promise, enter};
 pub use view::Slice;
 pub use weak::Weak;

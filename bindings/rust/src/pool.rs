@@ -191,6 +191,20 @@ impl PoolOptions {
     }
 }
 
+/// A [`Pool`] by the name that libraries of tensors use.
+pub type MemoryPool = Pool;
+
+/// Pools of GPUs.
+#[derive(Debug)]
+pub enum CudaMemoryPool {}
+
+impl CudaMemoryPool {
+    /// The description of a pool of the first GPU; `device` chooses another.
+    pub fn configure() -> PoolOptions {
+        Pool::configure().device(Device::Cuda(0))
+    }
+}
+
 /// A pool is the current one of a thread until this value ends. Then the one before is again.
 #[must_use = "the pool is current until this value ends"]
 pub struct CurrentPool {

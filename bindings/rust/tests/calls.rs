@@ -50,7 +50,7 @@ fn zeros_and_full() {
 fn an_array_without_axes_has_one_element() {
     let mut a = Array::full([], 2.5).unwrap();
     a.write().unwrap()[[]] += 1.0;
-    assert_eq!((a.ndim(), a.read().unwrap()[[]], a.sum().unwrap()), (0, 3.5, 3.5));
+    assert_eq!((a.ndim(), a.read().unwrap()[[]], a.sum(None).unwrap().item().unwrap()), (0, 3.5, 3.5));
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn a_shared_view_excludes_references() {
     let mut a = numbers(&[2]);
     let (address, export) = shared_view(&a);
     assert_eq!(
-        (status(a.read()), status(a.write()), status(a.chunks(0, 2))),
+        (status(a.read()), status(a.write()), status(a.split_mut(0, 2))),
         (Status::EXPORTED, Status::EXPORTED, Status::EXPORTED)
     );
     assert_eq!(a.read_shared().unwrap().as_ptr(), address);
@@ -344,7 +344,7 @@ fn zero_fill_and_copy_from_slice() {
     a.zero_().unwrap();
     assert_eq!(a.to_vec().unwrap(), [0.0; 3]);
     a.copy_from_slice(&[1.0, 2.0, 3.0]).unwrap();
-    assert_eq!(a.sum().unwrap(), 6.0);
+    assert_eq!(a.sum(None).unwrap().item().unwrap(), 6.0);
     assert_eq!(status(a.copy_from_slice(&[1.0])), Status::SHAPE);
     let b = a.try_clone().unwrap();
     let reader = b.read().unwrap();
@@ -395,7 +395,7 @@ fn a_promise_passes_through_foreign_code() {
     let promise = numbers(&[3]).give().unwrap().into_raw();
     // SAFETY: the promise above.
     let a = unsafe { Promise::<f64>::from_raw(promise) }.unwrap().take().unwrap();
-    assert_eq!((a.sum().unwrap(), a.is_unique().unwrap()), (3.0, true));
+    assert_eq!((a.sum(None).unwrap().item().unwrap(), a.is_unique().unwrap()), (3.0, true));
     // SAFETY: NULL is refused.
     assert_eq!(status(unsafe { Promise::<f64>::from_raw(std::ptr::null_mut()) }), Status::NULL);
 }
@@ -451,7 +451,7 @@ fn a_weak_handle_has_no_claim() {
 #[test]
 fn chunks_are_written_by_threads() {
     let mut a = Array::<f64>::zeros([10, 2]).unwrap();
-    let parts = a.chunks(0, 3).unwrap();
+    let parts = a.split_mut(0, 3).unwrap();
     assert_eq!(parts.iter().map(|chunk| chunk.part.shape()[0]).collect::<Vec<_>>(), [4, 3, 3]);
     thread::scope(|scope| {
         for mut chunk in parts {
@@ -459,11 +459,11 @@ fn chunks_are_written_by_threads() {
         }
     });
     assert_eq!(a.read().unwrap()[[9, 1]], 7.0);
-    let columns = a.chunks(1, 4).unwrap();
+    let columns = a.split_mut(1, 4).unwrap();
     assert_eq!((columns.len(), columns[0].part.iter().len(), columns[3].part.len()), (4, 10, 0));
     drop(columns);
-    assert_eq!((status(a.chunks(2, 1)), status(a.chunks(0, 0))), (Status::RANGE, Status::INVALID));
-    assert_eq!(a.sum().unwrap(), 2.0 * (3.0 * 4.0 + 3.0 * 7.0));
+    assert_eq!((status(a.split_mut(2, 1)), status(a.split_mut(0, 0))), (Status::RANGE, Status::INVALID));
+    assert_eq!(a.sum(None).unwrap().item().unwrap(), 2.0 * (3.0 * 4.0 + 3.0 * 7.0));
 }
 
 #[test]
@@ -501,18 +501,67 @@ fn a_panicking_writer_poisons() {
 fn a_file_comes_back() {
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("numbers.npy");
     numbers(&[2, 3]).save(&path).unwrap();
-    let mut a = Array::<f64>::from_file(&path).unwrap();
+    let mut a = Array::<f64>::open(&path).unwrap();
     assert_eq!(a.shape(), [2, 3]);
     a.write_as(Mode::Unique).unwrap()[[1, 2]] += 1.0;
-    assert_eq!(a.sum().unwrap(), 16.0);
-    assert_eq!(status(Array::<f32>::from_file(&path)), Status::DTYPE);
-    assert_eq!(status(Array::<f32>::from_file(path.with_extension("none"))), Status::IO);
+    assert_eq!(a.sum(None).unwrap().item().unwrap(), 16.0);
+    assert_eq!(status(Array::<f32>::open(&path)), Status::DTYPE);
+    assert_eq!(status(Array::<f32>::open(path.with_extension("none"))), Status::IO);
+}
+
+/// The names of the guide to tensors in the manner of Rust.
+#[test]
+fn tensors_have_the_names_of_the_guide() {
+    use tenure_rs::{CudaMemoryPool, Device, MemoryPool, Tensor, cuda};
+    let t = Tensor::new(&[2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap();
+    assert_eq!(t.to_string(), "[[1, 2], [3, 4]]");
+    let view = t.view().unwrap();
+    assert!(!t.is_unique().unwrap());
+    assert_eq!(view.sum(Some(0)).unwrap().to_vec().unwrap(), [4.0, 6.0]);
+    assert_eq!(view.sum(None).unwrap().item().unwrap(), 10.0);
+    assert_eq!(status(view.item()), Status::SHAPE);
+    assert_eq!(status(view.sum(Some(2))), Status::RANGE);
+    let ones = Tensor::<u8>::ones([3]).unwrap();
+    assert_eq!(
+        (ones.to_vec().unwrap(), Tensor::<Bool>::ones([1]).unwrap().to_string()),
+        (vec![1; 3], "[true]".to_owned())
+    );
+    let rows = t.chunks(1).unwrap();
+    assert_eq!(rows.iter().map(|row| row.to_string()).collect::<Vec<_>>(), ["[[1, 2]]", "[[3, 4]]"]);
+    let uneven = Tensor::new(&[5], vec![0, 1, 2, 3, 4]).unwrap().chunks(2).unwrap();
+    assert_eq!(uneven.last().unwrap().to_vec().unwrap(), [4]);
+    assert_eq!((status(t.chunks(0)), status(t.sum(None).unwrap().chunks(1))), (Status::INVALID, Status::RANGE));
+    let long = Tensor::new(&[9], (0..9).collect()).unwrap();
+    assert_eq!(long.to_string(), "[0, 1, 2, ..., 6, 7, 8]");
+    let pool = MemoryPool::configure().initial_size(1 << 20).growth_factor(2.0).build().unwrap();
+    assert_eq!(pool.zeros::<f32>([2]).unwrap().to_string(), "[0, 0]");
+    if cuda::device_count() == 0 {
+        for refused in
+            [status(Device::cuda(0)), status(cuda::get_memory_info(0)), status(Tensor::<f32>::zeros_pinned([2]))]
+        {
+            assert!([Status::UNSUPPORTED, Status::DEVICE].contains(&refused), "{refused:?}");
+        }
+        assert!(CudaMemoryPool::configure().build().is_err());
+    }
+}
+
+#[test]
+fn files_follow_one_another() {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("two.npy");
+    numbers(&[2]).save(&path).unwrap();
+    let one = std::fs::read(&path).unwrap();
+    std::fs::write(&path, [&one[..], &one[..]].concat()).unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    for _ in 0..2 {
+        assert_eq!(Array::<f64>::from_file(&file).unwrap().to_vec().unwrap(), [0.0, 1.0]);
+    }
+    assert_eq!(status(Array::<f64>::from_file(&file)), Status::IO);
 }
 
 #[test]
 fn sum_is_of_floats() {
-    assert_eq!(Array::full([1000], 0.5_f32).unwrap().sum().unwrap(), 500.0);
-    assert_eq!(status(Array::full([2], 1_i32).unwrap().sum()), Status::DTYPE);
+    assert_eq!(Array::full([1000], 0.5_f32).unwrap().sum(None).unwrap().item().unwrap(), 500.0);
+    assert_eq!(status(Array::full([2], 1_i32).unwrap().sum(None)), Status::DTYPE);
 }
 
 #[test]

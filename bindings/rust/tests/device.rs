@@ -28,7 +28,7 @@ fn arrays_move_to_a_gpu_and_back() {
     assert!(kept.is_unique().unwrap());
     let read = there.read().unwrap_err();
     let written = there.write_as(Mode::Unique).unwrap_err();
-    let chunked = there.chunks(0, 2).unwrap_err();
+    let chunked = there.split_mut(0, 2).unwrap_err();
     assert_eq!([read.status(), written.status(), chunked.status()], [Status::DEVICE; 3]);
     let address = there.read_shared().unwrap().as_ptr();
     assert!(!address.is_null());

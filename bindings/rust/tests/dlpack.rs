@@ -3,7 +3,7 @@
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tenure_rs::{Array, Status, Tensor};
+use tenure_rs::{Array, DlpackTensor, Status};
 
 /// DLManagedTensorVersioned, as `dlpack.h` has it.
 #[repr(C)]
@@ -31,7 +31,7 @@ unsafe extern "C" fn delete(tensor: *mut Managed) {
 }
 
 /// A tensor of another library, over memory that the test keeps.
-fn produced(memory: &mut [f32; 2], shape: &mut [i64; 1], major: u32) -> Tensor {
+fn produced(memory: &mut [f32; 2], shape: &mut [i64; 1], major: u32) -> DlpackTensor {
     let tensor = Box::new(Managed {
         major,
         minor: 0,
@@ -47,7 +47,7 @@ fn produced(memory: &mut [f32; 2], shape: &mut [i64; 1], major: u32) -> Tensor {
         byte_offset: 0,
     });
     // SAFETY: a tensor with a deleter for any thread, whose memory outlives it.
-    unsafe { Tensor::from_raw(Box::into_raw(tensor).cast()) }.unwrap()
+    unsafe { DlpackTensor::from_raw(Box::into_raw(tensor).cast()) }.unwrap()
 }
 
 #[test]
