@@ -14,6 +14,40 @@ NONE = 2**64 - 1
 """\"None\" or \"never\", for pool options that accept it."""
 
 
+class Device(str):
+    """A device as an object: ``Device("cuda", 0)`` is the text "cuda:0", and stands wherever that does.
+
+    >>> d = tenure.Device("cuda", 1)
+    >>> d == "cuda:1", d.type, d.index
+    (True, 'cuda', 1)
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, type: str, index: int | None = None) -> Device:
+        name, colon, number = str(type).partition(":")
+        if name not in ("cpu", "cuda", "cuda_host", "cuda_managed"):
+            raise ValueError(f'{type!r} is no type of device; use "cpu", "cuda", "cuda_host" or "cuda_managed"')
+        if colon and index is not None:
+            raise ValueError(f"{type!r} has a number already; leave the index {index} out")
+        index = int(number) if colon else index or 0
+        # As x.device has it.
+        return super().__new__(cls, name if name in ("cpu", "cuda_host") and index == 0 else f"{name}:{index}")
+
+    @property
+    def type(self) -> str:
+        """ "cpu", "cuda", "cuda_host" or "cuda_managed"."""
+        return self.partition(":")[0]
+
+    @property
+    def index(self) -> int:  # type: ignore[override]
+        """The number among the devices of its type."""
+        return int(self.partition(":")[2] or 0)
+
+    def __repr__(self) -> str:
+        return f"tenure.Device({self.type!r}, {self.index})"
+
+
 class WriteMode(enum.IntFlag):
     """The effect of a write on other holders of the bytes."""
 

@@ -59,6 +59,7 @@ __all__ = [
     "mapped",
     "mapped_array",
     "mapped_array_like",
+    "get_memory_info",
     "memory_info",
     "per_thread_default_stream",
     "pinned",
@@ -205,6 +206,9 @@ def memory_info(device=None) -> MemoryInfo:
     """Free, total and used bytes of a device by the driver's count, and those that Tenure's pools hold."""
     info = _tenure._device_info(_named(device), True)
     return MemoryInfo(info["free_bytes"], info["total_bytes"], info["used_bytes"], info["pool_bytes"])
+
+
+get_memory_info = memory_info
 
 
 def synchronize(device=None) -> None:

@@ -101,13 +101,19 @@ impl Array {
             }
         };
         let _site = site::here(py);
-        self.copy(py, Some(order), None, None, None)?.get().ravel(py, Some(order))
+        self.copy(py, Some(order), None, None, None)?.get().ravel(py, Some(order), None)
     }
 
     /// A view with one axis, as `reshape(-1)`. It is never a copy: where one would be needed it raises ValueError;
-    /// `flatten` copies.
-    #[pyo3(signature = (order=None))]
-    fn ravel<'py>(&self, py: Python<'py>, order: Option<&str>) -> PyResult<Bound<'py, Array>> {
+    /// `flatten` copies. stream: accepted as by Numba's arrays; no work is started, so nothing is ordered by it.
+    #[pyo3(signature = (order=None, stream=None))]
+    fn ravel<'py>(
+        &self,
+        py: Python<'py>,
+        order: Option<&str>,
+        stream: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Array>> {
+        let _ = stream;
         self.viewed(py, api::ravel(self.id()?, order_of(order)?)?, 1)
     }
 
