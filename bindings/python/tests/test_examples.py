@@ -11,7 +11,7 @@ from tenure import cuda
 
 FOLDER = Path(__file__).parents[3] / "examples"
 PRODUCT = FOLDER / "tiled_matmul/tiled_matmul.py"
-EXAMPLES = [*sorted(FOLDER.glob("*.py")), PRODUCT]
+EXAMPLES = [*sorted(FOLDER.glob("*.py")), *sorted(FOLDER.glob("documents/*.py")), PRODUCT]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
