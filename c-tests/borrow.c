@@ -531,7 +531,7 @@ static void regions_of_other_roots(void) /* BR-24, BR-25 */
 static void parallel_writers(void) /* BR-30 */
 {
     tn_array *a = numbers(NULL, SHAPE(10, 2)), *row = at(a, 0, 0), *twin = clone(a);
-    tn_chunk chunks[4];
+    tn_part chunks[4];
     OK(tn_array_split_write(a, 0, 4, 0, NULL, chunks));
     const int64_t starts[5] = {0, 3, 6, 8, 10};
     for (int i = 0; i < 4; i++) {
@@ -558,7 +558,7 @@ static void parallel_writers(void) /* BR-30 */
 static void more_chunks_than_elements(void) /* BR-31 */
 {
     tn_array *a = numbers(NULL, SHAPE(2)), *twin = clone(a);
-    tn_chunk chunks[4], canary[4];
+    tn_part chunks[4], canary[4];
     OK(tn_array_split_write(a, 0, 4, 0, NULL, chunks));
     for (int i = 0; i < 4; i++) {
         CHECK(chunks[i].length == (i < 2) && (chunks[i].data != NULL) == (i < 2));
@@ -589,7 +589,7 @@ static void chunks_end_one_by_one(void) /* BR-33, BR-34 */
 {
     tn_array *a = numbers(NULL, SHAPE(6)), *first = part(a, 0, 2, 1), *second = part(a, 2, 4, 1),
         *third = part(a, 4, 6, 1);
-    tn_chunk chunks[3];
+    tn_part chunks[3];
     OK(tn_array_split_write(a, 0, 3, 0, NULL, chunks));
     end(chunks[0].guard);
     OK(tn_borrow_end(chunks[1].guard, TN_END_FAILED, NULL));
@@ -616,7 +616,7 @@ static void chunks_cow(void) /* BR-35 */
 {
     tn_pool *pool = own_pool("br-35");
     tn_array *a = numbers(pool, SHAPE(4)), *twin = clone(a);
-    tn_chunk chunks[2];
+    tn_part chunks[2];
     OK(tn_array_split_write(a, 0, 2, TN_WRITE_COW, NULL, chunks));
     CHECK(allocations(pool) == 2 && (int64_t *)chunks[1].data - (int64_t *)chunks[0].data == 2);
     CHECK(((int64_t *)chunks[1].data)[1] == 3);
@@ -700,7 +700,7 @@ static void healed(void) /* BR-42, BR-43 */
 static void chunks_heal(void) /* BR-44 */
 {
     tn_array *a = numbers(NULL, SHAPE(6)), *across = part(a, 1, 3, 1);
-    tn_chunk chunks[3];
+    tn_part chunks[3];
     poison(across);
     OK(tn_array_split_write(a, 0, 3, TN_WRITE_DISCARD, NULL, chunks));
     for (int i = 0; i < 3; i++)

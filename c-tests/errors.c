@@ -146,7 +146,7 @@ static void reading_in_the_way(void) /* ER-7 */
 static void chunks(void) /* ER-9 */
 {
     tn_array *a = numbers(NULL, SHAPE(4)), *twin = clone(a);
-    tn_chunk out[2], canary[2];
+    tn_part out[2], canary[2];
     memset(out, 0x5a, sizeof out);
     memcpy(canary, out, sizeof out);
     FAILS(tn_array_split_write(a, 3, 2, TN_WRITE_UNIQUE, NULL, out), TN_ERR_RANGE); /* wrong axis and shared */

@@ -10,7 +10,7 @@
 static void *out;
 static tn_array *outs[4];
 static tn_view_info view;
-static tn_chunk chunk;
+static tn_part chunk;
 static int32_t number;
 static tn_overlap relation;
 static size_t size;
@@ -56,7 +56,7 @@ CALL(overlap_first, tn_array_overlap(ARRAY, other, &relation))
 CALL(overlap_second, tn_array_overlap(other, ARRAY, &relation))
 CALL(borrow_read, tn_array_borrow_read(ARRAY, 0, NULL, NULL, NULL, OUT(tn_borrow)))
 CALL(borrow_write, tn_array_borrow_write(ARRAY, 0, NULL, NULL, NULL, OUT(tn_borrow)))
-CALL(chunks_write, tn_array_split_write(ARRAY, 0, 1, 0, NULL, &chunk))
+CALL(split_write, tn_array_split_write(ARRAY, 0, 1, 0, NULL, &chunk))
 CALL(borrow_all, tn_borrow_all(2, (tn_borrow_spec[]){{.array = other, .access = TN_READ},
                                                      {.array = ARRAY, .access = TN_READ}},
                                NULL, OUT(tn_borrow)))
@@ -119,7 +119,7 @@ static const struct row {
     ROW(slice, AN_ARRAY, 0), ROW(index, AN_ARRAY, 0), ROW(squeeze, AN_ARRAY, 0), ROW(expand, AN_ARRAY, 0),
     ROW(broadcast, AN_ARRAY, 0), ROW(split, AN_ARRAY, 0), ROW(chunks, AN_ARRAY, 0), ROW(view_dtype, AN_ARRAY, 0),
     ROW(overlap_first, AN_ARRAY, 0), ROW(overlap_second, AN_ARRAY, 0), ROW(borrow_read, AN_ARRAY, 0),
-    ROW(borrow_write, AN_ARRAY, 0), ROW(chunks_write, AN_ARRAY, 0), ROW(borrow_all, AN_ARRAY, 0),
+    ROW(borrow_write, AN_ARRAY, 0), ROW(split_write, AN_ARRAY, 0), ROW(borrow_all, AN_ARRAY, 0),
     ROW(give, AN_ARRAY, 0),
     ROW(is_unique, AN_ARRAY, 0), ROW(why_not, AN_ARRAY, 0),
     ROW(holders, AN_ARRAY, 0), ROW(copy_from, AN_ARRAY, 0), ROW(copy_into, AN_ARRAY, 0),

@@ -75,7 +75,7 @@ static void always_destructed(void) /* OO-2 */
     tn_weak *weak = UNTOUCHED;
     tn_borrow *guard = UNTOUCHED;
     tn_pool *pool = UNTOUCHED;
-    tn_chunk chunk;
+    tn_part chunk;
     tn_view_info view;
     tn_slice_spec all = TN_SLICE(TN_NONE, TN_NONE, TN_NONE);
     uint32_t bits = 77;
@@ -469,7 +469,7 @@ static void uses_of_a_given_handle(void) /* OO-28 */
     tn_borrow *guard = UNTOUCHED;
     tn_weak *weak = UNTOUCHED;
     tn_view_info view;
-    tn_chunk chunk;
+    tn_part chunk;
     int64_t raw[4] = {0}, value = 3;
     FAILS(tn_array_clone(a, &out), TN_ERR_GIVEN);
     CHECK(says("parting"));

@@ -373,7 +373,7 @@ static void one_after_the_other(void) /* OO-38: no call depends on a thread */
 
 #define WORKERS 4
 
-static tn_chunk chunks[WORKERS];
+static tn_part chunks[WORKERS];
 static tn_status chunk_status[WORKERS];
 
 static void *write_a_chunk(void *which)

@@ -76,7 +76,7 @@
  * struct. In an input, zero in any other field means the default, and a struct larger than the library knows is
  * accepted if its unknown tail is zero. Of an output, the library fills as many bytes as `size` says. In an
  * output list the parameter `item_size` replaces it. In the input lists of tn_in, tn_out and tn_update all items have
- * the size of the first. tn_slice_spec, tn_borrow_spec, tn_block_item, tn_arg, tn_chunk and tn_view_info have no size,
+ * the size of the first. tn_slice_spec, tn_borrow_spec, tn_block_item, tn_arg, tn_part and tn_view_info have no size,
  * because they never change. A field named `reserved` must be zero in an input, else TN_ERR_INVALID.
  *
  * **Constants.** Each family of constants has a type, an unsigned 32-bit integer. Its constants follow the type in an
@@ -1153,7 +1153,7 @@ TN_ENUM {
 };
 
 /** One part of `tn_array_split_write`. */
-typedef struct tn_chunk {
+typedef struct tn_part {
     /** The guard of this part, ended by its own `tn_borrow_end`. */
     tn_borrow *guard;
     /** Address of the first element; NULL if the part is empty. */
@@ -1164,7 +1164,7 @@ typedef struct tn_chunk {
     int64_t length;
     /** Zero. */
     uint64_t reserved[4];
-} tn_chunk;
+} tn_part;
 
 /** The memory that a guard gives access to. Begins like DLTensor, but strides are in bytes. */
 typedef struct tn_view_info {
@@ -1310,13 +1310,13 @@ tn_status tn_borrow_all(size_t n_specs,
  *
  * @param array        An array.
  * @param axis         The axis; a negative one counts from the last one.
- * @param n_chunks     The number of parts, at least 1. The first (length mod n_chunks) parts are one longer than the
+ * @param n_parts     The number of parts, at least 1. The first (length mod n_parts) parts are one longer than the
  *                     rest. Parts beyond the length of the axis are empty.
  * @param mode         As for `tn_array_borrow_write`, applied once to the whole array.
  * @param stream       As for `tn_array_borrow_write`.
- * @param[out] chunks  The n_chunks parts: guard, address (NULL if empty), first index and length on the axis. Each
+ * @param[out] parts   The n_parts parts: guard, address (NULL if empty), first index and length on the axis. Each
  *                     guard is ended by its own `tn_borrow_end`, on any thread. On failure: untouched.
- * @return The statuses of `tn_array_borrow_write`; TN_ERR_INVALID for n_chunks 0; TN_ERR_RANGE for an axis out of
+ * @return The statuses of `tn_array_borrow_write`; TN_ERR_INVALID for n_parts 0; TN_ERR_RANGE for an axis out of
  *         range; TN_ERR_NO_HOST_MEMORY.
  * @note Threads: any. Blocks: with TN_WAIT, until the device's work is done. Allocates: bookkeeping; with TN_WRITE_COW
  *       also the copy.
@@ -1325,10 +1325,10 @@ tn_status tn_borrow_all(size_t n_specs,
  */
 tn_status tn_array_split_write(tn_array *array,
                                int32_t axis,
-                               size_t n_chunks,
+                               size_t n_parts,
                                tn_write_mode mode,
                                tn_stream *stream,
-                               tn_chunk *chunks) TN_MUST_CHECK;
+                               tn_part *parts) TN_MUST_CHECK;
 
 /**
  * Describes the memory that an open guard gives access to.

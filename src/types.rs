@@ -1278,7 +1278,7 @@ pub const TN_END_FAILED: tn_end_flags = 1 << 0;
 /// One part of `tn_array_split_write`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct tn_chunk {
+pub struct tn_part {
     /// The guard of this part, ended by its own `tn_borrow_end`.
     pub guard: *mut tn_borrow,
     /// Address of the first element; NULL if the part is empty.

@@ -656,7 +656,7 @@ fn loom_two_chunks_end() {
         let a = bytes.import(TN_TAKE_OWNERSHIP);
         let mut parts = Vec::new();
         let wanted = borrow::mode(TN_WRITE_DISCARD, 0);
-        borrow::chunks(
+        borrow::split(
             support::loom::call(),
             a,
             (0, 2),

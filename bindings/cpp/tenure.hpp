@@ -1757,7 +1757,7 @@ private:
     int fd_ = -1;
 };
 
-/// A part from `array::chunks_write`, with a write guard of its own for a thread of its own.
+/// A part from `array::split_write`, with a write guard of its own for a thread of its own.
 template <class T>
 class [[nodiscard]] chunk : public view<T> {
 public:
@@ -1788,7 +1788,7 @@ public:
 
 private:
     friend class array;
-    chunk(const tn_chunk &part, const tn_array_info &info, std::size_t axis) noexcept
+    chunk(const tn_part &part, const tn_array_info &info, std::size_t axis) noexcept
         : borrow_(part.guard), start_(part.start), length_(part.length) {
         lengths_ = detail::shape_of(info);
         steps_ = dims(info.strides, static_cast<std::size_t>(info.ndim));
@@ -2094,12 +2094,12 @@ public:
     write_guard<T> write(mode how, stream &&on) = delete;
     /// Opens write guards on `parts` consecutive parts of an axis, for as many threads; the first parts may be longer by one.
     template <class T>
-    [[nodiscard]] std::vector<chunk<T>> chunks_write(std::size_t parts, std::int32_t axis = 0,
+    [[nodiscard]] std::vector<chunk<T>> split_write(std::size_t parts, std::int32_t axis = 0,
                                                      mode how = mode::aliased, site place = site::here()) {
-        detail::must_be<T>(*this, "chunks_write");
+        detail::must_be<T>(*this, "split_write");
         detail::record(place);
         // Reserves all memory first, because an open guard must be stored. At least one, so that 0 parts is INVALID and not NULL.
-        std::vector<tn_chunk> opened(parts == 0 ? 1 : parts);
+        std::vector<tn_part> opened(parts == 0 ? 1 : parts);
         std::vector<chunk<T>> out;
         out.reserve(parts);
         detail::check(
@@ -2108,7 +2108,7 @@ public:
         tn_array_info is;
         is.size = sizeof is;
         const tn_status status = tn_array_query(handle_, &is);
-        for (const tn_chunk &part : opened) {
+        for (const tn_part &part : opened) {
             if (status == TN_OK)
                 out.push_back(chunk<T>(part, is, static_cast<std::size_t>(axis < 0 ? axis + is.ndim : axis)));
             else

@@ -1159,7 +1159,7 @@ module tenure_c
   end type
 
   !> One part of `tn_array_split_write`.
-  type, bind(C) :: tn_chunk
+  type, bind(C) :: tn_part
     !> The guard of this part, ended by its own `tn_borrow_end`.
     type(c_ptr) :: guard = c_null_ptr
     !> Address of the first element; NULL if the part is empty.
@@ -1799,15 +1799,15 @@ module tenure_c
     end function
 
     !> Opens write guards on consecutive parts of an axis, so that each part can be written by its own thread.
-    function tn_array_split_write(array, axis, n_chunks, mode, stream, &
-        chunks) bind(C,name="tn_array_split_write") result(returned)
+    function tn_array_split_write(array, axis, n_parts, mode, stream, &
+        parts) bind(C,name="tn_array_split_write") result(returned)
       import
       type(c_ptr), value :: array
       integer(c_int32_t), value :: axis
-      integer(c_size_t), value :: n_chunks
+      integer(c_size_t), value :: n_parts
       integer(c_int32_t), value :: mode
       type(c_ptr), value :: stream
-      type(tn_chunk), intent(inout) :: chunks(*)
+      type(tn_part), intent(inout) :: parts(*)
       integer(c_int32_t) :: returned
     end function
 

@@ -1030,7 +1030,7 @@ export interface tn_slice_spec {
   reserved: BigUint64Array;
 }
 /** One part of `tn_array_split_write`. */
-export interface tn_chunk {
+export interface tn_part {
   /** The guard of this part, ended by its own `tn_borrow_end`. */
   guard: Handle | null;
   /** Address of the first element; NULL if the part is empty. */
@@ -1417,7 +1417,7 @@ export interface Functions {
   /** Opens one guard on several arrays, all or none. */
   tn_borrow_all(n_specs: Integer, specs: Partial<tn_borrow_spec>[] | null, views: Memory | null): Handle;
   /** Opens write guards on consecutive parts of an axis, so that each part can be written by its own thread. */
-  tn_array_split_write(array: Handle, axis: number, n_chunks: Integer, mode: number, stream: Handle | null, chunks: Memory): void;
+  tn_array_split_write(array: Handle, axis: number, n_parts: Integer, mode: number, stream: Handle | null, parts: Memory): void;
   /** Describes the memory that an open guard gives access to. */
   tn_borrow_query(borrow: Handle): tn_borrow_info;
   /** Writes what a kernel gets of the memory of an open guard, for callers that launch their kernels themselves. */

@@ -697,7 +697,7 @@ export const structs = {
       reserved: ["uint64_t", 24, 4],
     },
   },
-  tn_chunk: {
+  tn_part: {
     size: 64,
     isSized: false,
     fields: {
@@ -1108,10 +1108,10 @@ export const functions = {
   tn_array_split_write: ["status", {
     array: "handle",
     axis: "int32_t",
-    n_chunks: "size_t",
+    n_parts: "size_t",
     mode: "uint32_t",
     stream: "handle",
-    chunks: "memory",
+    parts: "memory",
   }],
   tn_borrow_query: ["status", {
     borrow: "handle",

@@ -245,7 +245,7 @@ pub fn check_states(n: usize, id: &dyn Fn(usize) -> Id) -> Result<()> {
 
 /// Opens write guards on consecutive parts of an axis, all or none. `visit(i, guard, layout, start, length)` is called
 /// for each.
-pub fn chunks(
+pub fn split(
     call: BorrowContext<'_>,
     id: Id,
     (axis, n): (i32, usize),
@@ -259,7 +259,7 @@ pub fn chunks(
     let stream = stream?;
     let wanted = wanted?;
     if n == 0 {
-        return Err(fail(TN_ERR_INVALID, format_args!("n is 0; ask for at least one chunk")));
+        return Err(fail(TN_ERR_INVALID, format_args!("n_parts is 0; ask for at least one part")));
     }
     let whole = array::snapshot(id)?;
     let axis = whole.axis(axis)?;
@@ -297,7 +297,7 @@ struct Parts {
 
 impl Parts {
     fn reserve(thread: &'static thread::Thread, ndim: usize, n: usize) -> Result<Parts> {
-        let no_memory = |_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {n} chunks"));
+        let no_memory = |_| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {n} parts"));
         let mut spares: Vec<(SpareClaim, SpareGuard)> = Vec::new();
         spares.try_reserve_exact(n).map_err(no_memory)?;
         let mut guards: Vec<&'static Guard> = Vec::new();

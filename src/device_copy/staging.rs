@@ -207,13 +207,13 @@ impl ChunkRing {
         let pending = slots.iter().enumerate().filter(|(_, slot)| slot.is_pending_on(self.stream) && serves(slot));
         let n_own = pending.clone().count() + self.chunks.iter().flatten().count();
         let oldest_own = pending.min_by_key(|(_, slot)| slot.after.map(Point::tick)).map(|(index, _)| index);
-        let n_chunks = slots.iter().filter(|slot| slot.address != 0 || slot.taken).count();
+        let n_parts = slots.iter().filter(|slot| slot.address != 0 || slot.taken).count();
         let empty = slots.iter().position(|slot| slot.address == 0 && !slot.taken);
         // A chunk that was allocated while `transfer.chunk` was smaller.
         let smaller = slots.iter().position(|slot| first && slot.is_idle());
         let index = idle
             .or(oldest_own.filter(|_| n_own >= CHUNKS_PER_COPY))
-            .or(empty.filter(|_| n_chunks < options::transfer_chunks()))
+            .or(empty.filter(|_| n_parts < options::transfer_chunks()))
             .or(oldest_own)
             .or(smaller)?;
         slots[index].taken = true;

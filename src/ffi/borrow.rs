@@ -230,13 +230,13 @@ pub unsafe extern "C" fn tn_borrow_all(
 ///
 /// @param array        An array.
 /// @param axis         The axis; a negative one counts from the last one.
-/// @param n_chunks     The number of parts, at least 1. The first (length mod n_chunks) parts are one longer than the
+/// @param n_parts     The number of parts, at least 1. The first (length mod n_parts) parts are one longer than the
 ///                     rest. Parts beyond the length of the axis are empty.
 /// @param mode         As for `tn_array_borrow_write`, applied once to the whole array.
 /// @param stream       As for `tn_array_borrow_write`.
-/// @param[out] chunks  The n_chunks parts: guard, address (NULL if empty), first index and length on the axis. Each
+/// @param[out] parts   The n_parts parts: guard, address (NULL if empty), first index and length on the axis. Each
 ///                     guard is ended by its own `tn_borrow_end`, on any thread. On failure: untouched.
-/// @return The statuses of `tn_array_borrow_write`; TN_ERR_INVALID for n_chunks 0; TN_ERR_RANGE for an axis out of
+/// @return The statuses of `tn_array_borrow_write`; TN_ERR_INVALID for n_parts 0; TN_ERR_RANGE for an axis out of
 ///         range; TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done. Allocates: bookkeeping; with TN_WRITE_COW
 ///       also the copy.
@@ -246,23 +246,22 @@ pub unsafe extern "C" fn tn_borrow_all(
 pub unsafe extern "C" fn tn_array_split_write(
     array: *mut tn_array,
     axis: i32,
-    n_chunks: usize,
+    n_parts: usize,
     mode: tn_write_mode,
     stream: *mut tn_stream,
-    chunks: *mut tn_chunk,
+    parts: *mut tn_part,
 ) -> tn_status {
     enter("tn_array_split_write", || {
         let id = convert::id(array, "array")?;
-        let chunks = Out::new(chunks, "chunks")?;
+        let parts = Out::new(parts, "parts")?;
         let (stream, wanted) = (convert::stream(stream), borrow::mode(mode, 0));
         let call = BorrowContext::new(c"tn_array_split_write");
         let wait = mode & TN_WAIT != 0;
-        borrow::chunks(call, id, (axis, n_chunks), stream, wanted, wait, |index, guard, layout, start, length| {
+        borrow::split(call, id, (axis, n_parts), stream, wanted, wait, |index, guard, layout, start, length| {
             let data = convert::data(layout);
-            // SAFETY: n_chunks places, by this function's documentation.
+            // SAFETY: n_parts places, by this function's documentation.
             unsafe {
-                chunks
-                    .write_at(index, tn_chunk { guard: convert::handle(guard), data, start, length, reserved: [0; 4] })
+                parts.write_at(index, tn_part { guard: convert::handle(guard), data, start, length, reserved: [0; 4] })
             };
         })
     })

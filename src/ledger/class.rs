@@ -19,7 +19,7 @@ pub enum Class {
     WorkRead,
     /// Record of unfinished device work that writes.
     WorkWrite,
-    /// Without a region: the head of a borrow_all, or the group of the chunks of one chunks_write.
+    /// Without a region: the head of a borrow_all, or the group of the chunks of one split_write.
     Group,
 }
 

@@ -500,7 +500,7 @@ pub struct GuardBody {
 
 const _: () = assert!(size_of::<Guard>() == 128 || cfg!(loom));
 
-/// The group of the chunks of one chunks_write.
+/// The group of the chunks of one split_write.
 #[derive(Clone, Copy)]
 pub struct Group(pub(super) &'static Guard);
 

@@ -464,7 +464,7 @@ fn br_62_chunks_end_on_streams_of_their_own() {
         let memory = Memory::new(40);
         let a = memory.lend(gpu(0), true, false);
         let (s, t) = (stalled(hands), stream(0));
-        let none = tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] };
+        let none = tn_part { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] };
         let mut chunks = [none; 4];
         // SAFETY: as many places as chunks.
         assert_eq!(unsafe { tn_array_split_write(a, 0, 4, 0, s, chunks.as_mut_ptr()) }, TN_OK);

@@ -668,7 +668,7 @@ impl World<'_> {
         let n = 1 + random.below(3);
         let expected = self.verdict(&ask);
         self.log.borrow_mut().push(format!("chunks of {} in {n} on {:?}: {expected}", ask.handle, ask.queue));
-        let none = tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] };
+        let none = tn_part { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] };
         let mut chunks = [none; 3];
         let mode = if ask.wait { TN_WAIT } else { 0 };
         // SAFETY: as many places as chunks.

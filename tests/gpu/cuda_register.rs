@@ -378,7 +378,7 @@ fn kernel_addresses(array: &Array, stream: *mut tn_stream) -> Vec<(u64, u64)> {
         done(unsafe { tn_borrow_all(1, &spec, &mut view, &mut guard) }).unwrap();
         end(guard, view, false);
     }
-    let mut chunks = [tn_chunk { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] }; 2];
+    let mut chunks = [tn_part { guard: null_mut(), data: null_mut(), start: 0, length: 0, reserved: [0; 4] }; 2];
     // SAFETY: see above.
     done(unsafe { tn_array_split_write(array.0, 0, 2, TN_WAIT, stream, chunks.as_mut_ptr()) }).unwrap();
     for chunk in chunks {

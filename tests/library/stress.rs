@@ -414,7 +414,7 @@ fn th_19_parts_written_by_as_many_threads() {
     let pool = Pool::new();
     for _ in 0..50 {
         let a = zeros(pool.0, &[1001]).unwrap();
-        let parts = chunks_write(a, 4, TN_WRITE_UNIQUE | TN_WRITE_DISCARD).unwrap();
+        let parts = split_write(a, 4, TN_WRITE_UNIQUE | TN_WRITE_DISCARD).unwrap();
         let outcomes: Vec<Done> = std::thread::scope(|scope| {
             let threads: Vec<_> = parts
                 .iter()

@@ -254,7 +254,7 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_array_borrow_read: |c| { let (a, flags, out) = (c.array(), c.one(&[0, TN_FROZEN, TN_WAIT]), c.out()); let mut info = tn_view_info { ..zero() }; let status = borrow::tn_array_borrow_read(a, flags, null_mut(), null_mut(), &mut info, out); c.keep(Kind::Guard, status) };
     tn_array_borrow_write: |c| { let (a, mode, out) = (c.array(), c.mode(), c.out()); let status = borrow::tn_array_borrow_write(a, mode, null_mut(), null_mut(), null_mut(), out); c.keep(Kind::Guard, status) };
     tn_borrow_all: |c| { let specs = [0; 3].map(|_| tn_borrow_spec { array: c.array(), access: c.one(&[TN_READ, TN_READ_WRITE, TN_WRITE, TN_READ_WRITE | TN_WRITE_COW]), ..zero() }); let out = c.out(); let status = borrow::tn_borrow_all(1 + c.random.below(3), specs.as_ptr(), null_mut(), out); c.keep(Kind::Guard, status) };
-    tn_array_split_write: |c| { let mut chunks: [tn_chunk; 3] = zero(); let mode = c.mode(); let status = borrow::tn_array_split_write(c.array(), 0, 3, mode, null_mut(), chunks.as_mut_ptr()); c.keep_all(Kind::Guard, status, &chunks.map(|chunk| chunk.guard)) };
+    tn_array_split_write: |c| { let mut chunks: [tn_part; 3] = zero(); let mode = c.mode(); let status = borrow::tn_array_split_write(c.array(), 0, 3, mode, null_mut(), chunks.as_mut_ptr()); c.keep_all(Kind::Guard, status, &chunks.map(|chunk| chunk.guard)) };
     tn_borrow_end: |c| release(Kind::Guard, c.any::<()>(Kind::Guard) as usize);
     tn_borrow_end: |c| borrow::tn_borrow_end(c.any(Kind::Guard), TN_END_FAILED, null_mut());
     tn_borrow_query: |c| { let mut info = tn_borrow_info { size: size_of::<tn_borrow_info>(), ..zero() }; borrow::tn_borrow_query(c.any(Kind::Guard), &mut info) };

@@ -114,7 +114,7 @@ impl Model {
         (a.store, a.region, a.readonly, a.lease, a.granted) = (store, region, false, None, false);
     }
 
-    pub fn chunks_write(
+    pub fn split_write(
         &mut self,
         array: Ref,
         axis: i32,

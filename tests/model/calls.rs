@@ -106,7 +106,7 @@ pub enum Call {
     BorrowAll {
         entries: Vec<(Ref, u32)>,
     },
-    ChunksWrite {
+    SplitWrite {
         array: Ref,
         axis: i32,
         n: usize,

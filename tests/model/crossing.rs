@@ -52,7 +52,7 @@ impl Model {
             Call::BorrowRead { array, flags } => self.borrow_read(*array, *flags, stream),
             Call::BorrowWrite { array, mode } => self.borrow_write(*array, *mode, stream),
             Call::BorrowAll { entries } => self.borrow_all(entries, stream),
-            Call::ChunksWrite { array, axis, n, mode } => self.chunks_write(*array, *axis, *n, *mode, stream),
+            Call::SplitWrite { array, axis, n, mode } => self.split_write(*array, *axis, *n, *mode, stream),
             Call::End { guard, flags } => self.end(*guard, *flags, stream),
             Call::Fill { array, value, mode } => self.fill_with_pattern(*array, *value, *mode, stream),
             Call::Zero { array, mode } => {

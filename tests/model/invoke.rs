@@ -196,8 +196,8 @@ impl Library {
                 }
                 status
             }
-            Call::ChunksWrite { array, axis, n, mode } => {
-                self.chunks_write(*array, *axis, *n, *mode, stream, beside.no_out, &mut got)
+            Call::SplitWrite { array, axis, n, mode } => {
+                self.split_write(*array, *axis, *n, *mode, stream, beside.no_out, &mut got)
             }
             Call::End { guard, flags } => tn_borrow_end(self.bits(*guard) as *mut tn_borrow, *flags, stream),
             Call::Fill { array, value, mode } => {

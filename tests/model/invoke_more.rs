@@ -35,7 +35,7 @@ impl Library {
     }
 
     #[allow(clippy::too_many_arguments)]
-    pub fn chunks_write(
+    pub fn split_write(
         &self,
         array: Ref,
         axis: i32,
@@ -45,14 +45,14 @@ impl Library {
         no_out: bool,
         got: &mut Got,
     ) -> tn_status {
-        let empty = || tn_chunk {
+        let empty = || tn_part {
             guard: UNTOUCHED as *mut tn_borrow,
             data: UNTOUCHED as *mut c_void,
             start: -1,
             length: -1,
             reserved: [0; 4],
         };
-        let mut chunks: Vec<tn_chunk> = (0..n).map(|_| empty()).collect();
+        let mut chunks: Vec<tn_part> = (0..n).map(|_| empty()).collect();
         let place = if no_out { null_mut() } else { chunks.as_mut_ptr() };
         // SAFETY: handles are checked ids, `chunks` has n items.
         let status = unsafe { tn_array_split_write(self.array(array), axis, n, mode, stream, place) };

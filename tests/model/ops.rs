@@ -221,11 +221,11 @@ impl Op {
                 let n = r.one(&[2, 2, 1, 3, 0]);
                 Call::BorrowAll { entries: (0..n).map(|_| (r.array(), r.access())).collect() }
             }
-            Kind::ChunksWrite => {
+            Kind::SplitWrite => {
                 let array = r.array();
                 let ndim = r.region(array).map_or(0, |region| region.layout.shape.len());
                 let n = if r.chance(8) { 0 } else { r.one(&[2, 3, 1, 5]) };
-                Call::ChunksWrite { array, axis: r.axis(ndim), n, mode: r.mode() }
+                Call::SplitWrite { array, axis: r.axis(ndim), n, mode: r.mode() }
             }
             Kind::Fill => Call::Fill { array: r.array(), value: !r.chance(4), mode: r.mode() },
             Kind::Zero => Call::Zero { array: r.array(), mode: r.mode() },

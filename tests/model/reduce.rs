@@ -206,7 +206,7 @@ impl Names {
             | Call::Weaken { array }
             | Call::BorrowRead { array, .. }
             | Call::BorrowWrite { array, .. }
-            | Call::ChunksWrite { array, .. }
+            | Call::SplitWrite { array, .. }
             | Call::Fill { array, .. }
             | Call::Zero { array, .. }
             | Call::CopyToHost { array, .. }

@@ -63,7 +63,7 @@ pub enum HoldKind {
     Read {
         frozen: bool,
     },
-    /// `group`: the chunks_write that it belongs to.
+    /// `group`: the split_write that it belongs to.
     Write {
         discard: bool,
         group: Option<usize>,
@@ -113,7 +113,7 @@ pub struct Guard {
     pub holds: Vec<Holding>,
 }
 
-/// The guards of one chunks_write (BR-44).
+/// The guards of one split_write (BR-44).
 #[derive(Clone, Debug)]
 pub struct Group {
     pub region: Region,

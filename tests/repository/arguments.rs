@@ -601,7 +601,7 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                 p.keep_guard(|_, out| borrow::tn_borrow_all(n, specs.as_ptr(), null_mut(), out))
             }
             23 => {
-                let mut chunks: [tn_chunk; 9] = zero();
+                let mut chunks: [tn_part; 9] = zero();
                 let (axis, n, mode) = (p.number() as i32, p.random.below(10), p.flags());
                 let status = borrow::tn_array_split_write(p.array(), axis, n, mode, null_mut(), chunks.as_mut_ptr());
                 if status == TN_OK {

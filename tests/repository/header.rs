@@ -351,7 +351,7 @@ fn description_knows_what_comments_say() {
         assert_eq!(parameter(function, wanted)[key], value, "{function}: {wanted}");
     }
     assert_eq!(parameter("tn_pool_allocate", "out")["released_by"][1], "tn_pool_reallocate");
-    assert_eq!(parameter("tn_array_split_write", "chunks")["released_by"][0], "tn_borrow_end");
+    assert_eq!(parameter("tn_array_split_write", "parts")["released_by"][0], "tn_borrow_end");
     for (function, wanted, nullable) in [
         ("tn_array_import_host", "layout", false),
         ("tn_array_import_cudamat", "release", true),

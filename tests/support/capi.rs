@@ -499,14 +499,14 @@ pub fn borrow_all(wanted: &[(Handle, u32)]) -> Made {
 }
 
 /// Parts of axis 0: guard, first byte, length.
-pub fn chunks_write(a: Handle, n: usize, mode: u32) -> Result<Vec<(Guard, i64)>, tn_status> {
-    let untouched = tn_chunk { guard: UNTOUCHED as *mut _, data: null_mut(), start: -1, length: -1, reserved: [0; 4] };
+pub fn split_write(a: Handle, n: usize, mode: u32) -> Result<Vec<(Guard, i64)>, tn_status> {
+    let untouched = tn_part { guard: UNTOUCHED as *mut _, data: null_mut(), start: -1, length: -1, reserved: [0; 4] };
     let mut chunks = vec![untouched; n];
     // SAFETY: as many places as chunks.
     let status =
         inside(|| unsafe { borrow::tn_array_split_write(a as *mut _, 0, n, mode, null_mut(), chunks.as_mut_ptr()) });
     assert!(status == TN_OK || chunks.iter().all(|c| c.guard as usize == UNTOUCHED && c.start == -1));
-    let guard = |c: &tn_chunk| Guard { id: c.guard as usize, data: c.data as usize };
+    let guard = |c: &tn_part| Guard { id: c.guard as usize, data: c.data as usize };
     result(status).map(|()| chunks.iter().map(|c| (guard(c), c.length)).collect())
 }
 

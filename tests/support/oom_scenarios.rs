@@ -229,7 +229,7 @@ impl World {
                 export(self.back, TN_BORROW | TN_EXPORT_NONNEGATIVE, 0).unwrap(),
             ],
             failing: write(self.lent, TN_WRITE_DISCARD).unwrap().id,
-            chunks: chunks_write(self.line, 3, TN_WRITE_DISCARD)
+            chunks: split_write(self.line, 3, TN_WRITE_DISCARD)
                 .unwrap()
                 .into_iter()
                 .map(|(guard, _)| guard.id)
@@ -469,14 +469,14 @@ fn borrows() -> Vec<Path> {
             Ok(())
         }),
     ];
-    for (name, mode) in [("chunks_write", 0), ("chunks_write, COW", TN_WRITE_COW)] {
+    for (name, mode) in [("split_write", 0), ("split_write, COW", TN_WRITE_COW)] {
         all.push(path(name, move |w| {
-            chunks_write(w.line, 5, mode)?.into_iter().for_each(|(guard, _)| end(guard.id, 0).unwrap());
+            split_write(w.line, 5, mode)?.into_iter().for_each(|(guard, _)| end(guard.id, 0).unwrap());
             Ok(())
         }));
     }
-    all.push(path("chunks_write, 6 axes, COW", |w| {
-        chunks_write(w.many, 1, TN_WRITE_COW)?.into_iter().for_each(|(guard, _)| end(guard.id, 0).unwrap());
+    all.push(path("split_write, 6 axes, COW", |w| {
+        split_write(w.many, 1, TN_WRITE_COW)?.into_iter().for_each(|(guard, _)| end(guard.id, 0).unwrap());
         Ok(())
     }));
     all

@@ -200,7 +200,7 @@ static void outliving() {
 static void threads() {
     array a = tenure::zeros<double>({10, 3});
     {
-        auto chunks = a.chunks_write<double>(4);
+        auto chunks = a.split_write<double>(4);
         CHECK(chunks.size() == 4);
         CHECK(chunks[0].start() == 0 && chunks[0].length() == 3 && chunks[3].start() == 8 && chunks[3].length() == 2);
         CHECK(chunks[1].shape()[0] == 3 && chunks[1].shape()[1] == 3 && chunks[1].strides()[0] == 24);
@@ -220,7 +220,7 @@ static void threads() {
     for (std::size_t at = 0; at < values.size(); at++)
         CHECK(values[at] == static_cast<double>(at / 3));
     {
-        auto columns = a.chunks_write<double>(2, -1);
+        auto columns = a.split_write<double>(2, -1);
         CHECK(columns[0].length() == 2 && columns[1].length() == 1 && columns[1].extent(0) == 10);
         columns[1](9, 0) = -1.0;
         // A vector of chunks can move.
@@ -231,7 +231,7 @@ static void threads() {
     }
     CHECK(a.read<double>()(9, 2) == -1.0);
     {
-        auto parts = a.slice({{0, 2}}).chunks_write<double>(3);
+        auto parts = a.slice({{0, 2}}).split_write<double>(3);
         CHECK(parts[2].size() == 0 && parts[2].data() == nullptr);
         parts[0].fail();
     }
@@ -239,14 +239,14 @@ static void threads() {
     a.zero();
     // COW: the parts have the layout of the copy.
     array shared = a.transpose();
-    auto parts = shared.chunks_write<double>(2, 0, mode::cow);
+    auto parts = shared.split_write<double>(2, 0, mode::cow);
     CHECK(parts[0].extent(0) == 2 && parts[0].extent(1) == 10);
     parts[0](0, 9) = 4.0;
     parts.clear();
     CHECK(a.read<double>()(9, 0) == 0.0 && shared.read<double>()(0, 9) == 4.0);
-    THROWS(tenure::argument_error, TN_ERR_DTYPE, static_cast<void>(a.chunks_write<float>(2)));
-    THROWS(tenure::usage_error, TN_ERR_INVALID, static_cast<void>(a.chunks_write<double>(0)));
-    THROWS(tenure::argument_error, TN_ERR_RANGE, static_cast<void>(a.chunks_write<double>(2, 5)));
+    THROWS(tenure::argument_error, TN_ERR_DTYPE, static_cast<void>(a.split_write<float>(2)));
+    THROWS(tenure::usage_error, TN_ERR_INVALID, static_cast<void>(a.split_write<double>(0)));
+    THROWS(tenure::argument_error, TN_ERR_RANGE, static_cast<void>(a.split_write<double>(2, 5)));
 }
 
 static void several() {

@@ -76,7 +76,7 @@ void from_arrays() {
     MAKES(a.weaken());
     MAKES(a.read<double>());
     MAKES(a.write<double>(mode::discard));
-    MAKES(a.chunks_write<double>(2));
+    MAKES(a.split_write<double>(2));
     MAKES(a.export_host<const double>(flag::borrow));
     MAKES(a.export_dlpack(flag::borrow));
     MAKES(tenure::import_dlpack(a.export_dlpack(flag::borrow)));

@@ -1419,7 +1419,7 @@ public final class TenureC {
 
     /** One part of `tn_array_split_write`. */
     @Structure.FieldOrder({"guard", "data", "start", "length", "reserved"})
-    public static class tn_chunk extends Structure {
+    public static class tn_part extends Structure {
         /** The guard of this part, ended by its own `tn_borrow_end`. */
         public long guard;
         /** Address of the first element; NULL if the part is empty. */
@@ -1434,9 +1434,9 @@ public final class TenureC {
         /** Its size in C. */
         public static final int BYTES = 64;
 
-        public tn_chunk() {}
+        public tn_part() {}
 
-        public tn_chunk(Pointer address) {
+        public tn_part(Pointer address) {
             super(address);
         }
     }
@@ -2052,7 +2052,7 @@ public final class TenureC {
     public static native int tn_borrow_all(long n_specs, Pointer specs, Pointer views, long[] out);
 
     /** Opens write guards on consecutive parts of an axis, so that each part can be written by its own thread. */
-    public static native int tn_array_split_write(long array, int axis, long n_chunks, int mode, long stream, Pointer chunks);
+    public static native int tn_array_split_write(long array, int axis, long n_parts, int mode, long stream, Pointer parts);
 
     /** Describes the memory that an open guard gives access to. */
     public static native int tn_borrow_query(long borrow, tn_borrow_info info);

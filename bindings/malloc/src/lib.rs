@@ -35,6 +35,9 @@ pub mod options;
 #[path = "../../../src/names.rs"]
 pub mod names;
 
+#[path = "../../../src/flags.rs"]
+pub mod flags;
+
 #[path = "../../../src/sites.rs"]
 pub mod sites;
 

@@ -83,7 +83,7 @@ macro_rules! plain {
     };
 }
 
-plain!(i32, i64, u32, u64, usize, tn_array_info, tn_borrow_info, tn_chunk, tn_copy_site, tn_crossing, tn_device_info);
+plain!(i32, i64, u32, u64, usize, tn_array_info, tn_borrow_info, tn_part, tn_copy_site, tn_crossing, tn_device_info);
 plain!(tn_cuda_array_interface, tn_expr_info, tn_holder, tn_log_stats, tn_mirror_info, tn_pool_class_stats);
 plain!(tn_pool_client, tn_pool_stats, tn_runner, tn_shared_info, tn_store_info, tn_view_info);
 
@@ -566,8 +566,8 @@ pub fn borrow_all(specs: &[tn_borrow_spec]) -> Result<(Id, Vec<tn_view_info>)> {
 }
 
 /// Opens write guards on `n` consecutive parts of an axis.
-pub fn chunks_write(array: Id, axis: i32, n: usize, mode: u32) -> Result<Vec<tn_chunk>> {
-    let mut chunks = vec![blank::<tn_chunk>(); n];
+pub fn split_write(array: Id, axis: i32, n: usize, mode: u32) -> Result<Vec<tn_part>> {
+    let mut chunks = vec![blank::<tn_part>(); n];
     // SAFETY: `chunks` has the stated number of entries.
     check(unsafe { tn_array_split_write(array.raw(), axis, n, mode, null_mut(), chunks.as_mut_ptr()) })?;
     Ok(chunks)

@@ -51,7 +51,7 @@ def test_values_are_written_without_a_numpy_type(either):
 def test_a_block_without_a_numpy_type_is_refused(refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
     x = tenure.zeros(3, tenure.bfloat16)
-    for borrow in (x.write(), x.read(), x.chunks_write(2), tenure.access(write=x)):
+    for borrow in (x.write(), x.read(), x.split_write(2), tenure.access(write=x)):
         kind, text = refused(Status.DTYPE, borrow.__enter__)
         assert issubclass(kind, TypeError) and "ml_dtypes" in text and 'x.view("uint16")' in text
     with pytest.raises(tenure.DtypeError, match="ml_dtypes"):
@@ -74,7 +74,7 @@ def test_blocks_have_views_of_ml_dtypes():
         view[...] = 1
     with x.T.read() as view:
         assert view.shape == (3, 2) and view[0, 0] == 0.5 and not view.flags.writeable
-    with x.chunks_write(2) as parts:
+    with x.split_write(2) as parts:
         parts[0][...] = 1
     with x.write() as view:
         for row in view:

@@ -177,7 +177,7 @@ def test_a_buffer_keeps_its_bytes_without_the_view():
     with contextlib.ExitStack() as stack:
         view = stack.enter_context(x.write())
     assert "ended" in repr(view) and x.why_not() == 0
-    with x.chunks_write(2) as parts:
+    with x.split_write(2) as parts:
         pass
     assert "ended" in repr(parts[0]) and x.why_not() == 0
 
@@ -222,7 +222,7 @@ def test_kept_views_of_several_arrays_and_of_parts(refused):
     c.fill(1)
     assert tail.tolist() == [1, 1] and head.tolist() == [0, 0]
     del head, tail
-    with c.chunks_write(2) as parts:
+    with c.split_write(2) as parts:
         first = parts[0][:1]
         del parts
     first[0] = 7
@@ -265,7 +265,7 @@ def test_strict_mode_reports_a_kept_view():
         del kept, view
     finally:
         tenure.option("strict", "0")
-    for borrow in (x.read(strict=True), x.write(strict=True), x.chunks_write(2, strict=True), tenure.access(x, strict=True)):
+    for borrow in (x.read(strict=True), x.write(strict=True), x.split_write(2, strict=True), tenure.access(x, strict=True)):
         keep(borrow)
 
 
@@ -416,7 +416,7 @@ def test_access_borrows_all_or_nothing(refused):
 # BR-30, BR-33, BR-34
 def test_chunks_are_written_by_threads(refused):
     x = tenure.zeros((10, 3))
-    with x.chunks_write(4) as parts:
+    with x.split_write(4) as parts:
         assert [p.shape for p in parts] == [(3, 3), (3, 3), (2, 3), (2, 3)]
         refused(Status.BORROWED_WRITE, x.copy)
 
@@ -430,12 +430,12 @@ def test_chunks_are_written_by_threads(refused):
             thread.join()
         del parts
     assert np.asarray(x)[:, 0].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 3, 3]
-    with x.chunks_write(2, axis=1) as (left, right):
+    with x.split_write(2, axis=1) as (left, right):
         left[:], right[:] = 8, 9
     assert x[0].tolist() == [8, 8, 9]
-    refused(Status.INVALID, x.chunks_write(0).__enter__)
-    refused(Status.RANGE, x.chunks_write(2, axis=2).__enter__)
-    with tenure.zeros(2).chunks_write(3) as parts:  # BR-31
+    refused(Status.INVALID, x.split_write(0).__enter__)
+    refused(Status.RANGE, x.split_write(2, axis=2).__enter__)
+    with tenure.zeros(2).split_write(3) as parts:  # BR-31
         assert [len(p) for p in parts] == [1, 1, 0]
 
 

@@ -167,7 +167,7 @@ def test_the_address_for_kernels(refused):
         assert view.pointer == 0 and view.host_pointer == 0
     s.synchronize()
     d = cuda.to_device(numbers(6))
-    with d.chunks_write(2) as (a, b):
+    with d.split_write(2) as (a, b):
         assert a.pointer and b.pointer - a.pointer == 24
 
 
@@ -572,7 +572,7 @@ def test_borrows_of_device_memory(refused):
         assert b.pointer - a.pointer == 32 and not b.readonly
     with pytest.raises(BufferError):
         memoryview(d)
-    with d.chunks_write(2) as parts:
+    with d.split_write(2) as parts:
         assert [part.shape for part in parts] == [(2, 4), (1, 4)]
     with pytest.raises(RuntimeError), d.write():
         raise RuntimeError

@@ -458,7 +458,7 @@ impl<T: Element> Array<T> {
         site(Location::caller());
         // A write in this mode moves no bytes, so the strides are those of the parts too.
         let info = query(self.handle.get())?;
-        let mut chunks: Vec<sys::tn_chunk> = Vec::new();
+        let mut chunks: Vec<sys::tn_part> = Vec::new();
         let no_memory = |_| Error::new(Status::NO_HOST_MEMORY, format!("tenure_rs: no memory for {n} parts"));
         chunks.try_reserve_exact(n).map_err(no_memory)?;
         let c_axis = i32::try_from(axis).unwrap_or(i32::MAX);
@@ -475,7 +475,7 @@ impl<T: Element> Array<T> {
         })?;
         // SAFETY: the call wrote all of them.
         unsafe { chunks.set_len(n) };
-        let part = |chunk: &sys::tn_chunk| (chunk.start, SharedMut::new(Guard::part(chunk, axis, &self.shape, &info)));
+        let part = |chunk: &sys::tn_part| (chunk.start, SharedMut::new(Guard::part(chunk, axis, &self.shape, &info)));
         // All of them own their guards before anything can be refused.
         let parts: Vec<_> = chunks.iter().map(part).collect();
         self.must_not_be(sys::TN_WHY_EXPORTED | sys::TN_WHY_FOREIGN)?;

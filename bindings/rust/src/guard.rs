@@ -109,7 +109,7 @@ impl<T: Element> Guard<T> {
     }
 
     /// A part that `tn_array_split_write` made, of an array with these strides.
-    pub(crate) fn part(chunk: &sys::tn_chunk, axis: usize, shape: &[usize], info: &sys::tn_array_info) -> Guard<T> {
+    pub(crate) fn part(chunk: &sys::tn_part, axis: usize, shape: &[usize], info: &sys::tn_array_info) -> Guard<T> {
         let lengths = shape.iter().enumerate();
         let lengths = lengths.map(|(at, length)| if at == axis { chunk.length } else { *length as i64 });
         let numbers = lengths.chain(info.strides[..shape.len()].iter().copied()).collect();

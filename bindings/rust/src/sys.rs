@@ -1277,7 +1277,7 @@ pub const TN_END_FAILED: tn_end_flags = 1 << 0;
 /// One part of `tn_array_split_write`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct tn_chunk {
+pub struct tn_part {
     /// The guard of this part, ended by its own `tn_borrow_end`.
     pub guard: *mut tn_borrow,
     /// Address of the first element; NULL if the part is empty.
@@ -1970,10 +1970,10 @@ unsafe extern "C" {
     pub fn tn_array_split_write(
         array: *mut tn_array,
         axis: i32,
-        n_chunks: usize,
+        n_parts: usize,
         mode: tn_write_mode,
         stream: *mut tn_stream,
-        chunks: *mut tn_chunk,
+        parts: *mut tn_part,
     ) -> tn_status;
     pub fn tn_borrow_query(
         borrow: *mut tn_borrow,

@@ -171,7 +171,7 @@ fn br_20_to_25_disjoint_or_not() {
 fn br_30_to_34_chunks() {
     let mut s = Scene::new();
     let a = s.zeros(&[5]);
-    let done = s.ok(Call::ChunksWrite { array: a, axis: 0, n: 2, mode: 0 });
+    let done = s.ok(Call::SplitWrite { array: a, axis: 0, n: 2, mode: 0 });
     assert_eq!(done.chunks, [(0, 3), (3, 2)], "BR-30");
     let guards: Vec<Ref> = done.guards.iter().map(|&k| Ref::Guard(k)).collect();
     s.refuses(Call::BorrowRead { array: a, flags: 0 }, TN_ERR_BORROWED_WRITE);
@@ -182,10 +182,10 @@ fn br_30_to_34_chunks() {
     s.end_failed(guards[1]);
     s.refuses(Call::BorrowRead { array: back, flags: 0 }, TN_ERR_POISONED);
     s.read(front);
-    s.refuses(Call::ChunksWrite { array: a, axis: 0, n: 0, mode: 0 }, TN_ERR_INVALID);
-    s.refuses(Call::ChunksWrite { array: a, axis: 1, n: 2, mode: 0 }, TN_ERR_RANGE);
+    s.refuses(Call::SplitWrite { array: a, axis: 0, n: 0, mode: 0 }, TN_ERR_INVALID);
+    s.refuses(Call::SplitWrite { array: a, axis: 1, n: 2, mode: 0 }, TN_ERR_RANGE);
     let b = s.zeros(&[2]);
-    let done = s.ok(Call::ChunksWrite { array: b, axis: -1, n: 4, mode: 0 });
+    let done = s.ok(Call::SplitWrite { array: b, axis: -1, n: 4, mode: 0 });
     assert_eq!(done.chunks[2..], [(2, 0), (2, 0)], "BR-31");
     s.done();
 }
@@ -196,7 +196,7 @@ fn br_35_chunks_copy_on_write_once() {
     let a = s.zeros(&[6]);
     let b = s.clone(a);
     let live = s.live().0;
-    s.ok(Call::ChunksWrite { array: a, axis: 0, n: 3, mode: COW });
+    s.ok(Call::SplitWrite { array: a, axis: 0, n: 3, mode: COW });
     assert_eq!((s.live().0, s.why(b)), (live + 48, 0));
     s.done();
 }
@@ -245,13 +245,13 @@ fn br_44_chunks_heal_together_or_alone() {
     let a = s.zeros(&[4]);
     let middle = s.slice(a, &[(1, 3, 1)]);
     s.poison(middle);
-    let chunks = s.ok(Call::ChunksWrite { array: a, axis: 0, n: 2, mode: DISCARD }).guards;
+    let chunks = s.ok(Call::SplitWrite { array: a, axis: 0, n: 2, mode: DISCARD }).guards;
     s.end(Ref::Guard(chunks[0]));
     s.end_failed(Ref::Guard(chunks[1]));
     s.refuses(Call::BorrowRead { array: middle, flags: 0 }, TN_ERR_POISONED);
     let first = s.slice(a, &[(0, 2, 1)]);
     s.refuses(Call::BorrowRead { array: first, flags: 0 }, TN_ERR_POISONED);
-    let chunks = s.ok(Call::ChunksWrite { array: a, axis: 0, n: 2, mode: DISCARD }).guards;
+    let chunks = s.ok(Call::SplitWrite { array: a, axis: 0, n: 2, mode: DISCARD }).guards;
     s.end(Ref::Guard(chunks[1]));
     s.end(Ref::Guard(chunks[0]));
     s.read(a);

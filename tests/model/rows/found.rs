@@ -38,7 +38,7 @@ fn an_empty_array_copied_into_itself_leaves_no_guard() {
 fn poison_outlives_the_move_of_the_handle_that_failed() {
     let mut s = Scene::new();
     let a = s.zeros(&[4]);
-    let guard = Ref::Guard(s.ok(Call::ChunksWrite { array: a, axis: 0, n: 1, mode: UNIQUE }).guards[0]);
+    let guard = Ref::Guard(s.ok(Call::SplitWrite { array: a, axis: 0, n: 1, mode: UNIQUE }).guards[0]);
     s.end_failed(guard);
     let b = s.clone(a);
     s.ok(Call::CopyFromHost { array: b, host: None, mode: COW | DISCARD });
@@ -53,7 +53,7 @@ fn poison_outlives_the_move_of_the_handle_that_failed() {
 fn poison_outlives_the_release_of_the_handle_that_failed() {
     let mut s = Scene::new();
     let a = s.zeros(&[3, 1]);
-    let chunks = s.ok(Call::ChunksWrite { array: a, axis: 0, n: 2, mode: UNIQUE | DISCARD }).guards;
+    let chunks = s.ok(Call::SplitWrite { array: a, axis: 0, n: 2, mode: UNIQUE | DISCARD }).guards;
     s.end_failed(Ref::Guard(chunks[1]));
     let c = s.clone(a);
     let w = Ref::Weak(s.ok(Call::Weaken { array: a }).weak.unwrap());

@@ -25,7 +25,7 @@ fn oo_1_and_2_case_i_destructs_the_givers_handle() {
         Call::Weaken { array: a },
         Call::BorrowRead { array: a, flags: 0 },
         Call::BorrowWrite { array: a, mode: 0 },
-        Call::ChunksWrite { array: a, axis: 0, n: 2, mode: 0 },
+        Call::SplitWrite { array: a, axis: 0, n: 2, mode: 0 },
         Call::BorrowAll { entries: vec![(a, TN_READ)] },
         Call::Export { array: a, flags: XR, mode: 0 },
         Call::Give { array: a, required: 1 },

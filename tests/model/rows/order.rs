@@ -120,7 +120,7 @@ fn er_9_arguments_before_holders() {
     let mut s = Scene::new();
     let a = s.zeros(&[4]);
     s.clone(a);
-    s.refuses(Call::ChunksWrite { array: a, axis: 3, n: 2, mode: UNIQUE }, TN_ERR_RANGE);
+    s.refuses(Call::SplitWrite { array: a, axis: 3, n: 2, mode: UNIQUE }, TN_ERR_RANGE);
     let b = s.zeros(&[4]);
     let p = s.give(b, 1);
     s.take(&[p]);

@@ -1,4 +1,4 @@
-//! Borrows as context managers: `x.read()`, `x.write()`, `x.chunks_write(n)`, `tenure.access(...)` (PY-7, PY-16).
+//! Borrows as context managers: `x.read()`, `x.write()`, `x.split_write(n)`, `tenure.access(...)` (PY-7, PY-16).
 //!
 //! Contract: `with` opens the guards and gives NumPy arrays over the bytes. Each array refers to its guard, through a
 //! buffer. All guards end with the block; those of writers with TN_END_FAILED after an exception. A view to which only
@@ -185,7 +185,7 @@ struct Open {
     views: Vec<Shown>,
 }
 
-/// A borrow for a `with` block: the result of `x.read()`, `x.write()`, `x.chunks_write()` and `tenure.access()`. The
+/// A borrow for a `with` block: the result of `x.read()`, `x.write()`, `x.split_write()` and `tenure.access()`. The
 /// beginning of the block opens the guard.
 #[pyclass(frozen, module = "tenure", name = "Borrow")]
 pub struct Borrow {
@@ -269,7 +269,7 @@ impl Borrow {
             }
             Request::Chunks(array, n, axis, mode) => {
                 let (id, dtype) = (array.get().id()?, array.get().dtype());
-                let take = |mode| api::chunks_write(id, *axis, *n, mode).map(SameThread);
+                let take = |mode| api::split_write(id, *axis, *n, mode).map(SameThread);
                 let chunks = wait_without_gil(py, *mode, take)?.0;
                 // Guards first: if anything below fails, they end with `open`.
                 open.guards.extend(chunks.iter().map(|c| Guard::new(Id(c.guard as u64), false)));
@@ -433,10 +433,10 @@ impl Array {
         Borrow::new(slf.py(), Request::One(slf.unbind(), access), strict)
     }
 
-    /// `with x.chunks_write(4) as parts:` n NumPy views of consecutive parts of an axis; each may be written by its
+    /// `with x.split_write(4) as parts:` n NumPy views of consecutive parts of an axis; each may be written by its
     /// own thread. strict: as in `read`.
     #[pyo3(signature = (n, axis=0, mode=None, *, strict=None))]
-    fn chunks_write<'py>(
+    fn split_write<'py>(
         slf: Bound<'py, Self>,
         n: usize,
         axis: i32,
