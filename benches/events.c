@@ -28,7 +28,8 @@ static void read_counter(void)
 static void allocate_and_free(void)
 {
     void *block = NULL;
-    tn_pool_allocate(NULL, 64, 0, NULL, &block);
+    if (tn_pool_allocate(NULL, 64, 0, NULL, &block) != TN_OK)
+        abort();
     tn_pool_deallocate(NULL, block, NULL);
 }
 
@@ -36,7 +37,8 @@ static void borrow_and_end(void)
 {
     const void *data = NULL;
     tn_borrow *guard = NULL;
-    tn_array_borrow_read(array, 0, NULL, &data, NULL, &guard);
+    if (tn_array_borrow_read(array, 0, NULL, &data, NULL, &guard) != TN_OK)
+        abort();
     tn_borrow_end(guard, 0, NULL);
 }
 

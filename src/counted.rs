@@ -7,18 +7,17 @@
 use crate::error::Result;
 use crate::slots::{self, Head, Id, Kind, Slot, State, Table};
 use crate::sys::sync::atomic::{AtomicU32, Ordering};
-use crate::thread;
+use crate::thread::{self, ColdLock};
 use core::cell::UnsafeCell;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::{Deref, DerefMut};
-use parking_lot::Mutex;
 
 /// A type of counted objects.
-pub trait Object: Sized + 'static {
+pub trait Object: Sized + Send + Sync + 'static {
     /// The kind of their handles.
     const KIND: Kind;
     /// What a slot has beside its object, and keeps while it has none. It can be reached without a reference.
-    type Beside: Default + 'static;
+    type Beside: Default + Send + Sync + 'static;
     /// Ends an object without references.
     fn end(last: Last<Self>);
 }
@@ -29,11 +28,14 @@ pub struct Counted<T: Object> {
     /// The handle, and each [`Ref`].
     refs: AtomicU32,
     /// Held during a visit without a reference. The end of an object waits for it.
-    visit: Mutex<()>,
+    visit: ColdLock<()>,
     /// Written while there is no reference.
     object: UnsafeCell<MaybeUninit<T>>,
     beside: T::Beside,
 }
+
+// SAFETY: the object is Send and Sync. It is written by one thread, while there is no reference.
+unsafe impl<T: Object> Sync for Counted<T> {}
 
 impl<T: Object> Slot for Counted<T> {
     const KIND: Kind = T::KIND;
@@ -41,7 +43,7 @@ impl<T: Object> Slot for Counted<T> {
         Counted {
             head,
             refs: AtomicU32::new(0),
-            visit: Mutex::new(()),
+            visit: ColdLock::new(()),
             object: UnsafeCell::new(MaybeUninit::uninit()),
             beside: T::Beside::default(),
         }
@@ -91,6 +93,7 @@ impl<T: Object> Counted<T> {
 
 /// Ends the caller's handle. TN_ERR_STALE, TN_ERR_KIND.
 pub fn release<T: Object>(id: Id) -> Result<()> {
+    thread::current(); // what can fail comes before the handle ends
     let slot = Table::<Counted<T>>::find(id)?;
     if !slot.head.end(id) {
         return Err(slots::stale(id, T::KIND));
@@ -139,6 +142,7 @@ impl<T: Object> Ref<T> {
     /// The object of a handle. TN_ERR_STALE, TN_ERR_KIND.
     #[inline]
     pub fn find(id: Id) -> Result<Ref<T>> {
+        thread::current(); // what can fail comes before the reference, whose drop may end the object
         let slot = Table::<Counted<T>>::find(id)?;
         // A reference that was added to another object is dropped again.
         slot.add_ref().filter(|_| slot.head.is(id)).ok_or_else(|| slots::stale(id, T::KIND))
@@ -192,9 +196,6 @@ impl<T: Object> Drop for Ref<T> {
 
 /// An object without references, which only its owner reaches. Its drop drops the object and frees the slot.
 pub struct Last<T: Object>(&'static Counted<T>);
-
-// SAFETY: as a box of the object.
-unsafe impl<T: Object + Send> Send for Last<T> {}
 
 impl<T: Object> Last<T> {
     /// Frees the slot.

@@ -243,6 +243,16 @@ fn switch(name: &str, text: &str) -> Result<bool> {
     }
 }
 
+/// The place of a text in [`Blas::ALL`], if this build has that library.
+fn multiplier(name: &str, text: &str) -> Result<u32> {
+    let place = choice(name, text, &Blas::NAMES)?;
+    if cfg!(not(feature = "linalg")) && Blas::ALL[place] == Blas::OpenBlas {
+        let why = "products are not in this build of the library; build it with the Cargo feature \"linalg\"";
+        return Err(fail(TN_ERR_UNSUPPORTED, format_args!("option {name} cannot be {text}: {why}")));
+    }
+    Ok(place as u32)
+}
+
 fn pool_field(name: &str) -> Option<(usize, usize)> {
     let (device, field) = name.strip_prefix("pool.")?.split_once('.')?;
     Some((DEVICES.iter().position(|d| *d == device)?, POOL_FIELDS.iter().position(|f| *f == field)?))
@@ -298,7 +308,7 @@ pub fn set(name: &str, text: &str) -> Result<()> {
             (on, _) => set_listens(on),
         },
         "background" => set_background(switch(name, text)?),
-        "expr.blas" => EXPR_BLAS.store(choice(name, text, &Blas::NAMES)? as u32, Ordering::Relaxed),
+        "expr.blas" => EXPR_BLAS.store(multiplier(name, text)?, Ordering::Relaxed),
         "transfer.chunk" => TRANSFER_CHUNK_BYTES.store(chunk(name, text)?, Ordering::Relaxed),
         "transfer.chunks" => TRANSFER_CHUNKS.store(chunks(name, text)?, Ordering::Relaxed),
         "transfer.kernels" => TRANSFER_KERNELS.store(choice(name, text, &Kernels::NAMES)? as u32, Ordering::Relaxed),
@@ -376,7 +386,8 @@ mod tests {
             assert_eq!(get("transfer.kernels").unwrap().as_str(), name);
         }
         assert!(set("expr.blas", "mkl").is_err());
-        for (name, value) in [("openblas", Blas::OpenBlas), ("faer", Blas::Faer), ("auto", Blas::Auto)] {
+        assert_eq!(set("expr.blas", "openblas").is_ok(), cfg!(feature = "linalg"));
+        for (name, value) in [("faer", Blas::Faer), ("auto", Blas::Auto)] {
             set("expr.blas", name).unwrap();
             assert_eq!((get("expr.blas").unwrap().as_str(), blas()), (name, value));
         }

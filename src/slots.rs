@@ -314,8 +314,11 @@ impl<T: Slot> Spare<T> {
     }
 
     /// The opposite of [`Spare::into_slot`].
+    ///
+    /// # Safety
+    /// - The slot is taken. The caller owns it, and gives it up.
     #[inline]
-    pub fn of(slot: &'static T, thread: &'static Thread) -> Spare<T> {
+    pub unsafe fn of(slot: &'static T, thread: &'static Thread) -> Spare<T> {
         Spare { slot, thread }
     }
 

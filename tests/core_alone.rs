@@ -54,5 +54,6 @@ fn arrays_are_made_borrowed_and_reported() {
         assert!(length > 100);
         assert_eq!(tn_array_release(array), TN_OK);
         assert_eq!(tn_option_set(c"strict".as_ptr(), c"0".as_ptr()), TN_OK);
+        assert_eq!(tn_option_set(c"expr.blas".as_ptr(), c"openblas".as_ptr()), TN_ERR_UNSUPPORTED);
     }
 }

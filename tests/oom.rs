@@ -8,6 +8,7 @@ mod support {
     pub mod oom_scenarios;
 }
 
+use std::ffi::c_void;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::capi::*;
@@ -240,38 +241,75 @@ fn ends_and_questions_need_no_memory() {
     })
 }
 
+/// Runs a call as the first one of many threads, whose records cannot be mapped. What is refused succeeds afterwards.
+fn first_calls(call: impl Fn(usize) -> Done + Sync) {
+    const THREADS: usize = 100;
+    // The library has spare records for a few threads. All threads end together, so none reuses the record of another.
+    let barrier = std::sync::Barrier::new(THREADS);
+    let statuses: Mutex<Vec<tn_status>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for n in 0..THREADS {
+            let (call, barrier, statuses) = (&call, &barrier, &statuses);
+            scope.spawn(move || {
+                let mut statuses_so_far = statuses.lock().unwrap();
+                tenure::sys::os::fail_calls(0, u64::MAX);
+                // Space that earlier threads left in the arena's chunk would serve its record too.
+                while tenure::arena::take(8, 8).is_some() {}
+                let done = call(n);
+                tenure::sys::os::fail_calls(0, 0);
+                statuses_so_far.push(done.err().unwrap_or(TN_OK));
+                if done.is_err() {
+                    call(n).unwrap();
+                }
+                drop(statuses_so_far);
+                barrier.wait();
+            });
+        }
+    });
+    let statuses = statuses.into_inner().unwrap();
+    let refused = statuses.iter().filter(|status| **status == TN_ERR_NO_HOST_MEMORY).count();
+    let served = statuses.iter().filter(|status| **status == TN_OK).count();
+    assert_eq!(refused + served, THREADS, "{:?}", statuses.iter().map(|s| name(*s)).collect::<Vec<_>>());
+    assert!(refused > 0, "the spare records cannot serve {THREADS} threads");
+}
+
 /// The first calls of threads whose records cannot be mapped.
 #[test]
 fn threads_without_memory_get_a_status() {
-    const THREADS: usize = 100;
     alone(|| {
         let (world, tables) = (World::new(), tables());
-        // The library has spare records for a few threads. All threads end together, so none reuses the record of
-        // another.
-        let barrier = std::sync::Barrier::new(THREADS);
-        let statuses: Mutex<Vec<tn_status>> = Mutex::default();
-        std::thread::scope(|scope| {
-            for _ in 0..THREADS {
-                scope.spawn(|| {
-                    let mut statuses_so_far = statuses.lock().unwrap();
-                    tenure::sys::os::fail_calls(0, u64::MAX);
-                    // Space that earlier threads left in the arena's chunk would serve its record too.
-                    while tenure::arena::take(8, 8).is_some() {}
-                    let made = clone(world.a);
-                    tenure::sys::os::fail_calls(0, 0);
-                    statuses_so_far.push(made.err().unwrap_or(TN_OK));
-                    // With memory it works.
-                    release(made.unwrap_or_else(|_| clone(world.a).unwrap())).unwrap();
-                    drop(statuses_so_far);
-                    barrier.wait();
-                });
-            }
-        });
-        let statuses = statuses.into_inner().unwrap();
-        let refused = statuses.iter().filter(|status| **status == TN_ERR_NO_HOST_MEMORY).count();
-        let served = statuses.iter().filter(|status| **status == TN_OK).count();
-        assert_eq!(refused + served, THREADS, "{:?}", statuses.iter().map(|s| name(*s)).collect::<Vec<_>>());
-        assert!(refused > 0, "the spare records cannot serve {THREADS} threads");
+        let made = Mutex::new(Vec::new());
+        first_calls(|_| clone(world.a).map(|it| made.lock().unwrap().push(it)));
+        made.into_inner().unwrap().into_iter().for_each(|it| release(it).unwrap());
         world.end(&tables);
     })
+}
+
+/// OO-12: a release that cannot end an object leaves the handle live.
+#[test]
+fn threads_without_memory_release_nothing() {
+    unsafe extern "C" fn body(
+        _: *mut c_void,
+        _: *const *mut tn_array,
+        _: *mut *mut tn_array,
+        _: *mut *mut tn_array,
+    ) -> tn_status {
+        TN_OK
+    }
+    let make: [fn(Handle) -> Handle; 4] = [
+        |a| clone(a).unwrap(),
+        |a| shared_create(a, TN_BORROW).unwrap(),
+        |a| mirror_create(a, 0).unwrap(),
+        // SAFETY: the body uses no context.
+        |_| unsafe { function_create((Some(body), None), std::ptr::null_mut(), &[], &[], &[]) }.unwrap(),
+    ];
+    let releases: [fn(Handle) -> Done; 4] = [release, shared_release, mirror_release, function_release];
+    for (make, release) in make.into_iter().zip(releases) {
+        alone(|| {
+            let (world, tables) = (World::new(), tables());
+            let made: Vec<Handle> = (0..100).map(|_| make(world.b)).collect();
+            first_calls(|n| release(made[n]));
+            world.end(&tables);
+        })
+    }
 }

@@ -202,6 +202,7 @@ pub trait Device: Sync {
     /// Sets committed bytes to 0 before it returns. Returns how many of them read 0 already and were not written.
     ///
     /// # Safety
+    /// - the host can write the memory (`touch`), or the device has a `clear` of its own;
     /// - the bytes are committed, and the caller has exclusive use of them.
     unsafe fn clear(&self, start: usize, bytes: usize) -> usize {
         // SAFETY: the caller's obligation.

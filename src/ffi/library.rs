@@ -87,7 +87,7 @@ pub unsafe extern "C" fn tn_option_set(name: *const c_char, value: *const c_char
         // SAFETY: texts by this function's documentation.
         let (name, value) = unsafe { (convert::text(name, "name")?, convert::text(value, "value")?) };
         let (name, value) = (convert::readable(name), convert::readable(value));
-        #[cfg(feature = "managed")]
+        #[cfg(feature = "linalg")]
         crate::kernels::prepare_option(name, value)?;
         options::set(name, value)?;
         listen::follow_option()?;

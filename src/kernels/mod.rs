@@ -32,7 +32,7 @@ pub use diagonal::{
 };
 pub use elementwise::{ALL_AXES, Binary, Unary, binary, scale, sum, unary};
 #[cfg(not(feature = "linalg"))]
-pub use linalg::{look, prepare_option, would_multiply};
+pub use linalg::{look, would_multiply};
 #[cfg(feature = "linalg")]
 pub use openblas::{look, prepare_option, would_multiply};
 

@@ -5,10 +5,7 @@
 use super::diagonal::Triangle;
 use super::{Pivot, Workspace};
 use crate::blit::HostView;
-use crate::error::{Result as Outcome, fail};
 use crate::layout::Layout;
-use crate::options::Blas;
-use crate::types::TN_ERR_UNSUPPORTED;
 
 const REFUSED: &str = "refused when the expression is built";
 
@@ -28,15 +25,6 @@ pub fn matmul(_: &HostView, _: &HostView, _: &HostView) {
 }
 
 /// See `openblas`. There are no products.
-pub fn prepare_option(name: &str, value: &str) -> Outcome<()> {
-    if (name, value) != ("expr.blas", Blas::OpenBlas.name()) {
-        return Ok(());
-    }
-    let text = "products are not in this build of the library; build it with the Cargo feature \"linalg\"";
-    Err(fail(TN_ERR_UNSUPPORTED, format_args!("option {name} cannot be {value}: {text}")))
-}
-
-/// See `openblas`.
 pub fn look() {}
 
 /// See `openblas`.

@@ -62,9 +62,10 @@ impl StartPoint {
 
     /// The empty slot and the point.
     pub(super) fn take(self, thread: &'static Thread) -> Option<(SpareGuard, Point)> {
-        let spare = Spare::of(self.0, thread);
+        // SAFETY: a start point owns its slot, and is forgotten.
+        let spare = unsafe { Spare::of(self.0, thread) };
         core::mem::forget(self);
-        // SAFETY: as above.
+        // SAFETY: taken, in no list: ours alone.
         let point = unsafe { spare.slot().guarded.own() }.point.take();
         point.map(|point| (spare, point))
     }

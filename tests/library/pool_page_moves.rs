@@ -58,7 +58,9 @@ fn ph_24_a_block_that_fits_nowhere_gets_the_pages_of_free_ones() {
     let at = pool.get(holes / 2);
     let faults = page_faults();
     touch(at, holes / 2);
-    assert!(page_faults() - faults <= 1, "{} page faults in pages that were there", page_faults() - faults);
+    // Fresh memory would have at least one for each huge page. The system itself may take a few: code, the stack.
+    let (faults, pages) = (page_faults() - faults, holes / 2 / UNIT);
+    assert!(faults < pages as i64 / 2, "{faults} page faults in {pages} huge pages that were there");
     assert!(is_painted(at + 1, 4095, 7), "the pages kept their contents");
     let after = pool.stats();
     assert!(after.reserved_bytes <= before.reserved_bytes, "{} after {}", after.reserved_bytes, before.reserved_bytes);

@@ -25,7 +25,9 @@ int main(void) {
     tn_array_release(mine);
     tn_array_release(result);
     size_t leaks = 0;
-    tn_leaks(sizeof(tn_holder), 0, NULL, &leaks);
+    if (tn_leaks(sizeof(tn_holder), 0, NULL, &leaks)) {
+        return 1;
+    }
     printf("%zu leaks\n", leaks);
     return 0;
 }
