@@ -4552,9 +4552,10 @@ TN_ENUM {
  *
  * @param array    An array of float32 or float64 whose address and strides are multiples of the element's size.
  * @param form     TN_FORM_OF_HANDLE: the form that `tn_array_set_form` or a computation gave the array. Any other form
- *                 takes the place of that one for this leaf. TN_FORM_FULL: all elements. TN_FORM_DIAGONAL: the vector
- *                 is the diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER, TN_FORM_UPPER: of a square matrix,
- *                 the elements above, or below, the diagonal are not read and count as 0.
+ *                 takes the place of that one for this leaf. TN_FORM_FULL, TN_FORM_MATRIX: all elements.
+ *                 TN_FORM_DIAGONAL: the vector is the diagonal of a matrix that is 0 elsewhere. TN_FORM_LOWER,
+ *                 TN_FORM_UPPER: of a square matrix, the elements above, or below, the diagonal are not read and
+ *                 count as 0.
  * @param[out] out The expression. Released by `tn_expr_release`, at any time. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another form; TN_ERR_DESTRUCTED,
  *         TN_ERR_GIVEN; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_LAYOUT; TN_ERR_DEVICE for bytes that the host cannot

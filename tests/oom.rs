@@ -241,36 +241,40 @@ fn ends_and_questions_need_no_memory() {
     })
 }
 
+/// More than the library has spare records for.
+const THREADS: usize = 100;
+
 /// Runs a call as the first one of many threads, whose records cannot be mapped. What is refused succeeds afterwards.
-fn first_calls(call: impl Fn(usize) -> Done + Sync) {
-    const THREADS: usize = 100;
+/// Returns the threads that were refused.
+fn first_calls(call: impl Fn(usize) -> Done + Sync) -> Vec<usize> {
     // The library has spare records for a few threads. All threads end together, so none reuses the record of another.
     let barrier = std::sync::Barrier::new(THREADS);
-    let statuses: Mutex<Vec<tn_status>> = Mutex::default();
+    let refused = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for n in 0..THREADS {
-            let (call, barrier, statuses) = (&call, &barrier, &statuses);
+            let (call, barrier, refused) = (&call, &barrier, &refused);
             scope.spawn(move || {
-                let mut statuses_so_far = statuses.lock().unwrap();
+                let mut refused_so_far = refused.lock().unwrap();
                 tenure::sys::os::fail_calls(0, u64::MAX);
                 // Space that earlier threads left in the arena's chunk would serve its record too.
                 while tenure::arena::take(8, 8).is_some() {}
                 let done = call(n);
                 tenure::sys::os::fail_calls(0, 0);
-                statuses_so_far.push(done.err().unwrap_or(TN_OK));
-                if done.is_err() {
-                    call(n).unwrap();
+                if let Err(status) = done {
+                    refused_so_far.push((n, name(status), call(n)));
                 }
-                drop(statuses_so_far);
+                drop(refused_so_far);
                 barrier.wait();
             });
         }
     });
-    let statuses = statuses.into_inner().unwrap();
-    let refused = statuses.iter().filter(|status| **status == TN_ERR_NO_HOST_MEMORY).count();
-    let served = statuses.iter().filter(|status| **status == TN_OK).count();
-    assert_eq!(refused + served, THREADS, "{:?}", statuses.iter().map(|s| name(*s)).collect::<Vec<_>>());
-    assert!(refused > 0, "the spare records cannot serve {THREADS} threads");
+    let refused = refused.into_inner().unwrap();
+    assert!(!refused.is_empty(), "the spare records cannot serve {THREADS} threads");
+    let expected = |(n, status, again)| {
+        assert_eq!((status, again), ("TN_ERR_NO_HOST_MEMORY", Ok(())), "thread {n}");
+        n
+    };
+    refused.into_iter().map(expected).collect()
 }
 
 /// The first calls of threads whose records cannot be mapped.
@@ -304,12 +308,11 @@ fn threads_without_memory_release_nothing() {
         |_| unsafe { function_create((Some(body), None), std::ptr::null_mut(), &[], &[], &[]) }.unwrap(),
     ];
     let releases: [fn(Handle) -> Done; 4] = [release, shared_release, mirror_release, function_release];
-    for (make, release) in make.into_iter().zip(releases) {
-        alone(|| {
-            let (world, tables) = (World::new(), tables());
-            let made: Vec<Handle> = (0..100).map(|_| make(world.b)).collect();
-            first_calls(|n| release(made[n]));
-            world.end(&tables);
-        })
-    }
+    alone(|| {
+        let (world, tables) = (World::new(), tables());
+        let made: Vec<Handle> = (0..THREADS).map(|n| make[n % 4](world.b)).collect();
+        let refused = first_calls(|n| releases[n % 4](made[n]));
+        assert!((0..4).all(|kind| refused.iter().any(|n| n % 4 == kind)), "{refused:?}");
+        world.end(&tables);
+    })
 }
