@@ -771,3 +771,105 @@ def test_a_call_by_c_code(monkeypatch):
     fails.clear()
     fails.append(False)
     assert call(step.handle, 0, None, 0, None, None, None) == Status.OK and w.version == 2
+
+
+def spd(n=30):
+    return n * np.eye(n) + 1 / (1 + np.abs(np.subtract.outer(np.arange(n), np.arange(n))))
+
+
+# FN-45: code on expressions overwrites what the call may overwrite.
+def test_lazy_code_overwrites_an_input():
+    pool = tenure.Pool(thread_cache_size=tenure.NONE)
+    f = tenure.function(lambda K, d: (K + d).cholesky(), [tenure.In("K", take=True), "d"], lazy=True, name="factor")
+    with pool:
+        K, d = tenure.array(spd()), tenure.diagonal(tenure.ones(30))
+        expected = np.linalg.cholesky(np.asarray(K) + np.eye(30))
+        place, before = address(K), pool.stats().allocation_count
+        held = f(K.clone(), d)
+        assert address(held) != place and pool.stats().allocation_count == before + 1
+        np.testing.assert_allclose(np.asarray(held), expected)
+        del held
+        before = pool.stats().allocation_count
+        out = f(tenure.give(K), d)
+        np.testing.assert_allclose(np.asarray(out), expected)
+        assert address(out) == place and pool.stats().allocation_count == before
+    # The caller keeps its handle on the bytes that the result has.
+    double = tenure.function(lambda x: x + x, [tenure.In("x", mutable=True, borrow=True)], [tenure.Out(borrow=True)], lazy=True)
+    x = tenure.ones(3)
+    assert double(x).tolist() == [2.0] * 3 and x.tolist() == [2.0] * 3
+    with pytest.raises(tenure.Error, match="int64 elements; expressions compute with float32 and float64"):
+        f(np.ones((2, 2), int), d)
+
+
+def test_lazy_code_updates_variables():
+    w = tenure.shared(np.ones(4), name="w")
+    step = tenure.function(
+        lambda x, w: (x + w, w),
+        ["x"],
+        [tenure.Out(), tenure.Out(borrow=True)],
+        shared=[w],
+        updates=[tenure.Update(w, lambda x, w: w - 2 * x, mutable=True)],
+        lazy=True,
+    )
+    total, old = step(np.ones(4))
+    assert (total.tolist(), old.tolist(), w.get_value().tolist()) == ([2.0] * 4, [1.0] * 4, [-1.0] * 4)
+    del old
+    place = address(w.get_value(borrow=True))
+    change = tenure.function(None, ["x"], updates=[tenure.Update(w, lambda x, w: w + x, mutable=True)], shared=[w], lazy=True)
+    change(np.ones(4))
+    assert w.get_value().tolist() == [0.0] * 4 and address(w.get_value(borrow=True)) == place
+
+
+# FN-45: whatever lazy code returns: what it got, an expression that others keep, an array, one value twice.
+def test_lazy_code_returns_values_of_all_kinds():
+    kept = tenure.lazy(np.ones(2)) + np.ones(2)
+    seen = []
+
+    def body(x):
+        seen.append(x)
+        y = x + x
+        return x, kept, np.full(2, 7.0), tenure.give(tenure.full(2, 5.0)), y, y
+
+    f = tenure.function(body, ["x"], [tenure.Out()] * 6, lazy=True)
+    for _ in range(2):
+        values = [out.tolist() for out in f(np.full(2, 3.0))]
+        assert values == [[3.0] * 2, [2.0] * 2, [7.0] * 2, [5.0] * 2, [6.0] * 2, [6.0] * 2]
+    assert kept.tolist() == [2.0, 2.0] and repr(seen[0]) == "<released expression>"
+    with pytest.raises(tenure.Error, match="this expression was released"):
+        seen[0].compute()
+    with pytest.raises((TypeError, tenure.Error)) as caught:
+        tenure.function(lambda x: "text", ["x"], lazy=True, name="f")(np.ones(2))
+    assert 'for output 0 of "f"' in caught.value.__notes__
+    with pytest.raises(ZeroDivisionError):
+        tenure.function(lambda x: 1 / 0, ["x"], lazy=True)(np.ones(2))
+
+
+# FN-46
+def test_a_copy_has_other_variables():
+    a, b, c = (tenure.shared(value, name=name) for value, name in ((1.0, "a"), (10.0, "b"), (100.0, "c")))
+    f = tenure.function(
+        lambda x, n, m: x + n + m,
+        ["x"],
+        shared=[a, c],
+        updates=[(a, lambda x, n, m: n + x)],
+        givens={"x": c},
+        name="f",
+    )
+    g = f.copy(swap={a: b}, name="g")
+    assert (f().item(), g().item(), f.name, g.name) == (201.0, 210.0, "f", "g")
+    assert (a.get_value().item(), b.get_value().item()) == (101.0, 110.0)
+    frozen = f.copy(delete_updates=True)
+    assert frozen().item() == 301.0 and a.get_value().item() == 101.0 and frozen.updates == ()
+    count = tenure.function(lambda n: n, [tenure.In("n", value=a, update=lambda n: n + 1)])
+    other = count.copy(swap={a: b})
+    f.release(), count.release()
+    assert other().item() == 110.0 and b.get_value().item() == 111.0
+    with pytest.raises(ValueError, match="swap has \"c\", which this function does not use"):
+        other.copy(swap={c: a})
+    with pytest.raises(TypeError, match="not of float"):
+        other.copy(swap={a: 1.0})
+    with pytest.raises(ValueError, match="copy it before its release"):
+        f.copy()
+    made = tenure.function(lambda n: n + 1, [], [], updates=[(a, None)], shared=[a])
+    with pytest.raises(ValueError, match='the body returns the new value of "a"'):
+        made.copy(delete_updates=True)

@@ -6,7 +6,7 @@ Contract: declarations are checked here, once; the native half has the calls. Wh
 
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from ._tenure import Array, Function, Promise, SharedVariable, _function, array, asarray, take
@@ -148,7 +148,7 @@ class Update(_Declaration):
         return _MAY_OVERWRITE * bool(self.mutable) | _REUSE * bool(self.reuse)
 
 
-def function(body, inputs=(), outputs=None, updates=(), givens=None, *, shared=(), name=None):
+def function(body, inputs=(), outputs=None, updates=(), givens=None, *, shared=(), name=None, lazy=False):
     """A function: code with declared inputs, outputs and updates of shared variables, which decide what is copied and what is shared.
 
     body: a callable that gets one :class:`tenure.Array` for each of inputs, then one for each variable in shared. They end with the call.
@@ -163,6 +163,9 @@ def function(body, inputs=(), outputs=None, updates=(), givens=None, *, shared=(
 
     givens: fixed values. ``{"x": array}`` makes the input x a constant. ``{w: array}`` hides the value of the variable w from the
     callables. With a variable in place of the array, the callables get its value at the time of the call.
+
+    lazy=True: the callables get expressions, as those of ``tenure.lazy``, and return expressions, which the call computes. A result then
+    overwrites an input with mutable=True or take=True, or the value of an update with mutable=True, where nothing else needs the bytes.
 
     >>> w = tenure.shared(numpy.zeros(2), name="w")
     >>> step = tenure.function(lambda x, w: w + x, inputs=["x"], shared=[w], updates=[(w, lambda x, w: w + 2 * x)])
@@ -205,7 +208,8 @@ def function(body, inputs=(), outputs=None, updates=(), givens=None, *, shared=(
         passed,
         [(out.name, out._flags(), out.dtype, out.device, _axes(out.ndim)) for out in outputs],
         [(update.variable, update._flags(), update.value, at) for update, at in zip(updates, own)],
-        (tuple(parameters), tuple(outputs), tuple(updates)),
+        bool(lazy),
+        (tuple(parameters), tuple(outputs), tuple(updates), body, givens, bool(lazy)),
     )
 
 
@@ -351,6 +355,48 @@ def _crossings(self):
     return Crossings({name: _crossing_of(*raw) for name, raw in inputs}, [_crossing_of(*raw) for raw in outputs])
 
 
+def _copy(self, swap=None, *, delete_updates=False, name=None):
+    """Another function with the same code and declarations, on other variables.
+
+    swap: a dict ``{variable: the one in its place}``; the other variables are common to both functions. delete_updates=True: the copy
+    changes no variable. name: by default that of this function.
+
+    >>> a, b = tenure.shared(1.0), tenure.shared(5.0)
+    >>> count = tenure.function(lambda n: n, shared=[a], updates=[(a, lambda n: n + 1)])
+    >>> count.copy(swap={a: b})().item(), a.get_value().item(), b.get_value().item()
+    (5.0, 1.0, 6.0)
+    """
+    if self._is_released:
+        raise ValueError(f"{self!r} has no declarations left; copy it before its release")
+    parameters, outputs, updates, body, givens, lazy = self._declared
+    swap = dict(swap or {})
+    given = [x for pair in dict(givens or {}).items() for x in pair if isinstance(x, SharedVariable)]
+    known = {*given, *(declared.shared for declared in parameters), *(update.variable for update in updates)}
+    for old, new in swap.items():
+        if not isinstance(old, SharedVariable) or not isinstance(new, SharedVariable):
+            wrong = new if isinstance(old, SharedVariable) else old
+            raise TypeError(f"swap is a dict of variables of tenure.shared, not of {type(wrong).__name__}")
+        if old not in known:
+            raise ValueError(f"swap has {_named(old)}, which this function does not use")
+
+    returned = next((update for update in updates if update.value is None and not update.mutable), None)
+    if delete_updates and returned is not None:
+        raise ValueError(f"the body returns the new value of {_named(returned.variable)}, so its update cannot be left out")
+
+    def swapped(x):
+        return swap.get(x, x) if isinstance(x, SharedVariable) else x
+
+    return function(
+        body,
+        [replace(declared, shared=swapped(declared.shared), update=None) for declared in parameters],
+        outputs,
+        [] if delete_updates else [replace(update, variable=swapped(update.variable)) for update in updates],
+        {swapped(key): swapped(value) for key, value in dict(givens or {}).items()},
+        name=self.name if name is None else name,
+        lazy=lazy,
+    )
+
+
 def _repr(self):
     if self._is_released:
         return "<released function>"
@@ -378,6 +424,7 @@ def _install():
     Function.outputs = _part(1, "The outputs: ``Out`` for each.")
     Function.updates = _part(2, "The updates: ``Update`` for each.")
     Function.crossings = property(_crossings)
+    Function.copy = _copy
     Function.__repr__ = _repr
     for kind in (function, Crossings, In, Out, Update):
         kind.__module__ = "tenure"

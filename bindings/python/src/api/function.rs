@@ -30,9 +30,10 @@ pub struct Update {
     pub flags: u32,
 }
 
-/// The code of a function: two callbacks and what both get.
+/// The code of a function: its callbacks and what they get. One of the two bodies is None.
 pub struct Code {
     pub body: tn_function_body,
+    pub expr_body: tn_function_expr_body,
     pub release: tn_release_callback,
     pub context: *mut c_void,
 }
@@ -48,7 +49,7 @@ fn name_of(name: Option<&CStr>) -> *const core::ffi::c_char {
 /// Creates a function.
 ///
 /// # Safety
-/// - Both callbacks accept `code.context` until `code.release` was called. If this fails, that is not called.
+/// - The callbacks accept `code.context` until `code.release` was called. If this fails, that is not called.
 pub unsafe fn create(
     name: Option<&CStr>,
     code: Code,
@@ -95,7 +96,7 @@ pub unsafe fn create(
         size: size_of::<tn_function_options>(),
         name: name_of(name),
         body: code.body,
-        expr_body: None,
+        expr_body: code.expr_body,
         context: code.context,
         release: code.release,
         n_in: inputs.len(),

@@ -68,6 +68,11 @@ impl Expr {
         }
     }
 
+    /// Takes the handle, which belongs to the library from now on, out of the object.
+    pub fn surrender(&self) {
+        self.id.store(0, Ordering::Relaxed);
+    }
+
     /// The value. That of matrices is a matrix, if it has two axes and no other form.
     pub fn computed<'py>(&self, py: Python<'py>, flags: u32) -> PyResult<Bound<'py, Array>> {
         let id = self.id()?;

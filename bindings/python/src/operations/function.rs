@@ -336,6 +336,7 @@ pub fn _function<'py>(
     inputs: Vec<InputSpec<'py>>,
     outputs: Vec<OutputSpec<'py>>,
     updates: Vec<UpdateSpec<'py>>,
+    is_lazy: bool,
     declarations: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, Function>> {
     let py = body.py();
@@ -391,6 +392,7 @@ pub fn _function<'py>(
             })
             .collect(),
         updates: update_codes,
+        is_lazy,
     };
     let title = name.as_ref().map_or_else(|| "the function".to_owned(), |name| format!("{name:?}"));
     let context = Context::new(title, code);
@@ -406,7 +408,12 @@ pub fn _function<'py>(
     };
     let _site = site::here(py);
     let address = Context::address(&context);
-    let code = c::Code { body: Some(callback), release: Some(release), context: address };
+    let code = c::Code {
+        body: if is_lazy { None } else { Some(callback::<tn_array>) },
+        expr_body: if is_lazy { Some(callback::<tn_expr>) } else { None },
+        release: Some(release),
+        context: address,
+    };
     // SAFETY: the context lives until `release`; its code has as many inputs, outputs and updates as the lists.
     match unsafe { c::create(own_name.as_deref(), code, &in_specs, &out_specs, &update_specs) } {
         Ok(id) => function.id.store(id.0, Ordering::Relaxed),
@@ -459,7 +466,7 @@ impl Function {
         Ok(Some((inputs, all[self.arguments.len()..].to_vec())))
     }
 
-    /// The declarations: inputs, outputs, updates.
+    /// What `tenure._function` keeps: inputs, outputs, updates, and what a copy needs.
     #[getter]
     fn _declared<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyTuple>> {
         let declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner);

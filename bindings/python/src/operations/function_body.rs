@@ -1,7 +1,7 @@
 //! The body of a function: the callables that compute its outputs and updates, run by one callback of the library.
 //!
-//! Contract: a call runs the body first, then the callables of the updates. They get array objects on handles of the
-//! library, which end with the call. An exception goes to the Python call on this thread that runs the function. If C
+//! Contract: a call runs the body first, then the callables of the updates. They get array objects, or expressions, on
+//! handles of the library, which end with the call. An exception goes to the Python call on this thread that runs the function. If C
 //! code made the call, it goes to `sys.unraisablehook`.
 
 use crate::api::{self, Id};
@@ -10,8 +10,9 @@ use crate::base::site;
 use crate::exchange::asarray::asarray;
 use crate::handles::array::Array;
 use crate::handles::array_extra::Description;
-use crate::handles::expr::value;
+use crate::handles::expr::{Expr, value};
 use crate::handles::promise::Promise;
+use crate::operations::lazy::lazy;
 use crate::sys::*;
 use crate::values::convert::cached_objects;
 use crate::values::foreign_buffer::ForeignBuffer;
@@ -64,6 +65,8 @@ pub struct Code {
     pub inputs: Vec<String>,
     pub outputs: Vec<OutputCode>,
     pub updates: Vec<UpdateCode>,
+    /// The callables get and make expressions, which the library computes.
+    pub is_lazy: bool,
 }
 
 impl Code {
@@ -166,16 +169,16 @@ fn enter_call(context: *const Context) -> Option<usize> {
     })
 }
 
-/// Runs the body: the callback of the library.
+/// Runs the body: the callback of the library. `T`: what the handles name, `tn_expr` for lazy code, else `tn_array`.
 ///
 /// # Safety
 /// - `context` comes from `Context::address`; the lists have as many items as its function has inputs, outputs and
 ///   updates.
-pub unsafe extern "C" fn callback(
+pub unsafe extern "C" fn callback<T>(
     context: *mut c_void,
-    inputs: *const *mut tn_array,
-    outputs: *mut *mut tn_array,
-    updates: *mut *mut tn_array,
+    inputs: *const *mut T,
+    outputs: *mut *mut T,
+    updates: *mut *mut T,
 ) -> tn_status {
     // SAFETY: alive until `release`, which the library calls after the last call.
     let context = unsafe { &*context.cast::<Context>() };
@@ -239,47 +242,75 @@ pub unsafe extern "C" fn release(context: *mut c_void) {
 /// arguments. `give` does not count them as variables.
 const OWN_REFS: i32 = 2;
 
-/// Array objects on handles of the library. At the end they lose their handles, which the library releases.
+/// Objects on handles of the library: arrays, or expressions. At the end they lose their handles, which the library
+/// releases.
 struct Lent<'py> {
-    arrays: Vec<(Bound<'py, Array>, Id)>,
+    objects: Vec<(Bound<'py, PyAny>, Id)>,
+    are_lazy: bool,
 }
 
 impl<'py> Lent<'py> {
     fn add(&mut self, py: Python<'py>, id: Id) -> PyResult<usize> {
-        let array = Array::adopt(py, id)?;
-        array.get().add_protocol_refs(OWN_REFS);
-        self.arrays.push((array, id));
-        Ok(self.arrays.len() - 1)
+        let object = if self.are_lazy {
+            Expr::wrap(py, id, false)?.into_any()
+        } else {
+            let array = Array::adopt(py, id)?;
+            array.get().add_protocol_refs(OWN_REFS);
+            array.into_any()
+        };
+        self.objects.push((object, id));
+        Ok(self.objects.len() - 1)
     }
 
-    fn array(&self, at: usize) -> &Bound<'py, Array> {
-        &self.arrays[at].0
+    fn object(&self, at: usize) -> &Bound<'py, PyAny> {
+        &self.objects[at].0
     }
 
-    /// The handle of an array object of this list.
-    fn handle_of(&self, array: &Bound<'py, Array>) -> Option<Id> {
-        self.arrays.iter().find(|(lent, _)| lent.is(array)).map(|(_, id)| *id)
+    /// The handle of an object of this list.
+    fn handle_of(&self, object: &Bound<'py, PyAny>) -> Option<Id> {
+        self.objects.iter().find(|(lent, _)| lent.is(object)).map(|(_, id)| *id)
     }
 
     /// Takes the handles out of the objects.
     fn end(&mut self, title: &str) {
-        for (array, _) in self.arrays.drain(..) {
+        for (object, _) in self.objects.drain(..) {
+            if let Ok(expr) = object.cast::<Expr>() {
+                expr.get().surrender();
+            }
+            let Ok(array) = object.cast::<Array>() else { continue };
             array.get().add_protocol_refs(-OWN_REFS);
-            // SAFETY: a live object, attached. The low half is the count, see `handles::references`.
-            let is_kept = unsafe { ffi::Py_REFCNT(array.as_ptr()) as u32 } > 1;
-            let name = is_kept.then(|| array.getattr("name").and_then(|name| name.extract()).unwrap_or_default());
+            let name = (references(&object) > 1)
+                .then(|| array.getattr("name").and_then(|name| name.extract()).unwrap_or_default());
             let place = || format!(" when the call of {title} ended; copy or return it");
             array.get().surrender(|| name.map(|name| Description { name, place: place() }));
         }
     }
 }
 
-/// New handles, which are released unless the library gets them.
-struct Produced(Vec<Id>);
+/// How many references an object has.
+fn references(object: &Bound<'_, PyAny>) -> u32 {
+    // SAFETY: a live object, attached. The low half is the count, see `handles::references`.
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) as u32 }
+}
 
-impl Drop for Produced {
+/// What the callables made. It is released unless the library gets it.
+#[derive(Default)]
+struct Produced<'py> {
+    arrays: Vec<Id>,
+    expressions: Vec<Bound<'py, Expr>>,
+}
+
+impl Produced<'_> {
+    /// The library has the handles.
+    fn keep(mut self) {
+        self.arrays.clear();
+        self.expressions.drain(..).for_each(|expr| expr.get().surrender());
+    }
+}
+
+impl Drop for Produced<'_> {
     fn drop(&mut self) {
-        for id in self.0.drain(..) {
+        for id in self.arrays.drain(..) {
             let _ = api::release(id);
         }
     }
@@ -302,15 +333,16 @@ impl<'py> Run<'_, 'py> {
     fn run(&self, inputs: &[Id], outputs: &mut [Id], updates: &mut [Id]) -> PyResult<()> {
         // References of this call: the garbage collector may clear the function meanwhile, if only C code has it.
         let _callables: Vec<_> = self.code.callables().map(|callable| callable.clone_ref(self.py)).collect();
-        let mut lent = Lent { arrays: Vec::with_capacity(inputs.len() + outputs.len() + updates.len()) };
-        let mut produced = Produced(Vec::new());
+        let objects = Vec::with_capacity(inputs.len() + outputs.len() + updates.len());
+        let mut lent = Lent { objects, are_lazy: self.code.is_lazy };
+        let mut produced = Produced::default();
         let outcome = self.compute(inputs, outputs, updates, &mut lent, &mut produced);
         lent.end(self.title);
         let (new_outputs, new_updates) = outcome?;
         // The library ends what the callables found in the places and did not use.
         outputs.copy_from_slice(&new_outputs);
         updates.copy_from_slice(&new_updates);
-        produced.0.clear();
+        produced.keep();
         Ok(())
     }
 
@@ -321,7 +353,7 @@ impl<'py> Run<'_, 'py> {
         outputs: &[Id],
         updates: &[Id],
         lent: &mut Lent<'py>,
-        produced: &mut Produced,
+        produced: &mut Produced<'py>,
     ) -> PyResult<(Vec<Id>, Vec<Id>)> {
         let code = self.code;
         for input in inputs {
@@ -393,8 +425,8 @@ impl<'py> Run<'_, 'py> {
             }
         }
         let none = || PyRuntimeError::new_err(format!("{} got no value to change in place", self.title));
-        let arrays = at.into_iter().map(|at| at.map(|at| lent.array(at)).ok_or_else(none));
-        PyTuple::new(self.py, arrays.collect::<PyResult<Vec<_>>>()?)
+        let objects = at.into_iter().map(|at| at.map(|at| lent.object(at)).ok_or_else(none));
+        PyTuple::new(self.py, objects.collect::<PyResult<Vec<_>>>()?)
     }
 
     /// Calls a callable. `spares`: it gets `out`, one array or None, or a tuple of them.
@@ -406,7 +438,7 @@ impl<'py> Run<'_, 'py> {
         spares: Option<&[Option<usize>]>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let Some(spares) = spares else { return callable.bind(self.py).call1(arguments) };
-        let spares: Vec<_> = spares.iter().map(|at| at.map(|at| lent.array(at).clone())).collect();
+        let spares: Vec<_> = spares.iter().map(|at| at.map(|at| lent.object(at).clone())).collect();
         let options = PyDict::new(self.py);
         match &spares[..] {
             [one] => options.set_item("out", one)?,
@@ -454,12 +486,16 @@ impl<'py> Run<'_, 'py> {
         what: &str,
         borrow: bool,
         lent: &Lent<'py>,
-        produced: &mut Produced,
+        produced: &mut Produced<'py>,
     ) -> PyResult<Id> {
+        if self.code.is_lazy {
+            let what = || format!("{what} of {}", self.title);
+            return expression(object, lent, produced).map_err(|error| noted(self.py, error, what));
+        }
         let id = match (object.cast::<Array>(), object.cast::<Promise>()) {
             (Ok(array), _) => {
                 let id = array.get().id()?;
-                if let Some(id) = lent.handle_of(array) {
+                if let Some(id) = lent.handle_of(&object) {
                     return Ok(id);
                 }
                 // The object ends here, unless others refer to it.
@@ -479,11 +515,11 @@ impl<'py> Run<'_, 'py> {
                 array.get().surrender(|| None).unwrap_or(Id::NULL)
             }
         };
-        produced.0.push(id);
+        produced.arrays.push(id);
         Ok(id)
     }
 
-    fn converted(&self, object: Bound<'py, PyAny>, borrow: bool, produced: &mut Produced) -> PyResult<Id> {
+    fn converted(&self, object: Bound<'py, PyAny>, borrow: bool, produced: &mut Produced<'py>) -> PyResult<Id> {
         let id = match moved(&object)? {
             Some(id) => id,
             None => {
@@ -492,9 +528,25 @@ impl<'py> Run<'_, 'py> {
                 array.get().surrender(|| None).unwrap_or(Id::NULL)
             }
         };
-        produced.0.push(id);
+        produced.arrays.push(id);
         Ok(id)
     }
+}
+
+/// The handle of an expression that a callable returned: the lent one, a new one, or that of a leaf.
+fn expression<'py>(object: Bound<'py, PyAny>, lent: &Lent<'py>, produced: &mut Produced<'py>) -> PyResult<Id> {
+    if let Some(id) = lent.handle_of(&object) {
+        return Ok(id);
+    }
+    let expr = match object.cast_into::<Expr>() {
+        Ok(expr) if references(&expr) == 1 => expr,
+        // Others refer to it, and keep it.
+        Ok(expr) => lazy(expr.get().computed(expr.py(), 0)?.as_any(), None)?,
+        Err(other) => lazy(&other.into_inner(), None)?,
+    };
+    let id = expr.get().id()?;
+    produced.expressions.push(expr);
+    Ok(id)
 }
 
 /// An error with a note on the value that it is about.
@@ -527,10 +579,6 @@ fn is_scalar(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 fn moved(object: &Bound<'_, PyAny>) -> PyResult<Option<Id>> {
     let py = object.py();
     let ndarray = cached_objects(py)?.ndarray.bind(py);
-    let references = |object: &Bound<'_, PyAny>| {
-        // SAFETY: a live object, attached. The low half is the count, see `handles::references`.
-        unsafe { ffi::Py_REFCNT(object.as_ptr()) as u32 }
-    };
     if !object.get_type().is(ndarray) || references(object) != 1 {
         return Ok(None);
     }
