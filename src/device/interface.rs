@@ -30,7 +30,7 @@ pub struct Terms {
     pub moves: bool,
     /// Part of a range can go back with [`Device::keep`].
     pub keeps: bool,
-    /// A range serves one block at a time, and is used again as a whole if [`Device::can_reuse`] it.
+    /// A range serves one block at a time, and another one as a whole if [`Device::reuse`] permits it.
     pub whole: bool,
     /// New memory reads 0.
     pub zeroed: bool,
@@ -106,8 +106,13 @@ pub trait Device: Sync {
         true
     }
 
-    /// Whether a range whose block was freed may serve another one.
-    fn can_reuse(&self, _start: usize) -> bool {
+    /// Whether a range whose block was freed may serve another one, now or later.
+    fn can_keep(&self, _start: usize) -> bool {
+        true
+    }
+
+    /// Begins the use of a range for another block. False: it cannot serve one now.
+    fn reuse(&self, _start: usize) -> bool {
         true
     }
 

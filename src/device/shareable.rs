@@ -1,20 +1,26 @@
 //! Memory of the host that other processes can map: each range is a file in memory of its own (IP-3). What this process
 //! imported is on the list too, so that it can be exported again.
 //!
-//! Contract: a range belongs to one block, so a process that gets the file of an array sees that array alone. A file
-//! that was exported is never used for another block: what a process has mapped stays as it was when this process freed
-//! it. A child of fork shares the memory with its parent, so the ranges of before the fork are not used again either.
+//! Contract: a range belongs to one block, so a process that gets the file of an array sees that array alone. What a
+//! process has mapped stays as it was when this process freed it: a file that was exported serves another block only
+//! when the system says that no other process has it any more (IP-7). For that, each process gets an open file
+//! description of its own. A child of fork shares the memory with its parent, so the ranges of before the fork are not
+//! used again.
+//!
+//! A file that was exported read-only has a seal against new writers for ever. So once this process exports arrays that
+//! others write, such files serve no other block, and [`renew`] replaces the file of one that does already.
 
 use super::interface::{Device, GRANULE, Terms};
 use crate::error::{Result, Status, fail};
 use crate::grow_unlocked;
-use crate::sys::file::{Errno, File, Mapping, Outcome};
+use crate::sys::file::{Access, Errno, File, Mapping, Outcome};
+use crate::sys::file_lock;
 use crate::sys::process::Process;
-use crate::sys::{memory_file, os};
+use crate::sys::{bytes, memory_file, os};
 use crate::thread::{self, QuickLock};
 use crate::types::*;
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
 
 /// Memory that can be shared.
 pub struct Shareable;
@@ -34,6 +40,9 @@ struct Range {
     sole: bool,
     /// Another process may have the file, or have had it.
     exported: bool,
+    /// The system can tell whether another process has the file: `fd` is a description that it counts, and nobody else
+    /// has that description.
+    tracked: bool,
     /// The process that exported it; None: this one made it.
     exporter: Option<Process>,
     /// Number of forks before it was mapped: a child shares the ranges of its parent, and has them apart from its own.
@@ -42,17 +51,30 @@ struct Range {
     children: u32,
 }
 
+impl Range {
+    /// Whether it may serve another block once no other process has it.
+    fn can_serve(&self) -> bool {
+        let has_writers = HAS_WRITERS.load(Ordering::Relaxed);
+        self.children == thread::children() && (!self.exported || self.tracked) && !(has_writers && is_sealed(self.fd))
+    }
+}
+
 /// All ranges, by their addresses.
 static RANGES: QuickLock<Vec<Range>> = QuickLock::new(Vec::new());
 
-/// The range that has an address, with a descriptor of its file.
+/// The range that has an address.
+#[derive(Clone, Copy)]
 pub struct Found {
     /// The first address.
     pub start: usize,
     /// The size in bytes.
     pub bytes: usize,
-    /// The file; a descriptor of its own.
-    pub file: File,
+    /// The descriptor of its file, which lives as long as the range.
+    pub fd: c_int,
+    /// The identity of the file.
+    pub identity: (u64, u64),
+    /// Whether this process made it.
+    pub is_own: bool,
 }
 
 /// Whether an address is in shareable memory.
@@ -66,28 +88,34 @@ fn range_of(address: usize) -> Option<Range> {
     Some(ranges[at]).filter(|range| address < range.start + range.bytes)
 }
 
-/// The range of an address. The caller holds an array there, so that the range stays. None: no range has it. TN_ERR_IO:
-/// no descriptor.
-pub fn find(address: usize) -> Result<Option<Found>> {
-    let Some(range) = range_of(address) else { return Ok(None) };
-    let file = memory_file::duplicate(&File::lent(range.fd)).map_err(no_descriptor)?;
-    Ok(Some(Found { start: range.start, bytes: range.bytes, file }))
+/// The range of an address. The caller holds an array there, so that the range stays. None: no range has it.
+pub fn find(address: usize) -> Option<Found> {
+    let Range { start, bytes, fd, identity, exporter, .. } = range_of(address)?;
+    Some(Found { start, bytes, fd, identity, is_own: exporter.is_none() })
 }
 
-/// A range that this process made, and its file.
-pub struct Lent {
-    /// The first address.
-    pub start: usize,
-    /// The file's descriptor, which lives as long as the range.
-    pub fd: c_int,
-    /// The identity of the file.
-    pub identity: (u64, u64),
+impl Found {
+    /// A description of the file for another process, which allows this access. TN_ERR_IO: no descriptor.
+    pub fn open(&self, access: Access) -> Result<File> {
+        let own = File::lent(self.fd);
+        file_lock::reopen(&own, access).or_else(|_| {
+            // The system has no /proc, or the file belongs to another user.
+            set_untracked(self.start);
+            memory_file::duplicate(&own).map_err(no_descriptor)
+        })
+    }
 }
 
-/// The range of this process at an address. The caller holds a block there.
-pub fn lend(address: usize) -> Option<Lent> {
-    let Range { start, fd, identity, .. } = range_of(address).filter(|range| range.exporter.is_none())?;
-    Some(Lent { start, fd, identity })
+/// Calls `f` with the range that has an address.
+fn with<R>(address: usize, f: impl FnOnce(&mut Range) -> R) -> Option<R> {
+    let mut ranges = RANGES.lock();
+    let found = ranges.iter_mut().find(|range| (range.start..range.start + range.bytes).contains(&address));
+    found.map(f)
+}
+
+/// Notes that another process may get the description of this one, so that the system cannot tell who has the file.
+pub fn set_untracked(address: usize) {
+    with(address, |range| range.tracked = false);
 }
 
 /// Whether the bytes at an address are in this process alone. The caller holds an array there.
@@ -98,12 +126,54 @@ pub fn is_sole(address: usize) -> bool {
 /// Notes that another process may have the file of an address from now on; unless `offered`, also the bytes. True: none
 /// had it before.
 pub fn set_exported(address: usize, offered: bool) -> bool {
-    let mut ranges = RANGES.lock();
-    let found = ranges.iter_mut().find(|range| (range.start..range.start + range.bytes).contains(&address));
-    found.is_some_and(|range| {
+    let first = with(address, |range| {
         range.sole &= offered;
         !core::mem::replace(&mut range.exported, true)
-    })
+    });
+    first == Some(true)
+}
+
+/// Whether this process has exported arrays that other processes write.
+static HAS_WRITERS: AtomicBool = AtomicBool::new(false);
+
+/// Notes that this process exports arrays that others write.
+pub fn set_has_writers() {
+    HAS_WRITERS.store(true, Ordering::Relaxed);
+}
+
+fn is_sealed(fd: c_int) -> bool {
+    memory_file::seals(&File::lent(fd)).is_ok_and(|seals| seals & memory_file::NO_NEW_WRITERS != 0)
+}
+
+/// Whether the file of an address was exported read-only for an earlier block, and not for this one.
+pub fn needs_renewal(address: usize) -> bool {
+    range_of(address).is_some_and(|range| !range.exported && range.exporter.is_none() && is_sealed(range.fd))
+}
+
+/// Moves the block at an address, which [`needs_renewal`], into a new file, which others may write.
+///
+/// # Safety
+/// - The block has these bytes. Nobody uses them during the call, and an array keeps it.
+pub unsafe fn renew(address: usize, block_bytes: usize) -> Outcome<()> {
+    let Some(range) = range_of(address) else { return Ok(()) };
+    let (file, tracked) = new_file(range.bytes)?;
+    let identity = file.stat()?.identity;
+    let copy = memory_file::map(&file, range.bytes, os::page_bytes())?;
+    // SAFETY: both ranges are mapped and apart; the caller's obligation.
+    unsafe { bytes::copy(copy as *mut u8, range.start as *const u8, block_bytes.min(range.bytes)) };
+    // SAFETY: the caller's obligation; the copy is ours.
+    let replaced = unsafe {
+        os::unmap(copy, range.bytes);
+        memory_file::replace(&file, range.start, range.bytes)
+    };
+    replaced?;
+    let fd = file.into_fd();
+    let old = with(range.start, |range| {
+        (range.identity, range.tracked) = (identity, tracked);
+        core::mem::replace(&mut range.fd, fd)
+    });
+    old.into_iter().for_each(|old| drop(File::owned(old)));
+    Ok(())
 }
 
 /// A range of a file.
@@ -148,8 +218,8 @@ pub fn add(
     let (start, bytes) = (mapping.address as usize, mapping.bytes);
     let exporter = Some(exporter);
     let (forks, children) = (thread::forks(), thread::children());
-    let range =
-        Range { start, bytes, fd: own.fd(), identity, writable, sole, exported: true, exporter, forks, children };
+    let (fd, exported, tracked) = (own.fd(), true, false);
+    let range = Range { start, bytes, fd, identity, writable, sole, exported, tracked, exporter, forks, children };
     insert(range).map_err(|entries| {
         fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {entries} ranges of shareable memory"))
     })?;
@@ -206,17 +276,42 @@ pub fn no_descriptor(errno: Errno) -> Status {
 /// The errno of the last range that the system refused; 0: none was.
 static REFUSED: AtomicI32 = AtomicI32::new(0);
 
+/// A new file for a range, and whether the system can tell who else has it.
+fn new_file(bytes: usize) -> Outcome<(File, bool)> {
+    let made = memory_file::create(c"tenure", bytes)?;
+    match file_lock::reopen(&made, Access::Write) {
+        Ok(file) => Ok((file, true)),
+        Err(errno @ Errno(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => Err(errno),
+        // The system has no /proc.
+        Err(_) => Ok((made, false)),
+    }
+}
+
+/// Whether no other process has a tracked file. Some systems do not count descriptions that only read.
+fn is_alone(fd: c_int) -> bool {
+    static COUNTS_READERS: AtomicU8 = AtomicU8::new(0);
+    if COUNTS_READERS.load(Ordering::Relaxed) == 0 {
+        let counts = new_file(os::page_bytes()).and_then(|(file, _)| {
+            let _reader = file_lock::reopen(&file, Access::Read)?;
+            Ok(!file_lock::is_only_description(&file))
+        });
+        let Ok(counts) = counts else { return false };
+        COUNTS_READERS.store(1 + u8::from(counts), Ordering::Relaxed);
+    }
+    COUNTS_READERS.load(Ordering::Relaxed) == 2 && file_lock::is_only_description(&File::lent(fd))
+}
+
 /// Makes a range and its file.
 fn make(bytes: usize, alignment: usize, node: u32) -> Outcome<usize> {
-    let file = memory_file::create(c"tenure", bytes)?;
+    let (file, tracked) = new_file(bytes)?;
     let identity = file.stat()?.identity;
     let start = memory_file::map(&file, bytes, alignment)?;
     if let Some(node) = node.checked_sub(1) {
         os::prefer_node(start, bytes, node);
     }
     let (fd, forks, children) = (file.fd(), thread::forks(), thread::children());
-    let (sole, exported, exporter) = (true, false, None);
-    let range = Range { start, bytes, fd, identity, writable: true, sole, exported, exporter, forks, children };
+    let (writable, sole, exported, exporter) = (true, true, false, None);
+    let range = Range { start, bytes, fd, identity, writable, sole, exported, tracked, exporter, forks, children };
     if insert(range).is_err() {
         // SAFETY: mapped above, and nobody has the address.
         unsafe { os::unmap(start, bytes) };
@@ -247,8 +342,16 @@ impl Device for Shareable {
         Some(Errno(REFUSED.load(Ordering::Relaxed))).filter(|errno| errno.0 != 0)
     }
 
-    fn can_reuse(&self, start: usize) -> bool {
-        range_of(start).is_some_and(|range| !range.exported && range.children == thread::children())
+    fn can_keep(&self, start: usize) -> bool {
+        range_of(start).is_some_and(|range| range.can_serve())
+    }
+
+    fn reuse(&self, start: usize) -> bool {
+        let Some(range) = range_of(start).filter(|range| range.can_serve()) else { return false };
+        if !range.exported {
+            return true;
+        }
+        is_alone(range.fd) && with(start, |range| (range.sole, range.exported) = (true, false)).is_some()
     }
 
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {

@@ -58,6 +58,17 @@ pub fn conflict(file: &File, kind: Kind, part: Part) -> Outcome<Option<Part>> {
     Ok((c_int::from(found.l_type) != libc::F_UNLCK).then_some(part))
 }
 
+/// Whether the file's description, which may write, is the only one of the file in the system: no process has another
+/// open, mapped, or on its way through a socket. False: one has, or the system does not tell. [`reopen`] made the
+/// description; the system does not count that of memfd_create.
+///
+/// Source: the kernel grants a write lease (fcntl(2), F_SETLEASE) to the only description.
+pub fn is_only_description(file: &File) -> bool {
+    // SAFETY: accesses no memory.
+    let lease = |kind: c_int| retry(|| unsafe { libc::fcntl(file.fd(), libc::F_SETLEASE, kind) as isize }).is_ok();
+    lease(libc::F_WRLCK) && lease(libc::F_UNLCK)
+}
+
 /// Opens the file of a descriptor again, for reading or for writing too: with a description of its own. ENOENT: the
 /// system has no /proc.
 pub fn reopen(file: &File, access: Access) -> Outcome<File> {
@@ -91,6 +102,28 @@ impl Write for Cursor<'_> {
 mod tests {
     use super::*;
     use crate::sys::memory_file;
+
+    #[test]
+    fn the_only_description_is_told_from_others() {
+        let made = memory_file::create(c"test", 4096).unwrap();
+        assert!(!is_only_description(&made), "the system does not count it");
+        let file = reopen(&made, Access::Write).unwrap();
+        drop(made);
+        assert!(is_only_description(&file));
+        for access in [Access::Read, Access::Write] {
+            let other = reopen(&file, access).unwrap();
+            assert!(!is_only_description(&file));
+            let seen = other.map(4096, access).unwrap();
+            drop(other);
+            assert!(!is_only_description(&file), "a mapping keeps the description");
+            // SAFETY: mapped above, and nobody has the address.
+            unsafe { seen.unmap() };
+            assert!(is_only_description(&file));
+        }
+        let copy = memory_file::duplicate(&file).unwrap();
+        assert!(is_only_description(&file) && is_only_description(&copy), "one description");
+        assert!(!is_only_description(&File::lent(-1)));
+    }
 
     #[test]
     fn a_lock_belongs_to_a_description() {

@@ -62,15 +62,15 @@ pub fn open(
 /// Locks the bytes of a guard, from the first to the last.
 fn lock(guard: &InternalGuard, writes: bool) -> Result<()> {
     let Some((first, end)) = guard.layout().extent() else { return Ok(()) };
-    let Some(memory) = shareable::find(first as usize)? else {
+    let Some(memory) = shareable::find(first as usize) else {
         let text =
             "TN_INTERPROCESS: other processes cannot have these bytes; make the array in a pool with TN_POOL_SHAREABLE";
         return Err(fail(TN_ERR_UNSUPPORTED, format_args!("{text}")));
     };
     let part = Part { start: first - memory.start as i64, bytes: end - first };
     let (access, kind) = if writes { (Access::Write, Exclusive) } else { (Access::Read, Shared) };
-    let locked =
-        file_lock::reopen(&memory.file, access).and_then(|file| Ok((file_lock::try_lock(&file, kind, part)?, file)));
+    let locked = file_lock::reopen(&File::lent(memory.fd), access)
+        .and_then(|file| Ok((file_lock::try_lock(&file, kind, part)?, file)));
     let (locked, file) =
         locked.map_err(|errno| fail(TN_ERR_IO, format_args!("the array's memory could not be locked: {errno}")))?;
     if !locked {

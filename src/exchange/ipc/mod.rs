@@ -40,8 +40,9 @@ use self::sent::{cannot_write, sender_name};
 use self::turn::Turn;
 
 use crate::array::{self, HOST};
-use crate::device::shareable::{self, Found, Mapped};
-use crate::error::{Result, Status, fail};
+use crate::device::shareable::{self, Mapped};
+use crate::device_copy::registered;
+use crate::error::{Result, Status, fail, quietly};
 use crate::exchange::host::{self, Export, Exported, Import, Imported, Joined};
 use crate::exchange::mapping;
 use crate::layout::{Layout, Order};
@@ -111,15 +112,28 @@ fn own_pool() -> Result<&'static Pool> {
     Ok(made)
 }
 
+/// Memory that can be shared.
+struct Memory {
+    /// The first address, and the size in bytes.
+    start: usize,
+    bytes: usize,
+    /// This process's descriptor of its file.
+    own: File,
+    /// That for the importer.
+    sent: File,
+}
+
 /// The memory of an array's bytes. None: it is not shareable.
-fn memory_of(layout: &Layout) -> Result<Option<Found>> {
+fn memory_of(layout: &Layout, access: Access) -> Result<Option<Memory>> {
     if let Some((start, _)) = layout.extent() {
-        return shareable::find(start as usize);
+        let Some(found) = shareable::find(start as usize) else { return Ok(None) };
+        let (own, sent) = (File::lent(found.fd), found.open(access)?);
+        return Ok(Some(Memory { start: found.start, bytes: found.bytes, own, sent }));
     }
     // Nothing to share, but the caller gets a descriptor.
     let bytes = os::page_bytes();
     let file = memory_file::create(c"tenure", bytes).map_err(shareable::no_descriptor)?;
-    Ok(Some(Found { start: layout.offset() as usize, bytes, file }))
+    Ok(Some(Memory { start: layout.offset() as usize, bytes, own: File::lent(file.fd()), sent: file }))
 }
 
 /// Exports an array. `capacity`: bytes that the caller has for the descriptor; TN_ERR_COUNT if they are too few.
@@ -151,19 +165,42 @@ pub fn export(function: &'static CStr, id: Id, flags: u32, capacity: usize) -> R
         return device::export(id, on, &request, name);
     }
     let sending = Sending { class, name };
+    if class != Class::ExportRead {
+        shareable::set_has_writers();
+        renew(id, &request)?;
+    }
     match export_alias(id, &request, &sending)? {
         Ok(sent) => Ok(sent),
         // A copy is the caller's to make: the array that is given away is this one.
         Err(why) if gives || flags & TN_REQUIRE_BORROW != 0 => Err(fail(TN_ERR_WOULD_COPY, format_args!("{why}"))),
         Err(_) => {
             let describe = |guard: &InternalGuard| {
-                let found = memory_of(guard.layout())?;
+                let found = memory_of(guard.layout(), sending.access())?;
                 sending.describe(guard, found.ok_or_else(|| fail(TN_ERR_IO, format_args!("{ELSEWHERE}")))?)
             };
             let why = TN_WHY_NOT_ALIASABLE;
             host::export_copy_into(id, &request, why, Order::A, own_pool, describe)
         }
     }
+}
+
+/// Gives an array that others shall write a file that they can write, if its own was exported read-only for an earlier
+/// array. Others who use the array now keep it as it is; then only a copy can be shared.
+fn renew(id: Id, request: &Export) -> Result<()> {
+    let first = array::with(id, |locked, claim| Ok(locked.get(claim).layout.extent().map(|(first, _)| first)))?;
+    let Some(first) = first.filter(|first| shareable::needs_renewal(*first as usize)) else { return Ok(()) };
+    let alone = Export { flags: TN_BORROW, class: Class::ExportExclusive, unique: false, ..*request };
+    let open = || host::open_alias(id, &alone, ledger::UseTime::HOST, &array::check_reach, &|_| None);
+    let Ok(Some(guard)) = quietly(open) else { return Ok(()) };
+    let mut outcome = Ok(());
+    if let Some(block) = pool::locate(first as usize)
+        && !registered::overlaps((block.start as i64, (block.start + block.requested) as i64))
+    {
+        // SAFETY: the exclusive export keeps the block, and all others from its bytes.
+        outcome = unsafe { shareable::renew(block.start, block.requested) };
+    }
+    guard.end(false);
+    outcome.map_err(shareable::no_descriptor)
 }
 
 /// An export of an array's own bytes. Err: only a copy can be shared, and why.
@@ -180,9 +217,9 @@ fn export_alias(id: Id, request: &Export, sending: &Sending) -> Result<Aliased<(
     let Some(guard) = host::open_alias(id, &alias, when, &array::check_reach, &is_elsewhere)? else {
         return Ok(Err(ELSEWHERE));
     };
-    let outcome = memory_of(guard.layout()).and_then(|found| match found {
+    let outcome = memory_of(guard.layout(), sending.access()).and_then(|found| match found {
         None => Ok(Err(ELSEWHERE)),
-        Some(found) => match sending.obstacle(guard.layout(), &found.file) {
+        Some(found) => match sending.obstacle(guard.layout(), &found.own) {
             Some(why) => Ok(Err(why)),
             None => sending.describe(&guard, found).map(Ok),
         },
@@ -207,40 +244,50 @@ struct Sending {
 }
 
 impl Sending {
+    /// What the importer may do.
+    fn access(&self) -> Access {
+        if self.class == Class::ExportRead { Access::Read } else { Access::Write }
+    }
+
     /// Why the bytes cannot be shared as they are.
     fn obstacle(&self, layout: &Layout, file: &File) -> Option<&'static str> {
         let start = layout.extent().map(|(start, _)| start as usize);
         match self.class {
-            Class::ExportExclusive => start.filter(|start| !shareable::is_sole(*start)).map(|_| NOT_SOLE),
-            Class::ExportShared => {
-                let sealed = memory_file::seals(file).is_ok_and(|seals| seals & memory_file::NO_NEW_WRITERS != 0);
-                sealed.then_some(NO_WRITERS)
-            }
-            _ => None,
+            Class::ExportExclusive if start.is_some_and(|start| !shareable::is_sole(start)) => Some(NOT_SOLE),
+            Class::ExportRead => None,
+            _ => is_sealed(file).then_some(NO_WRITERS),
         }
     }
 
     /// Describes the elements of an open export in their memory, which other processes may have from now on.
-    fn describe(&self, guard: &InternalGuard, memory: Found) -> Result<Described> {
-        let Found { start, bytes: file_bytes, file } = memory;
+    fn describe(&self, guard: &InternalGuard, memory: Memory) -> Result<Described> {
+        let Memory { start, bytes: file_bytes, own, sent } = memory;
+        // Before the seal, which an earlier block may have left too.
+        note_exported(start, self.class == Class::ExportExclusive);
         let shared = match self.class {
-            Class::ExportExclusive => Shared::Offered(offer::begin(guard, &file)?),
+            Class::ExportExclusive => Shared::Offered(offer::begin(guard, &sent)?),
             Class::ExportShared => Shared::Writable,
             _ => {
-                memory_file::seal(&file, memory_file::NO_NEW_WRITERS).map_err(|errno| {
-                    let text = format_args!("the system cannot share memory read-only (Linux 5.1 can): {errno}");
-                    fail(TN_ERR_UNSUPPORTED, text)
-                })?;
+                if !is_sealed(&own) {
+                    memory_file::seal(&own, memory_file::NO_NEW_WRITERS).map_err(|errno| {
+                        let text = format_args!("the system cannot share memory read-only (Linux 5.1 can): {errno}");
+                        fail(TN_ERR_UNSUPPORTED, text)
+                    })?;
+                }
                 Shared::ReadOnly
             }
         };
-        note_exported(start, self.class == Class::ExportExclusive);
         let mut descriptor = [0; MOST_BYTES];
         let (layout, process) = (guard.layout(), Process::this());
         let (base, file_bytes) = (start as i64, file_bytes as u64);
         let bytes = Descriptor::write(&mut descriptor, layout, base, file_bytes, shared, process, self.name);
-        Ok(Described { descriptor, bytes, file })
+        Ok(Described { descriptor, bytes, file: sent })
     }
+}
+
+/// Whether nobody else can become a writer of the file.
+fn is_sealed(file: &File) -> bool {
+    memory_file::seals(file).is_ok_and(|seals| seals & memory_file::NO_NEW_WRITERS != 0)
 }
 
 /// Notes that another process may have the file of a block from now on, which the caller holds; unless `offered`, also

@@ -63,12 +63,13 @@ pub(super) extern "C" fn get_ipc_handle(
         let target = target(provider)?;
         check_pool(target.live()?.is_shareable())?;
         check_block(&target, ptr, bytes)?;
-        let range = shareable::lend(ptr as usize).filter(|range| range.start == ptr as usize);
+        let range = shareable::find(ptr as usize).filter(|range| range.is_own && range.start == ptr as usize);
         let Some(range) = range else {
             return Err(fail(TN_ERR_UNSUPPORTED, format_args!("the block at {ptr:p} is a part of one that was split")));
         };
         let process = Process::this();
-        // What is open elsewhere can be written there.
+        // What is open elsewhere can be written there. It is opened by the descriptor's number.
+        shareable::set_untracked(range.start);
         ipc::note_exported(range.start, false);
         let handle = Handle {
             magic: MAGIC,

@@ -194,7 +194,7 @@ impl Pool {
             if state.settings.terms.in_order {
                 state = self.give_back_in_order(state, address);
             } else if state.settings.terms.whole
-                && !self.ops().can_reuse(address)
+                && !self.ops().can_keep(address)
                 && let Some(piece) = state.evict_at(address)
             {
                 state = self.give_back(state, piece);

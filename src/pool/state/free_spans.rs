@@ -171,7 +171,7 @@ impl PoolState {
         prealloc: Option<&mut Prealloc>,
     ) -> Option<&'static Span> {
         if self.settings.terms.whole {
-            let can_serve = |span: &Span| self.can_go(span) && pool.ops().can_reuse(span.start.get());
+            let can_serve = |span: &Span| self.can_go(span) && pool.ops().reuse(span.start.get());
             let span = self.free_bins.find_exactly(bytes, alignment, can_serve)?;
             self.unlist_free(span);
             return Some(span);
