@@ -1,5 +1,5 @@
 """Arrays handed over to another process, beside multiprocessing's shared memory, Arrow's IPC file in memory, and a pipe (IP-27);
-and a loop that makes, fills and releases frames in a shareable pool, beside a plain one (IP-7).
+and a loop that makes, fills and releases frames in a shareable pool, also with an export of each, beside a plain pool (IP-7).
 
     processes.py     a line "case <tab> minimum <tab> median" per case, in us for a hand-over
 
@@ -90,22 +90,25 @@ FRAME = 10 << 20
 FRAMES = 20
 
 
-def frames(pool):
-    """Seconds for each of some frames, which are made, filled and released."""
+def frames(pool, exports):
+    """Seconds for each of some frames, which are made, filled and released; and exported, if so, and let go."""
     begin = time.perf_counter()
     for _ in range(FRAMES):
         x = tenure.empty(FRAME // 8, pool=pool)
         x.fill(1.0)
+        if exports:
+            os.close(tenure._tenure._export_ipc(x, False, False)[1])
         x.release()
     return (time.perf_counter() - begin) / FRAMES
 
 
 def measure_frames():
-    pools = {"plain": tenure.Pool(), "shareable": tenure.Pool(flags=tenure.PoolFlags.SHAREABLE)}
+    plain, shareable = tenure.Pool(), tenure.Pool(flags=tenure.PoolFlags.SHAREABLE)
+    pools = {"plain": (plain, False), "shareable": (shareable, False), "exported": (shareable, True)}
     times = {name: [] for name in pools}
     for _ in range(ROUNDS + 1):  # the first one faults the pages in
-        for name, pool in pools.items():
-            times[name].append(frames(pool) * 1e6)
+        for name, (pool, exports) in pools.items():
+            times[name].append(frames(pool, exports) * 1e6)
     for name, all_times in times.items():
         print(f"frame {name}\t{min(all_times[1:]):.1f}\t{statistics.median(all_times[1:]):.1f}")
 
