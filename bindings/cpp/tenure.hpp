@@ -390,7 +390,8 @@ enum class form : tn_form {
     diagonal = TN_FORM_DIAGONAL,   ///< a vector as the diagonal of a matrix that is 0 elsewhere
     lower = TN_FORM_LOWER,         ///< a square matrix whose elements above the diagonal count as 0 and are not read
     upper = TN_FORM_UPPER,         ///< a square matrix whose elements below the diagonal count as 0 and are not read
-    of_handle = TN_FORM_OF_HANDLE, ///< `lazy` only: the form that the array has
+    matrix = TN_FORM_MATRIX,       ///< all elements, of an array with two axes: the form of a `tenure::matrix`
+    of_handle = TN_FORM_OF_HANDLE, ///< `lazy` and `matrix` only: the form that the array has
 };
 
 /// How two arrays overlap.
@@ -3697,18 +3698,28 @@ private:
 template <class X>
 inline constexpr bool is_lazy = std::is_same_v<std::remove_cv_t<std::remove_reference_t<X>>, lazy>;
 
+class matrix;
+
 namespace detail {
+
+/// The expression of an operand: itself, or a leaf of an array.
+inline const lazy &operand(const lazy &x) noexcept { return x; }
+inline lazy operand(const array &x) { return output<lazy>(tn_expr_leaf, x.handle(), TN_FORM_OF_HANDLE); }
 
 // A temporary operand is released as soon as it is part of the expression, because its value is kept as long as it has a handle.
 template <class X>
 void let_go([[maybe_unused]] X &&x) noexcept {
-    if constexpr (!std::is_lvalue_reference_v<X> && !std::is_const_v<std::remove_reference_t<X>>)
-        x = lazy();
+    if constexpr (!std::is_lvalue_reference_v<X> && !std::is_const_v<std::remove_reference_t<X>>) {
+        using handle = std::conditional_t<is_lazy<X>, lazy, array>;
+        handle &owner = x;
+        owner = handle();
+    }
 }
 
 template <class X, class Y, class Call>
 lazy combined(X &&x, Y &&y, Call call) {
-    lazy out = output<lazy>(call, x.handle(), y.handle());
+    const lazy &left = operand(x), &right = operand(y);
+    lazy out = output<lazy>(call, left.handle(), right.handle());
     let_go(std::forward<X>(x));
     let_go(std::forward<Y>(y));
     return out;
@@ -3716,9 +3727,15 @@ lazy combined(X &&x, Y &&y, Call call) {
 
 template <class X, class Call>
 lazy changed(X &&x, Call call) {
-    lazy out = output<lazy>(call, x.handle());
+    const lazy &of = operand(x);
+    lazy out = output<lazy>(call, of.handle());
     let_go(std::forward<X>(x));
     return out;
+}
+
+/// The value of a temporary expression. The site is the thread's last one, because operators have no parameter for it.
+inline array value_of(lazy &&of) {
+    return output<array>(tn_expr_compute, of.handle(), static_cast<tn_compute_flags>(on_failure::poison));
 }
 
 template <class X>
@@ -3734,10 +3751,93 @@ lazy elementwise(tn_expr_op operation, X &&x, Y &&y) {
     });
 }
 
+/// Whether operators of X are lazy.
+template <class X>
+inline constexpr bool is_operand = is_lazy<X> || std::is_same_v<std::decay_t<X>, matrix>;
+
 template <class... X>
-using if_lazy = std::enable_if_t<(is_lazy<X> && ...)>;
+using if_lazy = std::enable_if_t<(is_operand<X> && ...)>;
+
+/// Whether X is an array whose product with an expression is computed at once.
+template <class X>
+using if_array = std::enable_if_t<std::is_base_of_v<array, std::decay_t<X>> && !is_operand<X>>;
 
 } // namespace detail
+
+/// A matrix: an array whose operators are those of linear algebra, and lazy.
+///
+/// `matrix l((m + matrix::diagonal(d)).cholesky().compute())`: `+`, `-`, `*` with a number and `*` with a matrix build a `lazy`, as do
+/// `cholesky()` and `transpose()`. A product with, or a solution for, an `array` (a vector, or vectors side by side) is computed at once:
+/// `m * u`, `solve(m, u)`. A matrix that is moved in belongs to the expression, which may overwrite it; a named one stays unchanged.
+///
+/// A function with parameters of type `matrix` is called with `give(std::move(m))` or `std::move(m)` to give a matrix, with `m.clone()` to
+/// lend it.
+class matrix : public array {
+public:
+    /// No matrix.
+    matrix() noexcept = default;
+    /// From an array that is moved in, or is a clone: `matrix m(std::move(a))`. Without `as` it keeps its form, but `full` becomes
+    /// `form::matrix`. If this throws, the array is unchanged.
+    explicit matrix(array &&what, tenure::form as = form::of_handle, site = site::here()) : array(formed(what, as)) {}
+    /// One more claim on the bytes of an array, which stays the caller's.
+    explicit matrix(const array &what, tenure::form as = form::of_handle, site place = site::here())
+        : matrix(what.clone(place), as) {}
+    /// Takes the promise.
+    matrix(promise &&given, tenure::form as = form::of_handle, site place = site::here())
+        : matrix(take(std::move(given), place), as) {}
+    matrix(matrix &&) noexcept = default;
+    matrix &operator=(matrix &&) noexcept = default;
+    matrix(const matrix &) = delete;            // std::move(m) and give(std::move(m)) move ownership, m.clone() lends
+    matrix &operator=(const matrix &) = delete; // as above
+    ~matrix() = default;
+
+    /// A vector as the diagonal of a matrix that is 0 elsewhere. Arrays are moved in or, by name, share their bytes.
+    template <class A>
+    [[nodiscard]] static matrix diagonal(A &&vector, site place = site::here()) {
+        return matrix(std::forward<A>(vector), form::diagonal, place);
+    }
+    /// A square array whose elements above the diagonal count as 0.
+    template <class A>
+    [[nodiscard]] static matrix lower(A &&square, site place = site::here()) {
+        return matrix(std::forward<A>(square), form::lower, place);
+    }
+    /// A square array whose elements below the diagonal count as 0.
+    template <class A>
+    [[nodiscard]] static matrix upper(A &&square, site place = site::here()) {
+        return matrix(std::forward<A>(square), form::upper, place);
+    }
+    /// The identity matrix of n rows, as a diagonal of n ones.
+    template <class T>
+    [[nodiscard]] static matrix identity(std::int64_t n, const options &how = {}, site place = site::here()) {
+        return matrix(tenure::identity<T>(n, how, place));
+    }
+
+    /// Another claim on these bytes.
+    [[nodiscard]] matrix clone(site place = site::here()) const { return matrix(array::clone(place)); }
+    /// New bytes with the same elements.
+    [[nodiscard]] matrix copy(const tenure::pool &from = {}, const stream &on = {}, site place = site::here()) const {
+        return matrix(array::copy(from, on, place));
+    }
+
+    /// The lower Cholesky factor.
+    lazy cholesky() const & { return detail::changed(*this, tn_expr_cholesky); }
+    /// As above for a matrix that is not needed any more.
+    lazy cholesky() && { return detail::changed(std::move(*this), tn_expr_cholesky); }
+    /// The transpose, a view of the same bytes.
+    lazy transpose() const & { return detail::changed(*this, tn_expr_transpose); }
+    /// As above for a matrix that is not needed any more.
+    lazy transpose() && { return detail::changed(std::move(*this), tn_expr_transpose); }
+
+private:
+    // Sets the form first, so that a refused array is not lost.
+    static array &&formed(array &from, tenure::form as) {
+        if (as != form::of_handle)
+            from.set_form(as);
+        else if (from && from.form() == form::full)
+            from.set_form(form::matrix);
+        return std::move(from);
+    }
+};
 
 /// A vector as the diagonal of a matrix that is 0 elsewhere.
 template <class A>
@@ -3746,13 +3846,13 @@ lazy diagonal(A &&vector, site place = site::here()) {
 }
 /// A square matrix whose elements above the diagonal count as 0.
 template <class A>
-lazy lower(A &&matrix, site place = site::here()) {
-    return lazy(std::forward<A>(matrix), form::lower, place);
+lazy lower(A &&square, site place = site::here()) {
+    return lazy(std::forward<A>(square), form::lower, place);
 }
 /// A square matrix whose elements below the diagonal count as 0.
 template <class A>
-lazy upper(A &&matrix, site place = site::here()) {
-    return lazy(std::forward<A>(matrix), form::upper, place);
+lazy upper(A &&square, site place = site::here()) {
+    return lazy(std::forward<A>(square), form::upper, place);
 }
 
 /// The sum.
@@ -3769,6 +3869,11 @@ lazy operator-(X &&x, Y &&y) {
 template <class X, class Y, class = detail::if_lazy<X, Y>>
 lazy operator*(X &&m, Y &&x) {
     return detail::combined(std::forward<X>(m), std::forward<Y>(x), tn_expr_multiply);
+}
+/// The product of a matrix and an array, computed at once. It may overwrite an array that is moved in, which a failing computation releases.
+template <class M, class A, class = detail::if_lazy<M>, class = detail::if_array<A>>
+[[nodiscard]] array operator*(M &&m, A &&x) {
+    return detail::value_of(detail::combined(std::forward<M>(m), std::forward<A>(x), tn_expr_multiply));
 }
 /// A number times an expression.
 template <class X, class = detail::if_lazy<X>>
@@ -3790,6 +3895,12 @@ lazy operator-(X &&x) {
 template <class X, class Y, class = detail::if_lazy<X, Y>>
 lazy solve(X &&m, Y &&b) {
     return detail::combined(std::forward<X>(m), std::forward<Y>(b), tn_expr_solve);
+}
+/// As above for an array, computed at once. It may overwrite an array that is moved in, which a failing computation releases.
+template <class M, class A, class = detail::if_lazy<M>, class = detail::if_array<A>>
+[[nodiscard]] array solve(M &&m, A &&b, site place = site::here()) {
+    detail::record(place);
+    return detail::value_of(detail::combined(std::forward<M>(m), std::forward<A>(b), tn_expr_solve));
 }
 /// The element-wise product.
 template <class X, class Y, class = detail::if_lazy<X, Y>>

@@ -1,5 +1,5 @@
-//! The C programs of `examples/`, and those of several files in its folders, compile without warnings and print what
-//! the comment at their end shows.
+//! The C and C++ programs of `examples/`, and C programs of several files in its folders, compile without warnings and
+//! print what the comment at their end shows.
 //!
 //! So do the Rust programs, which link the library as a crate.
 //!
@@ -13,15 +13,17 @@ use tenure_harness::{missing, require, test};
 
 #[test]
 fn examples_print_what_they_say() {
-    require(&["gcc"]);
+    require(&["gcc", "g++"]);
     let folders = ["examples", "examples/documents"].map(Path::new);
-    let mut programs = files("examples", ".c");
+    let mut programs = [files("examples", ".c"), files("examples", ".cpp")].concat();
     programs.retain(|path| path.parent().is_some_and(|folder| folders.contains(&folder)));
-    assert!(programs.len() >= 5, "examples/ has few C programs: {programs:?}");
+    assert!(programs.len() >= 6, "examples/ has few C and C++ programs: {programs:?}");
     for program in programs {
         let name = program.file_name().expect("a listed file has a name");
         let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("example_{}", name.to_string_lossy()));
-        let mut compile = compiler("c11");
+        let is_cpp = program.extension().is_some_and(|end| end == "cpp");
+        let mut compile = compiler(if is_cpp { "c++17" } else { "c11" });
+        compile.arg("-I").arg(root().join("bindings/cpp"));
         compile.arg(name).arg(library()).arg(format!("-Wl,-rpath,{}", library_folder().display()));
         compile.arg("-o").arg(&binary);
         // By its bare name, which is part of the output.

@@ -94,6 +94,16 @@ void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, te
     static_cast<void>(x * "2"); // REFUSED: no match for 'operator*'
     static_cast<void>(x + x);
 
+    // A matrix is lent as a clone, and is no operand of an array.
+    tenure::matrix m(fixed);
+    tenure::matrix lent = m; // REFUSED: use of deleted function
+    tenure::matrix unsaid = fixed.clone(); // REFUSED: conversion from
+    static_cast<void>(m + fixed); // REFUSED: no match for 'operator+'
+    static_cast<void>(fixed * m); // REFUSED: no match for 'operator*'
+    m * fixed; // REFUSED: nodiscard
+    m.cholesky(); // REFUSED: nodiscard
+    static_cast<void>(m * m);
+
     // A function has a callable with one signature, whose arrays are declared one by one.
     tenure::shared variable(fixed);
     tenure::function identity([](const tenure::array &one) { return one.clone(); }, {"one"}, {"same"});

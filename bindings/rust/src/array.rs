@@ -1,22 +1,23 @@
 //! Arrays: a handle with one claim on bytes that C, Python and Rust share.
 
 use crate::device::Device;
+use crate::dynamic::{Dtype, DynArray, failed, query};
 use crate::element::Element;
 use crate::error::{Error, Refused, Result, Status, check};
-use crate::guard::{Chunk, Guard, Ref, RefMut, SharedMut, SharedRef, count};
+use crate::guard::{Chunk, Guard, Ref, RefMut, SharedMut, SharedRef};
 use crate::handle::{Handle, site};
 use crate::pool::Pool;
 use crate::promise::Promise;
 use crate::sys;
 use crate::weak::Weak;
-use std::ffi::{CString, c_void};
+use std::borrow::Borrow;
+use std::ffi::c_void;
 use std::fmt;
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
+use std::ops::Deref;
 use std::panic::Location;
 use std::path::Path;
 use std::ptr;
@@ -30,8 +31,7 @@ use std::ptr;
 /// `Array` has no `Clone`: a clone is a claim, and the number of claims decides whether bytes may be overwritten in
 /// place.
 pub struct Array<T> {
-    handle: Handle<sys::tn_array>,
-    shape: Box<[usize]>,
+    array: DynArray,
     elements: PhantomData<T>,
 }
 
@@ -67,25 +67,11 @@ unsafe extern "C" fn drop_vec<T>(context: *mut c_void) {
     drop(unsafe { Box::from_raw(context.cast::<Vec<T>>()) });
 }
 
-/// A file is read into memory of the current pool.
-const COPIED: sys::tn_npy_options = sys::tn_npy_options {
-    size: size_of::<sys::tn_npy_options>(),
-    mode: sys::TN_NPY_COPY,
-    fd: -1,
-    pool: ptr::null_mut(),
-    max_header_bytes: 0,
-};
-
 /// C's numbers of a shape.
 pub(crate) fn lengths(shape: &[usize]) -> Result<Vec<i64>> {
     let number = |length: &usize| i64::try_from(*length);
     let converted: std::result::Result<Vec<i64>, _> = shape.iter().map(number).collect();
     converted.map_err(|_| Error::new(Status::OVERFLOW, format!("tenure_rs: shape {shape:?} does not fit into 64 bits")))
-}
-
-/// C's text of a path or name.
-fn text(bytes: &[u8]) -> Result<CString> {
-    CString::new(bytes).map_err(|_| Error::new(Status::INVALID, "tenure_rs: a text with a zero byte"))
 }
 
 /// Constructors.
@@ -205,30 +191,32 @@ impl<T: Element> Array<T> {
         made
     }
 
-    /// Reads a `.npy` file into memory of the current pool.
+    /// Reads a `.npy` file into memory of the current pool. With the feature `csv` it also reads text, as
+    /// `from_text` does, of files whose names end with `.csv` (commas) or `.txt` (white space).
     ///
     /// # Errors
     /// [`Status::IO`], and [`Status::DTYPE`] for a file of other elements.
     #[track_caller]
     pub fn open(path: impl AsRef<Path>) -> Result<Array<T>> {
-        site(Location::caller());
-        let path = text(path.as_ref().as_os_str().as_bytes())?;
-        // SAFETY: a text, options of their size, and a place for the handle.
-        let opened = Handle::make(|out| unsafe { sys::tn_array_open_npy(path.as_ptr(), &COPIED, out) })?;
-        Array::checked(opened).map_err(Error::from)
+        #[cfg(feature = "csv")]
+        if let Some(opened) = crate::text::open(path.as_ref()) {
+            return opened;
+        }
+        DynArray::open(path)?.try_into().map_err(Error::from)
     }
 
-    /// As [`open`](Array::open), of an open file, from its position on. That then stands behind the array, where another
-    /// one may begin.
+    /// As [`open`](Array::open), of an open file, from its position on. That then stands behind the array, where
+    /// another one may begin. With the feature `csv`, a file that does not begin as NPY files do is text up to its end.
+    /// The delimiter is a comma if its first row has one, otherwise white space.
     #[track_caller]
     pub fn from_file(mut file: &File) -> Result<Array<T>> {
         site(Location::caller());
-        let failed = |error: std::io::Error| Error::new(Status::IO, format!("tenure_rs: {error}"));
-        let offset = file.stream_position().map_err(failed)?;
-        let (fd, mut end) = (file.as_raw_fd(), 0);
-        // SAFETY: an open file, options of their size, and places for the end and the handle.
-        let opened = Handle::make(|out| unsafe { sys::tn_array_open_npy_fd(fd, offset, &COPIED, &mut end, out) })?;
-        let array = Array::checked(opened).map_err(Error::from)?;
+        #[cfg(feature = "csv")]
+        if crate::text::is_text(file)? {
+            return crate::text::from_file(file);
+        }
+        let (array, end) = DynArray::read(file)?;
+        let array = Array::try_from(array)?;
         file.seek(SeekFrom::Start(end)).map_err(failed)?;
         Ok(array)
     }
@@ -252,12 +240,7 @@ impl<T: Element> Array<T> {
 
     /// The handle, which the caller releases.
     pub fn into_raw(self) -> *mut sys::tn_array {
-        self.handle.into_raw()
-    }
-
-    /// The handle, for calls of the C interface. This value still releases it.
-    pub fn as_raw(&self) -> *mut sys::tn_array {
-        self.handle.get()
+        self.array.into_raw()
     }
 
     /// Zeros from a pool; NULL is the thread's current one.
@@ -278,66 +261,14 @@ impl<T: Element> Array<T> {
     pub(crate) fn checked(
         handle: Handle<sys::tn_array>,
     ) -> std::result::Result<Array<T>, Refused<Handle<sys::tn_array>>> {
-        let info = match query(handle.get()) {
-            Ok(info) => info,
-            Err(error) => return Err(Refused::new(error, handle)),
-        };
-        if info.dtype != T::DTYPE {
-            let text = format!("tenure_rs: elements of type {:#x}, not {:#x}", info.dtype, T::DTYPE);
-            return Err(Refused::new(Error::new(Status::DTYPE, text), handle));
-        }
-        let shape = info.shape[..info.ndim as usize].iter().map(|length| *length as usize).collect();
-        Ok(Array { handle, shape, elements: PhantomData })
+        let array = Array::try_from(DynArray::of(handle)?);
+        array.map_err(|refused| Refused::new(refused.error, refused.value.into_handle()))
     }
 }
 
-/// What it is.
 impl<T> Array<T> {
-    /// Lengths of the axes.
-    pub fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    /// Number of axes.
-    pub fn ndim(&self) -> usize {
-        self.shape.len()
-    }
-
-    /// Number of elements.
-    pub fn len(&self) -> usize {
-        count(&self.shape)
-    }
-
-    /// Whether there is no element.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Where the bytes are.
-    pub fn device(&self) -> Result<Device> {
-        Ok(Device::from_raw(query(self.handle.get())?.device))
-    }
-
-    /// The name in messages and reports; empty without one.
-    pub fn name(&self) -> Result<String> {
-        let name = query(self.handle.get())?.name;
-        let bytes = name.iter().take_while(|byte| **byte != 0).map(|byte| *byte as u8).collect();
-        Ok(String::from_utf8(bytes).unwrap_or_default())
-    }
-
-    /// Sets the name, of which 63 bytes are kept.
-    pub fn set_name(&self, name: &str) -> Result<()> {
-        let name = text(name.as_bytes())?;
-        // SAFETY: a text, which the call copies.
-        check(unsafe { sys::tn_array_set_name(self.handle.get(), name.as_ptr()) })
-    }
-
-    /// Whether nobody else holds the bytes: no handle, promise, guard, export or expression.
-    pub fn is_unique(&self) -> Result<bool> {
-        let mut unique = 0;
-        // SAFETY: a place for the answer.
-        check(unsafe { sys::tn_array_is_unique(self.handle.get(), &mut unique) })?;
-        Ok(unique != 0)
+    pub(crate) fn into_dyn(self) -> DynArray {
+        self.array
     }
 
     /// Why the bytes cannot be overwritten in place: TN_WHY_ bits.
@@ -346,7 +277,7 @@ impl<T> Array<T> {
         // SAFETY: room for no holder, and places for the two numbers.
         check(unsafe {
             sys::tn_array_why_not(
-                self.handle.get(),
+                self.as_raw(),
                 ptr::null_mut(),
                 size_of::<sys::tn_holder>(),
                 0,
@@ -361,7 +292,30 @@ impl<T> Array<T> {
     /// Accepts the elements as they are, after a writer that panicked.
     pub fn heal(&mut self) -> Result<()> {
         // SAFETY: a call on a handle.
-        check(unsafe { sys::tn_array_heal(self.handle.get()) })
+        check(unsafe { sys::tn_array_heal(self.as_raw()) })
+    }
+}
+
+/// What needs no element type. There is no `DerefMut`: it would let another type of elements be assigned.
+impl<T> Deref for Array<T> {
+    type Target = DynArray;
+
+    fn deref(&self) -> &DynArray {
+        &self.array
+    }
+}
+
+/// Fails for elements of another type; the array is in the error then.
+impl<T: Element> TryFrom<DynArray> for Array<T> {
+    type Error = Refused<DynArray>;
+
+    fn try_from(array: DynArray) -> std::result::Result<Array<T>, Refused<DynArray>> {
+        let (found, wanted) = (array.dtype(), Dtype::of::<T>());
+        if found != wanted {
+            let text = format!("tenure_rs: the elements are {found}, not {wanted}");
+            return Err(Refused::new(Error::new(Status::DTYPE, text), array));
+        }
+        Ok(Array { array, elements: PhantomData })
     }
 }
 
@@ -438,12 +392,12 @@ impl<T: Element> Array<T> {
     #[track_caller]
     pub fn chunks(&self, length: usize) -> Result<Vec<Array<T>>> {
         site(Location::caller());
-        let count = self.shape.first().map_or(0, |n| n.div_ceil(length.max(1)));
+        let count = self.shape().first().map_or(0, |n| n.div_ceil(length.max(1)));
         let mut handles = vec![ptr::null_mut(); count];
         let (length, mut made) = (i64::try_from(length).unwrap_or(i64::MAX), 0);
         // SAFETY: room for all views, and a place for their number.
         check(unsafe {
-            sys::tn_array_chunks(self.handle.get(), 0, length, handles.len(), handles.as_mut_ptr(), &mut made)
+            sys::tn_array_chunks(self.as_raw(), 0, length, handles.len(), handles.as_mut_ptr(), &mut made)
         })?;
         // SAFETY: each is a new handle of the call, which nobody else releases.
         handles[..made].iter().map(|handle| unsafe { Array::from_raw(*handle) }).collect()
@@ -457,7 +411,7 @@ impl<T: Element> Array<T> {
     pub fn split_mut<'a>(&'a mut self, axis: usize, n: usize) -> Result<Vec<Chunk<'a, T>>> {
         site(Location::caller());
         // A write in this mode moves no bytes, so the strides are those of the parts too.
-        let info = query(self.handle.get())?;
+        let info = query(self.as_raw())?;
         let mut chunks: Vec<sys::tn_part> = Vec::new();
         let no_memory = |_| Error::new(Status::NO_HOST_MEMORY, format!("tenure_rs: no memory for {n} parts"));
         chunks.try_reserve_exact(n).map_err(no_memory)?;
@@ -465,7 +419,7 @@ impl<T: Element> Array<T> {
         // SAFETY: room for `n` parts.
         check(unsafe {
             sys::tn_array_split_write(
-                self.handle.get(),
+                self.as_raw(),
                 c_axis,
                 n,
                 sys::TN_WRITE_ALIASED,
@@ -475,7 +429,7 @@ impl<T: Element> Array<T> {
         })?;
         // SAFETY: the call wrote all of them.
         unsafe { chunks.set_len(n) };
-        let part = |chunk: &sys::tn_part| (chunk.start, SharedMut::new(Guard::part(chunk, axis, &self.shape, &info)));
+        let part = |chunk: &sys::tn_part| (chunk.start, SharedMut::new(Guard::part(chunk, axis, self.shape(), &info)));
         // All of them own their guards before anything can be refused.
         let parts: Vec<_> = chunks.iter().map(part).collect();
         self.must_not_be(sys::TN_WHY_EXPORTED | sys::TN_WHY_FOREIGN)?;
@@ -489,7 +443,7 @@ impl<T: Element> Array<T> {
     fn open_read(&self, flags: sys::tn_guard_flags) -> Result<Guard<T>> {
         Guard::open(|view, out| {
             // SAFETY: places for the view and the guard; no stream.
-            unsafe { sys::tn_array_borrow_read(self.handle.get(), flags, ptr::null_mut(), ptr::null_mut(), view, out) }
+            unsafe { sys::tn_array_borrow_read(self.as_raw(), flags, ptr::null_mut(), ptr::null_mut(), view, out) }
         })
     }
 
@@ -497,7 +451,7 @@ impl<T: Element> Array<T> {
         Guard::open(|view, out| {
             // SAFETY: places for the view and the guard; no stream.
             unsafe {
-                sys::tn_array_borrow_write(self.handle.get(), mode.bits(), ptr::null_mut(), ptr::null_mut(), view, out)
+                sys::tn_array_borrow_write(self.as_raw(), mode.bits(), ptr::null_mut(), ptr::null_mut(), view, out)
             }
         })
     }
@@ -525,7 +479,7 @@ impl<T: Element> Array<T> {
     pub fn zero_(&mut self) -> Result<()> {
         site(Location::caller());
         // SAFETY: a call on a handle; the work is done on return.
-        check(unsafe { sys::tn_array_clear(self.handle.get(), sys::TN_WRITE_ALIASED, ptr::null_mut()) })
+        check(unsafe { sys::tn_array_clear(self.as_raw(), sys::TN_WRITE_ALIASED, ptr::null_mut()) })
     }
 
     /// Sets every element to a value.
@@ -534,7 +488,7 @@ impl<T: Element> Array<T> {
         site(Location::caller());
         let value = ptr::from_ref(&value).cast();
         // SAFETY: one element, which the call copies; the work is done on return.
-        check(unsafe { sys::tn_array_fill(self.handle.get(), value, sys::TN_WRITE_ALIASED, ptr::null_mut()) })
+        check(unsafe { sys::tn_array_fill(self.as_raw(), value, sys::TN_WRITE_ALIASED, ptr::null_mut()) })
     }
 
     /// The elements in C order, also from a device.
@@ -543,7 +497,7 @@ impl<T: Element> Array<T> {
         let mut out: Vec<MaybeUninit<T>> = Vec::with_capacity(len);
         // SAFETY: room for all elements, in C order.
         check(unsafe {
-            sys::tn_array_copy_to_host(self.handle.get(), out.as_mut_ptr().cast(), ptr::null(), ptr::null_mut())
+            sys::tn_array_copy_to_host(self.as_raw(), out.as_mut_ptr().cast(), ptr::null(), ptr::null_mut())
         })?;
         let mut out = std::mem::ManuallyDrop::new(out);
         // SAFETY: the call wrote `len` elements; MaybeUninit<T> has the layout of T.
@@ -555,11 +509,11 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Status::SHAPE`] for another number of elements.
     pub fn copy_from_slice(&mut self, elements: &[T]) -> Result<()> {
-        must_have(&self.shape, elements.len())?;
+        must_have(self.shape(), elements.len())?;
         let data = elements.as_ptr().cast();
         // SAFETY: as many elements as the array has; the work is done on return.
         check(unsafe {
-            sys::tn_array_copy_from_host(self.handle.get(), data, ptr::null(), sys::TN_WRITE_ALIASED, ptr::null_mut())
+            sys::tn_array_copy_from_host(self.as_raw(), data, ptr::null(), sys::TN_WRITE_ALIASED, ptr::null_mut())
         })
     }
 
@@ -568,7 +522,7 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// [`Status::SHAPE`] if there is not exactly one.
     pub fn item(&self) -> Result<T> {
-        must_have(&self.shape, 1)?;
+        must_have(self.shape(), 1)?;
         Ok(self.to_vec()?[0])
     }
 
@@ -580,20 +534,13 @@ impl<T: Element> Array<T> {
     pub fn sum(&self, axis: Option<usize>) -> Result<Array<T>> {
         site(Location::caller());
         // SAFETY: a call on a handle, and a place for the expression; so are the next two.
-        let leaf = Handle::make(|out| unsafe { sys::tn_expr_leaf(self.handle.get(), sys::TN_FORM_FULL, out) })?;
+        let leaf = Handle::make(|out| unsafe { sys::tn_expr_leaf(self.as_raw(), sys::TN_FORM_FULL, out) })?;
         // SAFETY: as above.
         let axis = axis.map_or(sys::TN_ALL_AXES, |axis| i32::try_from(axis).unwrap_or(i32::MAX));
         // SAFETY: as above.
         let sum = Handle::make(|out| unsafe { sys::tn_expr_sum(leaf.get(), axis, out) })?;
         // SAFETY: as above.
         Array::made(|out| unsafe { sys::tn_expr_compute(sum.get(), 0, out) })
-    }
-
-    /// Writes a `.npy` file, which is at any time the old one or the complete new one.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = text(path.as_ref().as_os_str().as_bytes())?;
-        // SAFETY: a text and no flag.
-        check(unsafe { sys::tn_array_save_npy(self.handle.get(), path.as_ptr(), 0) })
     }
 }
 
@@ -604,7 +551,7 @@ impl<T: Element> Array<T> {
     pub fn try_clone(&self) -> Result<Array<T>> {
         site(Location::caller());
         // SAFETY: a call on a handle, and a place for the clone.
-        Array::made(|out| unsafe { sys::tn_array_clone(self.handle.get(), out) })
+        Array::made(|out| unsafe { sys::tn_array_clone(self.as_raw(), out) })
     }
 
     /// A view of the whole array: [`try_clone`](Array::try_clone) by another name.
@@ -617,7 +564,7 @@ impl<T: Element> Array<T> {
     #[track_caller]
     pub fn copy(&self) -> Result<Array<T>> {
         site(Location::caller());
-        let handle = self.handle.get();
+        let handle = self.as_raw();
         // SAFETY: a call on a handle, the current pool, and a place for the copy, which is done on return.
         Array::made(|out| unsafe { sys::tn_array_copy(handle, ptr::null_mut(), ptr::null_mut(), out) })
     }
@@ -627,7 +574,7 @@ impl<T: Element> Array<T> {
     pub fn downgrade(&self) -> Result<Weak<T>> {
         site(Location::caller());
         // SAFETY: a call on a handle, and a place for the weak handle.
-        Ok(Weak::new(Handle::make(|out| unsafe { sys::tn_array_weaken(self.handle.get(), out) })?))
+        Ok(Weak::new(Handle::make(|out| unsafe { sys::tn_array_weaken(self.as_raw(), out) })?))
     }
 
     /// Gives the array away. Who takes the promise owns the bytes, and may overwrite them in place if nobody else holds
@@ -639,7 +586,7 @@ impl<T: Element> Array<T> {
     pub fn give(self) -> std::result::Result<Promise<T>, Refused<Array<T>>> {
         site(Location::caller());
         // SAFETY: a call on a handle, and a place for the promise.
-        match Handle::make(|out| unsafe { sys::tn_array_give(self.handle.get(), 1, out) }) {
+        match Handle::make(|out| unsafe { sys::tn_array_give(self.as_raw(), 1, out) }) {
             Ok(promise) => Ok(Promise::new(promise, Some(self))),
             Err(error) => Err(Refused::new(error, self)),
         }
@@ -651,19 +598,18 @@ impl<T: Element> Array<T> {
     /// # Errors
     /// The array is in the error, as it was: [`Status::DEVICE`], [`Status::UNSUPPORTED`], [`Status::NO_DEVICE_MEMORY`].
     #[track_caller]
-    pub fn to_device(self, device: Device) -> std::result::Result<Array<T>, Refused<Array<T>>> {
+    pub fn to_device(self, device: impl Borrow<Device>) -> std::result::Result<Array<T>, Refused<Array<T>>> {
         site(Location::caller());
         // SAFETY: as in `give`.
-        let promise = match Handle::make(|out| unsafe { sys::tn_array_give(self.handle.get(), 1, out) }) {
+        let promise = match Handle::make(|out| unsafe { sys::tn_array_give(self.as_raw(), 1, out) }) {
             Ok(promise) => promise,
             Err(error) => return Err(Refused::new(error, self)),
         };
+        let device = device.borrow().into_raw();
         let moved = Array::made(|out| {
             // SAFETY: a promise, the current pool of the device, and a place for the array. No stream: it is done on
             // return.
-            unsafe {
-                sys::tn_promise_to_device(promise.get(), device.into_raw(), ptr::null_mut(), ptr::null_mut(), out)
-            }
+            unsafe { sys::tn_promise_to_device(promise.get(), device, ptr::null_mut(), ptr::null_mut(), out) }
         });
         // Ends a promise that was not taken: then this handle has its array again.
         drop(promise);
@@ -681,19 +627,9 @@ fn must_have(shape: &[usize], given: usize) -> Result<()> {
     Err(Error::new(Status::SHAPE, format!("tenure_rs: {given} elements do not fill shape {shape:?}")))
 }
 
-/// All properties of an array.
-pub(crate) fn query(handle: *mut sys::tn_array) -> Result<sys::tn_array_info> {
-    // SAFETY: plain numbers, for which zero is a value.
-    let mut info: sys::tn_array_info = unsafe { std::mem::zeroed() };
-    info.size = size_of::<sys::tn_array_info>();
-    // SAFETY: a struct of that size.
-    check(unsafe { sys::tn_array_query(handle, &mut info) })?;
-    Ok(info)
-}
-
 impl<T> fmt::Debug for Array<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Array").field("shape", &self.shape).finish_non_exhaustive()
+        f.debug_struct("Array").field("shape", &self.shape()).finish_non_exhaustive()
     }
 }
 
@@ -701,7 +637,7 @@ impl<T> fmt::Debug for Array<T> {
 impl<T: Element + fmt::Display> fmt::Display for Array<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.to_vec() {
-            Ok(elements) => nested(f, &self.shape, &elements),
+            Ok(elements) => nested(f, self.shape(), &elements),
             Err(error) => write!(f, "<array that cannot be read: {error}>"),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::sys;
 use std::fmt;
+use std::str::{FromStr, ParseBoolError};
 
 mod sealed {
     pub trait Sealed {}
@@ -12,7 +13,7 @@ mod sealed {
 ///
 /// Every pattern of bits is a value of such a type, because foreign code writes the bytes. `bool` is none, hence
 /// [`Bool`].
-pub trait Element: sealed::Sealed + Copy + Send + Sync + 'static {
+pub trait Element: sealed::Sealed + Copy + FromStr + Send + Sync + 'static {
     /// The library's number of the type.
     const DTYPE: sys::tn_dtype;
     /// 1, or true.
@@ -76,6 +77,19 @@ impl From<bool> for Bool {
 impl From<Bool> for bool {
     fn from(value: Bool) -> bool {
         value.get()
+    }
+}
+
+/// "true" or "1", "false" or "0".
+impl FromStr for Bool {
+    type Err = ParseBoolError;
+
+    fn from_str(text: &str) -> std::result::Result<Bool, ParseBoolError> {
+        match text {
+            "0" => Ok(Bool(0)),
+            "1" => Ok(Bool(1)),
+            other => other.parse().map(bool::into),
+        }
     }
 }
 

@@ -7,28 +7,38 @@ compile_error!("libtenure supports 64-bit platforms only");
 pub mod sys;
 
 mod array;
+mod copies;
 pub mod cuda;
 mod device;
 #[cfg(feature = "dlpack")]
 mod dlpack;
+mod dynamic;
 mod element;
 mod error;
 mod guard;
 mod handle;
+mod matrix;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod pool;
 mod promise;
+#[cfg(feature = "rand")]
+mod random;
+#[cfg(feature = "csv")]
+mod text;
 mod view;
 mod weak;
 
 pub use array::{Array, Mode, Tensor};
+pub use copies::{CopySite, copies};
 pub use device::{Device, MemoryInfo, memory_info};
 #[cfg(feature = "dlpack")]
 pub use dlpack::DlpackTensor;
+pub use dynamic::{Dtype, DynArray};
 pub use element::{Bool, Element};
 pub use error::{Error, Refused, Result, Status};
 pub use guard::{Chunk, Iter, IterMut, Ref, RefMut, SharedMut, SharedRef};
+pub use matrix::{Form, Lazy, Matrix, Operand, Real, RightSide};
 pub use pool::{CudaMemoryPool, CurrentPool, MemoryPool, Pool, PoolOptions, PoolStats};
 pub use promise::{Promise, enter};
 pub use view::Slice;

@@ -1,6 +1,7 @@
 //! Promises: arrays that were given away and not yet taken.
 
 use crate::array::Array;
+use crate::dynamic::DynArray;
 use crate::element::Element;
 use crate::error::{Error, Refused, Result, Status, check};
 use crate::handle::{Handle, site};
@@ -20,10 +21,6 @@ pub struct Promise<T> {
 }
 
 impl<T: Element> Promise<T> {
-    pub(crate) fn new(promise: Handle<sys::tn_promise>, giver: Option<Array<T>>) -> Promise<T> {
-        Promise { promise, giver }
-    }
-
     /// Takes the array: a new handle on the bytes. The giver's handle is destructed.
     ///
     /// # Errors
@@ -36,6 +33,25 @@ impl<T: Element> Promise<T> {
         let promise = self.promise.get();
         // SAFETY: one promise, and a place for one array.
         Array::made(|out| unsafe { sys::tn_take(1, &promise, out) }).map_err(|error| Refused::new(error, self))
+    }
+}
+
+/// What needs no element type: `T` may be `()` for a promise of foreign code.
+impl<T> Promise<T> {
+    pub(crate) fn new(promise: Handle<sys::tn_promise>, giver: Option<Array<T>>) -> Promise<T> {
+        Promise { promise, giver }
+    }
+
+    /// As [`take`](Promise::take), whatever the elements are.
+    ///
+    /// # Errors
+    /// The promise is in the error: [`Status::DESTRUCTED`] for one that foreign code took or cancelled.
+    #[track_caller]
+    pub fn take_dyn(self) -> std::result::Result<DynArray, Refused<Promise<T>>> {
+        site(Location::caller());
+        let promise = self.promise.get();
+        // SAFETY: one promise, and a place for one array.
+        DynArray::made(|out| unsafe { sys::tn_take(1, &promise, out) }).map_err(|error| Refused::new(error, self))
     }
 
     /// Withdraws the promise. The giver has its array back: returned here, if it was given in Rust.
