@@ -1,4 +1,4 @@
-/* Memory of a GPU, in the form of Numba's manual: transfers, pinned, mapped and managed arrays, streams, a mirror that moves by itself. */
+/* Memory of a GPU, in the form of Numba's manual: transfers, pinned, mapped and managed arrays, streams, and a mirror. Needs a GPU. */
 #include <cassert>
 #include <cstdio>
 #include <numeric>
@@ -24,7 +24,7 @@ int main() {
     pinned.copy_into(d_ary, mode::aliased, stream);
     for (double &element : pinned.write<double>(mode::discard | mode::wait)) // waits for the transfer that reads it
         element = 2;
-    array registered = tenure::host_register(tenure::span<double>(ary), TN_HOST_MAPPED); // pinned and mapped
+    array registered = tenure::host_register<double>({ary.data(), ary.size()}, TN_HOST_MAPPED); // pinned and mapped
     d_ary.copy_into(registered, mode::aliased, stream);
     const array result = d_ary.to_device({}, stream); // a guard that waits is its first use
     const double arrived = sum(registered.read<double>(tenure::reading::wait));
@@ -35,10 +35,15 @@ int main() {
     std::printf("managed %g\n", sum(managed.read<double>(tenure::reading::wait)));
 
     tenure::mirror smart(tenure::full<double>({10}, 1.0));
-    smart.get(side::device).fill(3.0); // sees the write by itself
-    const bool on_gpu = !smart.is_valid(side::host);
+    smart.get(side::device).fill(3.0); // the mirror sees this write by itself
     const double seen = sum(smart.read<double>(side::host));
-    const tn_mirror_info moved = smart.info();
-    std::printf("mirror %g, %d there, %d back\n", seen, static_cast<int>(moved.to_device_count), static_cast<int>(moved.to_host_count));
-    assert(on_gpu && arrived == 10 && ary[9] == 1 && seen == 30);
+    const auto there = smart.info().transfers_to_device, back = smart.info().transfers_to_host;
+    std::printf("mirror %g, %d there, %d back\n", seen, static_cast<int>(there), static_cast<int>(back));
+    assert(arrived == 10 && ary[9] == 1 && seen == 30 && there == 1 && back == 1);
 }
+/* It prints:
+transfers 6
+streams 10 10 20
+managed 10
+mirror 30, 1 there, 1 back
+*/

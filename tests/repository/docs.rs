@@ -263,6 +263,65 @@ fn kernels_object(source: &str, folder: &Path) -> Result<PathBuf, String> {
     Ok(object)
 }
 
+/// Guides whose "before" leaves out what "after" has, as the table of docs/migration/README.md says.
+const PARTIAL_BEFORE: [&str; 5] = ["dlpack.md", "oomatrix.md", "rmm.md", "theano.md", "umf.md"];
+
+/// FO-6: the table of docs/migration/README.md has the lines of each guide's programs, and ours are about as short.
+#[test]
+fn programs_after_a_migration_are_as_short_as_before() {
+    let readme = read("docs/migration/README.md");
+    let (mut wrong, mut counted) = (Vec::new(), Vec::new());
+    for page in files("docs/migration", ".md") {
+        let Some((before, after)) = before_and_after(&read(&page)) else { continue };
+        let name = page.file_name().expect("a listed file has a name").to_string_lossy().into_owned();
+        if !readme.contains(&format!("]({name}) | {before} | {after} |")) {
+            wrong.push(format!("{name}: {before} lines before and {after} after, which the table does not say"));
+        }
+        let is_partial = PARTIAL_BEFORE.contains(&&*name);
+        if (after * 10 > before * 12) != is_partial {
+            wrong.push(format!("{name}: {after} lines after {before}, and in PARTIAL_BEFORE: {is_partial}"));
+        }
+        counted.push(name);
+    }
+    assert!(counted.len() >= 7, "few pages have programs: {counted:?}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The lines of code of the first program under "Before and after", and of the one that replaces it.
+fn before_and_after(page: &str) -> Option<(usize, usize)> {
+    let (_, section) = page.split_once("\n## Before and after\n")?;
+    let programs = blocks(section.split("\n## ").next()?);
+    let (_, before, _) = programs.first()?;
+    let (language, after, _) = programs.iter().find(|(language, ..)| *language != "text")?;
+    Some((lines_of_code(language, before), lines_of_code(language, after)))
+}
+
+/// The lines that are neither blank nor only a comment.
+fn lines_of_code(language: &str, program: &str) -> usize {
+    let (mut lines, mut in_comment) = (0, false);
+    for line in program.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if language == "python" {
+            lines += usize::from(!line.starts_with('#'));
+            continue;
+        }
+        let is_code = !in_comment && !line.starts_with("/*") && !line.starts_with("//");
+        lines += usize::from(is_code);
+        in_comment = match (line.rfind("/*"), line.rfind("*/")) {
+            (None, None) => in_comment,
+            (opened, closed) => opened > closed,
+        };
+    }
+    lines
+}
+
+#[test]
+fn comments_and_blank_lines_are_no_code() {
+    assert_eq!(lines_of_code("python", "# why\n\nx = 1  # one\n    # more\ny = 2\n"), 2);
+    assert_eq!(lines_of_code("c", "/* why\n   and how */\n\nint x = 1; /* one */\n// more\n#include <y.h>\n"), 2);
+    let page = "\n## Before and after\n\n```text\na\n```\n\n```python\nb\nc\n```\n\n```text\nd\n```\n\n## Next\n";
+    assert_eq!(before_and_after(page), Some((1, 2)));
+}
+
 /// Each line of code on Tenure's side of the last table of docs/kernels.md stands in a block of the page that the tests
 /// run, or in the example that it links.
 #[test]

@@ -356,7 +356,7 @@ fn fm_9_forms() {
     assert_close(&vector.to_vec().unwrap(), &product(&p.a, &p.d[0]));
 }
 
-// The program of the documents, with the figures of its counterpart in Python.
+// FO-2: the program of the documents, with the figures of its counterpart in Python.
 #[test]
 fn fm_9_the_example_prints_what_it_says() {
     let program = std::env::current_exe().unwrap();

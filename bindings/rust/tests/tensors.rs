@@ -52,6 +52,7 @@ fn the_names_of_the_guide_with_a_gpu() -> tenure_rs::Result<()> {
     MemoryPool::disable_all()
 }
 
+// FO-3
 #[test]
 fn the_example_prints_what_it_says() {
     let program = std::env::current_exe().expect("a program has a path");
