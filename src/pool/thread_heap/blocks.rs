@@ -19,8 +19,8 @@ use core::sync::atomic::Ordering;
 /// Bytes that are allocated between two looks for memory that has decayed.
 const DECAY_STEP_BYTES: usize = 8 << 10;
 
-/// The large block that a thread keeps may have so many times the bytes of its empty spans. With the default these are
-/// 4 MiB, up to which the C library's allocator does not call the system either.
+/// The large blocks that a thread keeps may have as many bytes together as its empty spans, or one alone so many times
+/// as many. With the default these are 4 MiB, up to which the C library's allocator does not call the system either.
 const LARGE_BLOCK_TIMES: usize = 4;
 
 /// Large frees between two checks whether the pool should return memory to the device.
@@ -92,8 +92,7 @@ pub fn deallocate(through: Option<&'static Pool>, address: usize, state: BlockSt
     Some(freed.requested)
 }
 
-/// Keeps a large block in the thread's heap, and frees the one that the heap kept before to the pool. As
-/// `deallocate`.
+/// Keeps a large block in the thread's heap, which frees the oldest ones to the pool for that. As `deallocate`.
 #[inline(never)]
 pub(super) fn free_large(
     thread: &'static Thread,
@@ -110,18 +109,27 @@ pub(super) fn free_large(
     }
     let heap = Heap::of_or_new(thread, pool)?;
     let (block_bytes, block) = (span.block_bytes.get(), span.block(0));
-    let fits = span.bytes.get() <= heap.keep.get().saturating_mul(LARGE_BLOCK_TIMES) && span.version() == version;
+    let (bytes, limit) = (span.bytes.get(), heap.keep.get());
+    let fits = bytes <= limit.saturating_mul(LARGE_BLOCK_TIMES) && span.version() == version;
     let bits = span.cell_of(0).get();
     if !fits || !bits.is(state) || !span.change_block(version, span.cell_of(0), bits, BlockState::Freed) {
         return None;
     }
     heap.count_elsewhere(block_bytes, block_bytes - block.requested, block.client());
-    let before = heap.keep_large(span);
-    // Checked now and then also in a loop that reuses one large block: the pool must return idle memory in time.
-    if before.is_some() || heap.kept.get() % LARGE_FREES_PER_UPKEEP == 0 {
+    heap.kept.add(1);
+    let oldest = heap.large.make_room(bytes, limit);
+    // Checked now and then also in a loop that reuses its large blocks: the pool must return idle memory in time.
+    if oldest.is_some() || heap.kept.get() % LARGE_FREES_PER_UPKEEP == 0 {
         let mut state = pool.state.lock();
-        let just_freed = before.map_or(usize::MAX, |before| state.end_free(before, 0, os::coarse_ms()));
+        let mut just_freed = if oldest.is_some() { 0 } else { usize::MAX };
+        let rest = core::iter::from_fn(|| heap.large.make_room(bytes, limit));
+        for span in oldest.into_iter().chain(rest) {
+            just_freed += state.end_free(span, 0, os::coarse_ms());
+        }
+        heap.large.add(span);
         pool.enforce_threshold(state, just_freed);
+    } else {
+        heap.large.add(span);
     }
     Some(block.requested)
 }
@@ -192,31 +200,22 @@ impl Heap {
         hint::black_box(result)
     }
 
-    /// The large block that the heap keeps, if it suits the request. None: it does not.
+    /// A large block that the heap keeps and that suits the request.
     #[inline(never)]
     pub(super) fn take_cached_large<Inside>(&self, block: Block, inside: Inside) -> Option<usize> {
-        let span = self.large.get()?;
+        let span = self.large.take(|span| {
+            let block_bytes = span.block_bytes.get();
+            // A span of its own exceeds the request by less than a page and a granule.
+            block.requested <= block_bytes
+                && block_bytes - block.requested < self.page.get()
+                && span.bytes.get() - block_bytes < GRANULE
+                && span.start.get() & (block.alignment - 1) == 0
+        })?;
         let (block_bytes, start) = (span.block_bytes.get(), span.start.get());
-        // A span of its own exceeds the request by less than a page and a granule.
-        let fits = block.requested <= block_bytes
-            && block_bytes - block.requested < self.page.get()
-            && span.bytes.get() - block_bytes < GRANULE;
-        if !fits || start & (block.alignment - 1) != 0 {
-            return None;
-        }
-        self.large.set(None);
         span.set_block(0, block);
         self.count_allocation(class::COUNT, block.client());
         let rare = self.count_out(block_bytes, block_bytes - block.requested, block.client());
         Some(if rare { self.after_allocation(inside, start) } else { start })
-    }
-
-    /// Keeps a large block, which only this heap can allocate then. Returns the one that it kept before.
-    fn keep_large(&self, span: &'static Span) -> Option<&'static Span> {
-        let before = self.large.get();
-        self.large.set(Some(span));
-        self.kept.add(1);
-        before
     }
 
     /// Frees the block at an offset of a span of this heap. None, and nothing is changed: no block begins there, or

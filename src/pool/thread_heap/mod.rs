@@ -7,7 +7,7 @@
 //! | a thread that runs alone (`thread::stop_the_world`), or the child of a fork | the same, of any heap |
 //! | the holder of the pool's lock | `next`, `pending`, `pool`, `activity`, `idle_since_ms`, and spans without an owner |
 //!
-//! A heap also keeps the large block that its thread freed last, for the next request of that size. If many threads
+//! A heap also keeps the large blocks that its thread freed last, for later requests of their sizes. If many threads
 //! have not used their heaps for a while, another thread ends these heaps: they hold memory, and every update of the
 //! peaks would read them.
 //!
@@ -25,6 +25,8 @@ mod fast_path;
 mod find;
 
 pub(super) mod handle_cache;
+
+mod large;
 
 mod outstanding;
 
@@ -49,6 +51,7 @@ use crate::pool::span::{Link, List, class};
 use crate::thread::{Area, PerThread, Thread, area};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicPtr, Ordering};
+use large::KeptBlocks;
 use outstanding::Outstanding;
 
 /// All zero: a heap of no thread.
@@ -99,8 +102,8 @@ pub(super) struct Heap {
     reallocated: RelaxedUsize,
     /// Bytes that were ever allocated in empty spans that are not the first of their class.
     idle: RelaxedUsize,
-    /// The large block that the heap keeps; and how often it kept one.
-    large: Link,
+    /// The large blocks that the heap keeps; and how often it kept one.
+    large: KeptBlocks,
     kept: RelaxedUsize,
     owned: Link,
     /// Spans with free blocks. Blocks are taken from the first, which may be full by now.

@@ -8,6 +8,7 @@ use super::Heap;
 use crate::pool::span::{Span, class};
 use crate::pool::state::PoolState;
 use crate::pool::{Pool, remote_free};
+use crate::sys::os;
 
 impl Heap {
     /// Takes ownership of a span that has no owner and is in no list. Under the pool's lock.
@@ -169,16 +170,16 @@ impl Heap {
         any
     }
 
-    /// Collects remote frees, gives up the large block that the heap keeps, and then spans as `give_up`.
+    /// Collects remote frees, gives up the large blocks that the heap keeps, and then spans as `give_up`.
     pub(super) fn flush(&self, pool: &'static Pool, state: &mut PoolState, all: bool) -> bool {
         let pending = self.take_pending(pool, state);
         state.figures.misuse_count += self.collect_all(pool, pending) as u64;
-        let large = self.large.get();
-        if let Some(span) = large {
-            self.large.set(None);
-            state.end_free(span, 0, crate::sys::os::coarse_ms());
+        let mut any = false;
+        while let Some(span) = self.large.take(|_| true) {
+            state.end_free(span, 0, os::coarse_ms());
+            any = true;
         }
-        self.give_up(state, all) | large.is_some()
+        self.give_up(state, all) | any
     }
 
     // ---- remote frees ----
