@@ -270,36 +270,32 @@ pub unsafe extern "C" fn tn_pool_allocate(
     stream: *mut tn_stream,
     out: *mut *mut c_void,
 ) -> tn_status {
-    if alignment == 0 {
-        // SAFETY: by the function's documentation.
-        return unsafe { allocate_as_aligned(pool, bytes, alignment, stream, out) };
-    }
+    // Two copies, so that neither tests the alignment, nor saves registers for the other one.
     // SAFETY: by the function's documentation.
-    if let Some(done) = unsafe { allocate(pool, bytes, alignment, stream, out) } {
-        return done;
+    unsafe {
+        match alignment {
+            0 => allocate_from::<true>(pool, bytes, alignment, stream, out),
+            _ => allocate_from::<false>(pool, bytes, alignment, stream, out),
+        }
     }
-    // SAFETY: by the function's documentation.
-    unsafe { allocate_slow(pool, bytes, alignment, stream, out) }
 }
 
-/// Allocates with the pool's alignment: a copy of the fast path, so that neither copy tests the alignment.
+/// Allocates with the pool's alignment, or with one of the caller's.
 ///
 /// # Safety
 /// - `out` is NULL or writable.
 #[inline(never)]
-unsafe extern "C" fn allocate_as_aligned(
+unsafe extern "C" fn allocate_from<const OF_POOL: bool>(
     pool: *mut tn_pool,
     bytes: usize,
-    _: usize,
+    alignment: usize,
     stream: *mut tn_stream,
     out: *mut *mut c_void,
 ) -> tn_status {
     // SAFETY: the caller's obligation.
-    if let Some(done) = unsafe { allocate(pool, bytes, 0, stream, out) } {
-        return done;
-    }
+    let done = unsafe { allocate(pool, bytes, if OF_POOL { 0 } else { alignment }, stream, out) };
     // SAFETY: the caller's obligation.
-    unsafe { allocate_slow(pool, bytes, 0, stream, out) }
+    done.unwrap_or_else(|| unsafe { allocate_slow(pool, bytes, alignment, stream, out) })
 }
 
 /// Allocates on the fast path. None: the fast path does not apply, and nothing changed.

@@ -47,6 +47,19 @@ pub(in crate::pool) fn of_request(bytes: usize, alignment: usize) -> Option<usiz
     Some(OF[((less | below) / 16) & (OF.len() - 1)].into())
 }
 
+/// What [`of_default`] takes for an alignment, a power of two.
+pub(in crate::pool) fn mask(alignment: usize) -> usize {
+    if alignment <= LARGEST_ALIGNMENT { alignment - 1 } else { usize::MAX }
+}
+
+/// As `of_request`, for an alignment that was checked before: its [`mask`].
+#[inline(always)]
+pub(in crate::pool) fn of_default(bytes: usize, mask: usize) -> Option<usize> {
+    let largest = bytes.wrapping_sub(1) | mask;
+    // The largest class is a power of two, so this compares the larger one.
+    if largest >= LARGEST_BYTES { None } else { Some(OF[(largest / 16) & (OF.len() - 1)].into()) }
+}
+
 /// Bytes of a block of a class.
 pub(in crate::pool) const fn bytes(class: usize) -> usize {
     if class < 16 {

@@ -55,6 +55,14 @@ fn entry(address: usize) -> usize {
     address / GRANULE % LEAF_ENTRIES
 }
 
+/// The span of an address, if that is small. None: it is not, or there is none.
+#[inline(always)]
+pub(in crate::pool) fn get_small(address: usize) -> Option<&'static Span> {
+    // Acquire as in `get`. No small span has a group.
+    // SAFETY: NULL, or a span, and those are never unmapped.
+    unsafe { leaf(address)?.spans[entry(address)].load(Ordering::Acquire).as_ref() }
+}
+
 /// The entry of an address: the span that contains it, or its range.
 #[inline]
 pub(in crate::pool) fn get(address: usize) -> Option<&'static Span> {

@@ -47,11 +47,13 @@ pub fn allocate_fast(pool: u64, bytes: usize, alignment: usize) -> Option<FastAl
     let thread = thread::current_fast()?;
     let inside = FastEntry::begin(thread)?;
     let heap = handle_cache::heap(thread, pool)?;
-    let alignment = heap.alignment_of(alignment);
-    let class = class::of_request(bytes, alignment)?;
-    // SAFETY: `of_request` returned a class, and there is a list for each.
+    let class = match alignment {
+        0 => class::of_default(bytes, heap.class_mask.get())?,
+        _ => class::of_request(bytes, alignment)?,
+    };
+    // SAFETY: a class, and there is a list for each.
     let span = unsafe { heap.with_free.get_unchecked(class) }.first()?;
-    let taken = heap.take(class, span, || plain(thread, bytes, alignment))?;
+    let taken = heap.take(class, span, || plain(thread, bytes, heap.alignment_of(alignment)))?;
     Some(FastAllocation { heap, inside, rare: taken.rare, address: taken.address })
 }
 
@@ -218,7 +220,7 @@ impl Heap {
             // SAFETY: `bytes` is not 0, so there is a span (see `Recent`).
             return Some((unsafe { self.recent.span.get().unwrap_unchecked() }, offset));
         }
-        let span = table::get(address).filter(|span| span.is_of(self))?;
+        let span = table::get_small(address).filter(|span| span.is_of(self))?;
         let start = span.start.get();
         self.recent.start.set(start);
         self.recent.bytes.set(span.bytes.get());

@@ -3,6 +3,7 @@
 use super::end::end_of_thread;
 use super::{HEAPS, Heap, ThreadHeaps, pointer};
 use crate::pool::Pool;
+use crate::pool::span::class;
 use crate::thread::{self, PerThread, Thread};
 use core::sync::atomic::Ordering;
 
@@ -64,6 +65,7 @@ impl Heap {
         heap.pool.set(Some(pool));
         heap.keep.set(state.settings.thread_cache);
         heap.alignment.set(state.settings.alignment);
+        heap.class_mask.set(class::mask(state.settings.alignment));
         heap.page.set(pool.page.load(Ordering::Relaxed));
         heap.out.allow(heap.step());
         // Not idle before it was seen twice.

@@ -71,8 +71,9 @@ pub(super) struct Heap {
     recycled: AtomicPtr<Heap>,
     /// Most bytes of empty spans that it keeps, and the most by which peaks may be too low.
     keep: RelaxedUsize,
-    /// The pool's.
+    /// The pool's, and its [`class::mask`].
     alignment: RelaxedUsize,
+    class_mask: RelaxedUsize,
     page: RelaxedUsize,
     /// The thread that it belongs to, also while it is hidden.
     owner_thread: AtomicPtr<Thread>,
