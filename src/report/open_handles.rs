@@ -53,6 +53,11 @@ fn is_unreleased(state: State) -> bool {
     matches!(state, State::Live | State::Spent)
 }
 
+/// Whether a slot is listed, before and under the lock of its ledger.
+fn is_listed(slot: &'static impl Slot, only_spent: bool) -> bool {
+    if only_spent { ledger::is_spent(slot) } else { is_unreleased(slot.head().state()) }
+}
+
 /// A holder without bytes and name.
 fn nameless_holder(kind: tn_holder_kind, id: u64, origin: ledger::Origin) -> HolderInfo {
     HolderInfo {
@@ -69,18 +74,18 @@ fn nameless_holder(kind: tn_holder_kind, id: u64, origin: ledger::Origin) -> Hol
 }
 
 fn each_claim(claim: &'static Claim, only_spent: bool, visit: &mut dyn FnMut(HolderInfo)) {
-    if is_unreleased(claim.head().state())
+    if is_listed(claim, only_spent)
         && let Ok((locked, claim)) = ledger::lock::<Claim>(claim.id())
-        && (!only_spent || ledger::is_spent(claim))
+        && is_listed(claim, only_spent)
     {
         visit(holder_of_claim(&locked, claim));
     }
 }
 
 fn each_promise(promise: &'static Promise, only_spent: bool, visit: &mut dyn FnMut(HolderInfo)) {
-    if is_unreleased(promise.head().state())
+    if is_listed(promise, only_spent)
         && let Ok((locked, promise)) = ledger::lock::<Promise>(promise.id())
-        && (!only_spent || ledger::is_spent(promise))
+        && is_listed(promise, only_spent)
     {
         visit(holder_of_promise(&locked, promise));
     }

@@ -749,10 +749,12 @@ fn whole_text(write: impl Fn(usize, *mut c_char, *mut usize) -> tn_status) -> Re
         check(write(text.len(), text.as_mut_ptr().cast(), &mut length))?;
         if length < text.len() {
             text.truncate(length);
-            return Ok(String::from_utf8_lossy(&text).into_owned());
+            return Ok(
+                String::from_utf8(text).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned())
+            );
         }
         // Other threads may add entries in between.
-        text.resize(length + length / 4 + 1, 0);
+        text = vec![0; length + length / 4 + 1];
     }
 }
 
