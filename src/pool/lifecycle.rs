@@ -85,7 +85,7 @@ impl Pool {
                 state = self.give_back(state, piece);
                 more_is_due = state.decays() && os::time_ns() - start > GIVE_BACK_NS;
             }
-            self.note_decay(&state);
+            self.note_decay(&mut state, now);
         }
         if state.is_over() && !core::mem::replace(&mut state.quarantined, true) {
             let ordered = state.stream_lists.take();

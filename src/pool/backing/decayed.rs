@@ -69,8 +69,8 @@ fn look() -> bool {
 
 impl Pool {
     /// Notes whether the pool keeps memory that decays. Under its lock.
-    pub(in crate::pool) fn note_decay(&self, state: &PoolState) {
-        let decaying = state.keeps_for_later();
+    pub(in crate::pool) fn note_decay(&self, state: &mut PoolState, now: u64) {
+        let decaying = state.keeps_for_later(now);
         if self.decaying.load(Ordering::Relaxed) == decaying {
             return;
         }

@@ -88,7 +88,7 @@ impl Pool {
         if state.retired {
             self.enforce_threshold(state, 0);
         } else {
-            self.note_decay(&state);
+            self.note_decay(&mut state, os::coarse_ms());
         }
         released
     }

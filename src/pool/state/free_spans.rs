@@ -445,9 +445,13 @@ impl PoolState {
     }
 
     /// Whether more is free than may stay at any age.
-    pub fn keeps_for_later(&self) -> bool {
+    pub fn keeps_for_later(&mut self, now: u64) -> bool {
         let free = self.free_bins.bytes();
-        self.decays() && free > self.settings.threshold / 4 && free > self.free_span_allowance()
+        if !self.decays() || free <= self.settings.threshold / 4 {
+            return false;
+        }
+        let in_use = self.in_use_lately(now);
+        free > self.free_span_allowance(in_use)
     }
 
     /// Bytes of free spans above what may stay now.
@@ -457,12 +461,16 @@ impl PoolState {
         let quarter = self.settings.threshold / 4;
         if !self.decays() {
             let free = free.saturating_sub(just_freed);
-            return if free <= quarter { 0 } else { free.saturating_sub(self.free_span_allowance()) };
+            return if free <= quarter { 0 } else { free.saturating_sub(self.free_span_allowance(self.in_use_now())) };
         }
         let used = self.used();
         self.recent_peak.note(used.saturating_add(if just_freed == usize::MAX { 0 } else { just_freed }), now);
         let lately = self.recent_peak.at(now).saturating_sub(used);
-        if free <= quarter.max(lately) { 0 } else { free.saturating_sub(lately.max(self.free_span_allowance())) }
+        if free <= quarter.max(lately) {
+            return 0;
+        }
+        let in_use = self.in_use_lately(now);
+        free.saturating_sub(lately.max(self.free_span_allowance(in_use)))
     }
 
     /// Bytes of all but free spans.
@@ -473,8 +481,7 @@ impl PoolState {
     /// Bytes of free spans that may stay at any age: the threshold without the free blocks inside spans, but at least a
     /// quarter of it, because free blocks cannot serve large requests. The default threshold counts the unused ends of
     /// blocks too: in huge pages they are resident.
-    fn free_span_allowance(&self) -> usize {
-        let in_use = self.in_use_now();
+    fn free_span_allowance(&self, in_use: usize) -> usize {
         let f = &self.figures;
         let (threshold, ends) = match self.settings.threshold_grows {
             true => (self.settings.threshold.max(in_use / 4), 0),

@@ -167,6 +167,13 @@ impl PoolState {
         self.in_use(&self.now()).0 as usize
     }
 
+    /// Usable bytes of live blocks, where many heaps count as they did at some moment of this tick.
+    pub fn in_use_lately(&mut self, now: u64) -> usize {
+        let mut all = self.total;
+        all.change(self.summed.in_heaps(now, self.heaps()), 0);
+        self.in_use(&all).0 as usize
+    }
+
     /// Whether so many more bytes from the device would exceed the limit.
     pub fn over_limit(&self, more: usize) -> bool {
         let limit = self.settings.limit;

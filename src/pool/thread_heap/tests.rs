@@ -520,3 +520,40 @@ fn ph_17_many_threads_wait_for_nobody() {
     assert_eq!(pool.query().live_blocks, 0);
     release(handle);
 }
+
+#[test]
+fn many_heaps_are_summed_once_in_a_tick() {
+    const THREADS: usize = 20;
+    let handle = create();
+    let lately = |now| pool_of(handle).state.lock().in_use_lately(now);
+    let (made, over) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
+    let hold = || {
+        let block = take(handle, 1000);
+        made.wait();
+        over.wait();
+        give(handle, block);
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(hold)).collect();
+        // The pool counts the first block of a heap, and the heap counts the second one.
+        let first = take(handle, 1000);
+        made.wait();
+        let before = lately(1);
+        let second = take(handle, 1000);
+        let with_second = (lately(1), lately(2));
+        give(handle, second);
+        let after = (lately(2), lately(3));
+        over.wait();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let held = (THREADS + 1) * 1024;
+        assert_eq!((before, with_second, after), (held, (held, held + 1024), (held + 1024, held)));
+        give(handle, first);
+    });
+    // The heaps have ended with their threads, and few heaps are summed each time.
+    assert_eq!(lately(3), 0);
+    let blocks = [take(handle, 1000), take(handle, 1000)];
+    assert_eq!(lately(3), 2048);
+    blocks.into_iter().for_each(|block| give(handle, block));
+    assert_eq!(lately(3), 0);
+    release(handle);
+}
