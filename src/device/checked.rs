@@ -282,7 +282,13 @@ pub fn report_overrun(start: usize, bytes: usize, name: Name, used: &Use) {
 
 impl Device for Checked {
     fn terms(&self) -> Terms {
-        Terms { page: os::page_bytes(), refusal: TN_ERR_NO_HOST_MEMORY, zeroed: true, touch: true, ..Terms::NONE }
+        let page = os::page_bytes();
+        Terms { page, refusal: TN_ERR_NO_HOST_MEMORY, whole: true, zeroed: true, touch: true, ..Terms::NONE }
+    }
+
+    /// A freed range stays without access for a while, so that accesses to its block are found.
+    fn can_keep(&self, _start: usize) -> bool {
+        false
     }
 
     fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {

@@ -1,5 +1,5 @@
-//! The Java binding: `bindings/java/tests/Calls.java` passes, also with JNI's checks; the example hands an array from C
-//! to Java and back; the examples of the README print what the README shows.
+//! The Java binding: `bindings/java/tests/Calls.java` passes, also with JNI's checks, and `Collect.java`; the example
+//! hands an array from C to Java and back; the examples of the README print what the README shows.
 
 use crate::support;
 use std::fs::File;
@@ -70,6 +70,13 @@ fn calls_pass() {
     // JNI's checks print warnings and go on, or end the process.
     let checked = output(&mut build.java(&["-Xcheck:jni"], "Calls")).unwrap();
     assert!(checked.ends_with("all calls passed\n") && !checked.contains("FATAL"), "{checked}");
+}
+
+#[test]
+fn objects_that_nothing_closes_are_collected() {
+    let build = Build::new("collect", &[root().join(FOLDER).join("tests/Collect.java")]);
+    let printed = output(&mut build.java(&[], "Collect")).unwrap();
+    assert!(printed.ends_with("all were collected\n"), "{printed}");
 }
 
 /// C gives, Java takes and writes in place, and C's handle is destructed.

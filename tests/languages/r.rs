@@ -1,5 +1,6 @@
-//! The R binding: the package installs without a compiler's warning, `bindings/r/tests/calls.R` passes, and the
-//! README's programs print what it shows. One of them is the example that hands an array from C to R and back.
+//! The R binding: the package installs without a compiler's warning, `calls.R` and `collect.R` of `bindings/r/tests`
+//! pass, and the README's programs print what it shows. One of them is the example that hands an array from C to R and
+//! back.
 
 use crate::support;
 use std::os::unix::fs::symlink;
@@ -65,6 +66,14 @@ fn calls_pass() {
     let package = Package::install("calls");
     package.compile("tests/thread.c", "thread.so");
     assert_eq!(package.run(&root().join(FOLDER).join("tests/calls.R")), "all calls passed\n");
+}
+
+#[test]
+fn objects_that_nothing_releases_are_collected() {
+    let package = Package::install("collect");
+    package.compile("tests/misuse.c", "misuse.so");
+    let printed = package.run(&root().join(FOLDER).join("tests/collect.R"));
+    assert!(printed.ends_with("all were collected\n"), "{printed}");
 }
 
 #[test]

@@ -37,6 +37,9 @@ mod forms;
 mod layout;
 mod layout_model;
 mod listen;
+mod mapped_files;
+mod mirror_random;
+mod misuse;
 #[cfg(feature = "linalg")]
 mod openblas;
 mod plan;

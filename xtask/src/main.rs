@@ -74,11 +74,15 @@ cargo xtask <command>
                         writes the log without addresses, names and times, to share it
   fuzz [TARGET] [--seconds N]
                         libFuzzer on the parsers of foreign bytes: npy, safetensors, dlpack, arrow, descriptors, event_log; 60 seconds each
-  soak                  random traces against the model until one fails
-  soak sim [SEEDS]      the tests of GPUs on the simulated driver with 1000 seeds, different in each run
-  soak pool [MINUTES|--draw]
-                        a random load on a pool for 10 minutes; resident memory must not grow; draws docs/soak.svg;
-                        --draw: draws the last run again
+  soak [NAME [MINUTES]] repeats a test for 10 minutes, or until it fails, with other seeds, which it prints:
+                        model: random traces against the model; this is the default
+                        sim: the tests of GPUs on the simulated driver
+                        pool: a random load on a pool, whose resident memory must not grow; draws docs/soak.svg
+                        misuse: wrong calls on strict and checked pools
+                        mirror: the host sides of mirrors in several threads
+                        processes: processes that share arrays and are killed
+                        languages: objects of R, Java and Go that only the garbage collector releases
+  soak pool --draw      draws the last run of soak pool again
   malloc [--long]       runs C tests, Python's own tests, gcc and SQLite on the preload library; --long: minutes in place of seconds
   sim                   builds the simulated CUDA driver in target/cuda-sim, for the front of LD_LIBRARY_PATH
   sim-peers [--check] [NAME ...]
@@ -125,11 +129,9 @@ fn main() -> ExitCode {
         ["demo"] => demo::demo(),
         ["diagram"] => diagrams(),
         ["examples"] => run::examples(),
-        ["bench" | "replay", ..] | ["soak", "pool", ..] => tools::package("xtask-bench", &arguments),
+        ["bench" | "replay", ..] | ["soak", "pool", "--draw"] => tools::package("xtask-bench", &arguments),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
-        ["soak"] => run::soak(),
-        ["soak", "sim"] => cuda::soak(None),
-        ["soak", "sim", seeds] => cuda::soak(Some(seeds)),
+        ["soak", rest @ ..] => run::soak(rest),
         ["malloc"] => malloc::main(false),
         ["malloc", "--long"] => malloc::main(true),
         ["sim"] => sim::stage().map(|folder| println!("{}", folder.display())),
@@ -165,10 +167,12 @@ fn interop(options: &[&str]) -> tools::Done {
 
 /// Writes the tables of docs/borrowing.md: those of the host, then those of devices on the simulated driver.
 fn borrowing() -> tools::Done {
-    for (test, driver) in [("borrowing", sim::none()?), ("cuda_borrowing", sim::stage()?)] {
+    for (program, tests_of, driver) in
+        [("library", "borrowing::", sim::none()?), ("gpu", "cuda_borrowing::", sim::stage()?)]
+    {
         let mut tests = tools::cargo();
         tests
-            .args(["test", "--test", test])
+            .args(["test", "--test", program, "--", tests_of])
             .env("TENURE_WRITE_TABLES", tools::root().join("docs/borrowing.md"))
             .env("LD_LIBRARY_PATH", driver);
         tools::run(&mut tests)?;

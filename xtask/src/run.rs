@@ -1,8 +1,9 @@
 //! The commands `examples` and `soak`.
 
-use crate::tools::{Done, cargo, command, exists, has, io, named, output, read, root, run, run_unlimited};
-use crate::{dist, python, sim};
+use crate::tools::{Done, cargo, command, exists, has, io, named, output, package, read, root, run, run_unlimited};
+use crate::{cuda, dist, python, sim};
 use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The project's options for C and C++ programs.
 const COMPILED: [&str; 7] = ["-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"];
@@ -94,12 +95,78 @@ fn two_languages(python: &Path, name: &str) -> Done {
     run(command(python).arg(format!("examples/{name}/{name}.py")).arg(library))
 }
 
-/// `cargo xtask soak`: the model's random traces, until one fails or the user stops it.
-pub fn soak() -> Done {
-    if !exists("tests/model.rs") {
-        return Err("there is no tests/model.rs".to_owned());
+/// What a long form runs.
+enum Long {
+    /// The arguments of `cargo test`, the variable for the seed, and a variable with the value that makes a run longer.
+    Tests(&'static [&'static str], &'static str, Option<(&'static str, &'static str)>),
+    /// Each run has so many seeds.
+    Simulator(&'static str),
+    /// The load of `xtask/bench/src/soak.rs`, which ends by itself.
+    Pool,
+}
+
+const SEED: &str = "TENURE_STRESS_SEED";
+/// The long forms by name; the first one is the default.
+const LONG: [(&str, Long); 7] = [
+    (
+        "model",
+        Long::Tests(
+            &["--test", "model", "--", "--ignored", "--nocapture", "soak"],
+            "TENURE_MODEL_SEED",
+            Some(("TENURE_MODEL_ROUNDS", "20")),
+        ),
+    ),
+    ("sim", Long::Simulator("5")),
+    ("pool", Long::Pool),
+    ("misuse", Long::Tests(&["--test", "library", "--", "misuse::"], SEED, Some(("TENURE_TEST_ROUNDS", "1000")))),
+    (
+        "mirror",
+        Long::Tests(&["--test", "library", "--", "mirror_random"], SEED, Some(("TENURE_STRESS_STEPS", "5000000"))),
+    ),
+    // The C tests that kill processes, a thousand each, and that wait for locks of processes that were killed.
+    ("processes", Long::Tests(&["--test", "languages", "--", "c_ipc", "--skip", "valgrind"], SEED, None)),
+    (
+        "languages",
+        Long::Tests(
+            &["--test", "languages", "--", "are_collected", "go::calls_pass"],
+            SEED,
+            Some(("TENURE_TEST_ROUNDS", "40000")),
+        ),
+    ),
+];
+const SOAK_MINUTES: &str = "10";
+
+/// `cargo xtask soak [NAME [MINUTES]]`: repeats a long form, each time with another seed, until it fails or the time is
+/// over.
+pub fn soak(arguments: &[&str]) -> Done {
+    let (name, minutes) = match *arguments {
+        [] => (LONG[0].0, SOAK_MINUTES),
+        [name] => (name, SOAK_MINUTES),
+        [name, minutes] => (name, minutes),
+        _ => return Err(format!("soak takes a name and a number of minutes, not \"{}\"", arguments.join(" "))),
+    };
+    let names = || LONG.map(|(name, _)| name).join(", ");
+    let (_, long) = LONG
+        .iter()
+        .find(|(known, _)| *known == name)
+        .ok_or_else(|| format!("there is no soak \"{name}\"; there are {}", names()))?;
+    let seconds = minutes.parse::<f64>().ok().filter(|minutes| *minutes > 0.0).map(|minutes| minutes * 60.0);
+    let seconds = seconds.ok_or_else(|| format!("soak takes a number of minutes, not \"{minutes}\""))?;
+    let start = Instant::now();
+    while start.elapsed().as_secs_f64() < seconds {
+        match long {
+            Long::Tests(arguments, variable, longer) => {
+                // 31 bits: R's numbers have no more.
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_micros());
+                let seed = (now % (1 << 31)).to_string();
+                println!("{variable}={seed}");
+                let mut tests = cargo();
+                tests.args(["test", "--quiet", "--locked", "--profile", "soak"]).args(*arguments).env(variable, seed);
+                run_unlimited(tests.envs(*longer))?;
+            }
+            Long::Simulator(seeds) => cuda::soak(Some(seeds))?,
+            Long::Pool => return package("xtask-bench", &["soak", "pool", minutes]),
+        }
     }
-    let mut test = cargo();
-    test.args(["test", "--locked", "--profile", "soak", "--test", "model", "--", "--ignored", "--nocapture", "soak"]);
-    run_unlimited(test.env("TENURE_SOAK", "1"))
+    Ok(())
 }

@@ -44,7 +44,22 @@ READERS = {
     "setitem": lambda o: tenure.zeros(3).__setitem__(..., o),
     "operand": lambda o: tenure.zeros(3) + o,
     "owner_of": tenure.owner_of,
+    "array_of_list": lambda o: tenure.array([o]),
+    "array_of_lists": lambda o: tenure.array(((), [[1.0, 2.0, np.float32(3), "4", None], (np.int8(5), 6, o)])),
+    "array_of_deepest_list": lambda o: tenure.array(nested(o, 64)),
+    "asarray_of_list": lambda o: tenure.asarray([1.0, o]),
+    "asarray_of_list_converted": lambda o: tenure.asarray([o], "float32"),
+    "full_of_list": lambda o: tenure.full(3, [o]),
+    "setitem_of_list": lambda o: tenure.zeros(3).__setitem__(..., [o]),
+    "operand_of_list": lambda o: tenure.zeros(3) + [o],
 }
+
+
+def nested(item, lists):
+    for _ in range(lists):
+        item = [item]
+    return item
+
 
 LIES = {
     "too many axes": (dict(ndim=1 << 20, shape=(1,), strides=(8,)), "1048576"),
@@ -72,6 +87,28 @@ def test_a_buffer_that_contradicts_itself(liar, reader, lie):
     with pytest.raises(BufferError) as caught:
         READERS[reader](liar(**description))
     assert value in str(caught.value) and "Liar" in str(caught.value)
+
+
+# CA-37
+def test_lists_of_true_descriptions_are_taken(liar):
+    rows = [liar(shape=(8,)), liar(shape=(8,))]
+    assert tenure.array(rows).shape == tenure.asarray(tuple(rows), "float32").shape == (2, 8)
+    assert tenure.array([bytearray(b"ab"), memoryview(b"cd")]).tolist() == [[97, 98], [99, 100]]
+    assert tenure.array(nested(7, 64)).shape == (1,) * 64
+    itself = []
+    itself.append(itself)
+    for wrong in nested(7, 65), itself:
+        with pytest.raises((TypeError, ValueError)):
+            tenure.array(wrong)
+
+
+# CA-38
+def test_an_interface_in_a_list():
+    memory = bytearray(np.arange(4.0).tobytes())
+    described = Described(memory, (2,), offset=16)
+    given = [[0, 1], described]
+    assert tenure.array(given).tolist() == [[0, 1], [2, 3]] and given[1] is described
+    assert tenure.asarray(tuple(given), "float32").tolist() == [[0, 1], [2, 3]]
 
 
 # CA-37

@@ -38,7 +38,7 @@ pub fn pool(minutes: &str) -> Done {
     let wrong = || format!("soak pool takes a number of minutes, not {minutes}");
     let seconds = minutes.parse::<f64>().ok().filter(|minutes| *minutes > 0.0).ok_or_else(wrong)? * 60.0;
     let mut test = cargo();
-    test.args(["test", "--locked", "--profile", "soak", "--test", "pool_soak", "--", "--ignored", "soak"]);
+    test.args(["test", "--locked", "--profile", "soak", "--test", "library", "--", "--ignored", "pool_soak::soak"]);
     test.env("TENURE_SOAK_SECONDS", format!("{}", seconds as u64)).env("TENURE_SOAK_FILE", samples_file());
     run_unlimited(&mut test)?;
     draw()

@@ -76,6 +76,8 @@ pub struct CachedObjects {
     pub asarray: Py<PyAny>,
     /// `numpy.ndarray`
     pub ndarray: Py<PyAny>,
+    /// `numpy.generic`
+    pub generic: Py<PyAny>,
     /// `numpy.empty`
     pub empty: Py<PyAny>,
     /// numpy
@@ -117,6 +119,7 @@ pub fn cached_objects(py: Python<'_>) -> PyResult<&'static CachedObjects> {
             dtype: dtype.unbind(),
             asarray: numpy.getattr("asarray")?.unbind(),
             ndarray: numpy.getattr("ndarray")?.unbind(),
+            generic: numpy.getattr("generic")?.unbind(),
             empty: numpy.getattr("empty")?.unbind(),
             numpy: numpy.into_any().unbind(),
             types_module: types_module.into_any().unbind(),
