@@ -357,6 +357,8 @@ static void ip_8_refusals(void)
     FAILS(tn_array_import_ipc(m.descriptor, m.bytes, m.fd, 0, &other, NULL), TN_ERR_GIVEN);
     CHECK(says("TN_IPC_GIVE"));
     FAILS(tn_array_import_ipc(m.descriptor, m.bytes, m.fd, TN_IPC_WRITABLE, &other, NULL), TN_ERR_GIVEN);
+    FAILS(tn_borrow_end(hold, 1u << 20, NULL), TN_ERR_INVALID);
+    CHECK(says("0x100000") && try_read(array, 0) == TN_ERR_EXPORTED);
     end(hold);
     close(m.fd);
     m = exported(array, TN_IPC_WRITABLE, TN_ALIASED, &hold);

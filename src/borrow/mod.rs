@@ -55,7 +55,8 @@ use crate::error::{Result, fail};
 use crate::flags;
 use crate::layout::{Layout, even_parts};
 use crate::ledger::{
-    self, Claim, Class, Guard, InternalGuard, Locked, LockedSlot, Root, SpareClaim, SpareGuard, SpareRoot, UseTime,
+    self, Claim, Class, Completion, Guard, InternalGuard, Locked, LockedSlot, Root, SpareClaim, SpareGuard, SpareRoot,
+    UseTime,
 };
 use crate::slots::Id;
 use crate::stream::{Point, Stream, StreamArg};
@@ -389,37 +390,72 @@ pub fn end_with_stream_fast(id: Id, flags: u32, stream: u64) -> bool {
     ended
 }
 
-/// Ends a guard of any kind, once. Work on the stream may go on to use the bytes. Not for the writer of a mirror, see
-/// `mirror::end`.
+/// Ends a guard of any kind, once. Work on the stream may go on to use the bytes. `complete` ends a guard of one array
+/// according to its completion, by default with [`Ending::finish`].
 #[cold]
 #[inline(never)]
-pub fn end(id: Id, flags: u32, stream: Result<StreamArg>) -> Result<()> {
+pub fn end(id: Id, flags: u32, stream: Result<StreamArg>, complete: impl FnOnce(Ending) -> Result<()>) -> Result<()> {
     let guard = ledger::find::<Guard>(id)?;
     let stream = stream?;
     flags::check("flags", flags, TN_END_FAILED, &flags::END)?;
     let failed = flags & TN_END_FAILED != 0;
-    let mut end_points = EndPoints { stream: &stream, known: [None; EndPoints::CAPACITY] };
     if guard.is_head() {
+        let mut end_points = EndPoints { stream: &stream, known: [None; EndPoints::CAPACITY] };
         if ledger::end_guard_list(id, guard, failed, &mut |device| end_points.point(device))? {
             return Ok(());
         }
         return ledger::find::<Guard>(id).map(drop);
     }
-    let mut point = None;
-    if !stream.is_null() {
-        let (locked, guard) = ledger::lock::<Guard>(id)?;
-        let device = locked.state(locked.ledger_of(guard)).device;
+    let (locked, guard) = ledger::lock::<Guard>(id)?;
+    complete(Ending { id, guard, locked, failed, stream })
+}
+
+/// An open guard of one array that is to be ended, its locked ledger, and the arguments of the call.
+pub struct Ending {
+    pub(crate) id: Id,
+    pub(crate) guard: &'static Guard,
+    pub(crate) locked: Locked,
+    pub(crate) failed: bool,
+    pub(crate) stream: StreamArg,
+}
+
+impl Ending {
+    /// Who completes the end.
+    pub fn completion(&self) -> Completion {
+        self.locked.get(self.guard).completion
+    }
+
+    /// Ends the guard in the ledger.
+    pub fn finish(self) -> Result<()> {
+        self.finish_after(Ok)
+    }
+
+    /// As [`Ending::finish`]. `before` is called when nothing else can fail; it may unlock once no other thread can end
+    /// the guard.
+    pub(crate) fn finish_after(self, before: impl FnOnce(Locked) -> Result<Locked>) -> Result<()> {
+        let Ending { id, guard, mut locked, failed, stream } = self;
+        let mut point = None;
+        if !stream.is_null() {
+            let device = locked.state(locked.ledger_of(guard)).device;
+            // The driver is called under no lock, so another thread may end the guard meanwhile.
+            drop(locked);
+            point = end_point(&stream, device)?;
+            locked = ledger::lock::<Guard>(id)?.0;
+        }
+        let mut locked = before(locked)?;
+        locked.end_guard_at(guard, failed, point);
         drop(locked);
-        point = end_points.point(device)?;
+        if point.is_some() {
+            // A call that records new work also polls what waits for earlier work.
+            ledger::poll_deferred(ledger::POLLED_PER_CALL);
+        }
+        Ok(())
     }
-    let (mut locked, guard) = ledger::lock::<Guard>(id)?;
-    locked.end_guard_at(guard, failed, point);
-    drop(locked);
-    if point.is_some() {
-        // A call that records new work also polls what waits for earlier work.
-        ledger::poll_deferred(ledger::POLLED_PER_CALL);
-    }
-    Ok(())
+}
+
+/// The point until which a stream's work on bytes of that device continues; None: it is done.
+fn end_point(stream: &StreamArg, device: tn_device) -> Result<Option<Point>> {
+    stream.on(device)?.map(ledger::end_point).transpose()
 }
 
 /// The end points of a stream's work on several devices, each taken once.
@@ -431,15 +467,12 @@ struct EndPoints<'a> {
 impl EndPoints<'_> {
     const CAPACITY: usize = 32;
 
-    /// The point until which work on bytes of that device continues; None: it is done.
+    /// As [`end_point`].
     fn point(&mut self, device: tn_device) -> Result<Option<Point>> {
         if let Some((_, point)) = self.known.iter().flatten().find(|(known, _)| *known == device) {
             return Ok(*point);
         }
-        let point = match self.stream.on(device)? {
-            Some(stream) => Some(ledger::end_point(stream)?),
-            None => None,
-        };
+        let point = end_point(self.stream, device)?;
         if let Some(place) = self.known.iter_mut().find(|place| place.is_none()) {
             *place = Some((device, point));
         }

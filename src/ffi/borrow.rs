@@ -6,10 +6,10 @@ use crate::boundary::enter;
 use crate::device_copy;
 use crate::error::Result;
 #[cfg(not(loom))]
-use crate::exchange::ipc::{self, Ended};
+use crate::exchange::ipc;
 use crate::ffi::convert::{self, Out};
 use crate::layout::Layout;
-use crate::ledger;
+use crate::ledger::{self, Completion};
 #[cfg(feature = "managed")]
 use crate::mirror;
 use crate::slots::Id;
@@ -364,18 +364,18 @@ pub extern "C" fn tn_borrow_end(borrow: *mut tn_borrow, flags: tn_end_flags, str
     })
 }
 
-/// The slow path of `tn_borrow_end`.
+/// The slow path of `tn_borrow_end`: the module that the guard's completion names ends it.
 #[cold]
 fn end_slow(id: Id, flags: u32, stream: Result<StreamArg>) -> Result<()> {
-    #[cfg(not(loom))]
-    let stream = match ipc::end(id, flags, stream)? {
-        Ended::Yes => return Ok(()),
-        Ended::No(stream) => stream,
-    };
-    #[cfg(feature = "managed")]
-    return mirror::end(c"tn_borrow_end", id, flags, stream);
-    #[cfg(not(feature = "managed"))]
-    borrow::end(id, flags, stream)
+    borrow::end(id, flags, stream, |ending| match ending.completion() {
+        #[cfg(not(loom))]
+        Completion::Offer => ipc::end_offer(ending),
+        #[cfg(not(loom))]
+        Completion::InterprocessLock => ipc::end_locked(ending),
+        #[cfg(feature = "managed")]
+        Completion::Mirror => mirror::end(c"tn_borrow_end", ending),
+        _ => ending.finish(),
+    })
 }
 
 /// Accepts the bytes of an array as they are, after a writer that failed: they count as written. A write guard with

@@ -1,11 +1,10 @@
 //! Claims and writers of mirrors. A mirror owns one claim on the store of each side, whose handle no caller knows. It
 //! completes the end of its writers itself.
 
-use super::class::{Class, Completion};
+use super::class::Class;
 use super::internal_guard::InternalGuard;
-use super::locked::{Locked, find, lock};
+use super::locked::Locked;
 use super::state::{Claim, Guard};
-use crate::error::Result;
 use crate::names::Name;
 use crate::slots::Id;
 use crate::stream::Point;
@@ -24,6 +23,11 @@ impl Locked {
     /// Undoes [`Locked::begin_side`].
     pub(crate) fn end_side(&mut self, claim: &'static Claim) {
         self.get_mut(claim).keeper = Id::NONE;
+    }
+
+    /// The mirror whose writer a guard is.
+    pub(crate) fn mirror_of(&self, guard: &'static Guard) -> Id {
+        self.get(self.get(guard).owner()).keeper
     }
 
     /// Makes an open writer on all of an array a reader. `wrote`: it wrote, and that is complete; else it wrote
@@ -69,15 +73,4 @@ impl InternalGuard {
         let locked = guard.lock();
         locked.state(locked.ledger_of(guard)).version
     }
-}
-
-/// The guard with this handle, and the mirror whose writer it is; none for other guards. TN_ERR_STALE, TN_ERR_KIND.
-pub fn find_writer(id: Id) -> Result<(&'static Guard, Id)> {
-    let guard = find::<Guard>(id)?;
-    if guard.is_head() {
-        return Ok((guard, Id::NONE));
-    }
-    let (locked, guard) = lock::<Guard>(id)?;
-    let body = locked.get(guard);
-    Ok((guard, if body.completion == Completion::Mirror { locked.get(body.owner()).keeper } else { Id::NONE }))
 }

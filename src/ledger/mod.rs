@@ -122,8 +122,6 @@ pub use guard_list::{GuardList, end_guard_list, origin_of_head};
 pub use internal_guard::InternalGuard;
 pub use lease::SpareLease;
 pub use locked::{Locked, each_store, find, is_spent, ledger_of, lock, lock_all, lock_tag, visit_open_guard};
-#[cfg(feature = "managed")]
-pub use mirror::find_writer;
 pub use new_store::{NewStore, SpareLedger, StoreParams, StoreSource, create, lend};
 #[cfg(feature = "managed")]
 pub use node::{ledger_of_claim, lock_claims};

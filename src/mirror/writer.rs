@@ -8,16 +8,14 @@ use super::notice::notice;
 use super::side::{Side, facts};
 use super::slot::{self, MirrorRef, Writer};
 use super::transfer::{self, OVERWRITE, Target, note_transfer, when};
-use crate::borrow::{self, BorrowContext, Entry, Mode, Use};
+use crate::borrow::{self, BorrowContext, Ending, Entry, Mode, Use};
 use crate::device_copy::{Failed, Outstanding};
 use crate::error::{Result, quietly};
-use crate::flags;
 use crate::ledger::{self, Completion, Guard, InternalGuard, UseTime};
 use crate::lists;
 use crate::slots::{self, Id, Kind};
 use crate::stream::{Point, Stream, StreamArg};
 use crate::transfer::Route;
-use crate::types::*;
 use core::ffi::CStr;
 
 /// When a mirror's own guard on the other side is used: by nobody, until a transfer orders itself.
@@ -117,22 +115,18 @@ fn end_failed(guard: InternalGuard, companion: Option<InternalGuard>, wrote: boo
     companion.map(InternalGuard::into_guard).inspect(|companion| companion.lock().abandon_guard_at(companion, until));
 }
 
-/// Ends a guard of any kind. The end of a mirror's writer makes its side the valid one, and refreshes the other side if
-/// somebody holds it.
-pub fn end(function: &'static CStr, id: Id, flags: u32, stream: Result<StreamArg>) -> Result<()> {
-    let (guard, mirror) = ledger::find_writer(id)?;
-    if mirror == Id::NONE {
-        return borrow::end(id, flags, stream);
-    }
-    let stream = stream?;
-    flags::check("flags", flags, TN_END_FAILED, &flags::END)?;
+/// Ends a writer: its side becomes the valid one, and the other side is refreshed if somebody holds it.
+pub fn end(function: &'static CStr, ending: Ending) -> Result<()> {
+    let Ending { id, guard, locked, failed, stream } = ending;
+    let mirror = locked.mirror_of(guard);
+    drop(locked);
     let ended = || slots::stale(id, Kind::Borrow);
     let mirror = slot::of_writer(mirror, guard).ok_or_else(ended)?;
     let turn = mirror.turn()?;
     // Another thread may have ended the guard before this one had the turn.
     let is_same = |writer: &Writer| core::ptr::eq(writer.guard, guard) && guard.id() == id;
     let writer = mirror.writer().filter(is_same).ok_or_else(ended)?;
-    let ended = end_and_notice(function, &mirror, &writer, flags & TN_END_FAILED != 0, &stream);
+    let ended = end_and_notice(function, &mirror, &writer, failed, &stream);
     drop(turn);
     ended
 }

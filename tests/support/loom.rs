@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tenure::array::HOST;
-use tenure::borrow::{self, BorrowContext, Mode, Use};
+use tenure::borrow::{self, BorrowContext, Ending, Mode, Use};
 use tenure::dtype::Dtype;
 use tenure::error::{Result, Status};
 use tenure::exchange::host::{self, Import};
@@ -173,7 +173,7 @@ pub fn write(id: Id, mode: u32) -> Result<Id> {
 }
 
 pub fn end(id: Id) -> Result<()> {
-    if borrow::end_fast(id, 0) { Ok(()) } else { borrow::end(id, 0, host_stream()) }
+    if borrow::end_fast(id, 0) { Ok(()) } else { borrow::end(id, 0, host_stream(), Ending::finish) }
 }
 
 /// Opens a shared view of an array and ends it.

@@ -4,11 +4,11 @@
 //! guards of different processes that both have a lock overlap only if both read. A process that ends or is killed has
 //! no locks any more. A guard without the flag has none, and is excluded by nobody in another process.
 
-use crate::borrow::{self, BorrowContext, LayoutSink, Mode, Use};
+use crate::borrow::{self, BorrowContext, Ending, LayoutSink, Mode, Use};
 use crate::device::shareable;
 use crate::error::{Result, fail};
 use crate::grow_unlocked;
-use crate::ledger::{Completion, Guard, InternalGuard, Locked};
+use crate::ledger::{Completion, Guard, InternalGuard};
 use crate::slots::{self, Id, Kind};
 use crate::stream::StreamArg;
 use crate::sys::file::{Access, File};
@@ -92,26 +92,22 @@ fn lock(guard: &InternalGuard, writes: bool) -> Result<()> {
     Ok(())
 }
 
-/// Whether the usual end of a guard accepts these arguments.
-pub fn can_end(locked: &Locked, guard: &'static Guard, flags: u32, stream: &Result<StreamArg>) -> bool {
-    let device = locked.state(locked.ledger_of(guard)).device;
-    flags & !TN_END_FAILED == 0 && stream.as_ref().is_ok_and(|stream| stream.on(device).is_ok())
-}
-
-/// Ends a guard, whose handle is `id`, and its lock, with arguments that [`can_end`] accepts.
-pub fn end(id: Id, locked: Locked, guard: &'static Guard, flags: u32, stream: Result<StreamArg>) -> Result<()> {
-    let mut locks = LOCKS.lock();
-    // Another thread may end the same handle.
-    let at = locks.iter().position(|lock| core::ptr::eq(lock.guard, guard));
-    let lock = at.map(|at| locks.swap_remove(at)).ok_or_else(|| slots::stale(id, Kind::Borrow));
-    drop(locks);
-    drop(locked);
-    let lock = lock?;
-    let file = File::owned(lock.fd);
-    if lock.forks == thread::forks() {
-        // Also where a child of fork has the description.
-        let _ = file_lock::unlock(&file, Part { start: 0, bytes: 0 });
-    }
-    drop(file);
-    borrow::end(id, flags, stream)
+/// Ends the lock of a guard, and then the guard.
+pub fn end(ending: Ending) -> Result<()> {
+    let (id, guard) = (ending.id, ending.guard);
+    ending.finish_after(|locked| {
+        let mut locks = LOCKS.lock();
+        // Another thread may end the same handle.
+        let at = locks.iter().position(|lock| core::ptr::eq(lock.guard, guard));
+        let lock = at.map(|at| locks.swap_remove(at)).ok_or_else(|| slots::stale(id, Kind::Borrow));
+        drop(locks);
+        drop(locked);
+        let lock = lock?;
+        let file = File::owned(lock.fd);
+        if lock.forks == thread::forks() {
+            // Also where a child of fork has the description.
+            let _ = file_lock::unlock(&file, Part { start: 0, bytes: 0 });
+        }
+        Ok(guard.lock())
+    })
 }

@@ -32,7 +32,8 @@ mod sent;
 mod turn;
 
 pub use descriptor::{Descriptor, MOST_BYTES};
-pub use lock::open as open_locked;
+pub use lock::{end as end_locked, open as open_locked};
+pub use offer::end as end_offer;
 pub use sent::Described;
 
 use self::descriptor::Shared;
@@ -46,11 +47,10 @@ use crate::error::{Result, Status, fail, quietly};
 use crate::exchange::host::{self, Export, Exported, Import, Imported, Joined};
 use crate::exchange::mapping;
 use crate::layout::{Layout, Order};
-use crate::ledger::{self, Claim, Class, Completion, Guard, InternalGuard, Release};
+use crate::ledger::{self, Claim, Class, InternalGuard, Release};
 use crate::names::Name;
 use crate::pool::{self, Pool, PoolOptions};
 use crate::slots::Id;
-use crate::stream::StreamArg;
 use crate::sys::file::{Access, Errno, File};
 use crate::sys::process::Process;
 use crate::sys::{memory_file, os};
@@ -68,30 +68,6 @@ pub const IMPORT_FLAGS: u32 = TN_IPC_WRITABLE | TN_IPC_TRUSTED | TN_IPC_GIVE;
 const ELSEWHERE: &str = "the bytes are not in shareable memory; make the array in a pool with TN_POOL_SHAREABLE";
 const NOT_SOLE: &str = "another process may have the bytes, because they were exported or imported; give away a copy";
 const NO_WRITERS: &str = "the array was exported read-only before, after which nobody else can write its memory";
-
-/// Whether a guard was ended here.
-pub enum Ended {
-    /// It was an offer, or had a lock.
-    Yes,
-    /// It is another guard, still open, and this the stream for its end.
-    No(Result<StreamArg>),
-}
-
-/// Ends a guard that other processes know of.
-pub fn end(id: Id, flags: u32, stream: Result<StreamArg>) -> Result<Ended> {
-    if ledger::find::<Guard>(id)?.is_head() {
-        return Ok(Ended::No(stream));
-    }
-    let (locked, guard) = ledger::lock::<Guard>(id)?;
-    match locked.get(guard).completion {
-        Completion::Offer => offer::end(id, locked, guard).map(|()| Ended::Yes),
-        Completion::InterprocessLock if lock::can_end(&locked, guard, flags, &stream) => {
-            lock::end(id, locked, guard, flags, stream).map(|()| Ended::Yes)
-        }
-        // What is wrong with the arguments is left to the usual end.
-        _ => Ok(Ended::No(stream)),
-    }
-}
 
 /// The process's pool for copies of arrays that are elsewhere; made once, and never released.
 fn own_pool() -> Result<&'static Pool> {

@@ -5,11 +5,12 @@
 //! succeeds, whichever process dies when. So one process at most uses the bytes.
 
 use crate::array::Quoted;
+use crate::borrow::Ending;
 use crate::device::shareable;
 use crate::error::{Result, Status, fail};
 use crate::grow_unlocked;
-use crate::ledger::{Completion, Guard, InternalGuard, Locked};
-use crate::slots::{self, Id, Kind};
+use crate::ledger::{Completion, Guard, InternalGuard};
+use crate::slots::{self, Kind};
 use crate::sys::file::{Errno, File};
 use crate::sys::memory_file::{self, Word};
 use crate::thread::{self, QuickLock};
@@ -81,9 +82,9 @@ pub fn take(file: &File, identity: (u64, u64), value: u64) -> Result<()> {
     ))
 }
 
-/// Ends an offer, whose handle is `id`: the array is its owner's again, or, if another process took it, its handle is
+/// Ends an offer: the array is its owner's again, or, if another process took it, its handle is
 /// destructed. TN_ERR_STALE; TN_ERR_SHARED for a taken array that has other holders here: the offer stays open.
-pub fn end(id: Id, locked: Locked, guard: &'static Guard) -> Result<()> {
+pub fn end(Ending { id, guard, locked, .. }: Ending) -> Result<()> {
     // Another thread may end the same handle.
     let mine = with_offer(guard, |offer| !core::mem::replace(&mut offer.ending, true));
     let offer = with_offer(guard, |offer| *offer).filter(|_| mine == Some(true));
