@@ -4,7 +4,7 @@ use super::rules::{Mode, Use};
 use crate::array::Checked;
 use crate::blit;
 use crate::device_copy::{self, Outstanding};
-use crate::error::{Result, drafted, fail};
+use crate::error::{Result, quietly};
 use crate::ledger::{self, Claim, Class, GuardParams, InternalGuard, Locked, NewStore, UseTime};
 use crate::lists;
 use crate::slots::Id;
@@ -41,10 +41,6 @@ impl Entry {
     }
 }
 
-/// Copies a COW entry's bytes into its new store. Without a stream the copy is done on return, otherwise in the
-/// stream's order.
-pub type Copier = fn(to: &mut NewStore, from: &InternalGuard, stream: Option<&'static Stream>) -> Result<()>;
-
 /// The call for which a list of entries is opened.
 #[derive(Clone, Copy)]
 pub struct BorrowContext<'a> {
@@ -56,8 +52,6 @@ pub struct BorrowContext<'a> {
     pub(crate) check_shapes: Option<&'a ShapeCheck<'a>>,
     /// What prevents the work itself. Checked last, before a guard opens or bytes are copied.
     pub(crate) check_last: Option<&'a dyn Fn() -> Result<()>>,
-    /// Copies bytes for COW.
-    pub(crate) copier: Copier,
     /// The host uses the bytes: arrays that it cannot access are refused.
     pub(crate) by_host: bool,
 }
@@ -65,14 +59,7 @@ pub struct BorrowContext<'a> {
 impl<'a> BorrowContext<'a> {
     /// For entries that may not overlap, without further checks.
     pub fn new(function: &'static CStr) -> BorrowContext<'a> {
-        BorrowContext {
-            function,
-            may_overlap: false,
-            check_shapes: None,
-            check_last: None,
-            copier: copy_bytes,
-            by_host: false,
-        }
+        BorrowContext { function, may_overlap: false, check_shapes: None, check_last: None, by_host: false }
     }
 
     /// As [`BorrowContext::new`], for a use by the host.
@@ -121,9 +108,9 @@ pub(super) fn is_copied_by_host(device: tn_device, when: UseTime) -> bool {
     ledger::is_reachable(device) && (when.stream.is_none() || device.r#type != TN_CUDA_MANAGED)
 }
 
-/// Copies the bytes on `stream`. Without one the copy is done on return: the host copies what it can reach, and the
-/// thread's current stream the rest.
-fn copy_bytes(to: &mut NewStore, from: &InternalGuard, stream: Option<&'static Stream>) -> Result<()> {
+/// Copies the bytes of a COW entry on `stream`. Without one the copy is done on return: the host copies what it can
+/// reach, and the thread's current stream the rest. After a failure no stream copies either.
+pub(super) fn copy_bytes(to: &mut NewStore, from: &InternalGuard, stream: Option<&'static Stream>) -> Result<()> {
     let on = match stream {
         Some(stream) => stream,
         None if ledger::is_reachable(to.device()) => return blit::copy(&to.host_view()?, &from.host_view()?),
@@ -134,10 +121,8 @@ fn copy_bytes(to: &mut NewStore, from: &InternalGuard, stream: Option<&'static S
         Ok(_) if stream.is_some() => Ok(()),
         Ok(_) => on.synchronize(),
         Err(failed) => {
-            // The new bytes are freed, so no work may be left on them.
-            let text = drafted();
-            let _ = on.synchronize();
-            Err(fail(failed.status.code(), format_args!("{}", text.as_str())))
+            let _ = quietly(|| on.synchronize());
+            Err(failed.status)
         }
     }
 }

@@ -37,7 +37,7 @@ mod why;
 
 pub use acquire::{abandon, abandon_all, acquire, would_copy};
 pub use adopt::{Adopted, Wanted, adopt, check_strict, may_adopt, would_copy as alias_required};
-pub use context::{BorrowContext, Copier, Entry, List, ShapeCheck, fill, filled, guard_params};
+pub use context::{BorrowContext, Entry, List, ShapeCheck, fill, filled, guard_params};
 pub use entries::all;
 pub use kernel_view::KernelView;
 pub use pass::{Argument, Passed, check_left, pass};

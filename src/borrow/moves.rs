@@ -4,7 +4,7 @@
 //! second locked section the claim moves to the new store. After a failure the handles are still on their stores, and
 //! the copies are freed.
 
-use super::context::{BorrowContext, Entry, List, guard_params, is_copied_by_host};
+use super::context::{BorrowContext, Entry, List, copy_bytes, guard_params, is_copied_by_host};
 use super::rules::Use;
 use crate::array;
 use crate::copy_stats;
@@ -74,10 +74,10 @@ pub(super) fn copy_and_move(
 ) -> Result<()> {
     // The new stores get handles that only this function knows. Each claim then moves to its store.
     let mut targets: List<Id> = List::new();
-    let outcome = copy_all(call, thread, entries, moves).and_then(|()| {
+    let outcome = copy_all(thread, entries, moves).and_then(|()| {
         lists::reserve(&mut targets, moves.len())?;
-        let mut spares: List<SpareGuard> = lists::list(2 * moves.len())?;
-        for _ in 0..2 * moves.len() {
+        let mut spares: List<SpareGuard> = lists::list(moves.len())?;
+        for _ in 0..moves.len() {
             spares.push(SpareGuard::take(thread)?);
         }
         Ok(spares)
@@ -85,7 +85,7 @@ pub(super) fn copy_and_move(
     let mut spares = match outcome {
         Ok(spares) => spares,
         Err(status) => {
-            cancel_all(entries, claims, moves);
+            cancel_all(claims, moves);
             return Err(status);
         }
     };
@@ -102,7 +102,7 @@ pub(super) fn copy_and_move(
         Ok(locked) => locked,
         Err(status) => {
             // A handle was released meanwhile: the borrow is stale, and the copies are freed.
-            cancel_all(entries, claims, moves);
+            cancel_all(claims, moves);
             for target in targets {
                 let _ = array::release_now(target);
             }
@@ -116,21 +116,15 @@ pub(super) fn copy_and_move(
             locked.end_internal_at(source, false, moving.read_until);
         }
         locked.finish_move(claim, to);
-        let mut spare = || spares.pop().expect("two per move");
-        if let Some(point) = moving.read_until {
-            // The copy itself is device work on the new bytes, whatever work the caller adds.
-            let copying = locked.open_internal(spare(), guard_params(entries[moving.position].wanted), claim);
-            locked.end_internal_at(copying, false, Some(point));
-        }
-        guards[moving.position] =
-            Some(locked.open_internal(spare(), guard_params(entries[moving.position].wanted), claim));
+        let (spare, params) = (spares.pop().expect("one per move"), guard_params(entries[moving.position].wanted));
+        guards[moving.position] = Some(locked.open_internal(spare, params, claim));
     }
     drop(locked);
     moves.iter().for_each(|moving| moving.count_copy(call, thread, entries[moving.position].wanted));
     Ok(())
 }
 
-fn copy_all(call: BorrowContext<'_>, thread: &'static Thread, entries: &[Entry], moves: &mut List<Move>) -> Result<()> {
+fn copy_all(thread: &'static Thread, entries: &[Entry], moves: &mut List<Move>) -> Result<()> {
     for moving in moves.iter_mut() {
         let pool = pool::like(moving.pool, moving.device)?;
         let when = entries[moving.position].when;
@@ -138,24 +132,22 @@ fn copy_all(call: BorrowContext<'_>, thread: &'static Thread, entries: &[Entry],
         let stream = when.stream.filter(|_| !by_host);
         let mut fresh = NewStore::allocate_on(thread, stream, pool, &mut moving.layout.like(Order::A)?, false)?;
         if let Some(source) = &moving.source {
-            (call.copier)(&mut fresh, source, stream)?;
+            copy_bytes(&mut fresh, source, stream)?;
             moving.read_until = stream.map(|stream| ledger::point_behind(stream).unwrap_or_else(|_| stream.now()));
+            moving.read_until.into_iter().for_each(|point| fresh.set_ready(point));
         }
         moving.fresh = Some(fresh);
     }
     Ok(())
 }
 
-/// Waits for the copies, and cancels all moves: the handles stay on their stores.
-fn cancel_all(entries: &[Entry], claims: &[&'static Claim], moves: &mut List<Move>) {
+/// Cancels all moves: the handles stay on their stores, and the copies are freed when their streams are done.
+fn cancel_all(claims: &[&'static Claim], moves: &mut List<Move>) {
     for moving in moves.iter_mut() {
-        debug_assert!(moving.position < entries.len());
-        // The copy continues until here, and the new bytes are freed below.
-        let _ = moving.read_until.map(Point::wait);
         let claim = claims[moving.position];
         let mut locked = claim.lock_moving();
         if let Some(source) = moving.source.take() {
-            locked.end_internal(source, false);
+            locked.end_internal_at(source, false, moving.read_until);
         }
         locked.cancel_move(claim);
     }

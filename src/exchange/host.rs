@@ -12,11 +12,12 @@ use crate::device_copy::{Memory, MemoryView};
 use crate::error::{Result, Status, fail};
 use crate::flags;
 use crate::gpu::page_lock;
-use crate::layout::{Layout, Order};
+use crate::layout::{Form, Layout, Order};
 use crate::ledger::{
     self, Backing, Claim, Class, Found, Guard, InternalGuard, Lease, Ledger, Locked, Points, Release, SpareClaim,
     SpareGuard, SpareLease, StoreParams, StoreSource, UseTime,
 };
+use crate::names::Name;
 use crate::pool::{self, Pool};
 use crate::sites::Site;
 use crate::slots::Id;
@@ -501,7 +502,7 @@ pub fn export_copy_into<R>(
     let mut spare = SpareClaim::take(thread)?;
     let mut copy_layout = Layout::room(source.layout().ndim())?;
     let bytes = source.layout().bytes() as u64;
-    let copy = pool().and_then(|pool| transfer::duplicate(&source, pool, order, crate::names::Name::NONE));
+    let copy = pool().and_then(|pool| transfer::duplicate(&source, pool, order, (Name::NONE, Form::Full)));
     source.end(false);
     let copy = copy?;
     let (mut locked, claim) = ledger::lock::<Claim>(copy)?;

@@ -49,15 +49,20 @@ pub type SpareGuard = Spare<Guard>;
 pub(super) struct StartPoint(&'static Guard);
 
 impl StartPoint {
-    /// None: there is no point, and no access to close.
-    pub(super) fn at(spare: SpareGuard, point: Option<Point>) -> Option<StartPoint> {
-        if point.is_none() && !checked::exists() {
-            return None;
-        }
-        let guard = spare.into_slot();
+    pub(super) fn of(spare: SpareGuard, point: Option<Point>) -> StartPoint {
+        let start = StartPoint(spare.into_slot());
+        start.set(point);
+        start
+    }
+
+    pub(super) fn set(&self, point: Option<Point>) {
         // SAFETY: taken, in no list: ours alone.
-        unsafe { guard.guarded.own() }.point = point;
-        Some(StartPoint(guard))
+        unsafe { self.0.guarded.own() }.point = point;
+    }
+
+    pub(super) fn point(&self) -> Option<Point> {
+        // SAFETY: as above.
+        unsafe { self.0.guarded.own() }.point
     }
 
     /// The empty slot and the point.
@@ -73,8 +78,7 @@ impl StartPoint {
 
 impl Drop for StartPoint {
     fn drop(&mut self) {
-        // SAFETY: as above.
-        unsafe { self.0.guarded.own() }.point = None;
+        self.set(None);
         Table::free(crate::thread::current(), self.0);
     }
 }

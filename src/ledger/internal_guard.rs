@@ -31,10 +31,6 @@ impl Locked {
         InternalGuard { guard: self.add_guard(spare, params, claim, claim, None) }
     }
 
-    pub(crate) fn end_internal(&mut self, guard: InternalGuard, failed: bool) {
-        self.end_internal_at(guard, failed, None);
-    }
-
     /// Ends a guard whose ledger is locked. Device work on the bytes continues until `point`.
     pub(crate) fn end_internal_at(&mut self, guard: InternalGuard, failed: bool, point: Option<Point>) {
         self.end_guard_at(guard.guard, failed, point);

@@ -10,6 +10,7 @@ use super::origin::Origin;
 use super::reach::check_reachable;
 use super::state::{Backing, Claim, GuardedSlot, Lease, Ledger};
 use crate::blit::HostView;
+use crate::device::checked;
 use crate::device_copy::{Memory, MemoryView};
 use crate::error::Result;
 use crate::layout::Layout;
@@ -95,7 +96,8 @@ pub struct NewStore {
     pool: &'static Pool,
     start: i64,
     bytes: i64,
-    /// The point that other streams and the host have to wait for before they use the bytes.
+    /// The point that other streams and the host have to wait for before they use the bytes. None: the bytes are
+    /// ordinary memory of the host, or there are none.
     ready: Option<StartPoint>,
 }
 
@@ -145,7 +147,7 @@ impl NewStore {
             let tag = ledger.tag();
             let (block, point) = pool.allocate_store_on(stream, bytes as usize, ARRAY_ALIGNMENT, zeroed, tag)?;
             start = block.as_ptr() as i64;
-            ready = StartPoint::at(guard, point);
+            ready = Some(StartPoint::of(guard, point));
         }
         claim.lay_out(thread, layout, bytes, start);
         Ok(NewStore { ledger, claim, pool, start, bytes, ready })
@@ -164,9 +166,14 @@ impl NewStore {
     pub(crate) fn memory_view(&mut self) -> Result<MemoryView<'_>> {
         let device = self.pool.device();
         let layout: &Layout = self.claim.layout();
-        // SAFETY: as in `host_view`. A caller that copies on a stream waits for the copy, or records its point on the
-        // store.
+        // SAFETY: as in `host_view`. A caller that copies on a stream waits for the copy, or calls `set_ready`.
         Ok(unsafe { MemoryView::new(layout, Memory::of(device, layout)?) })
+    }
+
+    /// Orders all uses of the bytes, and their reuse after a failure, after a point. The stream of that point comes
+    /// after all earlier work on the bytes.
+    pub(crate) fn set_ready(&mut self, point: Point) {
+        self.ready.iter().for_each(|ready| ready.set(Some(point)));
     }
 
     pub(crate) fn device(&self) -> tn_device {
@@ -196,7 +203,7 @@ impl NewStore {
     }
 
     /// As [`NewStore::finish`], but the store stays locked.
-    pub(super) fn finish_locked(self) -> (Locked, Id) {
+    pub(crate) fn finish_locked(self) -> (Locked, Id) {
         let this = core::mem::ManuallyDrop::new(self);
         // SAFETY: each field is moved out once, and `this` is not dropped.
         let (ledger, claim) = unsafe { (core::ptr::read(&this.ledger), core::ptr::read(&this.claim)) };
@@ -222,9 +229,12 @@ impl NewStore {
 /// checked.
 #[cold]
 fn begin_after(id: Id, ready: StartPoint) {
-    if let Ok((mut locked, _)) = locked::lock::<Claim>(id) {
+    let work = ready.take(thread::current());
+    if (work.is_some() || checked::exists())
+        && let Ok((mut locked, _)) = locked::lock::<Claim>(id)
+    {
         locked.begin_access(id);
-        locked.begin_after(id, ready.take(thread::current()));
+        locked.begin_after(id, work);
     }
 }
 
@@ -242,7 +252,9 @@ impl Locked {
 
 impl Drop for NewStore {
     fn drop(&mut self) {
-        if self.bytes > 0 {
+        let point = self.ready.as_ref().and_then(StartPoint::point);
+        // A block is never reused if the end of the device's use is unknown.
+        if self.bytes > 0 && point.is_none_or(|point| self.pool.record_use(self.start as usize, point)) {
             self.pool.free_store(thread::current(), self.start as usize);
         }
     }

@@ -6,9 +6,10 @@ use super::route::Route;
 use crate::array::{self, Contents};
 use crate::blit;
 use crate::borrow::{self, BorrowContext};
+use crate::device_copy::Outstanding;
 use crate::error::Result;
 use crate::layout::Layout;
-use crate::ledger::{self, Claim, InternalGuard, NewStore};
+use crate::ledger::{self, Claim, NewStore};
 use crate::names::Name;
 use crate::pool::Pool;
 use crate::slots::Id;
@@ -90,34 +91,12 @@ fn create_on_gpu(
         return array::create(Some(pool), layout, Contents::Undefined, name);
     }
     let route = Route::of(&stream, &[pool.device()], false)?;
-    let Contents::Full(value) = contents else {
-        let zeroed = matches!(contents, Contents::Zero);
-        let mut new_store = NewStore::allocate_on(thread::current(), route.stream(), pool, layout, zeroed)?;
-        new_store.claim().set_name(*name);
-        return Ok(new_store.finish());
-    };
-    let (id, target) = open(pool, layout, name, &route)?;
-    let outcome = route.fill(target.memory_view(), value);
-    let ended = route.end(Some(target), None, outcome);
-    release_if_failed(id, ended)
-}
-
-/// Creates an array with undefined contents, and opens a guard for writing it.
-pub fn open(pool: &'static Pool, layout: &mut Layout, name: &Name, route: &Route) -> Result<(Id, InternalGuard)> {
-    let mut new_store = NewStore::allocate_on(thread::current(), route.stream(), pool, layout, false)?;
+    let zeroed = matches!(contents, Contents::Zero);
+    let mut new_store = NewStore::allocate_on(thread::current(), route.stream(), pool, layout, zeroed)?;
     new_store.claim().set_name(*name);
-    let id = new_store.finish();
-    match acquire_one(BorrowContext::new(c"tn_array"), id, OVERWRITE, route.when(false)) {
-        Ok(guard) => Ok((id, guard)),
-        Err(status) => release_if_failed(id, Err(status)).map(|_| unreachable!("an error stays an error")),
-    }
-}
-
-/// The new array. If its contents could not be made, the array is released; its bytes are freed after the work that is
-/// enqueued on them.
-pub fn release_if_failed(id: Id, ended: Result<()>) -> Result<Id> {
-    if ended.is_err() {
-        let _ = array::release_now(id);
-    }
-    ended.map(|()| id)
+    let outcome = match contents {
+        Contents::Full(value) => route.fill(new_store.memory_view(), value),
+        Contents::Undefined | Contents::Zero => Ok(Outstanding::Nothing),
+    };
+    route.publish(new_store, None, outcome)
 }

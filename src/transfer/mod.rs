@@ -36,7 +36,7 @@ pub use register::{advise, prefetch, register};
 pub use relocate::move_to_device;
 pub use route::Route;
 
-use crate::array::{self, Checked, HOST, Refusal};
+use crate::array::{Checked, HOST, Refusal};
 use crate::blit::{self, HostView};
 use crate::borrow::{self, BorrowContext, Entry, Use};
 use crate::device_copy::{self, MemoryView};
@@ -142,40 +142,26 @@ impl<'a> Destination<'a> {
 }
 
 /// Copies an array, with its form, to a new one.
-fn new(function: &'static CStr, id: Id, source: &Source, to: &Destination<'_>) -> Result<Id> {
-    let copy = new_full(function, id, (source.device, source.is_empty), to)?;
-    match source.form {
-        Form::Full => Ok(copy),
-        form => fill::release_if_failed(copy, array::set_form(copy, Ok(form))),
-    }
-}
-
-/// As [`new`], without the form.
-fn new_full(function: &'static CStr, id: Id, (from, is_empty): (tn_device, bool), to: &Destination<'_>) -> Result<Id> {
+fn new(function: &'static CStr, id: Id, from: &Source, to: &Destination<'_>) -> Result<Id> {
     let pool = pool_for(to.device, to.pool)?;
-    let route = if is_empty { Route::HOST } else { Route::of(to.stream, &[pool.device(), from], false)? };
+    let route = if from.is_empty { Route::HOST } else { Route::of(to.stream, &[pool.device(), from.device], false)? };
     let when = route.when(to.waits && route.is_host());
     let source = acquire_one(BorrowContext::new(function), id, Use::Read { frozen: false }, when)?;
     if route.is_host() {
-        let copied = duplicate(&source, pool, to.order, to.name);
+        let copied = duplicate(&source, pool, to.order, (to.name, from.form));
         source.end(false);
         return copied;
     }
-    let made = fill::open(pool, &mut source.layout().like(to.order)?, &to.name, &route);
-    let (id, target) = match made {
-        Ok(made) => made,
-        Err(status) => {
-            borrow::abandon(source);
-            return Err(status);
-        }
-    };
-    let outcome = route.copy(target.memory_view(), source.memory_view());
-    let ended = route.end(Some(target), Some(source), outcome);
-    fill::release_if_failed(id, ended)
+    let layout = &mut source.layout().like(to.order)?;
+    let mut new_store = NewStore::allocate_on(thread::current(), route.stream(), pool, layout, false)?;
+    new_store.claim().set_name(to.name);
+    new_store.claim().set_form(from.form);
+    let outcome = route.copy(new_store.memory_view(), source.memory_view());
+    route.publish(new_store, Some(source), outcome)
 }
 
 /// Copies the elements of an open guard to a new array. The host can access both.
-pub fn duplicate(source: &InternalGuard, pool: &'static Pool, order: Order, name: Name) -> Result<Id> {
+pub fn duplicate(source: &InternalGuard, pool: &'static Pool, order: Order, (name, form): (Name, Form)) -> Result<Id> {
     let mut new_store = NewStore::allocate(thread::current(), pool, &mut source.layout().like(order)?, false)?;
     if !source.layout().is_empty() {
         let (to, from) = (new_store.host_view()?, source.host_view()?);
@@ -183,6 +169,7 @@ pub fn duplicate(source: &InternalGuard, pool: &'static Pool, order: Order, name
         route::log_host_copy(&to, &from);
     }
     new_store.claim().set_name(name);
+    new_store.claim().set_form(form);
     Ok(new_store.finish())
 }
 
@@ -214,13 +201,13 @@ pub fn duplicate_memory(
     }
     let layout = &mut source.layout().like(Order::A)?;
     let mut new_store = NewStore::allocate_on(thread::current(), route.stream(), pool, layout, false)?;
-    if let Err(failed) = route.copy(new_store.memory_view(), Ok(*source)) {
-        // The new bytes are freed, so no work may be left on them.
-        quietly(|| route.stream().map(Stream::synchronize));
-        return Err(failed.status);
-    }
     new_store.claim().set_readonly(readonly);
-    Ok(new_store.finish())
+    let outcome = route.copy(new_store.memory_view(), Ok(*source));
+    if outcome.is_err() {
+        // The caller may free the source now, so no work may be left on it.
+        quietly(|| route.stream().map(Stream::synchronize));
+    }
+    route.publish(new_store, None, outcome)
 }
 
 /// Copies the elements of one array into another one: the slow path of [`copy_fast`], for all cases and with every

@@ -12,8 +12,9 @@ use crate::device_copy::{self, Failed, MemoryView, Outstanding};
 use crate::error::{Kept, Result, Status, fail, quietly};
 use crate::events::{self, Event, Kind};
 use crate::layout::Layout;
-use crate::ledger::{InternalGuard, UseTime};
-use crate::stream::{self, Stream, StreamArg};
+use crate::ledger::{InternalGuard, NewStore, UseTime};
+use crate::slots::Id;
+use crate::stream::{self, Point, Stream, StreamArg};
 use crate::types::*;
 
 /// The result of a copy or fill.
@@ -156,34 +157,52 @@ impl Route {
     /// Ends the guards of a copy or fill. The stores record outstanding work. A destination that was written in part is
     /// poisoned.
     pub fn end(&self, dst: Option<InternalGuard>, src: Option<InternalGuard>, outcome: Outcome) -> Result<()> {
-        let Some(stream) = self.stream else {
-            src.into_iter().for_each(|src| src.end(false));
-            return match outcome {
-                Ok(_) => {
-                    dst.into_iter().for_each(|dst| dst.end(false));
-                    Ok(())
-                }
-                Err(failed) => Err(end_failed(dst, failed, None)),
-            };
-        };
+        let until = self.end_source(src, outcome);
+        match (dst, outcome) {
+            (None, _) => {}
+            (Some(dst), Ok(_)) => end_guard(dst, false, until),
+            (Some(dst), Err(failed)) if failed.wrote => quietly(|| end_guard(dst, true, until)),
+            (Some(dst), Err(_)) => quietly(|| borrow::abandon(dst)),
+        }
+        outcome.map(drop).map_err(|failed| failed.status)
+    }
+
+    /// Makes an array of a new store that a copy or fill has written, and ends the guard of the source. If that failed,
+    /// the bytes are freed after the work that is enqueued on them.
+    pub fn publish(&self, mut new_store: NewStore, src: Option<InternalGuard>, outcome: Outcome) -> Result<Id> {
+        if let Some(point) = self.end_source(src, outcome) {
+            new_store.set_ready(point);
+        }
         match outcome {
-            Ok(Outstanding::Nothing) => [src, dst].into_iter().flatten().for_each(|guard| guard.end(false)),
-            Ok(outstanding) => {
-                // No event can be recorded on a stream that captures a graph. Then a point without an event stands for
-                // the work.
-                let point = stream.record_point().unwrap_or_else(|_| stream.now());
-                if let Some(src) = src {
-                    if outstanding == Outstanding::Both { src.end_at(false, point) } else { src.end(false) }
-                }
-                dst.into_iter().for_each(|dst| dst.end_at(false, point));
-            }
+            Ok(_) => Ok(new_store.finish_locked().1),
             Err(failed) => {
-                // The stream may read the source already, for a part of the copy.
-                src.into_iter().for_each(|src| src.end_at(false, stream.end_of_use()));
-                return Err(end_failed(dst, failed, Some(stream)));
+                quietly(|| drop(new_store));
+                Err(failed.status)
             }
         }
-        Ok(())
+    }
+
+    /// Ends the guard of a source, and returns the point until which the stream writes the destination.
+    fn end_source(&self, src: Option<InternalGuard>, outcome: Outcome) -> Option<Point> {
+        let until = self.stream.and_then(|stream| match outcome {
+            Ok(Outstanding::Nothing) => None,
+            // No event can be recorded on a stream that captures a graph. Then a point without an event stands for the
+            // work.
+            Ok(_) => Some(stream.record_point().unwrap_or_else(|_| stream.now())),
+            // The stream may use the bytes already, for a part of the copy.
+            Err(_) => Some(stream.end_of_use()),
+        });
+        let read_until = until.filter(|_| !matches!(outcome, Ok(Outstanding::Writing)));
+        src.into_iter().for_each(|src| end_guard(src, false, read_until));
+        until.filter(|_| !matches!(outcome, Err(Failed { wrote: false, .. })))
+    }
+}
+
+/// Ends a guard. Work of a stream continues until the point, if there is one.
+fn end_guard(guard: InternalGuard, failed: bool, until: Option<Point>) {
+    match until {
+        Some(point) => guard.end_at(failed, point),
+        None => guard.end(failed),
     }
 }
 
@@ -210,15 +229,4 @@ fn log_copy(dst: &Layout, src: &Layout, more: impl FnOnce(&mut Event)) {
 /// An error before the first byte of the destination was written.
 fn wrote_nothing(status: Status) -> Failed {
     Failed { status, wrote: false }
-}
-
-/// Ends the guard of a destination whose copy or fill failed, and keeps the error message of that failure.
-fn end_failed(dst: Option<InternalGuard>, failed: Failed, stream: Option<&'static Stream>) -> Status {
-    quietly(|| match (dst, stream) {
-        (Some(dst), Some(stream)) if failed.wrote => dst.end_at(true, stream.end_of_use()),
-        (Some(dst), None) if failed.wrote => dst.end(true),
-        (Some(dst), _) => borrow::abandon(dst),
-        (None, _) => {}
-    });
-    failed.status
 }

@@ -8,13 +8,13 @@ use std::ptr::{null, null_mut};
 use support::cuda::{Device, device, with_context, without_blocking};
 use support::random::Random;
 use support::shadowed_arrays::*;
-use tenure::ffi::array::{tn_array_empty, tn_array_import_host, tn_array_set_name};
+use tenure::ffi::array::{tn_array_empty, tn_array_full, tn_array_import_host, tn_array_set_name};
 use tenure::ffi::borrow::{tn_array_borrow_read, tn_borrow_end};
 use tenure::ffi::pool::{
     tn_pool_allocate, tn_pool_create, tn_pool_deallocate, tn_pool_query, tn_pool_release, tn_pool_trim,
 };
 use tenure::ffi::promise::{tn_array_give, tn_promise_cancel, tn_promise_release};
-use tenure::ffi::transfer::{tn_array_copy_from_host, tn_promise_to_device};
+use tenure::ffi::transfer::{tn_array_copy_from_host, tn_array_to_device, tn_promise_to_device};
 use tenure::types::*;
 use tenure_harness::{skip, test};
 
@@ -859,6 +859,45 @@ fn tr_19_a_failing_driver_call_poisons_the_target() {
     }
     tenure::options::set("transfer.chunk", "4MiB").unwrap();
     assert!(poisoned > 3 && untouched > 3, "{poisoned} poisoned, {untouched} untouched");
+}
+
+#[test]
+fn tr_19_a_new_array_that_could_not_be_written_leaves_nothing() {
+    let device = device();
+    let sim = device.simulated();
+    let s = Stream::new(GPU);
+    let here = new_pool(PINNED);
+    let all = Array::empty(GPU, TN_U8, &[4, 128, 256]);
+    let spec = |stop, step| tn_slice_spec { start: TN_NONE, stop, step, reserved: [0; 4] };
+    // A reversed axis takes a driver call for each index.
+    let source = all.slice(&[spec(TN_NONE, -1), spec(TN_NONE, 1), spec(128, 1)]);
+    let n = 4 * 128 * 128;
+    let at = borrowed(&in_pool(here, n, 1), NOW) as usize;
+    sim.hold(s.native());
+    sim.fail("cuMemcpy2DAsync", 2, 1, 1);
+    let mut out = null_mut();
+    // SAFETY: a writable output.
+    let copied = unsafe { tn_array_to_device(source.0, PINNED, here, s.0, &mut out) };
+    sim.clear_faults();
+    assert_eq!(copied, TN_ERR_DRIVER, "{}", text());
+    assert!(out.is_null());
+    let other = in_pool(here, n, 2);
+    assert!(borrowed(&other, NOW) as usize != at, "the stream still writes the bytes");
+    sim.release_all();
+    s.synchronize().unwrap();
+    assert!(other.read() == vec![2; n as usize]);
+    drop(other);
+    assert_eq!(live(here), (0, 0));
+    done(tn_pool_release(here)).unwrap();
+    let pool = new_pool(GPU);
+    sim.fail("cuMemsetD8Async", 1, 1, 1);
+    // SAFETY: one axis, a value of one byte, a writable output.
+    let filled = unsafe { tn_array_full(pool, TN_U8, 1, [n].as_ptr(), [7u8].as_ptr().cast(), null(), &mut out) };
+    sim.clear_faults();
+    assert_eq!(filled, TN_ERR_DRIVER, "{}", text());
+    assert!(out.is_null());
+    assert_eq!(live(pool), (0, 0));
+    done(tn_pool_release(pool)).unwrap();
 }
 
 /// A promise, released when it drops.
