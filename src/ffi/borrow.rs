@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::exchange::ipc;
 use crate::ffi::convert::{self, Out};
 use crate::layout::Layout;
-use crate::ledger::{self, Completion};
+use crate::ledger;
 #[cfg(feature = "managed")]
 use crate::mirror;
 use crate::slots::Id;
@@ -369,11 +369,11 @@ pub extern "C" fn tn_borrow_end(borrow: *mut tn_borrow, flags: tn_end_flags, str
 fn end_slow(id: Id, flags: u32, stream: Result<StreamArg>) -> Result<()> {
     borrow::end(id, flags, stream, |ending| match ending.completion() {
         #[cfg(not(loom))]
-        Completion::Offer => ipc::end_offer(ending),
+        ledger::Completion::Offer => ipc::end_offer(ending),
         #[cfg(not(loom))]
-        Completion::InterprocessLock => ipc::end_locked(ending),
+        ledger::Completion::InterprocessLock => ipc::end_locked(ending),
         #[cfg(feature = "managed")]
-        Completion::Mirror => mirror::end(c"tn_borrow_end", ending),
+        ledger::Completion::Mirror => mirror::end(c"tn_borrow_end", ending),
         _ => ending.finish(),
     })
 }
