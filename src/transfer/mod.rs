@@ -2,9 +2,10 @@
 //!
 //! Contract: a copy moves the elements between two layouts of equal element type and shape, in any memory. Bytes that
 //! belong to no element stay as they are. A guard covers the source while it is read, and another one the destination
-//! while it is written. So a call behaves as if it opened a borrow, copied, and ended the borrow in one step. A copy or
-//! fill overwrites every element of its destination: DISCARD is implied, and poison is cleared. `route` says which work
-//! is complete on return. The stores record the rest as work of the stream. Any thread may call this module.
+//! while it is written. So a call behaves as if it opened a borrow, copied, and ended the borrow in one step. A new
+//! array needs no guard: it is written before it has a handle. A copy or fill overwrites every element of its
+//! destination: DISCARD is implied, and poison is cleared. `route` says which work is complete on return. The stores
+//! record the rest as work of the stream. Any thread may call this module.
 //!
 //! | file | contents |
 //! |---|---|
