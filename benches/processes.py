@@ -103,8 +103,12 @@ def frames(pool, exports):
 
 
 def measure_frames():
-    plain, shareable = tenure.Pool(), tenure.Pool(flags=tenure.PoolFlags.SHAREABLE)
-    pools = {"plain": (plain, False), "shareable": (shareable, False), "exported": (shareable, True)}
+    shareable = tenure.PoolFlags.SHAREABLE
+    pools = {
+        "plain": (tenure.Pool(), False),
+        "shareable": (tenure.Pool(flags=shareable), False),
+        "exported": (tenure.Pool(flags=shareable | tenure.PoolFlags.READONLY_EXPORTS), True),
+    }
     times = {name: [] for name in pools}
     for _ in range(ROUNDS + 1):  # the first one faults the pages in
         for name, (pool, exports) in pools.items():

@@ -1,6 +1,5 @@
 /*
- * ipc_reuse.c - memory that other processes had serves later arrays once they have let go (IP-7). A program of its own, because what a
- * process exports to be written decides which files serve again.
+ * ipc_reuse.c - memory that other processes had serves later arrays once they have let go (IP-7).
  */
 #include "processes.h"
 
@@ -79,49 +78,33 @@ static void ip_7_a_reader_keeps_its_frame(tn_pool *pool)
     drop(later);
 }
 
-/* An array that others shall write moves to a new file, if its own had readers before, unless somebody uses it here. */
-static void ip_7_writers_get_a_new_file(tn_pool *pool)
+/* Such arrays are not for others to write. */
+static void ip_7_readonly_exports(tn_pool *pool)
 {
-    tn_array *array = frame(pool, 0), *used = frame(pool, 0), *given = frame(pool, 0);
-    close(sent(array, 0).fd), close(sent(used, 0).fd), close(sent(given, 0).fd);
-    drop(array), drop(used), drop(given);
-    array = frame(pool, 3), used = frame(pool, 4), given = frame(pool, 5);
-    const void *first = address(array), *place = address(given);
-    message m = sent(array, TN_IPC_WRITABLE);
-    int64_t *theirs = mmap(NULL, N * sizeof *theirs, PROT_READ | PROT_WRITE, MAP_SHARED, m.fd, 0);
-    close(m.fd);
-    CHECK(theirs != MAP_FAILED && theirs[0] == 3 && theirs[N - 1] == 3);
-    theirs[1] = 30;
-    CHECK(address(array) == first && element(array, 1) == 30 && element(array, 2) == 3);
-    munmap(theirs, N * sizeof *theirs);
-
-    tn_borrow *guard = NULL, *hold = NULL;
-    OK(tn_array_borrow_read(used, 0, NULL, NULL, NULL, &guard));
-    m = (message){.fd = -1};
-    FAILS(tn_array_export_ipc(used, TN_IPC_WRITABLE | TN_REQUIRE_BORROW, sizeof m.descriptor, m.descriptor, &m.bytes, &m.fd, &hold, NULL),
-          TN_ERR_WOULD_COPY);
-    CHECK(says("exported read-only before"));
-    end(guard);
-    m = sent(used, TN_IPC_WRITABLE);
-    close(m.fd);
-
-    OK(tn_array_export_ipc(given, TN_IPC_GIVE, sizeof m.descriptor, m.descriptor, &m.bytes, &m.fd, &hold, NULL));
-    tn_array *taken = imported(&m, TN_IPC_GIVE);
+    tn_array *array = frame(pool, 3);
+    message m = {.fd = -1};
+    tn_borrow *hold = UNTOUCHED;
+    for (int i = 0; i < 2; i++) {
+        FAILS(tn_array_export_ipc(array, i == 0 ? TN_IPC_GIVE : TN_IPC_WRITABLE | TN_REQUIRE_BORROW, sizeof m.descriptor, m.descriptor, &m.bytes,
+                                  &m.fd, &hold, NULL),
+              TN_ERR_WOULD_COPY);
+        CHECK(says("TN_POOL_READONLY_EXPORTS") && hold == UNTOUCHED && m.fd == -1);
+    }
+    hold = NULL;
+    m = exported(array, TN_IPC_WRITABLE, TN_COPIED, &hold);
     close(m.fd);
     end(hold);
-    CHECK(address(taken) == place && element(taken, N - 1) == 5);
-    fill_i64(taken, 6);
-    CHECK(element(taken, 0) == 6);
-    drop(taken);
-    drop(given);
-    drop(used);
     drop(array);
+    /* the flag goes with TN_POOL_SHAREABLE */
+    tn_pool_options options = {.size = sizeof options, .flags = TN_POOL_READONLY_EXPORTS};
+    FAILS(tn_pool_create(HOST, &options, &pool), TN_ERR_INVALID);
+    CHECK(says("TN_POOL_SHAREABLE"));
 }
 
-/* From then on what was exported to be written serves again, and what was exported read-only does not. */
-static void ip_7_files_without_writers_go(tn_pool *pool)
+/* Of a pool without the flag, what was exported to be written serves again, and what was exported read-only does not. */
+static void ip_7_writers_and_readers(void)
 {
-    OK(tn_pool_trim(pool, 0, NULL));
+    tn_pool *pool = shareable_pool();
     const int files = open_files();
     for (int i = 0; i < 5; i++) {
         tn_array *array = frame(pool, i);
@@ -135,6 +118,39 @@ static void ip_7_files_without_writers_go(tn_pool *pool)
     close(m.fd);
     drop(array);
     CHECK(open_files() == files && stats_of(pool).reserved_bytes == 0);
+    OK(tn_pool_release(pool));
+}
+
+/* What a writer can leave behind in a file keeps that file from serving again: seals, and the library's page. */
+static void ip_7_changed_files(void)
+{
+    tn_pool *pool = shareable_pool();
+    for (int what = 0; what < 3; what++) {
+        tn_array *array = frame(pool, what);
+        message m = sent(array, TN_IPC_WRITABLE);
+        struct stat file, later;
+        CHECK(fstat(m.fd, &file) == 0);
+        if (what == 0)
+            CHECK(fcntl(m.fd, F_ADD_SEALS, F_SEAL_SEAL) == 0);
+        else if (what == 1)
+            CHECK(fcntl(m.fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) == 0);
+        else {
+            const long page = sysconf(_SC_PAGESIZE);
+            uint64_t *word = mmap(NULL, (size_t)page, PROT_READ | PROT_WRITE, MAP_SHARED, m.fd, file.st_size - page);
+            CHECK(word != MAP_FAILED);
+            *word = 1;
+            munmap(word, (size_t)page);
+        }
+        close(m.fd);
+        drop(array);
+        array = frame(pool, 9);
+        m = sent(array, TN_IPC_WRITABLE);
+        CHECK(fstat(m.fd, &later) == 0 && later.st_ino != file.st_ino);
+        close(m.fd);
+        drop(array);
+        OK(tn_pool_trim(pool, 0, NULL));
+    }
+    OK(tn_pool_release(pool));
 }
 
 int main(int argc, char **argv)
@@ -143,13 +159,16 @@ int main(int argc, char **argv)
     if (argc > 1)
         return other_process();
     const int files = open_files();
-    tn_pool *pool = shareable_pool();
+    tn_pool_options options = {.size = sizeof options, .name = "frames", .flags = TN_POOL_SHAREABLE | TN_POOL_READONLY_EXPORTS};
+    tn_pool *pool = NULL;
+    OK(tn_pool_create(HOST, &options, &pool));
     ip_7_frames_have_one_file(pool);
     ip_7_a_reader_keeps_its_frame(pool);
-    ip_7_writers_get_a_new_file(pool);
-    ip_7_files_without_writers_go(pool);
+    ip_7_readonly_exports(pool);
     CHECK(live_bytes(pool) == 0);
     OK(tn_pool_release(pool));
-    CHECK(open_files() == files);
+    ip_7_writers_and_readers();
+    ip_7_changed_files();
+    CHECK(open_files() <= files + 1); /* the copy's */
     return finish();
 }

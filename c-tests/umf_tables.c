@@ -572,7 +572,10 @@ static void as_a_client(void)
 /* AL-79, AL-80: a provider over a Tenure pool. */
 static void providers(void)
 {
-    tn_pool *pool = limited_pool("under umf", 32 * MIB);
+    /* Without thread caches, so that free ranges are merged at once. */
+    const tn_pool_options uncached = {.size = sizeof uncached, .name = "under umf", .max_size = 32 * MIB, .thread_cache_size = (uint64_t)TN_NONE};
+    tn_pool *pool = NULL;
+    OK(tn_pool_create(HOST, &uncached, &pool));
     void *provider = NULL, *block = NULL, *other = UNTOUCHED;
     size_t page = 0, large = 0, line = 0;
     const char *text = NULL;

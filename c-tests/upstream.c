@@ -126,10 +126,12 @@ static tn_status source_deallocate(void *context, void *ptr, size_t bytes, uint6
         (!partial && (start != s->pieces[i].start || bytes != s->pieces[i].bytes))) {
         s->wrong++;
     } else {
-        munmap(start - s->off, bytes);
+        /* The addresses of a part stay taken, so that no other piece gets them. */
+        CHECK(mprotect(start - s->off, bytes, PROT_NONE) == 0);
         s->bytes -= bytes;
         s->pieces[i].left -= bytes;
         if (s->pieces[i].left == 0) {
+            munmap(s->pieces[i].start - s->off, s->pieces[i].bytes);
             s->pieces[i].start = NULL;
             s->count--;
         }

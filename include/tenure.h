@@ -2009,9 +2009,9 @@ TN_ENUM {
     TN_POOL_ZERO_ON_FREE = 1 << 3,
     /**
      * Pool flag, host: other processes can map the memory, see `tn_array_export_ipc`. Each block has pages and a file
-     * descriptor of its own, so it is for large arrays. A freed block serves a later one of the same size if it was never
-     * exported, and if the process has not forked since. Not with initial_size. A child of fork shares the memory with its
-     * parent.
+     * descriptor of its own, so it is for large arrays. A freed block serves a later one of the same size once no other
+     * process has it, if the process has not forked since. One that was exported read-only serves none, see
+     * TN_POOL_READONLY_EXPORTS. Not with initial_size. A child of fork shares the memory with its parent.
      */
     TN_POOL_SHAREABLE = 1 << 4,
     /**
@@ -2021,6 +2021,11 @@ TN_ENUM {
      * TN_POOL_ZERO_ON_FREE.
      */
     TN_POOL_IPC = 1 << 5,
+    /**
+     * Pool flag, with TN_POOL_SHAREABLE: arrays are exported read-only, and a block that was exported serves a later one
+     * once no other process has it. Exports with TN_IPC_WRITABLE are copies, those with TN_IPC_GIVE TN_ERR_WOULD_COPY.
+     */
+    TN_POOL_READONLY_EXPORTS = 1 << 6,
 };
 
 /** Flags of page-locked memory (TN_HOST_*) and of managed memory (TN_MANAGED_*). */

@@ -54,6 +54,7 @@ family! {
 family! {
     /// Creating a pool.
     POOL: TN_POOL_PREFAULT TN_POOL_DIRECT TN_POOL_STRICT TN_POOL_ZERO_ON_FREE TN_POOL_SHAREABLE TN_POOL_IPC
+        TN_POOL_READONLY_EXPORTS
 }
 family! {
     /// Saving files.

@@ -156,6 +156,7 @@ export const TN_POOL_STRICT = 4;
 export const TN_POOL_ZERO_ON_FREE = 8;
 export const TN_POOL_SHAREABLE = 16;
 export const TN_POOL_IPC = 32;
+export const TN_POOL_READONLY_EXPORTS = 64;
 
 // tn_host_flags: Flags of page-locked memory (TN_HOST_*) and of managed memory (TN_MANAGED_*).
 export const TN_HOST_PORTABLE = 1;

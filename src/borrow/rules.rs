@@ -1,5 +1,5 @@
 //! The ownership rules: whether a use of an array's bytes may begin beside the guards, exports and claims that exist.
-//! It implements the table of section 5.1 of the ownership model. The bits of why_not come from the same facts.
+//! It implements the tables of "Borrows" in the ownership model. The bits of why_not come from the same facts.
 
 use crate::array::{self, Checked, Holder, Refusal};
 use crate::error::{Result, fail};

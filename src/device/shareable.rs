@@ -7,26 +7,32 @@
 //! description of its own. A child of fork shares the memory with its parent, so the ranges of before the fork are not
 //! used again.
 //!
-//! A file that was exported read-only has a seal against new writers for ever. So once this process exports arrays that
-//! others write, such files serve no other block, and [`renew`] replaces the file of one that does already.
+//! A file that was exported read-only has a seal against new writers for ever. Such files serve other blocks only in
+//! pools whose arrays are never exported to be written ([`READONLY`]).
 
 use super::interface::{Device, GRANULE, Terms};
 use crate::error::{Result, Status, fail};
 use crate::grow_unlocked;
 use crate::sys::file::{Access, Errno, File, Mapping, Outcome};
 use crate::sys::file_lock;
+use crate::sys::memory_file::{self, Word};
+use crate::sys::os;
 use crate::sys::process::Process;
-use crate::sys::{bytes, memory_file, os};
 use crate::thread::{self, QuickLock};
 use crate::types::*;
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
 /// Memory that can be shared.
-pub struct Shareable;
+pub struct Shareable {
+    /// Others only read it.
+    readonly: bool,
+}
 
-/// The only one.
-pub static SHAREABLE: Shareable = Shareable;
+/// That of pools with TN_POOL_SHAREABLE.
+pub static SHAREABLE: Shareable = Shareable { readonly: false };
+/// That of pools with TN_POOL_READONLY_EXPORTS too.
+pub static READONLY: Shareable = Shareable { readonly: true };
 
 /// A range and its file: a block of a pool, or what another process made and this one has mapped.
 #[derive(Clone, Copy)]
@@ -36,6 +42,8 @@ struct Range {
     fd: c_int,
     identity: (u64, u64),
     writable: bool,
+    /// No export of it is to be written.
+    readonly: bool,
     /// No other process has the bytes.
     sole: bool,
     /// Another process may have the file, or have had it.
@@ -54,8 +62,16 @@ struct Range {
 impl Range {
     /// Whether it may serve another block once no other process has it.
     fn can_serve(&self) -> bool {
-        let has_writers = HAS_WRITERS.load(Ordering::Relaxed);
-        self.children == thread::children() && (!self.exported || self.tracked) && !(has_writers && is_sealed(self.fd))
+        let tells = || self.tracked && counts_readers();
+        self.children == thread::children() && (!self.exported || tells()) && (self.readonly || !is_sealed(self.fd))
+    }
+
+    /// Whether no process has an exported range any more, and none has changed what the library has of its file.
+    fn is_back(&self) -> bool {
+        let file = File::lent(self.fd);
+        let can_seal = memory_file::seals(&file).is_ok_and(|seals| seals & libc::F_SEAL_SEAL == 0);
+        let is_offered = || !self.readonly && Word::of(&file).map_or(true, |word| !word.get().is_multiple_of(2));
+        file_lock::is_only_description(&file) && can_seal && !is_offered()
     }
 }
 
@@ -75,6 +91,8 @@ pub struct Found {
     pub identity: (u64, u64),
     /// Whether this process made it.
     pub is_own: bool,
+    /// Whether no export of it is to be written.
+    pub readonly: bool,
 }
 
 /// Whether an address is in shareable memory.
@@ -90,19 +108,23 @@ fn range_of(address: usize) -> Option<Range> {
 
 /// The range of an address. The caller holds an array there, so that the range stays. None: no range has it.
 pub fn find(address: usize) -> Option<Found> {
-    let Range { start, bytes, fd, identity, exporter, .. } = range_of(address)?;
-    Some(Found { start, bytes, fd, identity, is_own: exporter.is_none() })
+    let Range { start, bytes, fd, identity, exporter, readonly, .. } = range_of(address)?;
+    Some(Found { start, bytes, fd, identity, is_own: exporter.is_none(), readonly })
 }
 
 impl Found {
     /// A description of the file for another process, which allows this access. TN_ERR_IO: no descriptor.
     pub fn open(&self, access: Access) -> Result<File> {
         let own = File::lent(self.fd);
-        file_lock::reopen(&own, access).or_else(|_| {
-            // The system has no /proc, or the file belongs to another user.
-            set_untracked(self.start);
-            memory_file::duplicate(&own).map_err(no_descriptor)
-        })
+        match file_lock::reopen(&own, access) {
+            Err(errno @ Errno(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => Err(no_descriptor(errno)),
+            Err(_) => {
+                // The system has no /proc, or the file belongs to another user.
+                set_untracked(self.start);
+                memory_file::duplicate(&own).map_err(no_descriptor)
+            }
+            Ok(file) => Ok(file),
+        }
     }
 }
 
@@ -133,47 +155,8 @@ pub fn set_exported(address: usize, offered: bool) -> bool {
     first == Some(true)
 }
 
-/// Whether this process has exported arrays that other processes write.
-static HAS_WRITERS: AtomicBool = AtomicBool::new(false);
-
-/// Notes that this process exports arrays that others write.
-pub fn set_has_writers() {
-    HAS_WRITERS.store(true, Ordering::Relaxed);
-}
-
 fn is_sealed(fd: c_int) -> bool {
     memory_file::seals(&File::lent(fd)).is_ok_and(|seals| seals & memory_file::NO_NEW_WRITERS != 0)
-}
-
-/// Whether the file of an address was exported read-only for an earlier block, and not for this one.
-pub fn needs_renewal(address: usize) -> bool {
-    range_of(address).is_some_and(|range| !range.exported && range.exporter.is_none() && is_sealed(range.fd))
-}
-
-/// Moves the block at an address, which [`needs_renewal`], into a new file, which others may write.
-///
-/// # Safety
-/// - The block has these bytes. Nobody uses them during the call, and an array keeps it.
-pub unsafe fn renew(address: usize, block_bytes: usize) -> Outcome<()> {
-    let Some(range) = range_of(address) else { return Ok(()) };
-    let (file, tracked) = new_file(range.bytes)?;
-    let identity = file.stat()?.identity;
-    let copy = memory_file::map(&file, range.bytes, os::page_bytes())?;
-    // SAFETY: both ranges are mapped and apart; the caller's obligation.
-    unsafe { bytes::copy(copy as *mut u8, range.start as *const u8, block_bytes.min(range.bytes)) };
-    // SAFETY: the caller's obligation; the copy is ours.
-    let replaced = unsafe {
-        os::unmap(copy, range.bytes);
-        memory_file::replace(&file, range.start, range.bytes)
-    };
-    replaced?;
-    let fd = file.into_fd();
-    let old = with(range.start, |range| {
-        (range.identity, range.tracked) = (identity, tracked);
-        core::mem::replace(&mut range.fd, fd)
-    });
-    old.into_iter().for_each(|old| drop(File::owned(old)));
-    Ok(())
 }
 
 /// A range of a file.
@@ -218,8 +201,9 @@ pub fn add(
     let (start, bytes) = (mapping.address as usize, mapping.bytes);
     let exporter = Some(exporter);
     let (forks, children) = (thread::forks(), thread::children());
-    let (fd, exported, tracked) = (own.fd(), true, false);
-    let range = Range { start, bytes, fd, identity, writable, sole, exported, tracked, exporter, forks, children };
+    let (fd, readonly, exported, tracked) = (own.fd(), false, true, false);
+    let range =
+        Range { start, bytes, fd, identity, writable, readonly, sole, exported, tracked, exporter, forks, children };
     insert(range).map_err(|entries| {
         fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a list of {entries} ranges of shareable memory"))
     })?;
@@ -287,22 +271,22 @@ fn new_file(bytes: usize) -> Outcome<(File, bool)> {
     }
 }
 
-/// Whether no other process has a tracked file. Some systems do not count descriptions that only read.
-fn is_alone(fd: c_int) -> bool {
-    static COUNTS_READERS: AtomicU8 = AtomicU8::new(0);
-    if COUNTS_READERS.load(Ordering::Relaxed) == 0 {
+/// Whether the system counts descriptions that only read. Some systems do not.
+fn counts_readers() -> bool {
+    static ANSWER: AtomicU8 = AtomicU8::new(0);
+    if ANSWER.load(Ordering::Relaxed) == 0 {
         let counts = new_file(os::page_bytes()).and_then(|(file, _)| {
             let _reader = file_lock::reopen(&file, Access::Read)?;
             Ok(!file_lock::is_only_description(&file))
         });
         let Ok(counts) = counts else { return false };
-        COUNTS_READERS.store(1 + u8::from(counts), Ordering::Relaxed);
+        ANSWER.store(1 + u8::from(counts), Ordering::Relaxed);
     }
-    COUNTS_READERS.load(Ordering::Relaxed) == 2 && file_lock::is_only_description(&File::lent(fd))
+    ANSWER.load(Ordering::Relaxed) == 2
 }
 
 /// Makes a range and its file.
-fn make(bytes: usize, alignment: usize, node: u32) -> Outcome<usize> {
+fn make(bytes: usize, alignment: usize, node: u32, readonly: bool) -> Outcome<usize> {
     let (file, tracked) = new_file(bytes)?;
     let identity = file.stat()?.identity;
     let start = memory_file::map(&file, bytes, alignment)?;
@@ -311,7 +295,8 @@ fn make(bytes: usize, alignment: usize, node: u32) -> Outcome<usize> {
     }
     let (fd, forks, children) = (file.fd(), thread::forks(), thread::children());
     let (writable, sole, exported, exporter) = (true, true, false, None);
-    let range = Range { start, bytes, fd, identity, writable, sole, exported, tracked, exporter, forks, children };
+    let range =
+        Range { start, bytes, fd, identity, writable, readonly, sole, exported, tracked, exporter, forks, children };
     if insert(range).is_err() {
         // SAFETY: mapped above, and nobody has the address.
         unsafe { os::unmap(start, bytes) };
@@ -335,7 +320,7 @@ impl Device for Shareable {
 
     fn reserve(&self, bytes: usize, alignment: usize, node: u32) -> Result<Option<usize>> {
         let refused = |errno: Errno| REFUSED.store(errno.0, Ordering::Relaxed);
-        Ok(make(bytes, alignment.max(GRANULE), node).map_err(refused).ok())
+        Ok(make(bytes, alignment.max(GRANULE), node, self.readonly).map_err(refused).ok())
     }
 
     fn last_refusal(&self) -> Option<Errno> {
@@ -351,7 +336,7 @@ impl Device for Shareable {
         if !range.exported {
             return true;
         }
-        is_alone(range.fd) && with(start, |range| (range.sole, range.exported) = (true, false)).is_some()
+        range.is_back() && with(start, |range| (range.sole, range.exported) = (true, false)).is_some()
     }
 
     unsafe fn free(&self, start: usize, bytes: usize) -> bool {

@@ -28,9 +28,11 @@ const MAPPED: usize = 1;
 #[cfg(not(preload))]
 const DRIVER_POOL: usize = 2;
 
-/// The source of memory that other processes can map.
+/// The source of memory that other processes can map, and that which they only read. No record has such addresses.
 #[cfg(not(preload))]
 const SHAREABLE: usize = 4;
+#[cfg(not(preload))]
+const SHAREABLE_READONLY: usize = 32;
 
 /// The source of memory whose accesses are checked. No record has such an address.
 const CHECKED: usize = 16;
@@ -50,15 +52,15 @@ impl Source {
     /// Host memory.
     pub const HOST: Source = Source(0);
 
-    /// Host memory that other processes can map. None: this library shares none.
+    /// Host memory that other processes can map, or that they only read. None: this library shares none.
     #[cfg(not(preload))]
-    pub fn shareable() -> Option<Source> {
-        Some(Source(SHAREABLE))
+    pub fn shareable(readonly: bool) -> Option<Source> {
+        Some(Source(if readonly { SHAREABLE_READONLY } else { SHAREABLE }))
     }
 
     /// This library shares nothing.
     #[cfg(preload)]
-    pub fn shareable() -> Option<Source> {
+    pub fn shareable(_readonly: bool) -> Option<Source> {
         None
     }
 
@@ -211,6 +213,8 @@ impl Source {
             0 => &host::HOST,
             #[cfg(not(preload))]
             SHAREABLE => &shareable::SHAREABLE,
+            #[cfg(not(preload))]
+            SHAREABLE_READONLY => &shareable::READONLY,
             #[cfg(not(preload))]
             CHECKED => &checked::CHECKED,
             // SAFETY: set by `cuda` from a static reference.

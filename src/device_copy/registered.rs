@@ -60,11 +60,6 @@ pub fn covers(range: (i64, i64)) -> bool {
     within(range, |_| ()).is_some()
 }
 
-/// Whether a registration has bytes of a range.
-pub fn overlaps((start, end): (i64, i64)) -> bool {
-    is_any_registered() && RANGES.lock().iter().any(|range| range.start < end && start < range.end)
-}
-
 /// The TN_HOST_ flags of the registration that contains a range.
 pub fn flags(range: (i64, i64)) -> Option<u32> {
     within(range, |registration| registration.flags)

@@ -319,7 +319,7 @@ unsafe fn allocate(
     Some(block.finish(TN_OK))
 }
 
-/// What else the thread keeps, and then the slow path. `extern "C"` never unwinds, so the fast path can tail-call it.
+/// The slow path. `extern "C"` never unwinds, so the fast path can tail-call it.
 ///
 /// # Safety
 /// - `out` is NULL or writable.
@@ -332,14 +332,6 @@ unsafe extern "C" fn allocate_slow(
     stream: *mut tn_stream,
     out: *mut *mut c_void,
 ) -> tn_status {
-    if !out.is_null()
-        && convert::is_now(stream)
-        && let Some(block) = pool::allocate_cached(pool as u64, bytes, alignment)
-    {
-        // SAFETY: not NULL, and writable by the caller's obligation.
-        unsafe { out.write(block as *mut c_void) };
-        return TN_OK;
-    }
     enter("tn_pool_allocate", || {
         let out = Out::new(out, "out")?;
         let block = raw::allocate_slow(pool as u64, bytes, alignment, stream as u64)?;

@@ -62,7 +62,7 @@ fn checked_source(found: Source, options: &PoolOptions) -> Option<Source> {
 /// the GPU supports that (PD-10), else what was found.
 fn backing_source(found: Source, device: tn_device, settings: &Settings, options: &PoolOptions) -> Result<Source> {
     if options.flags & TN_POOL_SHAREABLE != 0 {
-        return Source::shareable()
+        return Source::shareable(options.flags & TN_POOL_READONLY_EXPORTS != 0)
             .ok_or_else(|| fail(TN_ERR_UNSUPPORTED, format_args!("this library shares no memory between processes")));
     }
     if options.flags & TN_POOL_IPC != 0 {

@@ -232,8 +232,8 @@ pub(super) fn check(device: tn_device, options: &PoolOptions, has_node: impl Fn(
             format_args!("option host_flags has bits {wrong:#x}, which mean nothing on device {kind}"),
         ));
     }
-    let known =
-        TN_POOL_PREFAULT | TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE | TN_POOL_SHAREABLE | TN_POOL_IPC;
+    let shared = TN_POOL_SHAREABLE | TN_POOL_READONLY_EXPORTS | TN_POOL_IPC;
+    let known = TN_POOL_PREFAULT | TN_POOL_DIRECT | TN_POOL_STRICT | TN_POOL_ZERO_ON_FREE | shared;
     flags::check("option flags", o.flags, known, &flags::POOL)?;
     if o.numa_node > 0 && !has_node(o.numa_node as u32 - 1) {
         let node = o.numa_node - 1;
@@ -287,6 +287,9 @@ pub(super) fn check_possible(device: tn_device, options: &PoolOptions) -> Result
     }
     if o.flags & TN_POOL_SHAREABLE != 0 {
         check_shareable(device, o)?;
+    } else if o.flags & TN_POOL_READONLY_EXPORTS != 0 {
+        let text = format_args!("TN_POOL_READONLY_EXPORTS goes with TN_POOL_SHAREABLE only; pass both, or neither");
+        return Err(fail(TN_ERR_INVALID, text));
     }
     if device.r#type == TN_CUDA {
         return Ok(());
@@ -452,6 +455,8 @@ mod tests {
         assert_eq!(status(|o| o.numa_node = 3), TN_ERR_RANGE);
         assert_eq!(status(|o| o.flags = TN_POOL_IPC), TN_ERR_UNSUPPORTED);
         assert_eq!(status(|o| o.flags = TN_POOL_SHAREABLE), TN_OK);
+        assert_eq!(status(|o| o.flags = TN_POOL_SHAREABLE | TN_POOL_READONLY_EXPORTS), TN_OK);
+        assert_eq!(status(|o| o.flags = TN_POOL_READONLY_EXPORTS), TN_ERR_INVALID);
         assert_eq!(status(|o| (o.flags, o.initial_size) = (TN_POOL_SHAREABLE, 1 << 20)), TN_ERR_UNSUPPORTED);
         assert_eq!(status(|o| (o.flags, o.huge_pages) = (TN_POOL_SHAREABLE, TN_HUGE_EXPLICIT)), TN_ERR_UNSUPPORTED);
         for flag in [TN_POOL_STRICT, TN_POOL_ZERO_ON_FREE] {

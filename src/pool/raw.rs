@@ -53,6 +53,11 @@ fn handle_of(pool: u64) -> Option<Id> {
 
 /// Slow path of `tn_pool_allocate`.
 pub fn allocate_slow(pool: u64, bytes: usize, alignment: usize, stream: u64) -> Result<NonNull<u8>> {
+    let fast = || thread_heap::allocate_cached(pool, bytes, alignment);
+    if let Some(block) = StreamArg::is_now(stream).then(fast).flatten().and_then(|block| NonNull::new(block as *mut u8))
+    {
+        return Ok(block);
+    }
     let found = of_handle_or_current(pool)?;
     let block = allocate_on(found, bytes, alignment, false, stream)?;
     handle::remember(handle_of(pool), found);

@@ -62,11 +62,18 @@ pub fn conflict(file: &File, kind: Kind, part: Part) -> Outcome<Option<Part>> {
 /// open, mapped, or on its way through a socket. False: one has, or the system does not tell. [`reopen`] made the
 /// description; the system does not count that of memfd_create.
 ///
-/// Source: the kernel grants a write lease (fcntl(2), F_SETLEASE) to the only description.
+/// Source: the kernel grants a write lease (fcntl(2), F_SETLEASE) to the only description. Another process that opens
+/// the file meanwhile, by /proc, breaks the lease, of which a signal tells: by default SIGIO, which ends the process.
+/// The signal here is SIGURG, which does nothing by default.
 pub fn is_only_description(file: &File) -> bool {
+    const F_SETSIG: c_int = 10;
     // SAFETY: accesses no memory.
-    let lease = |kind: c_int| retry(|| unsafe { libc::fcntl(file.fd(), libc::F_SETLEASE, kind) as isize }).is_ok();
-    lease(libc::F_WRLCK) && lease(libc::F_UNLCK)
+    let control = |command, argument: c_int| retry(|| unsafe { libc::fcntl(file.fd(), command, argument) as isize });
+    if control(F_SETSIG, libc::SIGURG).is_err() || control(libc::F_SETLEASE, libc::F_WRLCK).is_err() {
+        return false;
+    }
+    let is_whole = control(libc::F_GETLEASE, 0) == Ok(libc::F_WRLCK as isize);
+    control(libc::F_SETLEASE, libc::F_UNLCK).is_ok() && is_whole
 }
 
 /// Opens the file of a descriptor again, for reading or for writing too: with a description of its own. ENOENT: the

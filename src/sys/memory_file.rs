@@ -127,17 +127,6 @@ pub fn map(file: &File, bytes: usize, alignment: usize) -> Outcome<usize> {
     Ok(start)
 }
 
-/// Replaces the whole mapping of another file at an address, of the same size.
-///
-/// # Safety
-/// - [`map`] made the mapping with `bytes`, and nobody uses it during the call.
-pub unsafe fn replace(file: &File, start: usize, bytes: usize) -> Outcome<()> {
-    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
-    // SAFETY: the caller's obligation.
-    let at = unsafe { libc::mmap(start as *mut _, bytes, protection, flags, file.fd(), 0) };
-    if at == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

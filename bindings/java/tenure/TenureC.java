@@ -296,10 +296,12 @@ public final class TenureC {
     public static final int TN_POOL_STRICT = 4;
     /** Pool flag: a freed block is cleared before it is reused. */
     public static final int TN_POOL_ZERO_ON_FREE = 8;
-    /** Pool flag, host: other processes can map the memory, see `tn_array_export_ipc`. Each block has pages and a file descriptor of its own, so it is for large arrays. A freed block serves a later one of the same size if it was never exported, and if the process has not forked since. Not with initial_size. A child of fork shares the memory with its parent. */
+    /** Pool flag, host: other processes can map the memory, see `tn_array_export_ipc`. Each block has pages and a file descriptor of its own, so it is for large arrays. A freed block serves a later one of the same size once no other process has it, if the process has not forked since. One that was exported read-only serves none, see TN_POOL_READONLY_EXPORTS. Not with initial_size. A child of fork shares the memory with its parent. */
     public static final int TN_POOL_SHAREABLE = 16;
     /** Pool flag, CUDA: other processes can open the memory, see `tn_array_export_ipc`. Each block is an allocation of the driver, of multiples of 2 MiB, so it is for large arrays that live long. Implies TN_POOL_DIRECT. TN_ERR_UNSUPPORTED for other devices, on a GPU without IPC, and with initial_size, peers, TN_BACKEND_DRIVER_POOL, TN_POOL_STRICT or TN_POOL_ZERO_ON_FREE. */
     public static final int TN_POOL_IPC = 32;
+    /** Pool flag, with TN_POOL_SHAREABLE: arrays are exported read-only, and a block that was exported serves a later one once no other process has it. Exports with TN_IPC_WRITABLE are copies, those with TN_IPC_GIVE TN_ERR_WOULD_COPY. */
+    public static final int TN_POOL_READONLY_EXPORTS = 64;
 
     // tn_host_flags: Flags of page-locked memory (TN_HOST_*) and of managed memory (TN_MANAGED_*).
     /** Page-locked memory that every CUDA context can use. */

@@ -864,6 +864,10 @@ def test_a_copy_has_other_variables():
     other = count.copy(swap={a: b})
     f.release(), count.release()
     assert other().item() == 110.0 and b.get_value().item() == 111.0
+    value = np.ones(2)
+    doubled = tenure.function(lambda x, y: x + y, [tenure.In("x", value=value), "y"], givens={"y": tenure.give(tenure.ones(2))})
+    value[:] = 5
+    assert doubled().tolist() == doubled.copy()().tolist() == [2.0, 2.0], "defaults are copied at once"
     with pytest.raises(ValueError, match="swap has \"c\", which this function does not use"):
         other.copy(swap={c: a})
     with pytest.raises(TypeError, match="not of float"):

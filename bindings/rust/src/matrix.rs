@@ -332,7 +332,7 @@ impl<T: Real> Node<T> for Lazy<T> {
 
 impl<T: Real> Node<T> for &Array<T> {
     fn with<V>(self, caller: Caller, work: impl FnOnce(*mut sys::tn_expr) -> Result<V>) -> Result<V> {
-        work(leaf(self, sys::TN_FORM_FULL, caller)?.get())
+        work(leaf(self, sys::TN_FORM_OF_HANDLE, caller)?.get())
     }
 }
 

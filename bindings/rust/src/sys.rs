@@ -457,15 +457,18 @@ pub const TN_POOL_STRICT: tn_pool_flags = 1 << 2;
 /// Pool flag: a freed block is cleared before it is reused.
 pub const TN_POOL_ZERO_ON_FREE: tn_pool_flags = 1 << 3;
 /// Pool flag, host: other processes can map the memory, see `tn_array_export_ipc`. Each block has pages and a file
-/// descriptor of its own, so it is for large arrays. A freed block serves a later one of the same size if it was never
-/// exported, and if the process has not forked since. Not with initial_size. A child of fork shares the memory with its
-/// parent.
+/// descriptor of its own, so it is for large arrays. A freed block serves a later one of the same size once no other
+/// process has it, if the process has not forked since. One that was exported read-only serves none, see
+/// TN_POOL_READONLY_EXPORTS. Not with initial_size. A child of fork shares the memory with its parent.
 pub const TN_POOL_SHAREABLE: tn_pool_flags = 1 << 4;
 /// Pool flag, CUDA: other processes can open the memory, see `tn_array_export_ipc`. Each block is an allocation of the
 /// driver, of multiples of 2 MiB, so it is for large arrays that live long. Implies TN_POOL_DIRECT. TN_ERR_UNSUPPORTED
 /// for other devices, on a GPU without IPC, and with initial_size, peers, TN_BACKEND_DRIVER_POOL, TN_POOL_STRICT or
 /// TN_POOL_ZERO_ON_FREE.
 pub const TN_POOL_IPC: tn_pool_flags = 1 << 5;
+/// Pool flag, with TN_POOL_SHAREABLE: arrays are exported read-only, and a block that was exported serves a later one
+/// once no other process has it. Exports with TN_IPC_WRITABLE are copies, those with TN_IPC_GIVE TN_ERR_WOULD_COPY.
+pub const TN_POOL_READONLY_EXPORTS: tn_pool_flags = 1 << 6;
 
 /// Flags of page-locked memory (TN_HOST_*) and of managed memory (TN_MANAGED_*).
 pub type tn_host_flags = u32;

@@ -118,8 +118,11 @@ impl<R: Read> Lines<R> {
                 return Ok(false);
             }
             self.number += 1;
-            let length = self.row.iter().position(|byte| matches!(byte, b'#' | b'\r' | b'\n'));
+            let length = self.row.iter().position(|byte| matches!(byte, b'#' | b'\n'));
             self.row.truncate(length.unwrap_or(self.row.len()));
+            if self.row.ends_with(b"\r") {
+                self.row.pop();
+            }
             if !self.row.trim_ascii().is_empty() {
                 self.row.push(b'\n');
                 return Ok(true);

@@ -201,6 +201,7 @@ mod text {
         let t = parsed::<f64>("# x,y\r\n1 ,\"2\"\r\n\r\n3,4 # last\r\n5,6", Some(b',')).unwrap();
         assert_eq!((t.shape(), t.to_vec().unwrap()), (&[3, 2][..], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
         assert_eq!(parsed::<u8>("1;2\n", Some(b';')).unwrap().to_vec().unwrap(), [1, 2]);
+        assert_eq!(parsed::<u8>("1,2\r3,4\n", Some(b',')).unwrap().to_vec().unwrap(), [1, 2, 3, 4], "no byte is lost");
         // More than the buffers of the readers hold.
         let long: String = (0..20_000).map(|i| format!("{i},{}\n", i + 1)).collect();
         let t = parsed::<u32>(&long, Some(b',')).unwrap();

@@ -42,8 +42,7 @@ use self::turn::Turn;
 
 use crate::array::{self, HOST};
 use crate::device::shareable::{self, Mapped};
-use crate::device_copy::registered;
-use crate::error::{Result, Status, fail, quietly};
+use crate::error::{Result, Status, fail};
 use crate::exchange::host::{self, Export, Exported, Import, Imported, Joined};
 use crate::exchange::mapping;
 use crate::layout::{Layout, Order};
@@ -67,20 +66,25 @@ pub const IMPORT_FLAGS: u32 = TN_IPC_WRITABLE | TN_IPC_TRUSTED | TN_IPC_GIVE;
 /// Why an array cannot be shared as it is.
 const ELSEWHERE: &str = "the bytes are not in shareable memory; make the array in a pool with TN_POOL_SHAREABLE";
 const NOT_SOLE: &str = "another process may have the bytes, because they were exported or imported; give away a copy";
+const READONLY_POOL: &str =
+    "the array's pool has TN_POOL_READONLY_EXPORTS; make arrays that others write in a pool without that flag";
 const NO_WRITERS: &str = "the array was exported read-only before, after which nobody else can write its memory";
 
-/// The process's pool for copies of arrays that are elsewhere; made once, and never released.
-fn own_pool() -> Result<&'static Pool> {
-    static POOL: QuickLock<Option<&'static Pool>> = QuickLock::new(None);
-    if let Some(pool) = *POOL.lock() {
+/// The process's pools for copies of arrays that are elsewhere: for others to write, and to read. Each is made once, and
+/// never released.
+fn own_pool(readonly: bool) -> Result<&'static Pool> {
+    static POOLS: QuickLock<[Option<&'static Pool>; 2]> = QuickLock::new([None; 2]);
+    if let Some(pool) = POOLS.lock()[usize::from(readonly)] {
         return Ok(pool);
     }
-    let mut options = PoolOptions { flags: TN_POOL_SHAREABLE, ..PoolOptions::default() };
+    let flags = TN_POOL_SHAREABLE | if readonly { TN_POOL_READONLY_EXPORTS } else { 0 };
+    let mut options = PoolOptions { flags, ..PoolOptions::default() };
     options.set_name(b"shared copies")?;
     let made = pool::create(HOST, &options)?;
-    let mut pool = POOL.lock();
+    let mut pools = POOLS.lock();
+    let pool = &mut pools[usize::from(readonly)];
     if let Some(first) = *pool {
-        drop(pool);
+        drop(pools);
         made.drop_ref();
         return Ok(first);
     }
@@ -141,10 +145,6 @@ pub fn export(function: &'static CStr, id: Id, flags: u32, capacity: usize) -> R
         return device::export(id, on, &request, name);
     }
     let sending = Sending { class, name };
-    if class != Class::ExportRead {
-        shareable::set_has_writers();
-        renew(id, &request)?;
-    }
     match export_alias(id, &request, &sending)? {
         Ok(sent) => Ok(sent),
         // A copy is the caller's to make: the array that is given away is this one.
@@ -155,28 +155,10 @@ pub fn export(function: &'static CStr, id: Id, flags: u32, capacity: usize) -> R
                 sending.describe(guard, found.ok_or_else(|| fail(TN_ERR_IO, format_args!("{ELSEWHERE}")))?)
             };
             let why = TN_WHY_NOT_ALIASABLE;
+            let own_pool = || own_pool(class == Class::ExportRead);
             host::export_copy_into(id, &request, why, Order::A, own_pool, describe)
         }
     }
-}
-
-/// Gives an array that others shall write a file that they can write, if its own was exported read-only for an earlier
-/// array. Others who use the array now keep it as it is; then only a copy can be shared.
-fn renew(id: Id, request: &Export) -> Result<()> {
-    let first = array::with(id, |locked, claim| Ok(locked.get(claim).layout.extent().map(|(first, _)| first)))?;
-    let Some(first) = first.filter(|first| shareable::needs_renewal(*first as usize)) else { return Ok(()) };
-    let alone = Export { flags: TN_BORROW, class: Class::ExportExclusive, unique: false, ..*request };
-    let open = || host::open_alias(id, &alone, ledger::UseTime::HOST, &array::check_reach, &|_| None);
-    let Ok(Some(guard)) = quietly(open) else { return Ok(()) };
-    let mut outcome = Ok(());
-    if let Some(block) = pool::locate(first as usize)
-        && !registered::overlaps((block.start as i64, (block.start + block.requested) as i64))
-    {
-        // SAFETY: the exclusive export keeps the block, and all others from its bytes.
-        outcome = unsafe { shareable::renew(block.start, block.requested) };
-    }
-    guard.end(false);
-    outcome.map_err(shareable::no_descriptor)
 }
 
 /// An export of an array's own bytes. Err: only a copy can be shared, and why.
@@ -229,8 +211,9 @@ impl Sending {
     fn obstacle(&self, layout: &Layout, file: &File) -> Option<&'static str> {
         let start = layout.extent().map(|(start, _)| start as usize);
         match self.class {
-            Class::ExportExclusive if start.is_some_and(|start| !shareable::is_sole(start)) => Some(NOT_SOLE),
             Class::ExportRead => None,
+            _ if start.and_then(shareable::find).is_some_and(|found| found.readonly) => Some(READONLY_POOL),
+            Class::ExportExclusive if start.is_some_and(|start| !shareable::is_sole(start)) => Some(NOT_SOLE),
             _ => is_sealed(file).then_some(NO_WRITERS),
         }
     }

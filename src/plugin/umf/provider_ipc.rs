@@ -67,6 +67,10 @@ pub(super) extern "C" fn get_ipc_handle(
         let Some(range) = range else {
             return Err(fail(TN_ERR_UNSUPPORTED, format_args!("the block at {ptr:p} is a part of one that was split")));
         };
+        if range.readonly {
+            let text = "its pool has TN_POOL_READONLY_EXPORTS, and what other processes open here they can write";
+            return Err(fail(TN_ERR_UNSUPPORTED, format_args!("the block at {ptr:p} is not shared: {text}")));
+        }
         let process = Process::this();
         // What is open elsewhere can be written there. It is opened by the descriptor's number.
         shareable::set_untracked(range.start);

@@ -50,7 +50,7 @@ impl Pool {
     /// Whether other processes can map its memory.
     #[cfg(not(preload))]
     pub fn is_shareable(&self) -> bool {
-        !self.is_imported() && Some(self.source()) == Source::shareable()
+        !self.is_imported() && [false, true].map(Source::shareable).contains(&Some(self.source()))
     }
 
     /// The device, for operations that call no foreign code: looks, fills, copies, moves.

@@ -8,7 +8,7 @@
 use crate::pool::client::{CLIENTS, Client, Tally};
 use crate::pool::thread_heap::Heap;
 
-/// So few heaps are summed each time.
+/// Pools with at most this many heaps sum them every time.
 const FEW_HEAPS: usize = 8;
 
 /// What the pool itself had then.

@@ -19,8 +19,8 @@ use core::sync::atomic::Ordering;
 /// Bytes that are allocated between two looks for memory that has decayed.
 const DECAY_STEP_BYTES: usize = 8 << 10;
 
-/// The large blocks that a thread keeps may have as many bytes together as its empty spans, or one alone so many times
-/// as many. With the default these are 4 MiB, up to which the C library's allocator does not call the system either.
+/// A thread keeps large blocks of as many bytes together as its empty spans may have. One block alone may be this many
+/// times as large: 4 MiB by default, up to which the C library's allocator does not call the system either.
 const LARGE_BLOCK_TIMES: usize = 4;
 
 /// Large frees between two checks whether the pool should return memory to the device.

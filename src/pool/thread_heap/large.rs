@@ -6,14 +6,14 @@
 use crate::pool::relaxed::RelaxedUsize;
 use crate::pool::span::{Link, Span};
 
-/// The most blocks. Each allocation of a large block looks at all of them.
-const MOST: usize = 8;
+/// The most blocks that a heap keeps. Each allocation of a large block looks at all of them.
+const MOST_BLOCKS: usize = 8;
 
 /// The kept blocks, each the only one of its span.
 #[derive(Debug, Default)]
 pub(super) struct KeptBlocks {
     /// The oldest first.
-    spans: [Link; MOST],
+    spans: [Link; MOST_BLOCKS],
     count: RelaxedUsize,
     /// Bytes of their spans.
     bytes: RelaxedUsize,
@@ -29,7 +29,7 @@ impl KeptBlocks {
 
     /// Takes the oldest block if one more is too many, or `bytes` more are over `limit`. A block alone may be larger.
     pub fn make_room(&self, bytes: usize, limit: usize) -> Option<&'static Span> {
-        let is_full = self.count.get() == MOST || self.bytes.get() + bytes > limit;
+        let is_full = self.count.get() == MOST_BLOCKS || self.bytes.get() + bytes > limit;
         (is_full && self.count.get() > 0).then(|| self.remove(0)).flatten()
     }
 

@@ -166,6 +166,7 @@ def function(body, inputs=(), outputs=None, updates=(), givens=None, *, shared=(
 
     lazy=True: the callables get expressions, as those of ``tenure.lazy``, and return expressions, which the call computes. A result then
     overwrites an input with mutable=True or take=True, or the value of an update with mutable=True, where nothing else needs the bytes.
+    With reuse=True, ``out`` is always None then.
 
     >>> w = tenure.shared(numpy.zeros(2), name="w")
     >>> step = tenure.function(lambda x, w: w + x, inputs=["x"], shared=[w], updates=[(w, lambda x, w: w + 2 * x)])
@@ -184,6 +185,7 @@ def function(body, inputs=(), outputs=None, updates=(), givens=None, *, shared=(
     updates = _updates(updates, parameters)
     if body is None and (outputs or any(update.value is None for update in updates)):
         raise TypeError("without a body there are no outputs, and each update has a callable")
+    parameters = [declared if declared.value is None else replace(declared, value=_own(declared.value, declared.dtype)) for declared in parameters]
     _check_names(parameters)
     own = [_own_parameter(update, parameters) for update in updates]
     returned = [*outputs, *(update for update in updates if update.value is None and not update.mutable)]
@@ -192,7 +194,7 @@ def function(body, inputs=(), outputs=None, updates=(), givens=None, *, shared=(
         _check(update.value, f"the callable of the update of {_named(update.variable)}", parameters, update.reuse)
     # A parameter that only the code of its own update has, as the value itself, is no input of the library, which would copy it.
     hidden = {at for update, at in zip(updates, own) if at is not None and not _is_read(update, body, updates)}
-    given = _givens(givens, parameters, hidden)
+    givens, given = _givens(givens, parameters, hidden)
     places, passed = [], []
     for at, declared in enumerate(parameters):
         places.append(None if at in hidden else len(passed))
@@ -313,16 +315,17 @@ def _is_meant(declared, key):
 
 
 def _givens(givens, parameters, hidden):
-    """The fixed values by the positions of their parameters."""
-    found = {}
+    """The fixed values by their keys, and by the positions of their parameters. Arrays are copied."""
+    kept, found = {}, {}
     for key, value in dict(givens or {}).items():
         at = [n for n, declared in enumerate(parameters) if _is_meant(declared, key)]
         if not at:
             raise ValueError(f"givens has {key!r}, which is neither the name of an input nor a variable in shared")
         if hidden & set(at):
             raise ValueError(f"{_named(parameters[at[0]].shared)} is changed in place, and nothing else reads it; leave it out of givens")
-        found |= dict.fromkeys(at, value)
-    return found
+        kept[key] = value if isinstance(value, SharedVariable) or value is None else _own(value, parameters[at[0]].dtype)
+        found |= dict.fromkeys(at, kept[key])
+    return kept, found
 
 
 def _passed(declared, given):
@@ -332,17 +335,15 @@ def _passed(declared, given):
         flags, value, variable = flags & ~_TAKE, None, given
     elif given is not None:
         value, variable = given, None
-    if value is not None:
-        value = _default(value, declared.dtype)
     return (declared.name, flags, declared.dtype, declared.device, _axes(declared.ndim), value, variable, given is not None)
 
 
-def _default(value, dtype):
-    """An array of a default value, which the library copies."""
+def _own(value, dtype):
+    """A new array of a value, which stays as it is for copies of the function."""
     if isinstance(value, Promise):
         return take(value)
     if isinstance(value, Array) or _has_memory(value):
-        return asarray(value)
+        return asarray(value, copy=True)
     return array(value, dtype)
 
 

@@ -72,6 +72,8 @@ class PoolFlags(enum.IntFlag):
     ZERO_ON_FREE = 8
     SHAREABLE = 16
     IPC = 32
+    #: With SHAREABLE: arrays are exported read-only, and exported blocks serve again once all importers have let go.
+    READONLY_EXPORTS = 64
 
 
 class PoolBackend(enum.IntEnum):
