@@ -8,7 +8,7 @@ import cffi
 
 text = open(os.environ["TENURE_INCLUDE"] + "/tenure.h").read()
 text = re.sub(r"(?m)^#include.*$", "", text)  # cffi knows the types of these headers by itself
-text = subprocess.run(["gcc", "-E", "-P", "-"], input=text, capture_output=True, text=True, check=True).stdout
+text = subprocess.run(["gcc", "-E", "-P", "-DTN_MUST_CHECK=", "-"], input=text, capture_output=True, text=True, check=True).stdout
 ffi = cffi.FFI()
 ffi.cdef(text)
 tn = ffi.dlopen(os.environ["TENURE_LIB"] + "/libtenure.so.0")
