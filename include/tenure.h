@@ -2134,8 +2134,8 @@ typedef struct tn_pool_options {
     /** Alignment in bytes where a call passes 0: a power of two, 8 to 4 MiB. Default on the host: 64. */
     uint64_t alignment;
     /**
-     * (n) Bytes of free blocks that one thread may keep. One large block, the one that it freed last, may have 4 times
-     * as many.
+     * (n) Bytes of free small blocks that one thread may keep, and of the large ones that it freed last. One large
+     * block alone may have 4 times as many.
      */
     uint64_t thread_cache_size;
     /** (n) Cached bytes above this are returned to the device. */

@@ -705,8 +705,8 @@ module tenure_c
     real(c_double) :: growth_factor = 0
     !> Alignment in bytes where a call passes 0: a power of two, 8 to 4 MiB. Default on the host: 64.
     integer(c_int64_t) :: alignment = 0
-    !> (n) Bytes of free blocks that one thread may keep. One large block, the one that it freed last, may have 4 times
-    !> as many.
+    !> (n) Bytes of free small blocks that one thread may keep, and of the large ones that it freed last. One large
+    !> block alone may have 4 times as many.
     integer(c_int64_t) :: thread_cache_size = 0
     !> (n) Cached bytes above this are returned to the device.
     integer(c_int64_t) :: release_threshold = 0

@@ -770,7 +770,7 @@ public final class TenureC {
         public double growth_factor;
         /** Alignment in bytes where a call passes 0: a power of two, 8 to 4 MiB. Default on the host: 64. */
         public long alignment;
-        /** (n) Bytes of free blocks that one thread may keep. One large block, the one that it freed last, may have 4 times as many. */
+        /** (n) Bytes of free small blocks that one thread may keep, and of the large ones that it freed last. One large block alone may have 4 times as many. */
         public long thread_cache_size;
         /** (n) Cached bytes above this are returned to the device. */
         public long release_threshold;
