@@ -141,6 +141,7 @@ struct CUstream_st;
 /** Ends the declaration of a function whose status must not be ignored. */
 #define TN_MUST_CHECK __attribute__((warn_unused_result))
 #else
+/** Ends the declaration of a function whose status must not be ignored. */
 #define TN_MUST_CHECK
 #endif
 #endif

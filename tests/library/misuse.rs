@@ -9,7 +9,7 @@ use std::ptr::null_mut;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use support::capi::*;
-use support::pools::{is_painted, paint};
+use support::pools::{Ends, Parcel, is_painted, paint};
 use support::random::Random;
 use tenure::ffi::{library, pool};
 use tenure::types::*;
@@ -19,20 +19,6 @@ const THREADS: usize = 4;
 const STEPS: usize = 80;
 /// The status of a freed block: the second one where its memory went back to the system.
 const FREED: [tn_status; 2] = [TN_ERR_STALE, TN_ERR_FOREIGN];
-
-/// A block, its size, and the byte that fills it.
-type Parcel = (usize, usize, u8);
-
-/// Other threads would wait forever for one that failed, so the process ends here.
-struct Ends;
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            std::process::exit(101);
-        }
-    }
-}
 
 /// The shared state of the threads.
 struct Scene {

@@ -3,7 +3,7 @@
 use crate::support;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
-use support::pools::{TestPool, checked, code, is_painted, paint};
+use support::pools::{Ends, Parcel, TestPool, checked, code, is_painted, paint};
 use support::random::Random;
 use tenure::pool;
 use tenure::types::*;
@@ -15,22 +15,8 @@ const STEPS: usize = 150;
 
 impl Random {
     fn bytes(&mut self) -> usize {
-        let most = [64, 3000, 60_000, 300_000][self.below(40).min(3)];
+        let most = [300_000, 60_000, 3000, 64][self.below(40).min(3)];
         1 + self.below(most)
-    }
-}
-
-/// A block, its size, and the byte that fills it.
-type Parcel = (usize, usize, u8);
-
-/// Other threads would wait forever for one that failed, so the process ends here.
-struct Ends;
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            std::process::exit(101);
-        }
     }
 }
 

@@ -115,3 +115,17 @@ pub fn one_at_a_time() -> Turn {
     file.lock().unwrap();
     Turn(file)
 }
+
+/// A block, its size, and the byte that fills it.
+pub type Parcel = (usize, usize, u8);
+
+/// Other threads would wait forever for one that failed, so the process ends here.
+pub struct Ends;
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::exit(101);
+        }
+    }
+}

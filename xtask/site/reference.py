@@ -190,8 +190,10 @@ def macros(root, described):
     """The macros of the header with their comments; the description has none of them."""
     header = (root / "include/tenure.h").read_text("utf-8")
     defined = re.compile(r"/\*\*((?:(?!\*/).)*)\*/\s*#define (\w+)(\([^)]*\))?", re.DOTALL)
+    seen = INTERNAL | GUARDS | described
     for comment, name, parameters in defined.findall(header):
-        if name not in INTERNAL | GUARDS | described:
+        if name not in seen:
+            seen |= {name}  # some have another definition for other compilers
             text = " ".join(comment.replace("*", " ").split())
             yield entry("macro", name + parameters, markdown(text))
 

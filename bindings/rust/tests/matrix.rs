@@ -352,8 +352,9 @@ fn fm_9_forms() {
     assert_close(&sum.as_array().to_vec().unwrap(), &expected);
     assert_eq!((sum.form().unwrap(), p.diagonal(0).form().unwrap()), (Form::Full, Form::Diagonal));
     assert_eq!(p.diagonal(0).shape(), [N, N]);
-    let vector = (p.full() * p.diagonal(0).as_array()).unwrap();
-    assert_close(&vector.to_vec().unwrap(), &product(&p.a, &p.d[0]));
+    // An array has the form of its handle here too.
+    let scaled = (p.full() * p.diagonal(0).as_array()).unwrap();
+    assert_close(&scaled.to_vec().unwrap(), &dense(|i, j| p.a[i * N + j] * p.d[0][j]));
 }
 
 // FO-2: the program of the documents, with the figures of its counterpart in Python.
