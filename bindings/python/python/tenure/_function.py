@@ -204,13 +204,11 @@ def function(body, inputs=(), outputs=None, updates=(), givens=None, *, shared=(
         name = getattr(body, "__name__", None)
         name = None if name == "<lambda>" else name
     return _function(
-        name,
-        body,
+        (name, body, bool(lazy)),
         places,
         passed,
         [(out.name, out._flags(), out.dtype, out.device, _axes(out.ndim)) for out in outputs],
         [(update.variable, update._flags(), update.value, at) for update, at in zip(updates, own)],
-        bool(lazy),
         (tuple(parameters), tuple(outputs), tuple(updates), body, givens, bool(lazy)),
     )
 

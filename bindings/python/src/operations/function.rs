@@ -326,19 +326,21 @@ fn what(kind: &str, at: usize, name: Option<&str>) -> String {
     name.map_or_else(|| format!("{kind} {at}"), |name| format!("{kind} {at} {name:?}"))
 }
 
+/// The name of a function, its body, and whether its code is on expressions.
+type BodySpec<'py> = (Option<String>, Bound<'py, PyAny>, bool);
+
 /// Creates a function. `parameters` has an input for each parameter of the callables; `declarations` is kept for the
 /// attributes.
 #[pyfunction]
 pub fn _function<'py>(
-    name: Option<String>,
-    body: &Bound<'py, PyAny>,
+    body: BodySpec<'py>,
     parameters: Vec<Option<usize>>,
     inputs: Vec<InputSpec<'py>>,
     outputs: Vec<OutputSpec<'py>>,
     updates: Vec<UpdateSpec<'py>>,
-    is_lazy: bool,
     declarations: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, Function>> {
+    let (name, body, is_lazy) = body;
     let py = body.py();
     let own_name = name.as_deref().map(text_of).transpose()?;
     let in_names = names_of(inputs.iter().map(|input| &input.0))?;
@@ -379,7 +381,7 @@ pub fn _function<'py>(
         });
     }
     let code = Code {
-        body: (!body.is_none()).then(|| body.clone().unbind()),
+        body: (!body.is_none()).then(|| body.unbind()),
         parameters,
         inputs: inputs.iter().enumerate().map(|(at, input)| what("input", at, input.0.as_deref())).collect(),
         outputs: outputs
