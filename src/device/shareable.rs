@@ -69,9 +69,12 @@ impl Range {
     /// Whether no process has an exported range any more, and none has changed what the library has of its file.
     fn is_back(&self) -> bool {
         let file = File::lent(self.fd);
-        let can_seal = memory_file::seals(&file).is_ok_and(|seals| seals & libc::F_SEAL_SEAL == 0);
+        if !file_lock::is_only_description(&file) {
+            return false;
+        }
+        let wrong = libc::F_SEAL_SEAL | if self.readonly { 0 } else { memory_file::NO_NEW_WRITERS };
         let is_offered = || !self.readonly && Word::of(&file).map_or(true, |word| !word.get().is_multiple_of(2));
-        file_lock::is_only_description(&file) && can_seal && !is_offered()
+        memory_file::seals(&file).is_ok_and(|seals| seals & wrong == 0) && !is_offered()
     }
 }
 
@@ -101,9 +104,14 @@ pub fn has(address: usize) -> bool {
 }
 
 fn range_of(address: usize) -> Option<Range> {
-    let ranges = RANGES.lock();
+    with(address, |range| *range)
+}
+
+/// Calls `f` with the range that has an address.
+fn with<R>(address: usize, f: impl FnOnce(&mut Range) -> R) -> Option<R> {
+    let mut ranges = RANGES.lock();
     let at = ranges.partition_point(|range| range.start <= address).checked_sub(1)?;
-    Some(ranges[at]).filter(|range| address < range.start + range.bytes)
+    Some(&mut ranges[at]).filter(|range| address < range.start + range.bytes).map(f)
 }
 
 /// The range of an address. The caller holds an array there, so that the range stays. None: no range has it.
@@ -126,13 +134,6 @@ impl Found {
             Ok(file) => Ok(file),
         }
     }
-}
-
-/// Calls `f` with the range that has an address.
-fn with<R>(address: usize, f: impl FnOnce(&mut Range) -> R) -> Option<R> {
-    let mut ranges = RANGES.lock();
-    let found = ranges.iter_mut().find(|range| (range.start..range.start + range.bytes).contains(&address));
-    found.map(f)
 }
 
 /// Notes that another process may get the description of this one, so that the system cannot tell who has the file.
@@ -183,9 +184,7 @@ pub fn make_writable(start: usize, file: &File) -> Outcome<()> {
     let Some(range) = range_of(start).filter(|range| !range.writable) else { return Ok(()) };
     // SAFETY: the range was mapped from the file's first byte on, and the caller's array keeps it.
     unsafe { file.remap_writable(range.start, range.bytes)? };
-    if let Some(range) = RANGES.lock().iter_mut().find(|range| range.start == start) {
-        range.writable = true;
-    }
+    with(start, |range| range.writable = true);
     Ok(())
 }
 
