@@ -63,7 +63,8 @@ impl Range {
     /// Whether it may serve another block once no other process has it.
     fn can_serve(&self) -> bool {
         let tells = || self.tracked && counts_readers();
-        self.children == thread::children() && (!self.exported || tells()) && (self.readonly || !is_sealed(self.fd))
+        let can_be_written = || !memory_file::has_no_new_writers(&File::lent(self.fd));
+        self.children == thread::children() && (!self.exported || tells()) && (self.readonly || can_be_written())
     }
 
     /// Whether no process has an exported range any more, and none has changed what the library has of its file.
@@ -124,15 +125,19 @@ impl Found {
     /// A description of the file for another process, which allows this access. TN_ERR_IO: no descriptor.
     pub fn open(&self, access: Access) -> Result<File> {
         let own = File::lent(self.fd);
-        match file_lock::reopen(&own, access) {
-            Err(errno @ Errno(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => Err(no_descriptor(errno)),
-            Err(_) => {
-                // The system has no /proc, or the file belongs to another user.
-                set_untracked(self.start);
-                memory_file::duplicate(&own).map_err(no_descriptor)
-            }
-            Ok(file) => Ok(file),
+        if let Some(file) = reopen(&own, access).map_err(no_descriptor)? {
+            return Ok(file);
         }
+        set_untracked(self.start);
+        memory_file::duplicate(&own).map_err(no_descriptor)
+    }
+}
+
+/// Another description of a file. None: the system has no /proc, or the file belongs to another user.
+fn reopen(file: &File, access: Access) -> Outcome<Option<File>> {
+    match file_lock::reopen(file, access) {
+        Err(errno @ Errno(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => Err(errno),
+        outcome => Ok(outcome.ok()),
     }
 }
 
@@ -154,10 +159,6 @@ pub fn set_exported(address: usize, offered: bool) -> bool {
         !core::mem::replace(&mut range.exported, true)
     });
     first == Some(true)
-}
-
-fn is_sealed(fd: c_int) -> bool {
-    memory_file::seals(&File::lent(fd)).is_ok_and(|seals| seals & memory_file::NO_NEW_WRITERS != 0)
 }
 
 /// A range of a file.
@@ -262,12 +263,8 @@ static REFUSED: AtomicI32 = AtomicI32::new(0);
 /// A new file for a range, and whether the system can tell who else has it.
 fn new_file(bytes: usize) -> Outcome<(File, bool)> {
     let made = memory_file::create(c"tenure", bytes)?;
-    match file_lock::reopen(&made, Access::Write) {
-        Ok(file) => Ok((file, true)),
-        Err(errno @ Errno(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => Err(errno),
-        // The system has no /proc.
-        Err(_) => Ok((made, false)),
-    }
+    let counted = reopen(&made, Access::Write)?;
+    Ok(counted.map_or((made, false), |file| (file, true)))
 }
 
 /// Whether the system counts descriptions that only read. Some systems do not.

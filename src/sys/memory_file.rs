@@ -53,6 +53,11 @@ pub fn seals(file: &File) -> Outcome<c_int> {
     retry(|| unsafe { libc::fcntl(file.fd(), libc::F_GET_SEALS) as isize }).map(|seals| seals as c_int)
 }
 
+/// Whether the file has the seal [`NO_NEW_WRITERS`].
+pub fn has_no_new_writers(file: &File) -> bool {
+    seals(file).is_ok_and(|seals| seals & NO_NEW_WRITERS != 0)
+}
+
 /// Whether the descriptor may read, and whether it may write.
 pub fn access(file: &File) -> Outcome<(bool, bool)> {
     // SAFETY: accesses no memory.
@@ -142,7 +147,9 @@ mod tests {
         assert!(start.is_multiple_of(1 << 16));
         // SAFETY: mapped above.
         unsafe { (start as *mut u8).write(7) };
+        assert!(!has_no_new_writers(&file));
         seal(&file, NO_NEW_WRITERS).unwrap();
+        assert!(has_no_new_writers(&file));
         let other = duplicate(&file).unwrap();
         assert_eq!(other.map(8192, Access::Write).unwrap_err(), Errno(libc::EPERM));
         let seen = other.map(8192, Access::Read).unwrap();

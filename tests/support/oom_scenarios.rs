@@ -769,7 +769,7 @@ unsafe extern "C" fn scale_and_solve(
     }
 }
 
-unsafe extern "C" fn do_not_fail(
+pub unsafe extern "C" fn do_not_fail(
     _: *mut c_void,
     _: *const *mut tn_array,
     _: *mut *mut tn_array,

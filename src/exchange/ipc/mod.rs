@@ -97,6 +97,8 @@ struct Memory {
     /// The first address, and the size in bytes.
     start: usize,
     bytes: usize,
+    /// Whether no export of it is to be written.
+    readonly: bool,
     /// This process's descriptor of its file.
     own: File,
     /// That for the importer.
@@ -108,12 +110,14 @@ fn memory_of(layout: &Layout, access: Access) -> Result<Option<Memory>> {
     if let Some((start, _)) = layout.extent() {
         let Some(found) = shareable::find(start as usize) else { return Ok(None) };
         let (own, sent) = (File::lent(found.fd), found.open(access)?);
-        return Ok(Some(Memory { start: found.start, bytes: found.bytes, own, sent }));
+        let (start, bytes, readonly) = (found.start, found.bytes, found.readonly);
+        return Ok(Some(Memory { start, bytes, readonly, own, sent }));
     }
     // Nothing to share, but the caller gets a descriptor.
     let bytes = os::page_bytes();
     let file = memory_file::create(c"tenure", bytes).map_err(shareable::no_descriptor)?;
-    Ok(Some(Memory { start: layout.offset() as usize, bytes, own: File::lent(file.fd()), sent: file }))
+    let (start, own) = (layout.offset() as usize, File::lent(file.fd()));
+    Ok(Some(Memory { start, bytes, readonly: false, own, sent: file }))
 }
 
 /// Exports an array. `capacity`: bytes that the caller has for the descriptor; TN_ERR_COUNT if they are too few.
@@ -177,7 +181,7 @@ fn export_alias(id: Id, request: &Export, sending: &Sending) -> Result<Aliased<(
     };
     let outcome = memory_of(guard.layout(), sending.access()).and_then(|found| match found {
         None => Ok(Err(ELSEWHERE)),
-        Some(found) => match sending.obstacle(guard.layout(), &found.own) {
+        Some(found) => match sending.obstacle(guard.layout(), &found) {
             Some(why) => Ok(Err(why)),
             None => sending.describe(&guard, found).map(Ok),
         },
@@ -208,26 +212,24 @@ impl Sending {
     }
 
     /// Why the bytes cannot be shared as they are.
-    fn obstacle(&self, layout: &Layout, file: &File) -> Option<&'static str> {
+    fn obstacle(&self, layout: &Layout, memory: &Memory) -> Option<&'static str> {
         let start = layout.extent().map(|(start, _)| start as usize);
         match self.class {
             Class::ExportRead => None,
-            _ if start.and_then(shareable::find).is_some_and(|found| found.readonly) => Some(READONLY_POOL),
+            _ if memory.readonly => Some(READONLY_POOL),
             Class::ExportExclusive if start.is_some_and(|start| !shareable::is_sole(start)) => Some(NOT_SOLE),
-            _ => is_sealed(file).then_some(NO_WRITERS),
+            _ => memory_file::has_no_new_writers(&memory.own).then_some(NO_WRITERS),
         }
     }
 
     /// Describes the elements of an open export in their memory, which other processes may have from now on.
     fn describe(&self, guard: &InternalGuard, memory: Memory) -> Result<Described> {
-        let Memory { start, bytes: file_bytes, own, sent } = memory;
-        // Before the seal, which an earlier block may have left too.
-        note_exported(start, self.class == Class::ExportExclusive);
+        let Memory { start, bytes: file_bytes, own, sent, .. } = memory;
         let shared = match self.class {
             Class::ExportExclusive => Shared::Offered(offer::begin(guard, &sent)?),
             Class::ExportShared => Shared::Writable,
             _ => {
-                if !is_sealed(&own) {
+                if !memory_file::has_no_new_writers(&own) {
                     memory_file::seal(&own, memory_file::NO_NEW_WRITERS).map_err(|errno| {
                         let text = format_args!("the system cannot share memory read-only (Linux 5.1 can): {errno}");
                         fail(TN_ERR_UNSUPPORTED, text)
@@ -236,17 +238,13 @@ impl Sending {
                 Shared::ReadOnly
             }
         };
+        note_exported(start, self.class == Class::ExportExclusive);
         let mut descriptor = [0; MOST_BYTES];
         let (layout, process) = (guard.layout(), Process::this());
         let (base, file_bytes) = (start as i64, file_bytes as u64);
         let bytes = Descriptor::write(&mut descriptor, layout, base, file_bytes, shared, process, self.name);
         Ok(Described { descriptor, bytes, file: sent })
     }
-}
-
-/// Whether nobody else can become a writer of the file.
-fn is_sealed(file: &File) -> bool {
-    memory_file::seals(file).is_ok_and(|seals| seals & memory_file::NO_NEW_WRITERS != 0)
 }
 
 /// Notes that another process may have the file of a block from now on, which the caller holds; unless `offered`, also

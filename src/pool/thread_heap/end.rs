@@ -26,7 +26,7 @@ impl Heap {
             .into_iter()
             .for_each(|word| word.set(0));
         self.zero_skipped.set(0);
-        debug_assert!(self.idle.get() == 0 && self.owned.get().is_none() && self.large.take(|_| true).is_none());
+        debug_assert!(self.idle.get() == 0 && self.owned.get().is_none() && self.large.is_empty());
         let mut at = state.heaps;
         if at.is_some_and(|first| core::ptr::eq(first, self)) {
             state.heaps = self.next();

@@ -33,6 +33,10 @@ impl KeptBlocks {
         (is_full && self.count.get() > 0).then(|| self.remove(0)).flatten()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.count.get() == 0
+    }
+
     /// Keeps a block, for which there is room.
     pub fn add(&self, span: &'static Span) {
         self.spans[self.count.get()].set(Some(span));
