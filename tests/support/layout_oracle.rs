@@ -137,7 +137,7 @@ impl Draw {
 /// A contiguous array of at most 4 axes with lengths 0 to 5.
 pub fn root(seed: u64) -> Layout {
     let mut draw = Draw(seed);
-    let dtype = Dtype::ALL[draw.below(15) as usize];
+    let dtype = Dtype::ALL[draw.below(Dtype::ALL.len() as u64) as usize];
     let order = [Order::C, Order::F][draw.below(2) as usize];
     let offset = 16 * draw.below(3) as i64;
     // 0 is rare, because empty arrays test little.
@@ -255,7 +255,7 @@ pub fn step(layout: &Layout, naive: &Naive, seed: u64, kinds: u64) -> Step {
             kept(layout.part(axis, start, length), naive.pick(shape, pick))
         }
         9 | 10 => reshaped(layout, naive, &mut draw),
-        11 => seen_as(layout, naive, Dtype::ALL[draw.below(15) as usize]),
+        11 => seen_as(layout, naive, Dtype::ALL[draw.below(Dtype::ALL.len() as u64) as usize]),
         _ => kept(layout.try_clone(), naive.clone()),
     }
 }
