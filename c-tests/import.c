@@ -411,6 +411,44 @@ static void widened(void) /* AR-24, XI-19 */
     CHECK(first == 1);
 }
 
+/* Columns `first` and `first + 1` of memory as 8 rows of 8. */
+static tn_array *two_columns(int64_t first)
+{
+    tn_layout layout = {.size = sizeof layout, .dtype = TN_I64, .ndim = 2, .shape = (int64_t[]){8, 2}, .strides = (int64_t[]){64, 8}};
+    tn_array *out = NULL;
+    OK(tn_array_import_host(memory + first, &layout, TN_BORROW | TN_REQUIRE_BORROW, NULL, NULL, &out, NULL));
+    return out;
+}
+
+static void parts_of_one_import(void) /* AR-23, LA-22 */
+{
+    reset();
+    tn_array *left = two_columns(0), *right = two_columns(2);
+    tn_overlap overlap;
+    OK(tn_array_overlap(left, right, &overlap));
+    CHECK(overlap == TN_OVERLAP_UNKNOWN); /* the rows of which they are parts are not known */
+    drop(left);
+    drop(right);
+
+    tn_layout table = {.size = sizeof table, .dtype = TN_I64, .ndim = 2, .shape = (int64_t[]){8, 8}};
+    tn_array *whole = NULL;
+    OK(tn_array_import_host(memory, &table, TN_BORROW, NULL, NULL, &whole, NULL));
+    left = two_columns(0), right = two_columns(2);
+    drop(whole); /* they stay its parts */
+    tn_array *middle = two_columns(1);
+    OK(tn_array_overlap(left, right, &overlap));
+    CHECK(overlap == TN_OVERLAP_NONE);
+    OK(tn_array_overlap(left, middle, &overlap));
+    CHECK(overlap == TN_OVERLAP_SOME);
+    tn_borrow *a = writing(left, 0), *b = writing(right, 0);
+    CHECK(try_read(middle, 0) == TN_ERR_BORROWED_WRITE);
+    end(a);
+    end(b);
+    drop(left);
+    drop(right);
+    drop(middle);
+}
+
 static void more_than_one_store(void) /* AR-24, XI-20, I16 */
 {
     reset();
@@ -487,6 +525,7 @@ int main(void)
     joined();
     a_lease_ends_with_its_family();
     widened();
+    parts_of_one_import();
     more_than_one_store();
     a_held_store_is_joined();
     return finish();

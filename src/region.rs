@@ -210,6 +210,12 @@ fn boxes(a: Region<'_>, b: Region<'_>, test: impl Fn(Progression, Progression) -
     (a.is_done() && b.is_done()).then_some(all)
 }
 
+/// Whether a layout is a box of a root.
+pub fn is_box(layout: &Layout, root: &Layout) -> bool {
+    let region = Region { layout, root };
+    layout.extent().is_some() && root.extent().is_some() && boxes(region, region, |_, _| true).is_some()
+}
+
 /// Whether the layouts are equal, so that equal indices mean equal elements.
 #[inline]
 fn same_root(a: &Layout, b: &Layout) -> bool {

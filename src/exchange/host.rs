@@ -14,7 +14,7 @@ use crate::flags;
 use crate::gpu::page_lock;
 use crate::layout::{Form, Layout, Order};
 use crate::ledger::{
-    self, Backing, Claim, Class, Found, Guard, InternalGuard, Lease, Ledger, Locked, Points, Release, SpareClaim,
+    self, Backing, Claim, Class, Found, Guard, InternalGuard, Lease, Ledger, Locked, Points, Release, Root, SpareClaim,
     SpareGuard, SpareLease, StoreParams, StoreSource, UseTime,
 };
 use crate::names::Name;
@@ -224,6 +224,8 @@ fn alias_slow(
     claim.set_origin(ledger::Origin::by(thread));
     let store = Ledger::spare(thread)?;
     let work = after.map(|point| Ok((SpareGuard::take(thread)?, point))).transpose()?;
+    // For the layout of an earlier import of which this one is a part.
+    let mut root = Some(Root::spare(thread, Layout::INLINE_NDIM)?);
     let mut index = address_index::lock()?;
     let mut existing = None;
     match ledger::find_by_address(&mut index, start, end) {
@@ -267,6 +269,11 @@ fn alias_slow(
         return Ok((ImportPlan::Copy(TN_WHY_LAYOUT), Some(lease)));
     }
     if let Some((mut locked, ledger)) = existing {
+        if let Some(whole) = locked.claim_with_box(ledger, layout)
+            && locked.make_root(whole, &mut root)
+        {
+            locked.share_root(whole, &mut claim);
+        }
         let id = locked.join(ledger, lease, claim);
         locked.begin_after(id, work);
         let state = locked.state(ledger);

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::events;
 use crate::layout::{Form, Layout};
 use crate::names::Name;
+use crate::region;
 use crate::slots::{Id, Slot, Spare, State, Table};
 use crate::thread::Thread;
 
@@ -278,6 +279,17 @@ impl Locked {
         root.head.set_state(State::Kept);
         self.get_mut(claim).root = Some(root);
         true
+    }
+
+    /// A claim of which a new layout could be a view: its root has the layout as a box, and no other one that is larger
+    /// was found. Looks at the newest claims only.
+    pub(crate) fn claim_with_box(&self, ledger: &'static Ledger, layout: &Layout) -> Option<&'static Claim> {
+        const LOOKED_AT: usize = 16;
+        let newest = core::iter::successors(self.state(ledger).claim_list, |claim| self.get(*claim).next);
+        newest
+            .take(LOOKED_AT)
+            .filter(|claim| region::is_box(layout, self.root(claim)))
+            .max_by_key(|claim| self.root(claim).extent().map_or(0, |(start, end)| end - start))
     }
 
     /// Lets `spare` share the root of `claim`.

@@ -125,9 +125,11 @@ impl Machine {
         self.libraries()?;
         let include = self.folder().join("include");
         copy_all(&root().join("include"), &include)?;
-        // The sources of the C++ headers lie with their binding; programs include them from beside the C header.
-        for header in ["tenure.hpp", "tenure_memory.hpp", "tenure_rmm.hpp"] {
-            copy(&root().join("bindings/cpp").join(header), &include.join(header))?;
+        // Those of one language lie with its binding; programs include them from beside the C header.
+        for header in ["cpp/tenure.hpp", "cpp/tenure_memory.hpp", "cpp/tenure_rmm.hpp", "python/include/tenure_numpy.h"]
+        {
+            let header = root().join("bindings").join(header);
+            copy(&header, &include.join(header.file_name().expect("a file")))?;
         }
         Ok(())
     }

@@ -55,6 +55,7 @@ pub const INSTALLED: &[&str] = &[
     "docs/performance.md",
     "docs/porting.md",
     "docs/processes.md",
+    "docs/python-threads.md",
     "docs/quickstart-c.md",
     "docs/quickstart-python.md",
     "docs/report",

@@ -77,6 +77,7 @@ mod exchange {
     pub mod array_interface;
     pub mod arrow;
     pub mod asarray;
+    pub mod borrow_api;
     pub mod buffer;
     pub mod cuda_array_interface;
     pub mod cudamat;
@@ -88,6 +89,8 @@ mod exchange {
     pub mod ipc;
     pub mod mirror;
     pub mod ndarray;
+    pub mod ndarray_guard;
+    pub mod rust_numpy;
 }
 
 mod operations {
@@ -165,6 +168,8 @@ mod _tenure {
     #[pymodule_export]
     use crate::exchange::asarray::{asarray, from_buffer};
     #[pymodule_export]
+    use crate::exchange::borrow_api::{_guard_ndarray, OpenGuard};
+    #[pymodule_export]
     use crate::exchange::buffer::Proxy;
     #[pymodule_export]
     use crate::exchange::cuda_array_interface::{_lend, Lent, from_cuda_array_interface};
@@ -176,6 +181,8 @@ mod _tenure {
     use crate::exchange::dlpack_tensor::set_dlpack_label;
     #[pymodule_export]
     use crate::exchange::ipc::{_end_offer, _export_ipc, _import_ipc, _offer_ipc};
+    #[pymodule_export]
+    use crate::exchange::rust_numpy::{_last_refusal, _publish_borrows};
 
     #[pymodule_export]
     use crate::operations::device::{_device_count, _device_info, _register, _synchronize, _to_device};
@@ -213,6 +220,7 @@ mod _tenure {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::operations::events::find();
+        module.add("_borrow_api", crate::exchange::borrow_api::capsule(module.py())?)?;
         crate::exchange::dlpack_fastcall::install(module.py())
     }
 

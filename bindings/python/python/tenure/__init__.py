@@ -57,6 +57,7 @@ from ._tenure import (
     Runner,
     SharedVariable,
     Weak,
+    _borrow_api,  # noqa: F401 - for C code, by tenure_numpy.h
     access,
     array,
     asarray,
@@ -97,7 +98,7 @@ from ._tenure import (
     zeros,
     zeros_like,
 )
-from . import compat, cuda
+from . import compat, cuda, numpy
 from ._create import arange, eye, linspace
 from ._events import EventLog, record_events
 from ._forms import identity, matrix
@@ -307,6 +308,7 @@ __all__ = [
     "lower",
     "matrix",
     "no_copies",
+    "numpy",
     "numpy_allocator",
     "ones",
     "ones_like",

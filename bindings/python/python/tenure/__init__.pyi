@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, NamedTuple, ParamSpec, Protocol, Self,
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from . import compat, cuda
+from . import compat, cuda, numpy
 # Classes in Python are written once, there.
 from ._errors import (
     ArgumentError as ArgumentError,

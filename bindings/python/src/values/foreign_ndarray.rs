@@ -1,21 +1,25 @@
 //! NumPy's own arrays, read by their C struct: their layout, and arrays on their bytes. Neither a buffer nor a capsule
 //! is made for them.
 //!
-//! Contract: only exact `numpy.ndarray` objects with one of the usual element types are taken, and only with the
+//! Contract: a [`ForeignNdarray`] is exactly a `numpy.ndarray` with one of the usual element types, and with the
 //! strides that NumPy's buffers have: those of a contiguous array say nothing where an axis has one element or none.
+//! [`NdarrayBytes`] are the bytes of any NumPy array, of subclasses and of all element types.
 //! The fields of the struct are part of NumPy's stable interface. They are compared once with what Python code sees;
 //! where they differ, no array is taken. Callers go the way of any other object for what is not taken. An import owns a
 //! reference to the array until the library reports that nothing uses the bytes any more, on any thread.
 
 use crate::api;
 use crate::sys::*;
-use crate::values::convert::{cached_objects, kind, known_dtype_of};
+use crate::values::convert::{Dims, cached_objects, kind, known_dtype_of};
+use crate::values::foreign_buffer::Layout;
 use crate::values::numpy_api::WRITEABLE;
 use crate::values::owner::keep_owner;
 use core::ffi::{c_int, c_void};
+use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use smallvec::SmallVec;
 
 /// The beginning of `PyArrayObject_fields`.
 #[repr(C)]
@@ -33,6 +37,8 @@ struct Fields {
 /// `NPY_ARRAY_C_CONTIGUOUS` and `NPY_ARRAY_F_CONTIGUOUS`
 const C_CONTIGUOUS: c_int = 1;
 const F_CONTIGUOUS: c_int = 2;
+/// The most axes of an array, in NumPy and here.
+const MAX_AXES: usize = TN_MAX_NDIM;
 /// `NPY_ARRAY_WARN_ON_WRITE`: NumPy's buffers of such arrays are read-only.
 const WARN_ON_WRITE: c_int = 1 << 31;
 
@@ -40,6 +46,12 @@ const WARN_ON_WRITE: c_int = 1 << 31;
 pub struct ForeignNdarray<'a, 'py> {
     object: &'a Bound<'py, PyAny>,
     dtype: tn_dtype,
+}
+
+/// The bytes of a NumPy array of any class and element type.
+pub struct NdarrayBytes<'a, 'py> {
+    object: &'a Bound<'py, PyAny>,
+    item_bytes: i64,
 }
 
 /// Whether arrays have the fields that this file expects.
@@ -158,5 +170,74 @@ impl<'a, 'py> ForeignNdarray<'a, 'py> {
             // SAFETY: the reference keeps memory and lists until the release runs.
             unsafe { api::import_host(data, &layout, flags, release, context) }.map(|(id, _how)| id)
         })
+    }
+}
+
+impl<'a, 'py> NdarrayBytes<'a, 'py> {
+    /// The bytes of an object. None: it is no NumPy array.
+    pub fn of(object: &'a Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+        let py = object.py();
+        if !object.is_instance(cached_objects(py)?.ndarray.bind(py))? {
+            return Ok(None);
+        }
+        if !is_known_struct(py) {
+            return Err(PyImportError::new_err("this NumPy lays its arrays out in another way; use a newer Tenure"));
+        }
+        let item_bytes = object.getattr(pyo3::intern!(py, "itemsize"))?.extract()?;
+        Ok(Some(NdarrayBytes { object, item_bytes }))
+    }
+
+    fn fields(&self) -> *const Fields {
+        self.object.as_ptr().cast()
+    }
+
+    /// Whether NumPy refuses writes.
+    pub fn readonly(&self) -> bool {
+        // SAFETY: attached, an array of a known struct. Its fields are copied, because NumPy may change them.
+        unsafe { (*self.fields()).flags & WRITEABLE == 0 }
+    }
+
+    /// What keeps the memory, for an array that does not own it.
+    pub fn base(&self) -> Option<Bound<'py, PyAny>> {
+        // SAFETY: attached; NULL or a live object.
+        unsafe { Bound::from_borrowed_ptr_or_opt(self.object.py(), (*self.fields()).base) }
+    }
+
+    /// The address of element (0, .., 0), and the bytes of all elements as an array with one more axis. Where there is
+    /// no room for one more, all bytes from the first to the last.
+    pub fn layout(&self) -> (*mut c_void, Layout) {
+        // SAFETY: attached, an array of a known struct, with one length and stride for each axis.
+        let (data, axes) = unsafe {
+            let fields = self.fields();
+            let axes =
+                (0..(*fields).ndim as usize).map(|axis| (*(*fields).shape.add(axis), *(*fields).strides.add(axis)));
+            ((*fields).data, axes.collect::<SmallVec<[_; 8]>>())
+        };
+        if axes.len() == MAX_AXES {
+            let (low, length) = self.range();
+            return (low, Layout { dtype: TN_U8, shape: Dims::from_slice(&[length]), strides: Dims::from_slice(&[1]) });
+        }
+        let (mut shape, mut strides): (Dims, Dims) = axes.into_iter().unzip();
+        shape.push(self.item_bytes);
+        strides.push(1);
+        (data, Layout { dtype: TN_U8, shape, strides })
+    }
+
+    /// The lowest address of an element, and the number of bytes from it to the end of the last one.
+    pub fn range(&self) -> (*mut c_void, i64) {
+        // SAFETY: as in `layout`.
+        let (data, ndim) = unsafe { ((*self.fields()).data, (*self.fields()).ndim as usize) };
+        let (mut low, mut high) = (0, self.item_bytes);
+        for axis in 0..ndim {
+            // SAFETY: as above.
+            let (length, stride) = unsafe { (*(*self.fields()).shape.add(axis), *(*self.fields()).strides.add(axis)) };
+            if length == 0 {
+                return (data, 0);
+            }
+            // NumPy's arrays lie in the address space, so that nothing overflows.
+            let last = (length - 1).wrapping_mul(stride);
+            if last < 0 { low += last } else { high += last }
+        }
+        (data.wrapping_byte_offset(low as isize), high - low)
     }
 }
