@@ -114,6 +114,7 @@ fn names_in_documents_exist() {
         "bindings/fortran/tenure.f90",
         "bindings/r/R/arrays.R",
         "bindings/r/R/scopes.R",
+        "bindings/python/include/tenure_numpy.h",
     ]);
     let header: String = sources.map(read).collect();
     let known: std::collections::BTreeSet<&str> = header.split(|c| !is_word(c)).collect();
