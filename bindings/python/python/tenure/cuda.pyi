@@ -1,7 +1,7 @@
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager
 from enum import IntFlag
-from typing import Any, Literal, NamedTuple, Protocol, Self, SupportsIndex, final
+from typing import Any, Literal, NamedTuple, Protocol, Self, SupportsIndex, final, type_check_only
 
 from numpy.typing import DTypeLike
 
@@ -60,6 +60,7 @@ class _Block:
     def __enter__(self) -> Any: ...
     def __exit__(self, *exception: Any) -> None: ...
 
+@type_check_only
 class StreamScope:
     def __enter__(self) -> Stream: ...
     def __exit__(self, *exception: Any) -> None: ...

@@ -19,7 +19,7 @@ use pyo3::PyTypeInfo;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyTuple, PyType};
 
 /// An array: one claim on some bytes, with a shape. Views (`x[1:3]`, `x.T`) are arrays on the same bytes. A method
 /// copies elements only if its description states it.
@@ -287,6 +287,12 @@ impl Array {
 
 #[pymethods]
 impl Array {
+    /// `tenure.Array[tuple[int, int], numpy.dtype[numpy.float64]]` in annotations: the types of shape and elements.
+    #[classmethod]
+    fn __class_getitem__<'py>(class: &Bound<'py, PyType>, types: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        class.py().import("types")?.getattr("GenericAlias")?.call1((class, types))
+    }
+
     /// The lengths of the axes.
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
