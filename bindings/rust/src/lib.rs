@@ -6,6 +6,8 @@ compile_error!("libtenure supports 64-bit platforms only");
 #[rustfmt::skip]
 pub mod sys;
 
+#[cfg(feature = "allocator-api2")]
+mod allocator;
 mod array;
 mod copies;
 pub mod cuda;
@@ -29,6 +31,8 @@ mod text;
 mod view;
 mod weak;
 
+#[cfg(feature = "allocator-api2")]
+pub use allocator::PoolAllocator;
 pub use array::{Array, Mode, Tensor};
 pub use copies::{CopySite, copies};
 pub use device::{Device, MemoryInfo, memory_info};

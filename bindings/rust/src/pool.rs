@@ -59,6 +59,16 @@ impl Pool {
         Ok(CurrentPool { before, thread: PhantomData })
     }
 
+    /// The device whose memory it allocates.
+    pub fn device(&self) -> Result<Device> {
+        Ok(Device::from_raw(self.query()?.device))
+    }
+
+    #[cfg(feature = "allocator-api2")]
+    pub(crate) fn raw(&self) -> *mut sys::tn_pool {
+        self.handle.get()
+    }
+
     /// What it has allocated.
     pub fn stats(&self) -> Result<PoolStats> {
         let stats = self.query()?;

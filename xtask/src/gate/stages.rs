@@ -347,7 +347,14 @@ fn rust_crate(targets: &[&str]) -> Done<Row> {
     let (library, simulator) = (dist::libraries()?, sim::stage()?);
     let mut tests = cargo();
     tests
-        .args(["test", "--locked", "--package", "tenure-rs", "--features", "ndarray,dlpack,half,complex,rand,csv"])
+        .args([
+            "test",
+            "--locked",
+            "--package",
+            "tenure-rs",
+            "--features",
+            "ndarray,dlpack,half,complex,rand,csv,allocator-api2",
+        ])
         .args(targets);
     tests.env("TENURE_LIB_DIR", library.parent().unwrap_or(&library));
     counted(tests.env("LD_LIBRARY_PATH", simulator).env("TENURE_TEST_DEVICE", "sim"))
