@@ -29,7 +29,7 @@ pub unsafe extern "C" fn tn_dlpack_register_python(slots: *const DLPackExchangeA
 /// Allocates a block of a GPU for another library whose plug-in is written in the binding's language. The block is
 /// aligned to at least 256 bytes.
 ///
-/// @param client   TN_CLIENT_TORCH, TN_CLIENT_CUPY, TN_CLIENT_NUMBA or TN_CLIENT_RMM.
+/// @param client   TN_CLIENT_TORCH, TN_CLIENT_CUPY, TN_CLIENT_NUMBA, TN_CLIENT_RMM or TN_CLIENT_OTHER.
 /// @param pool     A pool on a GPU, or of managed or page-locked memory; NULL: the GPU's initial default pool.
 /// @param bytes    The number of bytes; 0 gives NULL.
 /// @param device   The ordinal of the GPU; -1: that of the thread's current context.

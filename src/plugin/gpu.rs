@@ -76,11 +76,13 @@ impl Call {
     /// A call of a client's plug-in in another language. `gpu` negative: none is named. TN_ERR_INVALID: no client of a
     /// GPU library.
     pub fn of(client: tn_client, pool: u64, gpu: i32, stream: u64) -> Result<Call> {
-        let clients = [Client::TORCH, Client::CUPY, Client::NUMBA, Client::RMM];
+        let clients = [Client::TORCH, Client::CUPY, Client::NUMBA, Client::RMM, Client::OTHER];
         let Some(client) = clients.into_iter().find(|known| known.index() == client as usize) else {
             return Err(fail(
                 TN_ERR_INVALID,
-                format_args!("client {client} is no library of GPUs; use TN_CLIENT_TORCH to TN_CLIENT_RMM"),
+                format_args!(
+                    "client {client} is no library of GPUs; use TN_CLIENT_TORCH to TN_CLIENT_RMM, or TN_CLIENT_OTHER"
+                ),
             ));
         };
         let order = match stream {

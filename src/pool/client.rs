@@ -50,6 +50,8 @@ impl Client {
     pub const RUST: Client = Client(TN_CLIENT_RUST as u8);
     /// The C library's functions, in the preload library.
     pub const MALLOC: Client = Client(TN_CLIENT_MALLOC as u8);
+    /// A library without a client of its own.
+    pub const OTHER: Client = Client(TN_CLIENT_OTHER as u8);
 
     /// All clients.
     pub fn all() -> impl Iterator<Item = Client> {

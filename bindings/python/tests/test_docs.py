@@ -64,7 +64,7 @@ def test_example(name):
 
 # Names behind "tenure." that are files, and modules that need the library of their name.
 NO_NAMES = {"h", "hpp", "f90", "so", "svg", "html"}
-NEED_LIBRARIES = {"torch", "cupy", "numba", "rmm", "distributed"}
+NEED_LIBRARIES = {"torch", "cupy", "cuda_core", "numba", "rmm", "distributed"}
 
 
 def unknown_names(text):

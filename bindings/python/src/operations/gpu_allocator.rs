@@ -16,6 +16,7 @@ fn client_of(library: &str) -> PyResult<tn_client> {
         "cupy" => Ok(TN_CLIENT_CUPY),
         "numba" => Ok(TN_CLIENT_NUMBA),
         "rmm" => Ok(TN_CLIENT_RMM),
+        "cuda.core" => Ok(TN_CLIENT_OTHER),
         _ => Err(PyValueError::new_err(format!("{library:?} is no library of GPUs that allocates from pools"))),
     }
 }
