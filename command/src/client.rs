@@ -39,6 +39,11 @@ pub fn quiet_report(process: u32) -> Result<Vec<u8>, Failure> {
     answer_to(process, "json", &mut |_| ())
 }
 
+/// The report with bounded lists, and shows nothing.
+pub fn quiet_page(process: u32) -> Result<Vec<u8>, Failure> {
+    answer_to(process, "page", &mut |_| ())
+}
+
 fn answer_to(process: u32, request: &str, tell: &mut dyn FnMut(&str)) -> Result<Vec<u8>, Failure> {
     let answer = ask(process, request, tell)?;
     match answer.strip_prefix(b"error: ") {

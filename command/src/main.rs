@@ -7,6 +7,7 @@
 //! | `commands` | one file, or folder, for each command; a new one is a file and a line |
 //! | `client` | asks a running process, and checks who answers |
 //! | `snapshot` | a report as types |
+//! | `metrics` | reports as text for Prometheus |
 //! | `text` | numbers of bytes, plural forms, text that is safe for a terminal |
 //! | `processes` | processes and their memory, from /proc |
 //! | `table` | columns of text |
@@ -16,6 +17,7 @@
 
 mod client;
 mod commands;
+mod metrics;
 mod pages;
 mod processes;
 mod progress;

@@ -55,6 +55,12 @@ pub fn all(user: Option<u32>) -> std::io::Result<Vec<u32>> {
     Ok(ids)
 }
 
+/// The name of a process's program, of at most 15 bytes; "" if it has gone.
+pub fn name(process: u32) -> String {
+    let name = fs::read(format!("/proc/{process}/comm")).unwrap_or_default();
+    String::from_utf8_lossy(name.trim_ascii_end()).into_owned()
+}
+
 /// Looks at processes; `seen` is told the number of those that were looked at.
 pub fn scan(ids: &[u32], mut seen: impl FnMut(usize)) -> Found {
     let mut found = Found { processes: Vec::new(), segments: Vec::new() };

@@ -14,6 +14,8 @@ pub struct Snapshot {
     pub libraries: Vec<Library>,
     pub pools: Vec<Pool>,
     pub stores: Vec<Store>,
+    #[serde(default)]
+    pub more_stores: Vec<Blocks>,
     pub blocks: Vec<Blocks>,
     #[serde(default)]
     pub shared_out: Vec<SharedOut>,
@@ -42,13 +44,21 @@ pub struct Pool {
 }
 
 #[derive(Deserialize, Clone, Default)]
+#[serde(default)]
 pub struct Stats {
+    pub requested_bytes: u64,
     pub in_use_bytes: u64,
+    pub cached_bytes: u64,
+    pub pending_bytes: u64,
     pub reserved_bytes: u64,
     pub peak_in_use_bytes: u64,
     pub limit_bytes: u64,
     pub allocation_count: u64,
+    pub deallocation_count: u64,
+    pub failure_count: u64,
+    pub device_allocate_count: u64,
     pub oom_count: u64,
+    pub misuse_count: u64,
 }
 
 #[derive(Deserialize, Clone)]

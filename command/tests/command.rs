@@ -267,6 +267,81 @@ fn co_20_report_of_a_process_and_of_a_file() {
     assert_eq!(run(&["report", saved.to_str().unwrap(), "--json"]).1.trim_end(), json.trim_end());
 }
 
+/// CO-50, CO-51: figures by pool, client and device, and nothing that a report says of arrays.
+#[test]
+fn co_50_metrics_of_a_process() {
+    if is_server() {
+        let pool = pool_of(|options| options.max_size = 64 << 20).unwrap();
+        here(c"step.py", 41);
+        let large = zeros(pool, &[1 << 17]).unwrap();
+        set_name(large, "secret");
+        read(clone(large).unwrap(), 0).unwrap();
+        serve();
+    }
+    let server = Server::start("co_50_metrics_of_a_process", true);
+    let id = server.id();
+    let (code, text, errors) = run(&["metrics", &id]);
+    assert_eq!((code, errors.as_str()), (0, ""), "{text}");
+    let value = |metric: &str, part: &str| {
+        let begin = format!("{metric}{{process=\"{id}\",");
+        let mut found = text.lines().filter(|line| line.starts_with(&begin) && line.contains(part));
+        let line = found.next().unwrap_or_else(|| panic!("no {metric} with {part} in {text}"));
+        assert!(found.next().is_none(), "{metric} with {part} twice in {text}");
+        line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()
+    };
+    assert_eq!(value("tenure_up", ""), 1);
+    assert_eq!(value("tenure_pool_in_use_bytes", "pool_id=\"1\""), 1 << 20);
+    assert_eq!(value("tenure_pool_limit_bytes", "pool_id=\"1\""), 64 << 20);
+    assert_eq!(value("tenure_pool_allocations_total", "pool_id=\"1\""), 1);
+    assert_eq!(value("tenure_client_live_bytes", "client=\"arrays\""), 1 << 20);
+    assert_eq!(value("tenure_arrays_bytes", "device=\"cpu\""), 1 << 20);
+    assert_eq!(value("tenure_holders", "kind=\"handle\""), 2);
+    assert_eq!(value("tenure_holders", "kind=\"guard_read\""), 1);
+    assert!(!text.contains("secret") && !text.contains("step.py"), "{text}");
+    assert!(run(&["metrics"]).1.contains(&format!("tenure_up{{process=\"{id}\"")), "without a number: all that listen");
+
+    let silent = Server::start("co_50_metrics_of_a_process", false);
+    let (code, text, errors) = run(&["metrics", &silent.id()]);
+    assert_eq!((code, errors.lines().count()), (1, 1));
+    assert!(text.contains("} 0\n") && errors.contains("TENURE_LISTEN=1"), "{text}{errors}");
+    let (code, both, _) = run(&["metrics", &silent.id(), &id]);
+    assert_eq!((code, both.matches("tenure_up{").count()), (0, 2));
+}
+
+/// CO-52: the text by HTTP, on this machine unless another address is chosen.
+#[test]
+fn co_52_metrics_are_served() {
+    let mut command = tenure(&["metrics", "--listen", "0"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("serving http://").and_then(|rest| rest.strip_suffix("/metrics"));
+    let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    let ask = |request: &str| {
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream
+            .write_all(format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let metrics = ask("GET /metrics");
+    assert!(metrics.starts_with("HTTP/1.1 200 ") && metrics.ends_with("# EOF\n"), "{metrics}");
+    assert!(metrics.contains("Content-Type: application/openmetrics-text; version=1.0.0"), "{metrics}");
+    assert!(ask("GET /report").starts_with("HTTP/1.1 404 ") && ask("POST /metrics").starts_with("HTTP/1.1 405 "));
+    assert!(ask("GET /metrics?x=1").starts_with("HTTP/1.1 200 "));
+    // The port is taken.
+    let (code, text, errors) = run(&["metrics", "--listen", &address]);
+    assert_eq!((code, text.as_str(), errors.lines().count()), (1, "", 1));
+    assert!(errors.contains(&address), "{errors}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(run(&["metrics", "--listen", "here"]).0, 2);
+}
+
 /// CO-21: an answer is read only from the process that was asked for.
 #[test]
 fn co_21_an_impostor_is_not_believed() {

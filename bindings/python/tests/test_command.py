@@ -98,6 +98,30 @@ def test_a_process_that_listens_is_reported():
             child.communicate()
 
 
+def test_prometheus_reads_the_metrics():
+    """CO-51: its own parser finds the figures, also of a pool with an odd name."""
+    parser = pytest.importorskip("prometheus_client.openmetrics.parser")
+    program = "import sys, tenure; p = tenure.Pool(name='a\"b\\\\c\\nd'); x = tenure.zeros(1000, pool=p); print('ready', flush=True); sys.stdin.read()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env=os.environ | {"TENURE_LISTEN": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert child.stdout.readline() == "ready\n"
+        done = run("metrics", str(child.pid))
+    finally:
+        child.kill()
+        child.communicate()
+    assert (done.returncode, done.stderr) == (0, "")
+    families = {family.name: family for family in parser.text_string_to_metric_families(done.stdout)}
+    requested = [sample for sample in families["tenure_pool_requested_bytes"].samples if sample.value == 8000]
+    assert len(requested) == 1 and requested[0].labels["pool"].startswith('a"b\\c')
+    assert families["tenure_pool_allocations"].type == "counter" and families["tenure_up"].samples[0].value == 1
+
+
 def test_a_log_of_rmm_is_converted(tmp_path):
     """CO-30, CO-32: traces are JSON, and snapshots are pickles."""
     log = tmp_path / "rmm.csv"

@@ -2,6 +2,7 @@
 
 mod convert;
 mod doctor;
+mod metrics;
 mod pages;
 mod ps;
 mod replay;
@@ -21,15 +22,23 @@ pub struct Command {
 }
 
 /// All commands, in the order of the help.
-pub const ALL: &[Command] =
-    &[report::COMMAND, top::COMMAND, ps::COMMAND, convert::COMMAND, replay::COMMAND, doctor::COMMAND, pages::COMMAND];
+pub const ALL: &[Command] = &[
+    report::COMMAND,
+    top::COMMAND,
+    ps::COMMAND,
+    metrics::COMMAND,
+    convert::COMMAND,
+    replay::COMMAND,
+    doctor::COMMAND,
+    pages::COMMAND,
+];
 
 /// The parser of the program's arguments.
 pub fn parser() -> clap::Command {
     let program = clap::Command::new("tenure")
         .about("Shows who holds memory in processes that use Tenure, and what of Tenure works on this machine")
         .after_help(
-            "A process answers report and top only if it was started with TENURE_LISTEN=1, or has set the option \"listen\".\n\
+            "A process answers report, top and metrics only if it was started with TENURE_LISTEN=1, or has set the option \"listen\".\n\
              It answers its own user, and root.",
         )
         .version(env!("CARGO_PKG_VERSION"))
