@@ -25,6 +25,8 @@ pub struct Scraped {
 type Labels = Vec<(&'static str, String)>;
 type Level = Family<Labels, Gauge<u64, AtomicU64>>;
 type Total = Family<Labels, Counter>;
+/// Name, number and device of a pool.
+type PoolLabels<'a> = [(&'static str, &'a str); 3];
 type Field<T> = (&'static str, &'static str, fn(&T) -> u64);
 
 const POOL_BYTES: [Field<Stats>; 7] = [
@@ -100,7 +102,7 @@ fn labels(process: &Scraped, more: &[(&'static str, &str)]) -> Labels {
 }
 
 fn pools(families: &mut Families, scraped: &[Scraped]) {
-    let each_pool = |visit: &mut dyn FnMut(&Scraped, &Pool, [(&'static str, &str); 3])| {
+    let each_pool = |visit: &mut dyn FnMut(&Scraped, &Pool, PoolLabels<'_>)| {
         for (process, report) in answers(scraped) {
             for pool in &report.pools {
                 let id = pool.id.to_string();
