@@ -66,6 +66,7 @@ mod elements {
     pub mod create;
     pub mod device_view;
     pub mod element;
+    pub mod ended_view;
     pub mod lent;
     pub mod mirror_borrow;
     pub mod on_stream;

@@ -70,7 +70,7 @@ def test_blocks_have_views_of_ml_dtypes():
         view[...] = 5
         view[0, 0] = 0.5
     assert x.tolist() == [[0.5, 5, 5], [5, 5, 5]] and "ended" in repr(view) and x.why_not() == 0
-    with pytest.raises(ValueError):
+    with pytest.raises(tenure.OwnershipError):
         view[...] = 1
     with x.T.read() as view:
         assert view.shape == (3, 2) and view[0, 0] == 0.5 and not view.flags.writeable

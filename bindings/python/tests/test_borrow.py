@@ -1,15 +1,23 @@
 """Guards as context managers (PY-7, PY-16), and the uses that they refuse."""
 
 import contextlib
+import copy
+import hashlib
+import io
+import pickle
+import socket
+import struct
 import sys
+import tempfile
 import threading
 import types
+import zlib
 
 import numpy as np
 import pytest
 
 import tenure
-from tenure import Status, Why
+from tenure import Status, Why, _types
 
 
 # PY-7, BR-2, BR-3
@@ -32,31 +40,158 @@ def test_a_block_borrows_until_its_end(refused):
     x.fill(0)
 
 
+def ended_view(x, of=None):
+    with x.write() if of is None else of as view:
+        if of is None:
+            view[...] = 5
+    return view
+
+
+def to_socket(view):
+    a, b = socket.socketpair()
+    with a, b:
+        a.sendall(view)
+
+
+def to_file(write):
+    with tempfile.TemporaryFile() as file:
+        write(file)
+
+
+# Each reads the elements of a NumPy array `v`.
+READS = (
+    lambda v: v + 1,
+    lambda v: 1 + v,
+    lambda v: np.ones(3) + v,
+    lambda v: v == 1,
+    lambda v: 1 in v,
+    lambda v: v @ np.ones(3),
+    lambda v: v[0],
+    lambda v: v[:2],
+    lambda v: v[...],
+    lambda v: v[()],
+    lambda v: v[v > 0],
+    lambda v: next(iter(v)),
+    lambda v: list(v),
+    lambda v: len(v),
+    lambda v: bool(v),
+    lambda v: float(v),
+    lambda v: v.sum(),
+    lambda v: v.max(),
+    lambda v: v.argmax(),
+    lambda v: v.mean(),
+    lambda v: v.cumsum(),
+    lambda v: v.tolist(),
+    lambda v: v.tobytes(),
+    lambda v: to_file(v.tofile),
+    lambda v: v.item(0),
+    lambda v: v.copy(),
+    lambda v: v.astype("f4"),
+    lambda v: v.view("u1"),
+    lambda v: v.reshape(-1),
+    lambda v: v.T,
+    lambda v: v.flat,
+    lambda v: v.shape,
+    lambda v: v.size,
+    lambda v: v.dtype,
+    lambda v: v.data,
+    lambda v: v.ctypes,
+    lambda v: v.__array_interface__,
+    lambda v: v.__array_struct__,
+    lambda v: v.__dlpack__(),
+    lambda v: np.from_dlpack(v),
+    lambda v: np.add(v, 1),
+    lambda v: np.sqrt(v),
+    lambda v: np.sum(v),
+    lambda v: np.sort(v),
+    lambda v: np.where(v, 1, 0),
+    lambda v: np.concatenate([v, v]),
+    lambda v: np.array_equal(v, v),
+    lambda v: np.allclose(v, 5),
+    lambda v: np.count_nonzero(v),
+    lambda v: np.unique(v),
+    lambda v: np.linalg.norm(v),
+    lambda v: copy.copy(v),
+    lambda v: copy.deepcopy(v),
+    lambda v: pickle.dumps(v, 5),
+    lambda v: to_file(lambda file: np.save(file, v)),
+    # By the buffer protocol, which no method takes part in.
+    bytes,
+    bytearray,
+    memoryview,
+    lambda v: np.frombuffer(v, "u1"),
+    lambda v: hashlib.sha256(v),
+    lambda v: zlib.crc32(v),
+    lambda v: struct.unpack_from("d", v),
+    lambda v: io.BytesIO(v),
+    lambda v: io.BytesIO().write(v),
+    lambda v: to_file(lambda file: file.write(v)),
+    to_socket,
+)
+
+
 # PY-7: a view to which only the block's variable refers is invalid after the block
-def test_the_view_of_an_ended_block_is_invalid():
+def test_every_use_of_the_view_of_an_ended_block_raises():
     x = tenure.zeros(3)
-    with x.write() as view:
-        view[0] = 5
-    assert "ended" in repr(view)
+    view = ended_view(x)
+    assert repr(view) == str(view) == f"{view:>4}" == "<view of a borrow that ended>"
+    assert isinstance(view, np.ndarray) and not isinstance(view, tenure.Array) and not hasattr(view, "__cuda_array_interface__")
+    for number, read in enumerate(READS):
+        with pytest.raises(tenure.OwnershipError, match="belonged to a borrow that ended with its `with` block") as refused:
+            read(view)
+            pytest.fail(f"number {number} of READS")
+        assert refused.value.status == Status.STALE
+    assert x.tolist() == [5] * 3 and x.is_unique
+    parts = ended_view(x, x.split_write(2))
+    both = ended_view(x, tenure.access(read=x))
+    for one in (*parts, *both, ended_view(x, x.read())):
+        with pytest.raises(tenure.OwnershipError):
+            one.tobytes()
+
+
+# PY-7: numpy.asarray does not ask an array. What it gives refers to nothing of the borrow, and nobody takes it for numbers.
+def test_an_array_of_the_view_of_an_ended_block_has_no_numbers():
+    x = tenure.zeros(3)
+    for made in (np.asarray(ended_view(x)), np.array(ended_view(x)), np.ascontiguousarray(ended_view(x))):
+        assert "ended" in repr(made) and "ended" in str(made.dtype) and type(made) is np.ndarray
+        for use in (
+            lambda: made + 1,
+            lambda: made.sum(),
+            lambda: made.max(),
+            lambda: made.argmax(),
+            lambda: made == 1,
+            lambda: np.sqrt(made),
+            lambda: made.astype(float),
+            lambda: np.asarray(made, float),
+            lambda: float(made[0, 0]),
+            lambda: float(made[0, 0][0]),
+            lambda: bytes(made),
+            lambda: memoryview(made),
+            lambda: to_file(lambda file: np.save(file, made)),
+            lambda: to_file(made.tofile),
+            lambda: tenure.asarray(made),
+        ):
+            with pytest.raises((TypeError, ValueError, OSError, tenure.Error)):
+                use()
+    made = np.asarray(ended_view(x))
+    with pytest.raises(ValueError, match="read-only"):
+        made[...] = made
     for use in (
-        lambda: view + 1,
-        lambda: view.sum() + 1,
-        lambda: float(view),
-        lambda: view == 1,
-        lambda: np.add(view, 1),
+        lambda: np.frombuffer(made, "u1"),
+        lambda: hashlib.sha256(made),
+        lambda: io.BytesIO().write(made),
+        lambda: to_file(lambda file: file.write(made)),
+        lambda: to_socket(made),
     ):
-        with pytest.raises(tenure.OwnershipError, match="block"):
+        with pytest.raises((ValueError, BufferError)):
             use()
-    with pytest.raises(IndexError):
-        view[0]
-    assert x[0] == 5 and x.is_unique
+    assert x.why_not() == 0
 
 
 # PY-7: writing to an invalid view raises as well; nothing is lost without a sign
 def test_a_write_after_the_block_raises():
     x = tenure.zeros((2, 3))
-    with x.write() as view:
-        view[:] = 1
+    view = ended_view(x)
 
     def add():
         nonlocal view
@@ -65,19 +200,65 @@ def test_a_write_after_the_block_raises():
     for write in (
         lambda: view.fill(5),
         lambda: view.put(0, 5),
+        lambda: view.sort(),
+        lambda: view.setflags(True),
+        lambda: view.__setstate__(()),
         lambda: view.__setitem__(..., 5),
-        lambda: view.__setitem__((), 5),
+        lambda: view.__setitem__(0, 5),
+        lambda: setattr(view, "shape", (3, 2)),
+        lambda: setattr(view, "__class__", np.ndarray),
         lambda: np.copyto(view, 5),
-        lambda: view.flat.__setitem__(0, 5),
         lambda: np.add(1, 2, out=view),
         add,
     ):
-        with pytest.raises(ValueError, match="read-only"):
+        with pytest.raises(tenure.OwnershipError, match="ended"):
             write()
-    for write in (lambda: view.__setitem__(0, 5), lambda: view.__setitem__(slice(None), 5)):
-        with pytest.raises((ValueError, IndexError)):
-            write()
-    assert x.tolist() == [[1] * 3] * 2
+    # These replace the message by their own.
+    for use in (lambda: io.BytesIO(bytes(48)).readinto(view), lambda: b"".join([view])):
+        with pytest.raises(TypeError, match="not tenure.EndedView|tenure.EndedView found"):
+            use()
+    assert x.tolist() == [[5] * 3] * 2
+
+
+# PY-7: an ended view is freed with its variable
+def test_ended_views_are_freed():
+    x = tenure.zeros(3)
+    view = ended_view(x)
+    before = sys.getrefcount(type(view)), sys.getrefcount(_types.ended)
+    views = [ended_view(x) for _ in range(100)]
+    more = sys.getrefcount(type(view))
+    del views
+    after = sys.getrefcount(type(view)), sys.getrefcount(_types.ended)
+    assert more == before[0] + 100 and after == before
+
+
+# PY-7: the bytes are free again when the last part of a view is gone, whatever the block's variable is
+def test_a_loop_variable_holds_its_row_alone(refused):
+    x = tenure.full((2, 3), 2.0, name="rows")
+    total = 0
+    with x.read() as view:
+        for row in view:
+            total += row.sum()
+    assert total == 12 and row.tolist() == [2, 2, 2]
+    with pytest.raises(tenure.OwnershipError):
+        view[0]
+    _, text = refused(Status.EXPORTED, x.fill, 1)
+    assert "test_borrow.py:" in text and "an ended `with` block or a part of one, such as a loop variable: del it" in text
+    del row
+    x.fill(1)
+    other = tenure.zeros(3)
+    kept = np.asarray(other.readonly)
+    _, text = refused(Status.EXPORTED, other.fill, 1)
+    assert "loop variable" not in text
+    del kept
+    with x.write() as view:
+        first, rest = view[0], view.T[1:]
+    first[0] = 7
+    assert x[0, 0] == 7 and rest.shape == (2, 2) and x.why_not() == Why.EXPORTED
+    del first
+    assert x.why_not() == Why.EXPORTED
+    del rest
+    assert x.why_not() == 0
 
 
 # PY-7: a view with other references becomes a shared view of the array

@@ -152,7 +152,7 @@ _REASONS = {
     "GIVEN": "it is given and its promise not taken yet; take or cancel the promise",
     "SHARED": "other arrays or promises claim the same bytes; del or release them, or give them all",
     "IN_EXPRESSION": "an expression needs or keeps these values; del the expression",
-    "EXPORTED": "a view of another library (numpy, torch, a buffer) is alive, perhaps one from an ended `with` block; del the view",
+    "EXPORTED": "a view of another library (numpy, torch, a buffer) is alive, perhaps a part of one from an ended `with` block; del it",
     "BORROWED": "a borrow overlaps; end its `with` block",
     "READONLY": "it is read-only: a broadcast, a read-only file or import; mode=\"cow\" copies",
     "FOREIGN": "the bytes belong to another library; mode=\"cow\" copies",
@@ -436,29 +436,61 @@ bfloat16 = _BFloat16()
 class _Ended:
     """The content of a view whose block has ended. Every use raises."""
 
-    _TEXT = (
+    text = (
         "this view belonged to a borrow that ended with its `with` block; use it inside the block, copy what is needed "
         "later, or use numpy.asarray(x), which shares the array's bytes"
     )
 
-    def _raise(self, *_args, **_options):
-        raise make(Status.STALE, self._TEXT, False)
-
     def __repr__(self) -> str:
         return "<view of a borrow that ended>"
 
-    __reduce_ex__ = _raise
+
+ended = _Ended()
+
+
+def _refuse_use(*_args, **_options):
+    raise make(Status.STALE, ended.text, False)
 
 
 for _name in (
     "add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv rfloordiv mod rmod divmod rdivmod "
-    "pow rpow matmul rmatmul and rand or ror xor rxor lshift rlshift rshift rrshift neg pos abs invert "
+    "pow rpow matmul rmatmul and rand or ror xor rxor lshift rlshift rshift rrshift neg pos abs invert reduce_ex "
     "lt le gt ge eq ne bool int float complex index len iter getitem setitem call"
 ).split():
-    setattr(_Ended, f"__{_name}__", _Ended._raise)
+    setattr(_Ended, f"__{_name}__", _refuse_use)
 _Ended.__hash__ = object.__hash__
 
-ended = _Ended()
+# What `ndarray.__setstate__` takes. No buffer has fields that are not in their order, and in Fortran's order the simplest buffers are
+# refused too. The names of the fields stand in NumPy's messages about the type.
+_ended_content = (
+    1,
+    (2, 2),
+    _numpy.dtype({"names": ["view of a borrow", "that ended"], "formats": ["O", "O"], "offsets": [8, 0]}),
+    True,
+    [(ended, ended)] * 4,
+)
+
+# What debuggers and messages may ask of any object.
+_ANY_OBJECT = frozenset(
+    f"__{name}__" for name in "class dir doc format hash init init_subclass new repr sizeof str subclasshook".split()
+)
+
+
+def _refuse_all_uses(view: type) -> None:
+    """Makes of a subclass of ndarray one whose objects refuse what an array can do."""
+    refused = frozenset(dir(_numpy.ndarray)) - _ANY_OBJECT
+
+    def attribute(self, name):
+        return _refuse_use() if name in refused else object.__getattribute__(self, name)
+
+    # Operators and functions look for these in the class, not by `__getattribute__`.
+    for name in refused - {"__array_finalize__", "__array_priority__"} | {"__bytes__"}:
+        if name.startswith("__"):
+            setattr(view, name, _refuse_use)
+    view.__getattribute__ = attribute
+    view.__repr__ = view.__str__ = lambda _self: repr(ended)
+    view.__format__ = lambda _self, _spec: repr(ended)
+
 
 __all__ = [
     "ALIASED",

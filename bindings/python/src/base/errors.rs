@@ -28,7 +28,7 @@ fn raised(failure: Failure, exporting: bool) -> PyErr {
     if text.is_empty() {
         text = api::status_name(status);
     }
-    if matches!(status, TN_ERR_BORROWED | TN_ERR_BORROWED_WRITE) {
+    if matches!(status, TN_ERR_BORROWED | TN_ERR_BORROWED_WRITE | TN_ERR_EXPORTED) {
         text.push_str(guard::hint(status));
     }
     Python::attach(|py| with_text(py, status, &text, exporting))

@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// Number of guards that outlive their block, because code still refers to a view.
 static LINGERING: AtomicUsize = AtomicUsize::new(0);
 
+/// Number of exports that keep the bytes of such views: [`Kept::Export`].
+static KEPT_EXPORTS: AtomicUsize = AtomicUsize::new(0);
+
 thread_local! {
     /// Number of `with` blocks with a write borrow that this thread entered and did not leave. It only chooses a hint,
     /// so a block that another thread leaves does no harm.
@@ -23,9 +26,15 @@ pub fn count_write_block(more: i32) {
     WRITE_BLOCKS.set((WRITE_BLOCKS.get() + more).max(0));
 }
 
-/// The addition to the message of a conflict with a borrow, for causes that are hard to see: the program is inside the
-/// block itself, or views outlive their block.
+/// The addition to the message of a conflict with a borrow or an export, for causes that are hard to see: the program
+/// is inside the block itself, or views outlive their block.
 pub fn hint(status: tn_status) -> &'static str {
+    if status == TN_ERR_EXPORTED {
+        return match KEPT_EXPORTS.load(Ordering::Relaxed) {
+            0 => "",
+            _ => " (perhaps a view from an ended `with` block or a part of one, such as a loop variable: del it)",
+        };
+    }
     if status == TN_ERR_BORROWED_WRITE && WRITE_BLOCKS.get() > 0 {
         return "; inside the block of that borrow, use the view: v in `with x.write() as v:`";
     }
@@ -39,14 +48,25 @@ pub fn hint(status: tn_status) -> &'static str {
 
 /// What keeps the bytes of views that outlive their block, in place of the guard. Dropping it ends that.
 pub enum Kept {
-    /// A shared or read-only view, as `numpy.asarray(x)` opens one.
+    /// A shared or read-only view, as `numpy.asarray(x)` opens one. Made by [`Kept::export`], which counts it.
     Export(Id),
     /// A claim, where an export was refused: the bytes are poisoned, or an expression needs them.
     Claim(Id),
 }
 
+impl Kept {
+    /// Takes over an open export.
+    pub fn export(guard: Id) -> Kept {
+        KEPT_EXPORTS.fetch_add(1, Ordering::Relaxed);
+        Kept::Export(guard)
+    }
+}
+
 impl Drop for Kept {
     fn drop(&mut self) {
+        if let Kept::Export(_) = self {
+            KEPT_EXPORTS.fetch_sub(1, Ordering::Relaxed);
+        }
         // Neither fails for an open handle, and there is no caller to report to.
         let _ = match *self {
             Kept::Export(guard) => api::borrow_end(guard, 0),

@@ -2,9 +2,9 @@
 //!
 //! Contract: `with` opens the guards and gives NumPy arrays over the bytes. Each array refers to its guard, through a
 //! buffer. All guards end with the block; those of writers with TN_END_FAILED after an exception. A view to which only
-//! the block's own variable refers is invalidated: it becomes an object that raises when it is used. Any other view
-//! stays usable and becomes what `numpy.asarray(x)` is: a shared view of the array, read-only after a read block. So
-//! bytes stay valid while Python can reach them.
+//! the block's own variable refers is invalidated: it becomes an object that raises when it is used. Any other view,
+//! and any part of a view, stays usable and becomes what `numpy.asarray(x)` is: a shared view of the array, read-only
+//! after a read block. So bytes stay valid while Python can reach them, and are free again when it cannot.
 //!
 //! For memory that the host cannot access the views are `DeviceView`s, which have the address and layout of the bytes
 //! and no elements.
@@ -15,6 +15,7 @@ use crate::base::interpreter::{SameThread, wait_without_gil};
 use crate::base::{errors, site};
 use crate::elements::block_variables;
 use crate::elements::device_view::{DeviceView, entries};
+use crate::elements::ended_view::invalidate_view;
 use crate::handles::array::{Array, brief};
 use crate::sys::*;
 use crate::values::buffer_fields::BufferFields;
@@ -24,8 +25,7 @@ use core::sync::atomic::{AtomicIsize, Ordering};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyList, PyTuple, PyType};
+use pyo3::types::{PyTuple, PyType};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The bytes of one array under a guard, as a buffer. It is the base of a NumPy view.
@@ -74,7 +74,7 @@ impl BorrowedBuffer {
     pub fn shared(&self, array: Id) -> Option<Kept> {
         let access = if self.readonly { 0 } else { TN_EXPORT_WRITABLE };
         let (guard, view) = api::export_host(array, TN_BORROW | TN_REQUIRE_BORROW | access, 0).ok()?;
-        let export = Kept::Export(guard);
+        let export = Kept::export(guard);
         (view.data as usize == self.origin).then_some(export)
     }
 }
@@ -138,12 +138,15 @@ pub fn shown(
         return Ok(Shown { view, buffer: None });
     }
     let buffer = Bound::new(py, BorrowedBuffer::of(guard, view, readonly, origin))?;
-    let mut shown = cached_objects(py)?.asarray.bind(py).call1((&buffer,))?;
-    if view.dtype == TN_BF16 {
-        shown = shown.call_method1("view", (numpy_bfloat16(py)?,))?;
-    }
-    let view = shown.unbind();
-    Ok(Shown { view, buffer: Some(buffer.unbind()) })
+    // The block gets a view of this array, and NumPy's views of that view refer to this array, not to that view. So the
+    // end of the block can invalidate it while parts of it are in use, and the export of the bytes ends with them.
+    let bytes = cached_objects(py)?.asarray.bind(py).call1((&buffer,))?;
+    let method = pyo3::intern!(py, "view");
+    let shown = match view.dtype {
+        TN_BF16 => bytes.call_method1(method, (numpy_bfloat16(py)?,))?,
+        _ => bytes.call_method0(method)?,
+    };
+    Ok(Shown { view: shown.unbind(), buffer: Some(buffer.unbind()) })
 }
 
 /// A copy on the host of an array that it cannot access.
@@ -389,7 +392,7 @@ impl Array {
     /// `with x.read() as view:` a NumPy array for reading. Nothing can write these bytes meanwhile.
     ///
     /// The borrow ends with the block. A view to which only the block's own variable refers is invalid then. A view
-    /// that is kept elsewhere, or a part of one (`for row in view`), becomes a read-only view like
+    /// that is kept elsewhere, or a part of one (`row` after `for row in view`), becomes a read-only view like
     /// `numpy.asarray(x.readonly)`: until it is deleted the array cannot be written, and `why_not` names it.
     ///
     /// frozen: refuse also where a shared view could change the bytes. wait: wait for device work on the array. strict:
@@ -416,10 +419,10 @@ impl Array {
     /// (this array moves to a copy if others exist). Add "|discard" where the old contents are not needed. An
     /// exception that leaves the block poisons the array: reading it raises until it is rewritten.
     ///
-    /// The borrow ends with the block. A view to which only the block's own variable refers is invalid then: reading it
-    /// raises `OwnershipError`, and writing to it ValueError. A view that is kept elsewhere, or a part of one (`for row
-    /// in view`), becomes a shared view like `numpy.asarray(x)`, which `why_not` names. wait, strict: as in `read`.
-    /// interprocess: excludes such readers in other processes too. It goes with every mode but "cow".
+    /// The borrow ends with the block. A view to which only the block's own variable refers is invalid then: every use
+    /// raises `OwnershipError`. A view that is kept elsewhere, or a part of one (`row` after `for row in view`), is a
+    /// shared view then, like `numpy.asarray(x)`, which `why_not` names. wait, strict: as in `read`. interprocess:
+    /// excludes such readers in other processes too. It goes with every mode but "cow".
     #[pyo3(signature = (mode=None, *, wait=true, strict=None, interprocess=false))]
     fn write<'py>(
         slf: Bound<'py, Self>,
@@ -454,29 +457,6 @@ fn interprocess_flag(is_on: bool) -> u32 {
 
 fn strict() -> bool {
     api::option_get(c"strict").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "off" | "false"))
-}
-
-/// Invalidates a view to which nothing but a variable refers.
-pub fn invalidate_view(view: Bound<'_, PyAny>) {
-    static STATE: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
-    let py = view.py();
-    // `__setstate__` is NumPy's own way to replace the contents of an array: it drops the base, and with it the
-    // buffer. The new content is one object that raises when it is used.
-    let state = || -> PyResult<Py<PyTuple>> {
-        let ended = PyList::new(py, [cached_objects(py)?.types_module.bind(py).getattr("ended")?])?;
-        let object = cached_objects(py)?.dtype.bind(py).call1(("O",))?;
-        let state = (1, PyTuple::empty(py), object, false, ended).into_pyobject(py)?;
-        Ok(PyTuple::new(py, [state])?.unbind())
-    };
-    let dead = || -> PyResult<()> {
-        let state = STATE.get_or_try_init(py, state)?;
-        view.getattr(pyo3::intern!(py, "__setstate__"))?.call1(state.bind(py))?;
-        // Without this, `view[...] = 1` would overwrite that object and be lost.
-        view.call_method1(pyo3::intern!(py, "setflags"), (false,))?;
-        Ok(())
-    };
-    // A view that cannot be invalidated is treated as one with other references.
-    let _ = dead();
 }
 
 /// The arrays of an argument: one array, or a sequence of them.
