@@ -11,7 +11,7 @@
  * (`a.read<double>().data()`) does not compile. A write guard that an exception ends poisons its region.
  *
  * **Errors** are exceptions: all are `tenure::error`, with the status and the library's message; those about memory are
- * `std::bad_alloc` too. A function that throws has changed nothing. Destructors never throw. Without exceptions
+ * `std::bad_alloc` too. A function of this header that throws has changed nothing. Destructors never throw. Without exceptions
  * (-fno-exceptions) the message is printed and `std::terminate` is called.
  *
  * **Ownership** is passed by value: `void f(tenure::taken x)` is called as `f(tenure::give(std::move(a)))`, or as
@@ -60,6 +60,10 @@
 #include <unistd.h>
 #if __cplusplus >= 202002L
 #include <span>
+#include <version>
+#endif
+#if defined(__cpp_lib_mdspan)
+#include <mdspan>
 #endif
 
 /** Records this line as the site of the thread's next calls: as a statement, or with a comma as in
@@ -1410,6 +1414,88 @@ inline options named(std::string text) { return options().name(std::move(text));
 
 /* ===================================================== views ====================================================== */
 
+namespace detail {
+
+/// A forward iterator over the elements of a layout in C order, for any strides. Holds nothing; valid as long as its view.
+template <class T>
+class element_iterator {
+    using raw = std::conditional_t<std::is_const_v<T>, const unsigned char, unsigned char>;
+
+public:
+    using value_type = std::remove_cv_t<T>;
+    using difference_type = std::ptrdiff_t;
+    using reference = T &;
+    using pointer = T *;
+    using iterator_category = std::forward_iterator_tag;
+
+    element_iterator() noexcept = default;
+    /// At element `position`, in C order, of an array that has elements.
+    element_iterator(T *data, const std::int64_t *shape, const std::int64_t *strides, std::int32_t ndim,
+                     std::int64_t position) noexcept
+        : data_(data), shape_(shape), strides_(strides), ndim_(ndim), position_(position) {
+        enter_row();
+    }
+
+    reference operator*() const noexcept { return *at_; }
+    pointer operator->() const noexcept { return at_; }
+    element_iterator &operator++() noexcept {
+        position_++;
+        if (--left_ > 0)
+            at_ = plus(at_, step_);
+        else
+            enter_row();
+        return *this;
+    }
+    element_iterator operator++(int) noexcept {
+        element_iterator before = *this;
+        ++*this;
+        return before;
+    }
+    friend bool operator==(const element_iterator &a, const element_iterator &b) noexcept {
+        return a.position_ == b.position_;
+    }
+    friend bool operator!=(const element_iterator &a, const element_iterator &b) noexcept { return !(a == b); }
+
+private:
+    static T *plus(T *at, std::int64_t bytes) noexcept {
+        return reinterpret_cast<T *>(reinterpret_cast<raw *>(at) + bytes);
+    }
+    // Computes the address, and how many elements follow on the last axis, with this one. Behind the last element the address is that of
+    // an element, which nobody reads.
+    void enter_row() noexcept {
+        std::int64_t rest = position_, offset = 0;
+        for (std::int32_t axis = ndim_; axis-- > 0; rest /= shape_[axis])
+            offset += rest % shape_[axis] * strides_[axis];
+        at_ = plus(data_, offset);
+        step_ = ndim_ > 0 ? strides_[ndim_ - 1] : 0;
+        left_ = ndim_ > 0 ? shape_[ndim_ - 1] - position_ % shape_[ndim_ - 1] : 1;
+    }
+
+    T *data_ = nullptr;
+    const std::int64_t *shape_ = nullptr;
+    const std::int64_t *strides_ = nullptr;
+    std::int32_t ndim_ = 0;
+    std::int64_t position_ = 0;
+    T *at_ = nullptr;
+    std::int64_t step_ = 0, left_ = 0;
+};
+
+/// The elements of a view, for range-for and algorithms.
+template <class T>
+class element_range {
+public:
+    element_range(element_iterator<T> first, element_iterator<T> last) noexcept : first_(first), last_(last) {}
+    /// The first element in C order.
+    element_iterator<T> begin() const noexcept { return first_; }
+    /// One past the last.
+    element_iterator<T> end() const noexcept { return last_; }
+
+private:
+    element_iterator<T> first_, last_;
+};
+
+} // namespace detail
+
 /// A pointer to elements with their layout, from a guard. Holds nothing; valid until its guard ends.
 ///
 /// `view<const T>` reads, `view<T>` reads and writes, `view<void>` has only address and layout. Pass it by value.
@@ -1474,6 +1560,32 @@ public:
         return element(indices...);
     }
 
+    /// One index of the first axis: a view with one axis less, which needs no guard of its own. Throws COUNT if there is no axis, RANGE for
+    /// an index outside.
+    view row(std::int64_t index) const {
+        if (ndim_ == 0)
+            detail::refuse(TN_ERR_COUNT, "%s", "tenure::view::row: there is no axis");
+        if (index < 0 || index >= shape_[0])
+            detail::refuse(TN_ERR_RANGE, "tenure::view::row: index %lld on axis 0 of length %lld",
+                           static_cast<long long>(index), static_cast<long long>(shape_[0]));
+        view out;
+        out.data_ = data_ == nullptr ? nullptr : moved(index * strides_[0]);
+        out.shape_ = shape_ + 1;
+        out.strides_ = strides_ + 1;
+        out.ndim_ = ndim_ - 1;
+        out.count();
+        return out;
+    }
+    /// All elements in C order, for range-for, whatever the strides are. `span` and `begin` are faster where the elements are contiguous.
+    detail::element_range<T> elements() const noexcept {
+        static_assert(is_element<T>,
+                      "tenure::view: bytes without a type cannot be walked; ask for read<T>() or write<T>()");
+        using iterator = detail::element_iterator<T>;
+        if (size_ == 0)
+            return {iterator(), iterator()};
+        return {iterator(data_, shape_, strides_, ndim_, 0), iterator(data_, shape_, strides_, ndim_, size_)};
+    }
+
     /// Whether the elements are contiguous in C order.
     bool is_contiguous() const noexcept {
         static_assert(is_element<T>,
@@ -1492,7 +1604,7 @@ public:
     tenure::span<T> span() const {
         if (!is_contiguous())
             detail::refuse(TN_ERR_LAYOUT,
-                           "tenure::view::span: %d axes are not C-contiguous; index them, or copy the array first",
+                           "tenure::view::span: %d axes are not C-contiguous; use elements(), or copy the array first",
                            static_cast<int>(ndim_));
         return {data_, static_cast<std::size_t>(size_)};
     }
@@ -1532,7 +1644,11 @@ protected:
         std::size_t axis = 0;
         ((offset += static_cast<std::int64_t>(indices) * strides_[axis++]), ...);
         static_cast<void>(axis);
-        return *reinterpret_cast<T *>(reinterpret_cast<raw *>(data_) + offset);
+        return *moved(offset);
+    }
+    /// The address of element (0, .., 0) plus bytes.
+    T *moved(std::int64_t bytes) const noexcept {
+        return reinterpret_cast<T *>(reinterpret_cast<raw *>(data_) + bytes);
     }
 
     T *data_ = nullptr;
@@ -1569,6 +1685,8 @@ public:
         check(tn_borrow_end(handle(), flags, handle_.get_deleter().on));
         static_cast<void>(handle_.release());
     }
+    /// Only exceptions of the calling thread that are thrown from now on poison.
+    void watch_exceptions() noexcept { handle_.get_deleter().exceptions = std::uncaught_exceptions(); }
 
 private:
     std::unique_ptr<tn_borrow, borrow_end> handle_;
@@ -1606,6 +1724,10 @@ public:
     T *begin() const && = delete; // the guard ends here: name it first
     T *end() const & { return base::end(); }
     T *end() const && = delete; // the guard ends here: name it first
+    base row(std::int64_t index) const & { return base::row(index); }
+    base row(std::int64_t index) const && = delete; // the guard ends here: name it first
+    element_range<T> elements() const & noexcept { return base::elements(); }
+    element_range<T> elements() const && = delete; // the guard ends here: name it first
 
     /// The borrow, not released.
     tn_borrow *handle() const noexcept { return borrow_.handle(); }
@@ -1632,6 +1754,37 @@ private:
 };
 
 } // namespace detail
+
+#if defined(__cpp_lib_mdspan)
+/// A `std::mdspan` over the elements of a view or of a named guard, `mdspan_of<2>(r)`, where the compiler has it (C++23). Throws COUNT if
+/// there are not `Rank` axes, and LAYOUT for a stride that is negative, 0 or no multiple of an element's size. Valid until the guard ends.
+template <std::size_t Rank, class T>
+std::mdspan<T, std::dextents<std::int64_t, Rank>, std::layout_stride> mdspan_of(const view<T> &elements) {
+    static_assert(is_element<T>,
+                  "tenure::mdspan_of: bytes without a type have no elements; ask for read<T>() or write<T>()");
+    if (elements.ndim() != static_cast<std::int32_t>(Rank))
+        detail::refuse(TN_ERR_COUNT, "tenure::mdspan_of<%zu>: the view has %d axes", Rank,
+                       static_cast<int>(elements.ndim()));
+    constexpr auto element = static_cast<std::int64_t>(sizeof(T));
+    std::array<std::int64_t, Rank> lengths{}, steps{};
+    for (std::size_t axis = 0; axis < Rank; axis++) {
+        const std::int64_t stride = elements.strides()[axis];
+        lengths[axis] = elements.shape()[axis];
+        // The stride of an axis of one element is not used.
+        steps[axis] = lengths[axis] > 1 ? stride / element : 1;
+        if (lengths[axis] > 1 && (stride <= 0 || stride % element != 0))
+            detail::refuse(TN_ERR_LAYOUT,
+                           "tenure::mdspan_of: stride %lld of axis %zu is not a positive multiple of %lld bytes; index "
+                           "the view, or copy the array first",
+                           static_cast<long long>(stride), axis, static_cast<long long>(element));
+    }
+    using extents = std::dextents<std::int64_t, Rank>;
+    return {elements.data(), std::layout_stride::mapping<extents>(extents(lengths), steps)};
+}
+/// A guard that ends here: does not compile, name it first.
+template <std::size_t Rank, class T>
+void mdspan_of(detail::guard<T> &&ends_here) = delete;
+#endif
 
 class array;
 class mirror;
@@ -1758,7 +1911,8 @@ private:
     int fd_ = -1;
 };
 
-/// A part from `array::split_write`, with a write guard of its own for a thread of its own.
+/// A part from `array::split_write`, with a write guard of its own for a thread of its own, whose function moves it into a local variable
+/// or calls `run`.
 template <class T>
 class [[nodiscard]] chunk : public view<T> {
 public:
@@ -1784,6 +1938,17 @@ public:
     void reset() { end(0); }
     /// Ends it now and marks its part as undefined.
     void fail() { end(TN_END_FAILED); }
+    /// Calls `work(part)`, ends the guard, and returns what `work` returned. If `work` throws, the part is poisoned. `work` may end the guard
+    /// earlier. This object is empty afterwards.
+    ///
+    /// For the function of a thread. A guard among the captures of a lambda ends when the lambda is destroyed: `std::packaged_task` and
+    /// `std::async` keep it past the call, and catch what it throws. So that guard would miss the exception of the function, and could see
+    /// an unrelated one later.
+    template <class F>
+    std::invoke_result_t<F, chunk &> run(F &&work) {
+        chunk part = std::move(*this);
+        return std::forward<F>(work)(part);
+    }
     /// One past the last element, as of `view`.
     using view<T>::end;
 
@@ -1810,6 +1975,7 @@ private:
     }
     void take(chunk &other) noexcept {
         borrow_ = std::move(other.borrow_);
+        borrow_.watch_exceptions(); // perhaps another thread's from now on
         lengths_ = other.lengths_;
         steps_ = other.steps_;
         start_ = other.start_;
@@ -2930,8 +3096,8 @@ private:
     array giver_;
 };
 
-/// Gives an array away: `f(tenure::give(std::move(a)))`. The object is empty afterwards. If this throws (the array has open guards of its
-/// own), it is unchanged.
+/// Gives an array away: `f(tenure::give(std::move(a)))`. The object is empty afterwards, also if f throws: the array is then released with
+/// the promise. If `give` throws (the array has open guards of its own), the object is unchanged.
 template <class A>
 promise give(A &&what, site place) {
     static_assert(std::is_base_of_v<array, std::decay_t<A>>, "tenure::give gives an array");

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 use support::tools::{compiler, files, library, library_folder, made_once, output, read, root};
-use tenure_harness::{require, test};
+use tenure_harness::{require, skip, test};
 
 const FOLDER: &str = "bindings/cpp/tests";
 
@@ -210,6 +210,18 @@ fn header_is_quiet_under_stricter_warnings() {
         compile.arg(scratch(&format!("cpp_strict_{standard}.o")));
         output(compile.arg(root().join(FOLDER).join("ownership.cpp"))).unwrap();
     }
+}
+
+/// `mdspan_of`, which is in C++23 where the compiler has `std::mdspan`.
+#[test]
+fn guards_become_a_standard_mdspan() {
+    require(&["g++"]);
+    let source = scratch("cpp_has_mdspan.cpp");
+    std::fs::write(&source, "#include <mdspan>\n").expect("the target folder is writable");
+    if output(cpp("c++23").arg("-fsyntax-only").arg(source)).is_err() {
+        skip("g++ has no std::mdspan");
+    }
+    plain("borrow", "c++23");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #include "check.hpp"
 
 #include <algorithm>
+#include <future>
 #include <numeric>
 #include <stdexcept>
 #include <thread>
@@ -249,6 +250,157 @@ static void threads() {
     THROWS(tenure::argument_error, TN_ERR_RANGE, static_cast<void>(a.split_write<double>(2, 5)));
 }
 
+// The guard of a part ends inside the function of its thread, whatever keeps that function and its exception.
+static void parts_end_with_their_work() {
+    array a = tenure::zeros<double>({4});
+    {
+        std::vector<std::packaged_task<void()>> tasks;
+        for (auto &one : a.split_write<double>(2))
+            tasks.emplace_back([part = std::move(one)]() mutable {
+                part.run([](auto &mine) {
+                    mine[0] = 1.0;
+                    throw std::runtime_error("half way");
+                });
+            });
+        for (auto &task : tasks)
+            std::thread(std::ref(task)).join();
+    }
+    THROWS(tenure::ownership_error, TN_ERR_POISONED, static_cast<void>(a.read<double>()));
+    a.zero();
+    // An exception that has nothing to do with the parts.
+    try {
+        std::vector<std::future<double>> results;
+        for (auto &one : a.split_write<double>(2))
+            results.push_back(std::async(std::launch::async, [part = std::move(one)]() mutable {
+                const double sum = part.run([](tenure::chunk<double> &mine) {
+                    for (double &value : mine)
+                        value = static_cast<double>(mine.start()) + 1.0;
+                    return mine[0] + mine[1];
+                });
+                CHECK(part.handle() == nullptr && part.size() == 0);
+                return sum;
+            }));
+        for (auto &result : results)
+            result.wait();
+        CHECK(results[1].get() == 6.0);
+        throw std::runtime_error("something else");
+    } catch (const std::runtime_error &) {
+    }
+    CHECK(a.read<double>()[3] == 3.0);
+    // Parts that are made while an exception passes: those of another thread count.
+    struct at_the_end {
+        array &to;
+        ~at_the_end() {
+            for (auto &part : to.split_write<double>(2))
+                std::thread([&] {
+                    try {
+                        part.run([](auto &mine) {
+                            mine[1] = 5.0;
+                            throw std::runtime_error("half way");
+                        });
+                    } catch (const std::runtime_error &) {
+                    }
+                }).join();
+        }
+    };
+    try {
+        at_the_end writes{a};
+        throw std::runtime_error("passes");
+    } catch (const std::runtime_error &) {
+    }
+    THROWS(tenure::ownership_error, TN_ERR_POISONED, static_cast<void>(a.read<double>()));
+    a.zero();
+    // The work may end it too.
+    a.split_write<double>(1)[0].run([](auto &mine) { mine.fail(); });
+    THROWS(tenure::ownership_error, TN_ERR_POISONED, static_cast<void>(a.read<double>()));
+}
+
+// A part of a view needs no handle and no guard of its own.
+static void rows_of_a_view() {
+    array a = numbers({2, 3, 4});
+    const auto r = a.read<std::int64_t>();
+    const tenure::view<const std::int64_t> plane = r.row(1), row = plane.row(2);
+    CHECK(plane.ndim() == 2 && plane.size() == 12 && plane(0, 1) == 13 && plane.data() == r.data() + 12);
+    CHECK(row.ndim() == 1 && row.extent(0) == 4 && row[3] == 23 && row.row(3)() == 23);
+    CHECK(std::accumulate(plane.begin(), plane.end(), std::int64_t{0}) == 210);
+    THROWS(tenure::argument_error, TN_ERR_RANGE, static_cast<void>(r.row(2)));
+    THROWS(tenure::argument_error, TN_ERR_RANGE, static_cast<void>(r.row(-1)));
+    THROWS(tenure::argument_error, TN_ERR_COUNT, static_cast<void>(row.row(0).row(0)));
+    try {
+        static_cast<void>(r.row(2));
+    } catch (const tenure::error &e) {
+        CHECK(says(e.what(), "index 2 on axis 0 of length 2"));
+    }
+    array none = tenure::zeros<double>({2, 0});
+    const auto empty = none.read<double>();
+    CHECK(empty.row(1).size() == 0 && empty.row(1).data() == nullptr);
+    array bytes = tenure::zeros<std::uint8_t>({2, 2});
+    bytes.write<std::uint8_t>().at(1, 0) = 7;
+    const auto b = bytes.read<std::uint8_t>();
+    CHECK(b.row(1)[0] == 7);
+}
+
+// The elements of any strides in C order.
+static std::vector<std::int64_t> walked(const array &a) {
+    const auto r = a.read<std::int64_t>();
+    std::vector<std::int64_t> out;
+    for (std::int64_t value : r.elements())
+        out.push_back(value);
+    return out;
+}
+
+static void elements_of_any_strides() {
+    array a = numbers({2, 3, 4});
+    for (const array &one :
+         {a.clone(), a.transpose(), a.slice({{tenure::none, tenure::none, -1}, {0, 2}, {3, tenure::none, -2}}),
+          a.index(1, 2), a.index(0, 1).index(0, 1).index(0, 1), a.slice({{0, 0}}),
+          a.index(0, 0).index(0, 0).broadcast({3, 4})})
+        CHECK(walked(one) == elements(one));
+    {
+        array turned = a.transpose();
+        auto w = turned.write<std::int64_t>();
+        THROWS(tenure::argument_error, TN_ERR_LAYOUT, static_cast<void>(w.begin()));
+        for (std::int64_t &value : w.elements())
+            value *= 2;
+        CHECK(*std::max_element(w.elements().begin(), w.elements().end()) == 46);
+        auto after = w.elements().begin();
+        CHECK(*after++ == 0 && *after == 24);
+    }
+    CHECK(elements(a)[23] == 46);
+    for (auto &part : a.split_write<std::int64_t>(2, 2))
+        for (std::int64_t &value : part.elements())
+            value = part.start();
+    CHECK(elements(a)[1] == 0 && elements(a)[2] == 2 && elements(a)[23] == 2);
+    using iterator = decltype(std::declval<tenure::view<const double>>().elements().begin());
+    static_assert(std::is_same_v<std::iterator_traits<iterator>::reference, const double &>);
+#if __cplusplus >= 202002L
+    static_assert(std::forward_iterator<iterator>);
+    static_assert(std::ranges::forward_range<decltype(std::declval<tenure::view<double>>().elements())>);
+#endif
+}
+
+#if defined(__cpp_lib_mdspan)
+static void standard_mdspan() {
+    array a = numbers({2, 3, 4});
+    const auto r = a.read<std::int64_t>();
+    const auto m = tenure::mdspan_of<3>(r);
+    static_assert(std::is_same_v<decltype(m)::element_type, const std::int64_t>);
+    CHECK(m.extent(1) == 3 && (m[1, 2, 3]) == 23 && m.stride(0) == 12 && m.data_handle() == r.data());
+    const array turned = a.transpose();
+    const auto t = turned.read<std::int64_t>();
+    CHECK((tenure::mdspan_of<3>(t)[3, 2, 1]) == 23);
+    CHECK((tenure::mdspan_of<2>(r.row(1))[2, 3]) == 23);
+    THROWS(tenure::argument_error, TN_ERR_COUNT, static_cast<void>(tenure::mdspan_of<2>(r)));
+    const array reversed = a.slice({{tenure::none, tenure::none, -1}});
+    const auto back = reversed.read<std::int64_t>();
+    THROWS(tenure::argument_error, TN_ERR_LAYOUT, static_cast<void>(tenure::mdspan_of<3>(back)));
+    array b = numbers({2, 1});
+    auto parts = b.split_write<std::int64_t>(2);
+    tenure::mdspan_of<2>(parts[1])[0, 0] = 5; // an axis of one element has no stride that counts
+    CHECK(parts[1](0, 0) == 5);
+}
+#endif
+
 static void several() {
     array a = tenure::full<double>({3}, 2.0);
     array b = tenure::full<float>({3}, 3.0f);
@@ -295,6 +447,12 @@ int main() {
     exceptions();
     outliving();
     threads();
+    parts_end_with_their_work();
+    rows_of_a_view();
+    elements_of_any_strides();
+#if defined(__cpp_lib_mdspan)
+    standard_mdspan();
+#endif
     several();
     return finish();
 }

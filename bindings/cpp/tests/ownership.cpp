@@ -1,6 +1,7 @@
 // ownership.cpp - giving arrays away, parameters that may be used up, promises that are passed on or cancelled.
 #include "check.hpp"
 
+#include <stdexcept>
 #include <typeinfo>
 
 using tenure::array;
@@ -87,6 +88,23 @@ static void cancelled() {
 }
 
 // The array is consumed only if the call succeeds.
+// The object of the caller is empty after `give`, whatever the callee does; the array ends with its promise.
+static array throws_first(promise p) {
+    CHECK(p);
+    throw std::runtime_error("before it took anything");
+}
+
+static void not_accepted() {
+    array a = numbers({3}, tenure::named("a"));
+    weak w = a.weaken();
+    try {
+        static_cast<void>(throws_first(give(std::move(a))));
+        CHECK(false);
+    } catch (const std::runtime_error &) {
+    }
+    CHECK(!a && !w.try_upgrade());
+}
+
 static void refused() {
     array a = numbers({3});
     {
@@ -166,6 +184,7 @@ int main() {
     given();
     lent();
     cancelled();
+    not_accepted();
     refused();
     together();
     from_c();

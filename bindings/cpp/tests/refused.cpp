@@ -62,6 +62,8 @@ void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, te
     auto span = fixed.read<double>().span(); // REFUSED: the guard ends here: name it first
     auto begin = a.write<double>().begin(); // REFUSED: the guard ends here: name it first
     auto lengths = fixed.read<double>().shape(); // REFUSED: the guard ends here: name it first
+    auto row = fixed.read<double>().row(0); // REFUSED: the guard ends here: name it first
+    for (double value : fixed.read<double>().elements()) static_cast<void>(value); // REFUSED: the guard ends here: name it first
     a.write<double>(); // REFUSED: nodiscard
     fixed.read<double>(); // REFUSED: nodiscard
     tenure::give(std::move(a)); // REFUSED: nodiscard
@@ -75,6 +77,7 @@ void misuse(tenure::array &a, const tenure::array &fixed, tenure::promise &p, te
     auto raw = a.read();
     static_cast<void>(raw(0)); // REFUSED: bytes without a type have no elements
     static_cast<void>(raw.span()); // REFUSED: bytes without a type cannot be walked
+    static_cast<void>(raw.elements()); // REFUSED: bytes without a type cannot be walked
     static_cast<void>(r("0")); // REFUSED: indices are integers
     static_cast<void>(a.to_vector<bool>()); // REFUSED: std::vector<bool> holds no bools
 
