@@ -343,7 +343,8 @@ impl Array {
         Ok(convert::device_text(self.info()?.device))
     }
 
-    /// The name in messages and reports; "" where the array has none. Assign None or "" to remove it.
+    /// The name in messages and reports; "" where the array has none. Assign None or "" to remove it. A view starts
+    /// without a name.
     #[getter]
     fn name(&self) -> PyResult<String> {
         Ok(convert::fixed_text(&self.info()?.name))
