@@ -40,6 +40,7 @@ mod values {
     pub mod file;
     pub mod foreign_buffer;
     pub mod foreign_ndarray;
+    pub mod json;
     pub mod numpy_api;
     pub mod owner;
 }
@@ -209,7 +210,8 @@ mod _tenure {
     use crate::operations::numpy_allocator::{_numpy_get, _numpy_handler, _numpy_set};
     #[pymodule_export]
     use crate::operations::report::{
-        _report_html, _report_json, _stays, NoCopies, check, copies, holders_of, leaks, option, owner_of, run_releases,
+        _report, _report_html, _report_json, _stays, NoCopies, check, copies, holders_of, leaks, option, owner_of,
+        run_releases,
     };
     #[pymodule_export]
     use crate::operations::safetensors::open_safetensors;

@@ -350,6 +350,35 @@ def test_readable_sizes():
 
 
 # PO-71
+def test_a_snapshot_is_what_the_json_says():
+    names = ['plain', 'ä" \\ / ü', "\u202e\x7f\x9b", '\\"', "\\u0041", "𝄞"]
+    arrays = [tenure.zeros((3, at), name=name) for at, name in enumerate(names)]
+    views = [arrays[0].T, arrays[1][1:], arrays[2].clone()]
+    text, snapshot = tenure._tenure._report_json(), tenure.snapshot()
+    expected = json.loads(text)
+
+    def timeless(found):
+        """Without times and counters, which differ between two reports."""
+        if isinstance(found, dict):
+            return {key: timeless(value) for key, value in found.items() if not key.endswith("_ns")}
+        return [timeless(item) for item in found] if isinstance(found, list) else found
+
+    assert timeless(snapshot["stores"]) == timeless(expected["stores"])
+    assert timeless(snapshot["open"]) == timeless(expected["open"])
+    assert list(snapshot) == list(expected) and type(snapshot) is dict
+    for key in snapshot:
+        assert type(snapshot[key]) is type(expected[key])
+    assert [list(store) for store in snapshot["stores"]] == [list(store) for store in expected["stores"]]
+    found = {holder["name"] for store in snapshot["stores"] for holder in store["holders"]}
+    assert set(names) <= found
+    # Nothing that looks alike is one object.
+    snapshot["stores"][0]["holders"].append(1)
+    snapshot["stores"][0]["more"] = snapshot["stores"][1].pop("bytes")
+    assert timeless(tenure.snapshot()["stores"]) == timeless(expected["stores"])
+    del views
+
+
+# PO-71
 def test_the_time_of_a_snapshot_is_the_sum_of_its_parts():
     def seconds():
         times = []

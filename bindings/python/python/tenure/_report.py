@@ -34,13 +34,12 @@ def snapshot() -> dict[str, Any]:
     48
     """
     import gc
-    import json
 
-    text, collects = _tenure._report_json(), gc.isenabled()
+    collects = gc.isenabled()
     # The collector would walk the unfinished dictionaries, which have no cycles, again and again.
     gc.disable()
     try:
-        return json.loads(text)
+        return _tenure._report()
     finally:
         if collects:
             gc.enable()

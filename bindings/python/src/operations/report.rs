@@ -8,6 +8,7 @@ use crate::handles::array::Array;
 use crate::operations::address_range;
 use crate::sys::*;
 use crate::values::convert::{cached_objects, device_text, dims_of, dtype_of, fixed_text, text_of};
+use crate::values::json;
 use core::ffi::CStr;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -173,10 +174,16 @@ pub fn option(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<String> 
     Ok(api::option_get(&name)?)
 }
 
-/// The output of `tn_report_json`: see `tenure.snapshot()`.
+/// The output of `tn_report_json`.
 #[pyfunction]
-pub fn _report_json() -> PyResult<String> {
-    Ok(api::report_json()?)
+pub fn _report_json(py: Python<'_>) -> PyResult<String> {
+    Ok(py.detach(api::report_json)?)
+}
+
+/// The output of `tn_report_json` as a dictionary: see `tenure.snapshot()`.
+#[pyfunction]
+pub fn _report(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    json::read(py, &py.detach(api::report_json)?)
 }
 
 /// The output of `tn_report_html_text`: see `tenure.Report.save`.
