@@ -1,5 +1,6 @@
 """Buffers and array interfaces that say what cannot be (CA-37, CA-38): an exception that names the value, and no byte is read."""
 
+import gc
 import os
 import pathlib
 import shutil
@@ -206,3 +207,115 @@ def test_a_range_beyond_the_address_space():
     for shape, strides in ((1 << 62,), (8,)), ((3,), ((1 << 63) - 1,)), ((3, 3), ((1 << 62), (1 << 62))), ((3,), (-(1 << 62),)):
         with pytest.raises(ValueError, match=str(strides[0])):
             tenure.owner_of(Described((4096, False), shape, strides=strides))
+
+
+class Turns:
+    """A producer that answers otherwise each time; its last answer stays."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def next(self):
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class InterfaceInTurns(Turns):
+    __array_interface__ = property(Turns.next)
+
+
+class TensorInTurns(Turns):
+    def __dlpack_device__(self):
+        return (1, 0)
+
+    def __dlpack__(self, **_):
+        return self.next()
+
+
+class ArrowInTurns(Turns):
+    def __arrow_c_array__(self, requested_schema=None):
+        return self.next()
+
+
+class Grows:
+    """A length that is larger each time that it is read."""
+
+    def __init__(self, first):
+        self.length = first
+
+    def __index__(self):
+        now, self.length = self.length, self.length * 1024
+        return now
+
+
+TRUE = np.arange(8.0)
+
+
+def described(**others):
+    return Described(bytearray(TRUE.tobytes()), **({"shape": (8,)} | others)).__array_interface__
+
+
+LATER_LIES = {
+    "longer": described(shape=(1 << 20,)),
+    "behind": described(offset=HUGE),
+    "strides": described(strides=(4096,)),
+    "other type": described(typestr="<f4", shape=(1 << 20,)),
+    "no dictionary": 7,
+    "gone": AttributeError("__array_interface__"),
+}
+
+
+# CA-38: whichever answers are read, what was checked is what is used.
+@pytest.mark.parametrize("lie", LATER_LIES)
+@pytest.mark.parametrize("reader", [name for name in READERS if not name.startswith("from_buffer")])
+def test_an_interface_that_changes(reader, lie):
+    for truths in range(6):
+        answers = [described() for _ in range(truths)] + [LATER_LIES[lie], described()]
+        try:
+            result = READERS[reader](InterfaceInTurns(*answers))
+        except (BufferError, TypeError, ValueError, AttributeError):
+            continue
+        if isinstance(result, tenure.Array) and reader != "full":
+            flat = np.asarray(result).ravel()
+            assert flat.size in (3, 8) and set(flat) <= set(range(8))
+
+
+# CA-38
+def test_a_length_that_grows_is_read_once():
+    for read in tenure.asarray, tenure.array:
+        try:
+            x = read(InterfaceInTurns(described(shape=(Grows(8),))))
+        except (BufferError, TypeError):
+            continue
+        assert x.tolist() == TRUE.tolist()
+
+
+# DL-20, CA-35: an answer that was used up is refused, whatever came between.
+@pytest.mark.parametrize("kind", ["dlpack", "arrow"])
+def test_an_answer_that_is_given_twice(kind):
+    x = tenure.array(TRUE)
+    if kind == "dlpack":
+        first, second = x.__dlpack__(max_version=(1, 0)), x.__dlpack__(max_version=(1, 0))
+        producer = TensorInTurns(first, first, TypeError("no"), 7, second, first)
+    else:
+        first, second = x.__arrow_c_array__(), x.__arrow_c_array__()
+        swapped, mixed = (second[1], second[0]), (second[0], first[1])
+        producer = ArrowInTurns(first, first, TypeError("no"), swapped, mixed, first, 7)
+    got = tenure.asarray(producer)
+    assert got.tolist() == TRUE.tolist()
+    for _ in range(7):
+        try:
+            other = tenure.asarray(producer)
+        except (BufferError, TypeError, ValueError):
+            continue
+        assert other.tolist() == TRUE.tolist()
+        other.release()
+    assert got.tolist() == TRUE.tolist()
+    got.release()
+    del producer, first, second
+    if kind == "arrow":
+        del swapped, mixed
+    gc.collect()
+    x.fill(1, "unique")  # no export is left
