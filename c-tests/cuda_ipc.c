@@ -192,10 +192,31 @@ static int importer(int socket, const char *what)
         /* IP-21: the stream waits for the exporter's work, and the host does not. */
         tn_borrow *none = UNTOUCHED;
         const int status = tn_array_borrow_read(array, 0, NULL, NULL, NULL, &none);
+        /* Neither does a copy that a stream of its own makes. */
+        tn_stream *stream = new_stream();
+        tn_array *copied = NULL;
+        OK(tn_array_to_device(array, GPU, NULL, stream, &copied));
         tell(socket, status);
         tell(socket, sum(array));
-        drop(array);
+        CHECK(sum(copied) == 3 * COUNT);
+        drop(array), drop(copied);
+        OK(tn_stream_release(stream));
         return ended();
+    }
+    if (strcmp(what, "from the host") == 0) {
+        /* TR-8: memory of another process is plain memory of the host. A copy has read it on return, and waits for no stream. */
+        tn_stream *stream = new_stream();
+        tn_array *copied = NULL;
+        const int held = control("tenure_sim_hold", stream);
+        OK(tn_array_to_device(array, GPU, NULL, stream, &copied));
+        tell(socket, 1);
+        CHECK(hear(socket) == 2);
+        if (held)
+            CHECK(control("tenure_sim_release", stream));
+        tell(socket, sum(copied));
+        drop(array), drop(copied);
+        OK(tn_stream_release(stream));
+        return finish();
     }
     if (strcmp(what, "sum twice") == 0) {
         tell(socket, sum(array));
@@ -401,6 +422,24 @@ static void ip_21_waits_for_the_exporter(void)
     close(m.fd);
     drop(array);
     OK(tn_stream_release(stream));
+    OK(tn_pool_release(pool));
+}
+
+static void tr_8_from_the_host(void)
+{
+    tn_pool *pool = shareable_pool();
+    tn_array *array = numbers(pool, SHAPE(COUNT));
+    tn_borrow *hold = NULL;
+    message m = exported(array, TN_IPC_WRITABLE, TN_ALIASED, &hold);
+    process other = receiver("from the host", &m);
+    CHECK(hear(other.socket) == 1);
+    end(hold);
+    fill_i64(array, 5);
+    tell(other.socket, 2);
+    CHECK(hear(other.socket) == SUM);
+    join(other, 0);
+    close(m.fd);
+    drop(array);
     OK(tn_pool_release(pool));
 }
 
@@ -856,6 +895,7 @@ int main(int argc, char **argv)
     ip_22_the_same_process();
     ip_21_opened_once();
     ip_21_waits_for_the_exporter();
+    tr_8_from_the_host();
     the_wrong_device();
     ip_26_forked_before(child);
     ip_23_reuse_after_the_last();
