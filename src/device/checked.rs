@@ -13,7 +13,7 @@ use crate::error::{Result, Text};
 use crate::names::Name;
 use crate::options;
 use crate::sites::Site;
-use crate::sys::page_access::{self, Fault, PageAccess};
+use crate::sys::page_access::{self, Cause, Fault, PageAccess};
 use crate::sys::{bytes, checker, os};
 use crate::thread::{self, QuickLock};
 use crate::types::*;
@@ -65,7 +65,9 @@ pub fn begin() {
     }
     thread::set_devices_in_doubt();
     page_access::report_faults(report);
-    checker::report_errors(|address, writes| report(Fault { address, writes: Some(writes) }));
+    checker::report_errors(|address, writes| {
+        report(Fault { address, writes: Some(writes), cause: Cause::Protection });
+    });
 }
 
 /// The last accessible address of a range, and one.
@@ -221,21 +223,37 @@ impl Known {
         let mut text = Text::new();
         let (what, bytes) = if range.array > 0 { ("array", range.array) } else { ("block", range.bytes) };
         let described = Described { what, name: &range.name, bytes };
-        let _ = match self.fault.address.checked_sub(range.start) {
-            None => {
-                let before = range.start - self.fault.address;
-                write!(text, "tenure: {access} {before} bytes before the {described} ")
+        let (address, start) = (self.fault.address, range.start);
+        let Some(at) = address.checked_sub(start) else {
+            // What is in front of a range is not its memory. Whose it is, and why it was refused, is unknown.
+            let distance = start - address;
+            if self.fault.cause != Cause::Missing {
+                let _ = writeln!(
+                    text,
+                    "tenure: {access} at {address:#x} was refused; {distance} bytes behind it the {described} begins, \
+                     at {start:#x}"
+                );
+                os::print_error(&[text.as_str()]);
             }
-            Some(at) if at < bytes => write!(text, "tenure: {access} of byte {at} of the {described} "),
-            Some(at) => write!(text, "tenure: {access} {} bytes behind the {described} ", at - bytes),
+            return;
         };
+        let _ = if at < bytes {
+            write!(text, "tenure: {access} of byte {at} of the {described} ")
+        } else {
+            write!(text, "tenure: {access} {} bytes behind the {described} ", at - bytes)
+        };
+        if self.fault.cause != Cause::Protection {
+            let _ = writeln!(text, "at {start:#x} was refused because its page is missing, whatever guards are open");
+            os::print_error(&[text.as_str()]);
+            return;
+        }
         let why = match range.access {
             _ if range.release.is_some() => ", which was released",
             PageAccess::None => ", which no guard or export has open",
             PageAccess::Read => ", which is open for reads only",
             PageAccess::Write => "",
         };
-        let _ = writeln!(text, "at {:#x}{why}", range.start);
+        let _ = writeln!(text, "at {start:#x}{why}");
         os::print_error(&[text.as_str()]);
         if let Some(last) = range.last {
             let mut text = Text::new();

@@ -52,6 +52,31 @@ pub struct Fault {
     pub address: usize,
     /// Whether it was a write; None: the processor does not tell.
     pub writes: Option<bool>,
+    /// What refused it.
+    pub cause: Cause,
+}
+
+/// What refused an access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// The protection of the page, which [`set`] sets.
+    Protection,
+    /// No page is mapped there.
+    Unmapped,
+    /// The system cannot provide the page: a mapped file has become shorter, or memory is damaged.
+    Missing,
+}
+
+impl Cause {
+    fn of(signal: c_int, code: c_int) -> Cause {
+        /// `SEGV_ACCERR` of asm-generic/siginfo.h.
+        const PROTECTION: c_int = 2;
+        match (signal, code) {
+            (libc::SIGBUS, _) => Cause::Missing,
+            (_, PROTECTION) => Cause::Protection,
+            _ => Cause::Unmapped,
+        }
+    }
 }
 
 /// Tells of a fault. It runs in a signal handler: it may neither allocate nor wait for a lock.
@@ -103,7 +128,8 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     {
         // SAFETY: stored by `report_faults` from a function of this type.
         let report = unsafe { core::mem::transmute::<usize, Report>(report) };
-        super::os::keep_errno(|| report(Fault { address, writes: writes(context) }));
+        let fault = Fault { address, writes: writes(context), cause: Cause::of(signal, code) };
+        super::os::keep_errno(|| report(fault));
     }
     pass_on(signal, code <= 0, info, context);
 }
@@ -111,11 +137,13 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
 /// Whether the refused access was a write.
 #[cfg(target_arch = "x86_64")]
 fn writes(context: *mut c_void) -> Option<bool> {
-    /// The bit of the page fault's error code that says so; Intel's manual, volume 3, 4.7.
+    /// The exception whose error code tells: a page fault; Intel's manual, volume 3, 6.15.
+    const PAGE_FAULT: i64 = 14;
+    /// The bit of that error code; 4.7.
     const WRITE: i64 = 1 << 1;
     // SAFETY: the handler's third argument, see sigaction(2).
-    let context = unsafe { &*context.cast::<libc::ucontext_t>() };
-    Some(context.uc_mcontext.gregs[libc::REG_ERR as usize] & WRITE != 0)
+    let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    (registers[libc::REG_TRAPNO as usize] == PAGE_FAULT).then(|| registers[libc::REG_ERR as usize] & WRITE != 0)
 }
 
 /// Whether the refused access was a write.
