@@ -2960,28 +2960,42 @@ private:
 
 /* ================================================ several at once ================================================= */
 
-/// One array for `access_all`, made by `reads`, `writes` or `overwrites`.
+/// One array for `access_all` or `launch`, made by `reads`, `writes` or `overwrites`.
 template <class T>
 struct access_spec {
-    const array *what;    ///< the array
-    tn_access access; ///< TN_READ, TN_READ_WRITE or TN_WRITE, with mode bits
+    const array *what; ///< the array
+    tn_access access;  ///< TN_READ, TN_READ_WRITE or TN_WRITE, with mode bits
+    std::int32_t ndim; ///< the axes that it must have; -1: one for `launch`, any for `access_all`
 };
 
-/// For reading.
-template <class T>
+/// For reading. `reads<double, 2>(x)`: an array with two axes, for a kernel whose parameter is `tn_view<const double, 2>`.
+template <class T, std::int32_t Ndim = -1>
 [[nodiscard]] access_spec<const T> reads(const array &what, reading how = reading::plain) noexcept {
-    return {&what, TN_READ | static_cast<std::uint32_t>(how)};
+    return {&what, TN_READ | static_cast<std::uint32_t>(how), Ndim};
 }
 /// For reading and writing.
-template <class T>
+template <class T, std::int32_t Ndim = -1>
 [[nodiscard]] access_spec<T> writes(array &what, mode how = mode::aliased) noexcept {
-    return {&what, TN_READ_WRITE | static_cast<std::uint32_t>(how)};
+    return {&what, TN_READ_WRITE | static_cast<std::uint32_t>(how), Ndim};
 }
 /// For overwriting every element; the old contents are not needed.
-template <class T>
+template <class T, std::int32_t Ndim = -1>
 [[nodiscard]] access_spec<T> overwrites(array &what, mode how = mode::aliased) noexcept {
-    return {&what, TN_WRITE | static_cast<std::uint32_t>(how)};
+    return {&what, TN_WRITE | static_cast<std::uint32_t>(how), Ndim};
 }
+
+namespace detail {
+
+/// Throws DTYPE for elements that are not of type T, SHAPE for another number of axes than the one that was asked for.
+template <class T>
+void must_fit(const access_spec<T> &given) {
+    must_be<T>(*given.what, "access_all");
+    if (given.ndim >= 0 && given.what->ndim() != given.ndim)
+        refuse(TN_ERR_SHAPE, "tenure::access_all: array '%s' has %d axes, not %d", given.what->info().name,
+               static_cast<int>(given.what->ndim()), static_cast<int>(given.ndim));
+}
+
+} // namespace detail
 
 /// Open guards on several arrays, which end together: `auto [x, y] = access_all(reads<double>(a), writes<double>(b));`
 ///
@@ -3028,7 +3042,7 @@ private:
 template <class... T>
 access<T...> access_all(access_spec<T>... specs) {
     static_assert(sizeof...(T) > 0, "tenure::access_all: at least one array");
-    (detail::must_be<T>(*specs.what, "access_all"), ...);
+    (detail::must_fit(specs), ...);
     const tn_borrow_spec entries[] = {tn_borrow_spec{specs.what->handle(), nullptr, specs.access, {}}...};
     tn_view_info infos[sizeof...(T)];
     tn_borrow *borrow = nullptr;
@@ -3639,22 +3653,23 @@ template <class T>
 struct mirror_spec {
     const mirror *what; ///< the mirror
     tn_access access;   ///< TN_READ, TN_READ_WRITE or TN_WRITE
+    std::int32_t ndim;  ///< the axes that it must have
 };
 
 /// For reading: the kernel's side is made valid first.
-template <class T>
+template <class T, std::int32_t Ndim = 1>
 [[nodiscard]] mirror_spec<const T> reads(mirror &what) noexcept {
-    return {&what, TN_READ};
+    return {&what, TN_READ, Ndim};
 }
 /// For reading and writing.
-template <class T>
+template <class T, std::int32_t Ndim = 1>
 [[nodiscard]] mirror_spec<T> writes(mirror &what) noexcept {
-    return {&what, TN_READ_WRITE};
+    return {&what, TN_READ_WRITE, Ndim};
 }
 /// For overwriting every element, so that no transfer is needed.
-template <class T>
+template <class T, std::int32_t Ndim = 1>
 [[nodiscard]] mirror_spec<T> overwrites(mirror &what) noexcept {
-    return {&what, TN_WRITE};
+    return {&what, TN_WRITE, Ndim};
 }
 
 /// An array of which a kernel gets the address alone, made by `address_of`.
@@ -3683,15 +3698,14 @@ tn_arg kernel_argument(const V &value) {
     out.bytes = sizeof value;
     return out;
 }
-/// An array, as `tn_view<T, Rank>` with Rank as its axes, at least 1.
+/// An array, as `tn_view<T, N>`; the library refuses one with other than N axes.
 template <class T>
 tn_arg kernel_argument(const access_spec<T> &given) {
     must_be<T>(*given.what, "launch");
     tn_arg out{};
     out.kind = TN_ARG_ARRAY;
     out.access = given.access;
-    out.ndim = given.what->handle() == nullptr ? 1 : given.what->ndim();
-    out.ndim += out.ndim == 0;
+    out.ndim = given.ndim < 0 ? 1 : given.ndim;
     out.what = given.what->handle();
     return out;
 }
@@ -3718,7 +3732,7 @@ tn_arg kernel_argument(const mirror_spec<T> &given) {
     tn_arg out{};
     out.kind = TN_ARG_MIRROR;
     out.access = given.access;
-    out.ndim = is.ndim == 0 ? 1 : is.ndim;
+    out.ndim = given.ndim;
     out.what = given.what->handle();
     return out;
 }
@@ -3759,8 +3773,9 @@ private:
 
 /// Launches a kernel, which borrows its arguments: `launch({scale, {n / 256}, {256}}, writes<float>(y), reads<float>(x), 2.0f);`
 ///
-/// An array or a mirror is passed with what the kernel does with it, as in `access_all`; anything else is passed by value, with the size
-/// of its C++ type. All checks come before the launch, and a launch that throws leaves no borrow.
+/// An array or a mirror is passed with what the kernel does with it, as in `access_all`, and with the N of the kernel's `tn_view<T, N>` if
+/// that is not 1: `reads<float, 2>(m)`. An array with another number of axes throws SHAPE: the kernel would take its lengths for strides.
+/// `address_of` passes the address of an array with any number of axes. Anything else is passed by value, with the size of its C++ type. All checks come before the launch, and a launch that throws leaves no borrow.
 template <class... A>
 void launch(const launch_config &how, const A &...arguments) {
     // One more than needed: there are no arrays of length 0.

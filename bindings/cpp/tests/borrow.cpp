@@ -422,6 +422,15 @@ static void several() {
            static_cast<void>(tenure::access_all(tenure::reads<double>(a), tenure::writes<double>(a))));
     THROWS(tenure::argument_error, TN_ERR_DTYPE,
            static_cast<void>(tenure::access_all(tenure::reads<double>(a), tenure::reads<double>(b))));
+    // A number of axes that is asked for is checked, and leaves no guard.
+    array table = tenure::zeros<double>({2, 3});
+    THROWS(tenure::argument_error, TN_ERR_SHAPE,
+           static_cast<void>(tenure::access_all(tenure::writes<double>(c), tenure::reads<double, 1>(table))));
+    THROWS(tenure::argument_error, TN_ERR_SHAPE, static_cast<void>(tenure::access_all(tenure::overwrites<double, 2>(c))));
+    {
+        auto [t, line] = tenure::access_all(tenure::writes<double, 2>(table), tenure::reads<double, 1>(a));
+        t(1, 2) = line[0];
+    }
     auto both = tenure::access_all(tenure::reads<double>(a), tenure::writes<double>(c));
     auto moved = std::move(both);
     CHECK(both.handle() == nullptr && moved.get<0>()[1] == 2.0);

@@ -33,6 +33,20 @@ static void scale_block(const tn_host_block *block, void *const *args) {
         to[i] = *static_cast<const double *>(args[2]) * from[i] + *static_cast<const double *>(args[3]);
 }
 
+// to[0] = the sum of a tn_view<const double, 2>.
+static void sum_table(const tn_host_block *, void *const *args) {
+    struct view2 {
+        char *data;
+        std::int64_t shape[2], strides[2];
+    };
+    const auto &from = *static_cast<const view2 *>(args[1]);
+    double sum = 0;
+    for (std::int64_t i = 0; i < from.shape[0]; i++)
+        for (std::int64_t j = 0; j < from.shape[1]; j++)
+            sum += *reinterpret_cast<const double *>(from.data + i * from.strides[0] + j * from.strides[1]);
+    (*static_cast<const view1 *>(args[0]))[0] = sum;
+}
+
 // Writes the shape of the launch, its block memory, and the value of an address.
 static void tell_block(const tn_host_block *block, void *const *args) {
     auto *to = *static_cast<std::int64_t *const *>(args[0]);
@@ -77,6 +91,18 @@ static void on_the_host() {
     THROWS(tenure::argument_error, TN_ERR_DTYPE, launch(how, writes<double>(y), reads<float>(m), 1.0, 1.0));
     THROWS(tenure::usage_error, TN_ERR_INVALID, launch({scale, {0}, {1}}, writes<double>(y), reads<double>(x), 1.0, 1.0));
     THROWS(tenure::usage_error, TN_ERR_NULL, launch({kernel(), {1}, {1}}));
+    // KN-13: a kernel of tn_view<double, 1> must not get the view of a table, whose second length it would take for a stride.
+    const array table = tenure::zeros<double>({4, 5});
+    THROWS(tenure::argument_error, TN_ERR_SHAPE, launch(how, writes<double>(y), reads<double>(table), 1.0, 1.0));
+    THROWS(tenure::argument_error, TN_ERR_SHAPE, launch(how, writes<double, 2>(y), reads<double>(x), 1.0, 1.0));
+    mirror sheet(table);
+    THROWS(tenure::argument_error, TN_ERR_SHAPE, launch(how, writes<double>(sheet), reads<double>(x), 1.0, 1.0));
+    array sum = tenure::zeros<double>({});
+    launch({kernel(sum_table), {1}, {1}}, overwrites<double>(sum), reads<double, 2>(tenure::full<double>({4, 5}, 2.0)));
+    CHECK(sum.to_vector<double>()[0] == 40);
+    mirror twos(tenure::full<double>({2, 3}, 2.0));
+    launch({kernel(sum_table), {1}, {1}}, overwrites<double>(sum), reads<double, 2>(twos));
+    CHECK(sum.to_vector<double>()[0] == 12);
     array gone = std::move(x);
     THROWS(tenure::usage_error, TN_ERR_NULL, launch(how, writes<double>(y), reads<void>(x), 1.0, 1.0));
     CHECK(gone.write<double>().handle() != nullptr && y.write<double>().handle() != nullptr);
