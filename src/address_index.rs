@@ -12,6 +12,7 @@
 use crate::error::{Result, fail};
 use crate::grow_unlocked;
 use crate::pool;
+use crate::sys::file::Errno;
 use crate::thread::{QuickGuard, QuickLock, Thread};
 use crate::types::*;
 
@@ -53,9 +54,12 @@ pub fn lock_with_room(thread: &'static Thread) -> Option<AddressIndex> {
 
 /// Ensures capacity for one more entry, and locks the index.
 pub fn lock() -> Result<AddressIndex> {
-    grow_unlocked::lock(&RANGES, 64)
-        .map(AddressIndex)
-        .map_err(|wanted| fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the addresses of {wanted} imports")))
+    grow_unlocked::lock(&RANGES, 64).map(AddressIndex).map_err(|wanted| {
+        fail(
+            TN_ERR_NO_HOST_MEMORY,
+            format_args!("no memory for the addresses of {wanted} imports: {}", Errno::NO_MEMORY),
+        )
+    })
 }
 
 impl AddressIndex {

@@ -13,6 +13,7 @@
 
 use crate::error::{Result, fail};
 #[cfg(not(any(loom, preload)))]
+use crate::sys::file::Errno;
 use crate::sys::instances;
 use crate::sys::lock::RawLock;
 use crate::sys::os;
@@ -614,8 +615,9 @@ impl<T: Slot> Table<T> {
             return Err(fail(
                 TN_ERR_NO_HOST_MEMORY,
                 format_args!(
-                    "no memory for the bookkeeping of more handles of type {} ({bytes} bytes)",
-                    T::KIND.name()
+                    "no memory for the bookkeeping of more handles of type {} ({bytes} bytes): {}",
+                    T::KIND.name(),
+                    Errno::NO_MEMORY
                 ),
             ));
         };

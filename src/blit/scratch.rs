@@ -3,6 +3,7 @@
 //! Contract: an allocation may fail with a status. The drop frees it. Its bytes are uninitialised.
 
 use crate::error::{Result, fail};
+use crate::sys::file::Errno;
 use crate::types::TN_ERR_NO_HOST_MEMORY;
 use std::alloc::{Layout as Request, alloc, dealloc};
 
@@ -39,7 +40,11 @@ impl Drop for Scratch {
 
 #[cold]
 fn refused(bytes: usize) -> crate::error::Status {
-    fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for a temporary of {bytes} bytes; release something first"))
+    let reason = Errno::NO_MEMORY;
+    fail(
+        TN_ERR_NO_HOST_MEMORY,
+        format_args!("no memory for a temporary of {bytes} bytes: {reason}; release something first"),
+    )
 }
 
 #[cfg(test)]

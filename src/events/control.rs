@@ -7,10 +7,11 @@ use super::store::{CHUNK_BYTES, KINDS, LOG, Reserved, STORE};
 use super::texts;
 use crate::error::{Result, Status, fail};
 use crate::names::Path;
-use crate::sys::file::{self, Errno, File};
+use crate::sys::file::{self, Errno, File, Name};
 use crate::thread::{self, CriticalSection};
 use crate::types::*;
 use core::ffi::CStr;
+use core::fmt::Write;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// The number of the last log. Changes while the world is stopped.
@@ -29,15 +30,18 @@ pub fn start(destination: Destination<'_>, kinds: u32, capacity: usize) -> Resul
     if LOG.load(Ordering::Relaxed) != 0 {
         return Err(runs_already());
     }
-    let (file, path) = match destination {
-        Destination::Memory => (None, c"memory"),
-        Destination::File(path) => (Some(create(path)?), path),
+    let (log, file) = match destination {
+        Destination::Memory => (None, None),
+        Destination::File(path) => NewLog::create(path).map(|(log, file)| (Some(log), Some(file)))?,
     };
     let is_file = file.is_some();
-    let reserved = Reserved::new(capacity / CHUNK_BYTES, file).map_err(|errno| match is_file {
-        true => fail(TN_ERR_IO, format_args!("{} cannot take {capacity} bytes of events: {errno}", Path(path))),
-        false => fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {capacity} bytes of events: {errno}")),
+    let reserved = Reserved::new(capacity / CHUNK_BYTES, file).map_err(|errno| match &log {
+        Some(NewLog { path, .. }) => {
+            fail(TN_ERR_IO, format_args!("{} cannot take {capacity} bytes of events: {errno}", Path(path)))
+        }
+        None => fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {capacity} bytes of events: {errno}")),
     })?;
+    log.map_or(Ok(()), NewLog::install)?;
     thread::on_fork_child(after_fork);
     thread::stop_the_world(|| {
         if LOG.load(Ordering::Relaxed) != 0 {
@@ -57,33 +61,60 @@ fn runs_already() -> Status {
     fail(TN_ERR_DUPLICATE, format_args!("a log of events runs already; end it with tn_log_stop first"))
 }
 
-/// A new file for a log. It takes the place of a regular file with that name. A process that still writes to the old
-/// one keeps it.
-fn create(path: &CStr) -> Result<File> {
-    let refuse = |what: &str, errno: Errno| Err(fail(TN_ERR_IO, format_args!("{} {what}: {errno}", Path(path))));
-    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL;
-    for _ in 0..4 {
-        match File::open(None, path, flags, 0o600) {
-            Ok(file) => return Ok(file),
-            Err(Errno(libc::EEXIST)) => {}
-            Err(errno) => return refuse("cannot be created for events", errno),
+/// The file of a log that begins. It has a name beside its path until it has room for events. Its drop removes it.
+struct NewLog<'a> {
+    path: &'a CStr,
+    beside: Name,
+}
+
+/// The folder that relative paths begin in.
+const HERE: File = File::lent(libc::AT_FDCWD);
+
+impl<'a> NewLog<'a> {
+    /// Makes the file. TN_ERR_IO, also for a path of anything but a regular file.
+    fn create(path: &'a CStr) -> Result<(NewLog<'a>, File)> {
+        let refuse =
+            |errno: Errno| fail(TN_ERR_IO, format_args!("{} cannot be created for events: {errno}", Path(path)));
+        match file::stat_at(&HERE, path) {
+            Ok(old) if !old.is_regular() => {
+                return Err(fail(
+                    TN_ERR_IO,
+                    format_args!("{} is no regular file; events go to a regular file only", Path(path)),
+                ));
+            }
+            Ok(_) | Err(Errno(libc::ENOENT)) => {}
+            Err(errno) => return Err(refuse(errno)),
         }
-        let old = match File::open(None, path, libc::O_PATH | libc::O_NOFOLLOW, 0).and_then(|old| old.stat()) {
-            Ok(old) => old,
-            Err(Errno(libc::ENOENT)) => continue,
-            Err(errno) => return refuse("cannot be replaced by a log of events", errno),
-        };
-        if !old.is_regular() {
-            return Err(fail(
-                TN_ERR_IO,
-                format_args!("{} is no regular file; events go to a regular file only", Path(path)),
-            ));
-        }
-        if let Err(errno) = file::remove(&File::lent(libc::AT_FDCWD), path) {
-            return refuse("cannot be replaced by a log of events", errno);
+        loop {
+            let folder = path.to_bytes().iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+            let beside = Name::of(&path.to_bytes()[..folder]).and_then(|mut name| {
+                write!(name, ".tenure-{:016x}.tmp", file::fresh_number()).ok()?;
+                Some(name)
+            });
+            let beside = beside.ok_or_else(|| refuse(Errno(libc::ENAMETOOLONG)))?;
+            match File::open(None, beside.as_cstr(), libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, 0o600) {
+                Ok(file) => return Ok((NewLog { path, beside }, file)),
+                Err(Errno(libc::EEXIST)) => {}
+                Err(errno) => return Err(refuse(errno)),
+            }
         }
     }
-    refuse("is created by others again and again", Errno(libc::EEXIST))
+
+    /// Gives the file its path, in place of an old file. A process that still writes to that one keeps it.
+    fn install(self) -> Result<()> {
+        file::rename(&HERE, self.beside.as_cstr(), self.path, false).map_err(|errno| {
+            fail(TN_ERR_IO, format_args!("{} cannot be replaced by a log of events: {errno}", Path(self.path)))
+        })?;
+        core::mem::forget(self);
+        Ok(())
+    }
+}
+
+impl Drop for NewLog<'_> {
+    fn drop(&mut self) {
+        // The call fails already, and reports that failure.
+        let _ = file::remove(&HERE, self.beside.as_cstr());
+    }
 }
 
 /// Ends the log that runs. TN_ERR_INVALID: none does.

@@ -318,7 +318,10 @@ impl Store {
         while *grown < bytes {
             let most = HEADER_BYTES + chunks * CHUNK_BYTES - *grown;
             let more = grown.next_multiple_of(CHUNK_BYTES).min(GROWTH_BYTES).min(most);
-            file.write_zeros(*grown, more)?;
+            // What fits of a part that does not is given back: the disk is full for others too.
+            file.write_zeros(*grown, more).inspect_err(|_| {
+                let _ = file.set_len(*grown as i64);
+            })?;
             // SAFETY: mapped ahead, and the file has these bytes now. No thread has a chunk there yet.
             unsafe { os::populate(self.start.load(Ordering::Relaxed) + *grown, more) };
             *grown += more;

@@ -14,6 +14,7 @@ use crate::pool::registry::{retire, take_record};
 use crate::pool::state::stream_lists::StreamLists;
 use crate::pool::state::{PoolState, Ring};
 use crate::pool::{HOST, Pool, messages, options, requests, stream_ordered};
+use crate::sys::file::Errno;
 use crate::sys::{checker, os};
 use crate::thread;
 use crate::types::*;
@@ -119,8 +120,10 @@ fn make(
     upstream: Option<&tn_upstream>,
 ) -> Result<&'static Pool> {
     let Settings { terms, .. } = settings;
-    let no_memory =
-        || fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the descriptor of a pool; free some memory"));
+    let no_memory = || {
+        let reason = Errno::NO_MEMORY;
+        fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the descriptor of a pool: {reason}; free some memory"))
+    };
     let Some(pool) = take_record() else {
         source.end();
         return Err(no_memory());

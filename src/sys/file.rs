@@ -159,7 +159,7 @@ impl File {
     }
 
     /// A file with the caller's descriptor, which stays open.
-    pub fn lent(fd: c_int) -> File {
+    pub const fn lent(fd: c_int) -> File {
         File { fd, lent: true }
     }
 
@@ -264,17 +264,17 @@ impl File {
         static ZEROS: [u8; 4096] = [0; 4096];
         const PARTS: usize = 256;
         let part = libc::iovec { iov_base: ZEROS.as_ptr().cast_mut().cast(), iov_len: ZEROS.len() };
-        let parts = [part; PARTS];
+        let mut parts = [part; PARTS];
         let mut done = 0;
         while done < bytes {
             let count = (bytes - done).div_ceil(ZEROS.len()).min(PARTS);
+            // What was written of a page is not written again: the next call has the reason why the rest has no room.
+            parts[0].iov_len = ZEROS.len() - done % ZEROS.len();
             let at = (offset + done) as libc::off_t;
             // SAFETY: the system reads the zeros of the first `count` parts.
-            let n = retry_quietly(|| unsafe { libc::pwritev(self.fd, parts.as_ptr(), count as c_int, at) })?;
-            // A page that was written in part is written again, unless it is the first: then the rest has no room.
-            match n as usize / ZEROS.len() * ZEROS.len() {
-                0 => return Err(Errno(libc::EFBIG)),
-                whole => done += whole,
+            match retry_quietly(|| unsafe { libc::pwritev(self.fd, parts.as_ptr(), count as c_int, at) })? {
+                0 => return Err(Errno(libc::EIO)),
+                n => done += n as usize,
             }
         }
         Ok(())

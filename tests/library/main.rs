@@ -34,6 +34,7 @@ mod expr_values;
 mod fork;
 #[cfg(feature = "linalg")]
 mod forms;
+mod full_disk;
 mod layout;
 mod layout_model;
 mod listen;

@@ -1,7 +1,7 @@
 //! Pools when the system has no memory left. In a file of its own: a pool without memory makes other pools trim, which
 //! would disturb the exact figures of other tests.
 
-use crate::support::capi::{allocate, pool_of, text};
+use crate::support::capi::{allocate, clone, elements, pool_of, release, text, zeros};
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use tenure::error::Status;
@@ -103,4 +103,37 @@ fn po_45_a_limit_of_the_process_is_named() {
     assert_eq!(allocate(pool, 64 << 20), Err(TN_ERR_NO_HOST_MEMORY));
     let text = text();
     assert!(text.contains("(the process may have 0 bytes of data, see ulimit -d)"), "{text}");
+}
+
+/// PO-45: the same where the bookkeeping of handles finds no memory. Nothing changes, and what was made stays good.
+#[test]
+fn po_45_a_limit_is_named_where_handles_find_no_memory() {
+    const STEP: usize = 1 << 20;
+    let _alone = ALONE.lock();
+    let array = zeros(0, &[4]).unwrap();
+    // The handles of guards have memory before.
+    assert_eq!(elements(array), [0; 4]);
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let used = pages.split(' ').next().unwrap().parse::<usize>().unwrap() * os::page_bytes();
+    let limit = (used + 16 * STEP) as u64;
+    let limits = libc::rlimit { rlim_cur: limit, rlim_max: limit };
+    // SAFETY: limits that live during the call. Each test is a process of its own.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limits) }, 0);
+    let mut clones = Vec::with_capacity(1 << 20);
+    let refused = loop {
+        match clone(array) {
+            Ok(made) if clones.len() < clones.capacity() => clones.push(made),
+            Ok(_) => panic!("{} handles fit", clones.len()),
+            Err(status) => break status,
+        }
+    };
+    let text = text();
+    assert_eq!(refused, TN_ERR_NO_HOST_MEMORY, "{text}");
+    assert!(text.contains(&format!("(the process may have {limit} bytes of addresses, see ulimit -v)")), "{text}");
+    assert_eq!(elements(array), [0; 4]);
+    for made in clones.drain(..) {
+        release(made).unwrap();
+    }
+    release(clone(array).unwrap()).unwrap();
+    release(array).unwrap();
 }
