@@ -18,6 +18,7 @@
 mod client;
 mod commands;
 mod metrics;
+mod new_file;
 mod pages;
 mod processes;
 mod progress;

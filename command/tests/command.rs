@@ -169,6 +169,15 @@ fn co_31_convert_overwrites_only_if_it_is_forced() {
     assert_eq!((code, errors.lines().count()), (1, 1));
     assert!(errors.contains("long.json: File too large"), "{errors}");
     assert!(!to.exists());
+
+    // An old file stays, and nothing beside it.
+    std::fs::write(&to, "mine").unwrap();
+    let (code, _, errors) = ran(limited.arg("--force"));
+    assert!(code == 1 && errors.contains("long.json: File too large"), "{errors}");
+    assert_eq!(std::fs::read(&to).unwrap(), b"mine");
+    let names = std::fs::read_dir(to.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
+    let beside = names.filter(|name| name.to_string_lossy().starts_with("long.json.")).count();
+    assert_eq!(beside, 0);
 }
 
 /// CO-32: logs of RMM are read; a file that is no log gives one line.

@@ -2,11 +2,11 @@
 
 use super::Command;
 use crate::progress::Progress;
-use crate::{Failure, print, text};
+use crate::{Failure, new_file, print, text};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -72,18 +72,7 @@ fn run(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
 /// Converts a file, and returns its log.
 fn convert(from: &Path, to: &Path, format: Format, force: bool, written: &AtomicU64) -> Result<Log, Failure> {
     let log = tenure_event_log::read(from).map_err(|error| format!("cannot read {}: {error}", from.display()))?;
-    let file = if force { File::create(to) } else { File::create_new(to) };
-    let file = file.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => format!("{} is there already; name another file, or add --force", to.display()),
-        _ => format!("cannot write {}: {error}", to.display()),
-    })?;
-    format.write(&log, format::is_packed(to), Counted { file, written }).map_err(|error| {
-        // Half a file looks like a whole one. What is no file, such as a device, stays.
-        if to.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
-            let _ = std::fs::remove_file(to);
-        }
-        format!("cannot write {}: {error}", to.display())
-    })?;
+    new_file::save(to, force, |file| format.write(&log, format::is_packed(to), Counted { file, written }))?;
     Ok(log)
 }
 

@@ -5,8 +5,9 @@ mod lines;
 pub use lines::holders;
 
 use super::Command;
-use crate::{Failure, client, print, snapshot, text};
+use crate::{Failure, client, new_file, print, snapshot, text};
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use std::io::Write;
 use std::process::ExitCode;
 
 pub const COMMAND: Command = Command { name: "report", describe, run };
@@ -63,7 +64,7 @@ fn run(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
     if let Some(to) = page {
         let mut page = String::new();
         tenure::report::write_around(&mut page, &json);
-        std::fs::write(to, page).map_err(|error| format!("cannot write {to}: {error}"))?;
+        new_file::save(to.as_ref(), true, |mut file| file.write_all(page.as_bytes()))?;
         return Ok(ExitCode::SUCCESS);
     }
     let output = if arguments.get_flag("json") {
