@@ -146,6 +146,25 @@ struct CUstream_st;
 #endif
 #endif
 
+#ifndef TN_CHECKED
+#if defined(TN_STATIC_CHECKS) && defined(__clang__) && !defined(SWIG)
+/** An attribute of clang's analysis of capabilities: with TN_STATIC_CHECKS, and only there. */
+#define TN_CHECKED(attribute) __attribute__((attribute))
+#else
+/** An attribute of clang's analysis of capabilities: with TN_STATIC_CHECKS, and only there. */
+#define TN_CHECKED(attribute)
+#endif
+#endif
+
+/** Ends the declaration of a function that uses a handle until it returns. */
+#define TN_BORROWS(handle) TN_CHECKED(requires_capability(handle))
+/** Ends the declaration of a function that releases a handle, whatever it returns. */
+#define TN_TAKES(handle) TN_CHECKED(release_capability(handle))
+/** Ends the declaration of a function that writes a handle which the caller ends, if it returns TN_OK. */
+#define TN_GIVES(out) TN_CHECKED(try_acquire_capability(0, *out))
+/** Ends the declaration of a function that ends a guard, whatever it returns. */
+#define TN_ENDS(guard) TN_CHECKED(release_capability(guard))
+
 #ifdef __cplusplus
 /** Begins a family of constants. In C++ its values are unsigned, as the family's type. */
 #define TN_ENUM enum : uint32_t
@@ -5744,5 +5763,9 @@ tn_status tn_launch(const tn_launch_config *config, size_t n_args, const tn_arg 
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
+
+#ifdef TN_STATIC_CHECKS
+#include "tenure_static_checks.h"
+#endif
 
 #endif  /* TENURE_H */

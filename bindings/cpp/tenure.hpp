@@ -70,6 +70,26 @@
  *  `auto b = (TENURE_HERE, a.clone())`. */
 #define TENURE_HERE (static_cast<void>(tn_here(__FILE__, static_cast<std::int32_t>(__LINE__))))
 
+/* What clang checks while it compiles: docs/static-checks.md. Other compilers ignore it. */
+#if defined(__clang__)
+/** Behind a function: its result is valid as long as the object. */
+#define TENURE_LIFETIMEBOUND [[clang::lifetimebound]]
+/** Before the name of a class: an object that was moved from is empty, and -Wconsumed warns of its use. */
+#define TENURE_CONSUMABLE [[clang::consumable(unconsumed)]]
+/** Before a function: for an object that has a handle. */
+#define TENURE_NEEDS_HANDLE [[clang::callable_when("unconsumed", "unknown")]]
+/** Before a function: afterwards the object has a handle (unconsumed), has none (consumed), or may have one (unknown). */
+#define TENURE_LEAVES(state) [[clang::set_typestate(state)]]
+/** Before a constructor: whether the object may have a handle, as for TENURE_LEAVES. */
+#define TENURE_MADE(state) [[clang::return_typestate(state)]]
+#else
+#define TENURE_LIFETIMEBOUND
+#define TENURE_CONSUMABLE
+#define TENURE_NEEDS_HANDLE
+#define TENURE_LEAVES(state)
+#define TENURE_MADE(state)
+#endif
+
 namespace tenure {
 
 /* ===================================================== places ===================================================== */
@@ -1712,17 +1732,17 @@ public:
     guard &operator=(const guard &) = delete;
     ~guard() = default;
 
-    T *data() const & noexcept { return base::data(); }
+    T *data() const & noexcept TENURE_LIFETIMEBOUND { return base::data(); }
     T *data() const && = delete; // the guard ends here: name it first
-    tenure::span<T> span() const & { return base::span(); }
+    tenure::span<T> span() const & TENURE_LIFETIMEBOUND { return base::span(); }
     tenure::span<T> span() const && = delete; // the guard ends here: name it first
-    tenure::span<const std::int64_t> shape() const & noexcept { return base::shape(); }
+    tenure::span<const std::int64_t> shape() const & noexcept TENURE_LIFETIMEBOUND { return base::shape(); }
     tenure::span<const std::int64_t> shape() const && = delete; // the guard ends here: name it first
-    tenure::span<const std::int64_t> strides() const & noexcept { return base::strides(); }
+    tenure::span<const std::int64_t> strides() const & noexcept TENURE_LIFETIMEBOUND { return base::strides(); }
     tenure::span<const std::int64_t> strides() const && = delete; // the guard ends here: name it first
-    T *begin() const & { return base::begin(); }
+    T *begin() const & TENURE_LIFETIMEBOUND { return base::begin(); }
     T *begin() const && = delete; // the guard ends here: name it first
-    T *end() const & { return base::end(); }
+    T *end() const & TENURE_LIFETIMEBOUND { return base::end(); }
     T *end() const && = delete; // the guard ends here: name it first
     base row(std::int64_t index) const & { return base::row(index); }
     base row(std::int64_t index) const && = delete; // the guard ends here: name it first
@@ -2055,12 +2075,12 @@ void must_be(const array &what, const char *function);
 ///
 /// Views and clones are further claims. An array cannot be copied implicitly, because the number of claims decides whether bytes may be
 /// overwritten in place.
-class array : public detail::bases::owner<array, tn_array, tn_array_release> {
+class TENURE_CONSUMABLE array : public detail::bases::owner<array, tn_array, tn_array_release> {
 public:
     /// No array.
-    array() noexcept = default;
+    TENURE_MADE(unconsumed) array() noexcept = default;
     array(array &&other) noexcept : owner(std::move(other)), type_(other.known_type()) {}
-    array &operator=(array &&other) noexcept {
+    TENURE_LEAVES(unconsumed) array &operator=(array &&other) noexcept {
         owner::operator=(std::move(other));
         type_.store(other.known_type(), std::memory_order_relaxed);
         return *this;
@@ -2070,7 +2090,7 @@ public:
     ~array() = default;
 
     /// Releases it now, and throws errors that the destructor would ignore.
-    void reset() {
+    TENURE_LEAVES(consumed) void reset() {
         detail::check(tn_array_release(handle_));
         static_cast<void>(detach());
     }
@@ -2078,13 +2098,13 @@ public:
     /* ---- what it is ---- */
 
     /// All properties, in one call.
-    tn_array_info info() const { return detail::queried(tn_array_query, handle_); }
+    TENURE_NEEDS_HANDLE tn_array_info info() const { return detail::queried(tn_array_query, handle_); }
     /// Element type.
     tenure::dtype dtype() const { return static_cast<tenure::dtype>(info().dtype); }
     /// Number of axes.
     std::int32_t ndim() const { return info().ndim; }
     /// Lengths in elements.
-    dims shape() const { return detail::shape_of(info()); }
+    TENURE_NEEDS_HANDLE dims shape() const { return detail::shape_of(info()); }
     /// Strides in bytes, signed.
     dims strides() const {
         const tn_array_info is = info();
@@ -2130,11 +2150,11 @@ public:
     /* ---- claims ---- */
 
     /// Another claim on these bytes.
-    [[nodiscard]] array clone(site place = site::here()) const {
+    TENURE_NEEDS_HANDLE [[nodiscard]] array clone(site place = site::here()) const {
         return detail::made<array>(place, tn_array_clone, handle_);
     }
     /// New bytes with the same elements.
-    [[nodiscard]] array copy(const tenure::pool &from = {}, const stream &on = {}, site place = site::here()) const {
+    TENURE_NEEDS_HANDLE [[nodiscard]] array copy(const tenure::pool &from = {}, const stream &on = {}, site place = site::here()) const {
         return detail::made<array>(place, tn_array_copy, handle_, from.handle(), on.handle());
     }
     /// A weak handle, which has no claim.
@@ -2161,7 +2181,7 @@ public:
     /* ---- views: never a copy ---- */
 
     /// A view of another shape; one length may be -1 and is computed.
-    [[nodiscard]] array reshape(const dims &shape, order by = order::c, site place = site::here()) const {
+    TENURE_NEEDS_HANDLE [[nodiscard]] array reshape(const dims &shape, order by = order::c, site place = site::here()) const {
         return detail::made<array>(place, tn_array_reshape, handle_, shape.ndim(), shape.data(),
                                    static_cast<tn_order>(by));
     }
@@ -2179,7 +2199,7 @@ public:
                                    axes.begin());
     }
     /// A view of a part: a range for each of the first axes; `all` is a whole axis.
-    [[nodiscard]] array slice(std::initializer_list<range> ranges, site place = site::here()) const {
+    TENURE_NEEDS_HANDLE [[nodiscard]] array slice(std::initializer_list<range> ranges, site place = site::here()) const {
         tn_slice_spec specs[TN_MAX_NDIM];
         if (ranges.size() > TN_MAX_NDIM)
             detail::refuse(TN_ERR_COUNT, "tenure::array::slice: %zu ranges; at most %d axes", ranges.size(),
@@ -2190,7 +2210,7 @@ public:
         return detail::made<array>(place, tn_array_slice, handle_, count, specs);
     }
     /// A view of one index of an axis, which is removed; negative indices count from the end.
-    [[nodiscard]] array index(std::int32_t axis, std::int64_t at, site place = site::here()) const {
+    TENURE_NEEDS_HANDLE [[nodiscard]] array index(std::int32_t axis, std::int64_t at, site place = site::here()) const {
         return detail::made<array>(place, tn_array_index, handle_, axis, at);
     }
     /// A view without these axes, all of length 1; without an argument: without all axes of length 1.
@@ -2232,7 +2252,7 @@ public:
     /// `on`: work of that stream reads. It waits for other streams' writes, and the end of the guard is ordered after the stream's work up
     /// to then. The stream must outlive the guard. Without `on` the host reads, now: `pending_error` while a device writes.
     template <class T = void>
-    read_guard<T> read(reading how = reading::plain, const stream &on = {}, site place = site::here()) const {
+    TENURE_NEEDS_HANDLE read_guard<T> read(reading how = reading::plain, const stream &on = {}, site place = site::here()) const {
         detail::must_be<T>(*this, "read");
         detail::record(place);
         tn_view_info info;
@@ -2247,7 +2267,7 @@ public:
     /// Opens a guard for writing; throws DTYPE if the elements are not of type T. `write()` gives address and layout for any type. `on`: as
     /// in `read`.
     template <class T = void>
-    write_guard<T> write(mode how = mode::aliased, const stream &on = {}, site place = site::here()) {
+    TENURE_NEEDS_HANDLE write_guard<T> write(mode how = mode::aliased, const stream &on = {}, site place = site::here()) {
         detail::must_be<T>(*this, "write");
         detail::record(place);
         tn_view_info info;
@@ -2289,12 +2309,12 @@ public:
 
     /// Sets every element to a value of exactly the array's type.
     template <class T>
-    void fill(const T &value, mode how = mode::aliased, const stream &on = {}) {
+    TENURE_NEEDS_HANDLE void fill(const T &value, mode how = mode::aliased, const stream &on = {}) {
         detail::must_be<T>(*this, "fill");
         detail::check(tn_array_fill(handle_, &value, static_cast<std::uint32_t>(how), on.handle()));
     }
     /// Sets every byte to 0.
-    void zero(mode how = mode::aliased, const stream &on = {}) {
+    TENURE_NEEDS_HANDLE void zero(mode how = mode::aliased, const stream &on = {}) {
         detail::check(tn_array_clear(handle_, static_cast<std::uint32_t>(how), on.handle()));
     }
     /// Copies the elements into another array of equal type and shape; the two may overlap.
@@ -4011,7 +4031,7 @@ public:
 
 private:
     // Sets the form first, so that a refused array is not lost.
-    static array &&formed(array &from, tenure::form as) {
+    TENURE_MADE(unknown) static array &&formed(array &from, tenure::form as) {
         if (as != form::of_handle)
             from.set_form(as);
         else if (from && from.form() == form::full)

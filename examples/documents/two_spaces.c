@@ -10,8 +10,9 @@ static int first(tn_shared *variable, tn_borrow_flags flags, double *out, tn_cro
 {
     tn_array *value = NULL;
     OK(tn_shared_get(variable, flags, &value, crossing));
-    OK(tn_array_copy_to_host(value, out, NULL, NULL));
+    const tn_status copied = tn_array_copy_to_host(value, out, NULL, NULL);
     tn_array_release(value);
+    OK(copied);
     return 0;
 }
 

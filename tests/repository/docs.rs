@@ -108,7 +108,7 @@ fn commands_in_documents_exist() {
 /// the CHANGELOG, which has old names. `tests/repository/rows.rs` checks docs/spec.
 #[test]
 fn names_in_documents_exist() {
-    let sources = ["tenure.h", "tenure_bindings.h", "tenure_kernel.cuh", "tenure_kernel_host.hpp"]
+    let sources = ["tenure.h", "tenure_bindings.h", "tenure_checked.h", "tenure_kernel.cuh", "tenure_kernel_host.hpp"]
         .map(|name| format!("include/{name}"));
     let sources = sources.iter().map(String::as_str).chain([
         "bindings/fortran/tenure.f90",
@@ -414,6 +414,7 @@ fn nothing_unexpected_at_the_top_level() {
         "bindings",
         "command",
         "event-log",
+        "static-check",
         "report-page",
         "README.md",
         // Tests, tools and documents.

@@ -13,6 +13,7 @@ const MANIFESTS: &[&str] = &[
     "command/Cargo.toml",
     "cuda-sim/Cargo.toml",
     "event-log/Cargo.toml",
+    "static-check/Cargo.toml",
 ];
 
 /// Templates of the installed tree, into which `cargo xtask install` writes the version.

@@ -65,6 +65,7 @@ pub const INSTALLED: &[&str] = &[
     "docs/simulator-peers.md",
     "docs/soak.svg",
     "docs/stability.md",
+    "docs/static-checks.md",
     "examples",
 ];
 
@@ -78,6 +79,7 @@ pub const SOURCE_ONLY: &[&str] = &[
     "bindings/rust/README.md",
     "cuda-sim/include/tenure_sim.h",
     "docs/spec/README.md",
+    "docs/spec/static-checks.md",
     "include/tenure.h",
 ];
 

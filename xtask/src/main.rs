@@ -26,8 +26,11 @@ cargo xtask <command>
                         tests the exchange with each installed library and writes docs/interop.md; --check only compares,
                         --peers includes the large libraries
   borrowing             writes the tables of docs/borrowing.md from what its tests observe; the tests only compare
-  header [--check]      writes include/tenure.h, include/tenure_bindings.h, abi/symbols.txt, abi/api.json and the generated parts of the bindings;
+  header [--check]      writes include/tenure.h, include/tenure_bindings.h, include/tenure_static_checks.h, abi/symbols.txt, abi/api.json and
+                        the generated parts of the bindings;
                         --check only compares
+  check FILE.. [--sarif] [-- OPTION ..]
+                        finds misuse of handles in C and C++ sources, as `tenure check`, with the headers of the repository
   header-tools          rust-bindgen, cffi, SWIG, zig translate-c and cgo on the header: builds and runs a program with each (a first
                         download of 120 MB)
   dist                  stages the libraries and headers in target/dist, and packs them into a tarball there
@@ -105,6 +108,7 @@ fn main() -> ExitCode {
         ["interop", rest @ ..] => interop(rest),
         ["borrowing"] => borrowing(),
         ["header"] | ["header", "--check"] => tools::package("xtask-header", &arguments[1..]),
+        ["check", files @ ..] => check(files),
         ["header-tools"] => header_tools::main(),
         ["dist"] => dist::stage().and_then(|()| install::pack(dist::THIS)).map(|path| println!("{}", path.display())),
         ["install", "--check"] => python::environment()
@@ -154,6 +158,18 @@ fn main() -> ExitCode {
 /// Relative paths are the caller's: commands run in the repository.
 fn from_here(path: &str) -> std::path::PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.into())
+}
+
+/// Checks sources with the headers of the repository.
+fn check(arguments: &[&str]) -> tools::Done {
+    let include = format!("-I{}", tools::root().join("include").display());
+    let mut all = vec!["check"];
+    all.extend(arguments);
+    if !arguments.contains(&"--") {
+        all.push("--");
+    }
+    all.push(&include);
+    tools::package("tenure-command", &all)
 }
 
 /// Writes docs/interop.md, or compares.

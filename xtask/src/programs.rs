@@ -14,7 +14,8 @@ use tenure_harness::{Outcome, RUNNER, command_by, in_parallel, run_one};
 
 /// The packages with the library and with what the tests are made of. Each build of tests names all of them: cargo
 /// unites the features of the packages that a build names, and would compile the library once more for any other set.
-const PACKAGES: [&str; 5] = ["tenure", "tenure-command", "tenure-event-log", "tenure-harness", "tenure-cuda-sim"];
+const PACKAGES: [&str; 6] =
+    ["tenure", "tenure-command", "tenure-event-log", "tenure-static-check", "tenure-harness", "tenure-cuda-sim"];
 
 /// A `cargo test` of these targets of the packages: `--lib`, `--test NAME`.
 pub fn of_packages(targets: &[&str]) -> Command {

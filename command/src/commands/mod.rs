@@ -1,5 +1,6 @@
 //! The commands. Each file has a [`Command`]; [`ALL`] lists them.
 
+mod check;
 mod convert;
 mod doctor;
 mod metrics;
@@ -30,6 +31,7 @@ pub const ALL: &[Command] = &[
     convert::COMMAND,
     replay::COMMAND,
     doctor::COMMAND,
+    check::COMMAND,
     pages::COMMAND,
 ];
 

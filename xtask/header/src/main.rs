@@ -4,6 +4,7 @@
 //!   `src/ffi`, and above them the types that no earlier section uses, in the order of `src/types.rs`; each family of
 //!   constants is an enum;
 //! - `include/tenure_bindings.h`: the sections of `IN_BINDINGS`;
+//! - `include/tenure_static_checks.h`: the functions with attributes for clang's analysis;
 //! - `abi/symbols.txt`: the exported functions, sorted;
 //! - `abi/api.json`: functions, types and constants as data;
 //! - `bindings/fortran/tenure_c.f90`: that for Fortran;
@@ -15,6 +16,7 @@
 //! Promise: equal sources give equal bytes. `--check` writes nothing and names the files that are stale.
 
 mod api;
+mod checks;
 mod facts;
 mod fortran;
 mod go;
@@ -78,6 +80,7 @@ fn generate() -> Done<Vec<(&'static str, String)>> {
     Ok(vec![
         ("include/tenure.h", header),
         ("include/tenure_bindings.h", bindings),
+        ("include/tenure_static_checks.h", checks::header(&api)),
         ("abi/symbols.txt", names.iter().fold(String::new(), |text, name| text + name + "\n")),
         ("abi/api.json", api.text()?),
         ("bindings/fortran/tenure_c.f90", fortran::module(&api)?),
@@ -179,9 +182,15 @@ fn headers(sections: &[Section], constants: &[Constant]) -> Done<(String, String
     let (functions, tail) = rest.split_once(CLOSE).ok_or("cbindgen left the extern \"C\" block open")?;
     let (main, bindings) = divided(&type_blocks(items, constants)?, functions, sections)?;
     let body = |sections: &str| [OPEN, sections, "\n", CLOSE, tail.trim_end(), "\n"].concat();
-    let header = [head.trim_end(), "\n\n", &body(&main)].concat();
+    let header = [head.trim_end(), "\n\n", &with_checks(&body(&main))?].concat();
     let bindings = [BINDINGS_HEAD, &body(&bindings).replace("TENURE_H", "TENURE_BINDINGS_H")].concat();
     Ok((header, bindings))
+}
+
+/// The body of the header, which includes the attributes at its end.
+fn with_checks(body: &str) -> Done<String> {
+    let (rest, end) = body.rsplit_once("#endif").ok_or("cbindgen wrote no include guard")?;
+    Ok([rest, "#ifdef TN_STATIC_CHECKS\n#include \"tenure_static_checks.h\"\n#endif\n\n#endif", end].concat())
 }
 
 const BINDINGS_HEAD: &str = "\

@@ -107,6 +107,10 @@ pub const STAGES: &[Stage] = &[
     tests("command, event log and test harness", &["command", "event-log", "tests/harness"], &["--tests"], |test| {
         ["command/", "event-log/", "tests/harness/"].into_iter().any(|folder| test.file.starts_with(folder))
     }),
+    tests("static checks", &["static-check", "examples"], &["static_checks", "static_attributes"], |test| {
+        test.file.starts_with("static-check/")
+    })
+    .usual(),
     tests("the simulated driver", &["cuda-sim"], &["--tests"], |test| test.file.starts_with("cuda-sim/")),
     tests("unit tests", &["src"], &["--lib"], |test| test.file == "src/lib.rs"),
     tests("Rust", &["src", "tests"], &RUST, |test| test.file.starts_with("tests/")).usual(),
