@@ -82,6 +82,9 @@
 #define TENURE_LEAVES(state) [[clang::set_typestate(state)]]
 /** Before a constructor: whether the object may have a handle, as for TENURE_LEAVES. */
 #define TENURE_MADE(state) [[clang::return_typestate(state)]]
+#pragma clang diagnostic push
+// What this header moves, it means to move.
+#pragma clang diagnostic ignored "-Wconsumed"
 #else
 #define TENURE_LIFETIMEBOUND
 #define TENURE_CONSUMABLE
@@ -4031,7 +4034,7 @@ public:
 
 private:
     // Sets the form first, so that a refused array is not lost.
-    TENURE_MADE(unknown) static array &&formed(array &from, tenure::form as) {
+    static array &&formed(array &from, tenure::form as) {
         if (as != form::of_handle)
             from.set_form(as);
         else if (from && from.form() == form::full)
@@ -4651,6 +4654,10 @@ struct std::tuple_element<Index, tenure::scope<Count>> {
 /// A span owns nothing, so a temporary one converts to `std::span`.
 template <class T>
 inline constexpr bool std::ranges::enable_borrowed_range<tenure::span<T>> = true;
+#endif
+
+#if defined(__clang__)
+#pragma clang diagnostic pop
 #endif
 
 #endif /* TENURE_HPP */

@@ -28,7 +28,7 @@ impl Source {
     pub fn from_preprocessed(output: &str) -> Source {
         let mut source = Source { text: String::new(), lines: Vec::new(), files: Vec::new(), starts: Vec::new() };
         let (mut file, mut line) = (0, 1);
-        // Whether each file is the program's. gcc also marks expansions of a system's macros, so the first marker counts.
+        // Whether each file is the program's. gcc also marks expansions of system macros, so the first marker counts.
         let mut own: Vec<bool> = Vec::new();
         for text in output.lines() {
             if let Some((number, name, is_system)) = marker(text) {

@@ -114,7 +114,8 @@ impl<'a> Walk<'a> {
         self.found.entry((rule, offset)).or_insert((message, notes));
     }
 
-    /// Whether the expression is one of TN_ERR_*, or a status that the program computes: what is compared with it may fail.
+    /// Whether the expression is one of TN_ERR_*, or a status that the program computes. What is compared with it may
+    /// fail.
     pub fn is_error(&self, node: Node) -> bool {
         match node.kind() {
             "parenthesized_expression" => children(node).first().is_some_and(|inner| self.is_error(*inner)),

@@ -207,7 +207,7 @@ fn sc_13_programs_of_the_documents_have_no_findings() {
 #[test]
 fn sc_15_false_findings_are_rare() {
     let (mut calls, mut findings, mut given_up) = (0, 0, 0);
-    for path in sources("c-tests").into_iter().filter(|path| !path.contains("/umf/") && !path.contains("umf_")) {
+    for path in sources("c-tests").into_iter().filter(|path| !path.contains("/umf/")) {
         let checked = checked(&path, &["-D_GNU_SOURCE"], false);
         calls += checked.calls;
         given_up += checked.given_up.len();
@@ -217,7 +217,10 @@ fn sc_15_false_findings_are_rare() {
         findings += checked.findings.len();
     }
     println!("{findings} findings in {calls} calls; {given_up} functions given up");
-    assert!(calls > 6000, "only {calls} calls were seen");
+    assert!(calls > 7000, "only {calls} calls were seen");
+    let document = std::fs::read_to_string(root().join("docs/static-checks.md")).unwrap();
+    let sentence = format!("the checker reports {findings} lines");
+    assert!(document.contains(&sentence), "docs/static-checks.md does not say: {sentence}");
     assert!(findings * 200 <= calls, "{findings} findings in {calls} calls");
     assert!(given_up < 10, "{given_up} functions given up");
 }

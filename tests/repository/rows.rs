@@ -182,7 +182,9 @@ fn test_code(repository: Vec<(PathBuf, String)>) -> Vec<(PathBuf, String)> {
         let is_code = path.extension().is_some_and(|end| ["rs", "c", "h", "cpp", "py"].iter().any(|code| end == *code));
         match top.as_str() {
             _ if !is_code => {}
-            "bindings" | "command" if path.iter().any(|part| part == "tests") => found.push((path, text)),
+            "bindings" | "command" | "static-check" if path.iter().any(|part| part == "tests") => {
+                found.push((path, text))
+            }
             "src" if path.ends_with("tests.rs") => found.push((path, text)),
             "src" | "command" => {
                 if let Some(at) = text.find("\nmod tests {") {

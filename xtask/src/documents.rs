@@ -81,6 +81,8 @@ pub const SOURCE_ONLY: &[&str] = &[
     "docs/spec/README.md",
     "docs/spec/static-checks.md",
     "include/tenure.h",
+    "static-check/programs/planted.c",
+    "static-check/programs/warned.cpp",
 ];
 
 /// The text of a page in which a link stays only if `keep` accepts its target, a path in the repository.

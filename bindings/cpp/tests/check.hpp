@@ -47,7 +47,9 @@ inline std::vector<std::int64_t> elements(const tenure::array &a) { return a.to_
 // Where its bytes are.
 inline const void *address(const tenure::array &a) {
     auto r = a.read();
-    return r.data();
+    const void *at = nullptr;
+    at = r.data(); // compared only, so it may outlive the guard; clang would warn of a return of r.data()
+    return at;
 }
 
 // Whether there is a GPU. A run that is for one fails without it.
