@@ -4,7 +4,8 @@ use crate::findings::Rule;
 use crate::model::Role;
 use crate::state::{Giving, Handle, Id, Life, Message, State, Value};
 use crate::summary::{Effect, Summary, never_returns};
-use crate::walk::{Outcome, Walk, children};
+use crate::syntax::children;
+use crate::walk::{Outcome, Walk};
 use tree_sitter::Node;
 
 /// What an array that was given still takes part in; docs/spec/ownership.md, OO-28.

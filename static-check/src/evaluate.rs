@@ -2,7 +2,8 @@
 
 use crate::findings::Rule;
 use crate::state::{Life, State, Value};
-use crate::walk::{Outcome, Walk, children};
+use crate::syntax::children;
+use crate::walk::{Outcome, Walk};
 use tree_sitter::Node;
 
 impl Walk<'_> {

@@ -10,6 +10,7 @@
 //! | `model` | what each function of the library does to handles |
 //! | `preprocess` | the expanded text, and where its lines come from |
 //! | `summary` | what the program's own functions do to handles |
+//! | `syntax` | parts of C's grammar |
 //! | `state` | what is known on one path |
 //! | `walk`, `evaluate`, `calls` | the walk: statements, expressions, calls |
 //! | `attributes` | clang's analysis of the header's attributes |
@@ -27,6 +28,7 @@ pub mod preprocess;
 pub mod project;
 mod state;
 mod summary;
+mod syntax;
 mod walk;
 
 pub use findings::{Finding, Place, Rule, sorted};
@@ -95,5 +97,5 @@ fn library_calls(node: Node, unit: &Unit) -> usize {
         && node
             .child_by_field_name("function")
             .is_some_and(|function| unit.model.function(&unit.source.text[function.byte_range()]).is_some());
-    usize::from(is_call) + walk::children(node).into_iter().map(|child| library_calls(child, unit)).sum::<usize>()
+    usize::from(is_call) + syntax::children(node).into_iter().map(|child| library_calls(child, unit)).sum::<usize>()
 }

@@ -75,7 +75,8 @@ impl Model {
 
     /// Whether ignoring the status of the function hides a failure: as TN_MUST_CHECK in the header.
     pub fn must_check(&self, name: &str) -> bool {
-        let may_be_ignored = ["_release", "_deallocate", "tn_borrow_end", "tn_array_set_name", "tn_here"];
+        let may_be_ignored =
+            ["_release", "_deallocate", "tn_borrow_end", "tn_read_end", "tn_write_end", "tn_array_set_name", "tn_here"];
         self.function(name).is_some_and(|function| function.has_status)
             && !may_be_ignored.iter().any(|end| name.ends_with(end))
     }

@@ -1,7 +1,7 @@
 //! What the program's own functions do to the handles that they get: by their annotations, else by their bodies.
 
 use crate::model::{Model, Role};
-use crate::walk::{Local, children, declared_name, local_of};
+use crate::syntax::{Local, children, declared_name, local_of};
 use std::collections::BTreeMap;
 use tree_sitter::Node;
 

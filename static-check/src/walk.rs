@@ -8,6 +8,7 @@ use crate::model::Model;
 use crate::preprocess::Source;
 use crate::state::{Giving, Handle, Id, Life, Message, State, Value, merged};
 use crate::summary::{Effect, Summary};
+use crate::syntax::{Local, children, declarators, declared_name, is_function, local_of};
 use std::collections::{BTreeMap, BTreeSet};
 use tree_sitter::Node;
 
@@ -35,15 +36,6 @@ pub(crate) struct Unit<'a> {
     pub wants_sites: bool,
 }
 
-/// A local variable's type.
-#[derive(Clone, Debug)]
-pub(crate) struct Local {
-    /// The name of the type, without pointers.
-    pub base: String,
-    pub pointers: usize,
-    pub is_array: bool,
-}
-
 /// Paths that leave the statement, other than by its end.
 #[derive(Default)]
 struct Jumps {
@@ -51,6 +43,9 @@ struct Jumps {
     continues: Vec<State>,
     gotos: BTreeMap<String, Vec<State>>,
 }
+
+/// A message, and notes with their offsets.
+pub(crate) type Report = (String, Vec<(usize, String)>);
 
 /// The walk through one function.
 pub(crate) struct Walk<'a> {
@@ -66,7 +61,7 @@ pub(crate) struct Walk<'a> {
     /// Calls whose status is dropped on some path, and the variable.
     pub dropped: BTreeMap<usize, String>,
     /// What is found: the rule and the offset; message and notes.
-    pub found: BTreeMap<(Rule, usize), (String, Vec<(usize, String)>)>,
+    pub found: BTreeMap<(Rule, usize), Report>,
     /// Uses of a handle by offset: on all paths without a value; the message.
     pub never_made: BTreeMap<usize, (bool, String)>,
     /// Offsets of `tn_here` in the function.
@@ -645,64 +640,4 @@ fn leak_of(handle: &Handle) -> (Rule, String) {
         }
         kind => (Rule::NotReleased, format!("{name} is not released on every path: call {kind}_release")),
     }
-}
-
-/// The named children, without comments.
-pub(crate) fn children(node: Node) -> Vec<Node> {
-    let mut cursor = node.walk();
-    node.named_children(&mut cursor).filter(|child| child.kind() != "comment").collect()
-}
-
-/// The declarators of a declaration.
-pub(crate) fn declarators(declaration: Node) -> Vec<Node> {
-    let mut cursor = declaration.walk();
-    declaration.children_by_field_name("declarator", &mut cursor).collect()
-}
-
-/// The identifier that a declarator declares.
-pub(crate) fn declared_name(declarator: Node) -> Option<Node> {
-    match declarator.kind() {
-        "identifier" => Some(declarator),
-        _ => {
-            let inner = declarator.child_by_field_name("declarator").or_else(|| {
-                children(declarator)
-                    .into_iter()
-                    .find(|child| child.kind() == "identifier" || child.kind().ends_with("_declarator"))
-            })?;
-            declared_name(inner)
-        }
-    }
-}
-
-/// Whether the declarator declares a function.
-pub(crate) fn is_function(declarator: Node) -> bool {
-    match declarator.kind() {
-        "function_declarator" => {
-            declarator.child_by_field_name("declarator").is_some_and(|inner| inner.kind() == "identifier")
-        }
-        "pointer_declarator" | "attributed_declarator" => children(declarator).into_iter().any(is_function),
-        _ => false,
-    }
-}
-
-/// The type of a declarator.
-pub(crate) fn local_of(base: &str, declarator: Node) -> Local {
-    let base = base.trim_start_matches("struct ").trim();
-    let mut local = Local { base: base.to_owned(), pointers: 0, is_array: false };
-    let mut node = Some(declarator);
-    while let Some(part) = node {
-        match part.kind() {
-            "pointer_declarator" => local.pointers += 1,
-            "array_declarator" => local.is_array = true,
-            // A pointer to a function is nothing that is followed.
-            "function_declarator" => local.is_array = true,
-            _ => {}
-        }
-        node = part.child_by_field_name("declarator").or_else(|| {
-            children(part)
-                .into_iter()
-                .find(|child| child.kind().ends_with("_declarator") && child.kind() != "init_declarator")
-        });
-    }
-    local
 }
