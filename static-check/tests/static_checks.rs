@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use tenure_harness::{skip, test};
 use tenure_static_check::preprocess::{Compilation, compiler, preprocess};
 use tenure_static_check::{Checked, Model, check};
@@ -27,7 +28,8 @@ fn checked(path: &str, options: &[&str], wants_sites: bool) -> Checked {
     options.extend([include("include"), include("c-tests"), include("examples/cuda")]);
     let compilation = Compilation { file: root().join(path), folder: PathBuf::new(), options };
     let source = preprocess(&compiler, &compilation).unwrap_or_else(|why| panic!("{why}"));
-    check(&Model::new(), &source, wants_sites)
+    static MODEL: LazyLock<Model> = LazyLock::new(Model::new);
+    check(&MODEL, &source, wants_sites)
 }
 
 /// The lines with a rule's id in a comment, and the ids.
