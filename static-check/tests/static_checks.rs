@@ -168,6 +168,13 @@ fn below(folder: &str, end: &str) -> Vec<String> {
     found
 }
 
+#[test]
+fn sc_18_the_checker_knows_the_forms() {
+    let checked = checked("static-check/programs/forms.c", &[], false);
+    let expected = [(11, "SC-7"), (22, "SC-7"), (36, "SC-7"), (48, "SC-5"), (69, "SC-1")];
+    assert_eq!(found(&checked), expected.map(|(line, rule)| (line, rule.to_owned())).into());
+}
+
 /// SC-13: programs that are right have no findings.
 #[test]
 fn sc_13_examples_have_no_findings() {
