@@ -15,6 +15,9 @@ static void must(tn_status status)
     exit(1);
 }
 
+/* Error messages name the line of each call. */
+#define must(call) must((TN_HERE, (call)))
+
 int main(void)
 {
     const int64_t shape[] = {2, 3};
@@ -26,7 +29,6 @@ int main(void)
     /* Two readers. A pointer is valid until its guard ends. */
     const void *first = NULL, *second = NULL;
     tn_borrow *reader = NULL, *other_reader = NULL, *writer = NULL;
-    TN_HERE; /* error messages will name this line */
     must(tn_array_borrow_read(weights, 0, NULL, &first, NULL, &reader));
     must(tn_array_borrow_read(row, 0, NULL, &second, NULL, &other_reader));
     printf("the row lies %td bytes behind the start\n", (const char *)second - (const char *)first);
@@ -57,7 +59,7 @@ int main(void)
 /* It prints:
 the row lies 24 bytes behind the start
 TN_ERR_BORROWED
-tn_array_borrow_write: the array is borrowed for reading 2 times (first at borrow.c:29, through "weights"); end those borrows
+tn_array_borrow_write: the array is borrowed for reading 2 times (first at borrow.c:32, through "weights"); end those borrows
 written through the row, read through the whole: 1.5
 0 leaks
 */

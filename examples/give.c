@@ -15,11 +15,13 @@ static void must(tn_status status)
     exit(1);
 }
 
+/* If the giver uses the array again, the message names the line of the call that took it. */
+#define must(call) must((TN_HERE, (call)))
+
 /* Takes the array of `promise` and squares it in place. The caller still releases the promise. */
 static tn_array *squared(tn_promise *promise)
 {
     tn_array *mine = NULL;
-    TN_HERE; /* if the giver uses the array again, the message names this line */
     must(tn_take(1, &promise, &mine));
 
     void *data = NULL;
@@ -62,6 +64,6 @@ int main(void)
 /* It prints:
 9 9 9 9
 TN_ERR_DESTRUCTED
-tn_array_copy_to_host: "x" was given away and taken with tn_take at give.c:22; this handle can only be released
+tn_array_copy_to_host: "x" was given away and taken with tn_take at give.c:25; this handle can only be released
 0 leaks
 */

@@ -21,13 +21,13 @@
  *     const int64_t shape[2] = {1000, 1000};
  *     tn_status status = tn_array_zeros(NULL, TN_F64, 2, shape, NULL, &a);
  *     if (status == TN_OK)
- *         status = tn_array_borrow_write(a, TN_WRITE_ALIASED, NULL, &bytes, NULL, NULL, &guard);
+ *         status = tn_array_borrow_write(a, TN_WRITE_ALIASED, NULL, &bytes, NULL, &guard);
  *     if (status == TN_OK) {
  *         ((double *)bytes)[0] = 1;
  *         status = tn_borrow_end(guard, 0, NULL);
  *     }
  *     if (status != TN_OK)
- *         fprintf(stderr, "%s: %s\\n", tn_status_name(status), tn_last_error());
+ *         fprintf(stderr, "%s: %s\n", tn_status_name(status), tn_last_error());
  *     tn_array_release(a);
  *
  * The following rules hold for every function. Where a function differs, its comment says so.
@@ -183,7 +183,11 @@ struct CUstream_st;
 /** Initialises a tn_slice_spec. */
 #define TN_SLICE(start, stop, step) {(start), (stop), (step), {0, 0, 0, 0}}
 
-/** Sets this line as the call site of what the thread makes and copies from now on: "step.c:41" in messages and reports. */
+/**
+ * Sets this line as the call site of what the thread makes and copies from now on: "step.c:41" in messages and reports.
+ * It stays set until the next TN_HERE, also a hundred lines later and in other functions. So put it into the macro that
+ * checks a status: `#define OK(call) must((TN_HERE, (call)))`.
+ */
 #define TN_HERE tn_here(__FILE__, __LINE__)
 
 /** The legacy default stream of the device of the call. Never released. */
@@ -403,8 +407,9 @@ tn_status tn_option_set(const char *name,
 tn_status tn_option_get(const char *name, size_t capacity, char *text, size_t *length) TN_MUST_CHECK;
 
 /**
- * Sets this thread's call site. Whatever the thread makes and copies is recorded with it, until the next `tn_here`.
- * Usually called by the macro TN_HERE: as a statement, or as (TN_HERE, tn_array_borrow_read(..)).
+ * Sets this thread's call site. Whatever the thread makes and copies is recorded with it, until the next `tn_here`:
+ * also a hundred lines later, and in other functions. So set it at every call. The macro TN_HERE does that as part of
+ * a program's own macro: `#define OK(call) must((TN_HERE, (call)))`. It also serves as a statement.
  *
  * @param file     The file name. It is copied; of a long one, the end is kept. NULL: no call site.
  * @param line     The line number.
@@ -3985,8 +3990,8 @@ tn_status tn_array_export_ipc(tn_array *array,
  *
  * A shared array is FOREIGN: it is never overwritten in place by the library. An array that was given is this
  * process's alone, as if it had been made here. Its memory goes back to no pool. Its name is that of the exported
- * array and the exporter's process id. In a process that has the memory already, because it exported or imported it,
- * it is another handle on the same array.
+ * array. An import of an array without a name has the exporter's process id in its name: "(process 5214)". In a
+ * process that has the memory already, because it exported or imported it, it is another handle on the same array.
  *
  * @param descriptor   The descriptor. It is read during the call only.
  * @param descriptor_bytes  Its size.

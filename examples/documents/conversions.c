@@ -4,7 +4,7 @@
 #include <tenure.h>
 
 /* Fails with the library's message. */
-#define OK(call) do { if ((call) != TN_OK) { puts(tn_last_error()); exit(1); } } while (0)
+#define OK(call) do { if ((TN_HERE, (call)) != TN_OK) { puts(tn_last_error()); exit(1); } } while (0)
 
 static const tn_device GPU = {TN_CUDA, 0};
 

@@ -3,7 +3,7 @@
 #include <tenure.h>
 
 /* Fails with the library's message. */
-#define OK(call) do { if ((call) != TN_OK) { puts(tn_last_error()); return 1; } } while (0)
+#define OK(call) do { if ((TN_HERE, (call)) != TN_OK) { puts(tn_last_error()); return 1; } } while (0)
 
 /* The first element of a value that leaves a variable. */
 static int first(tn_shared *variable, tn_borrow_flags flags, double *out, tn_crossing *crossing)

@@ -29,12 +29,14 @@ static int work(int socket)
 {
     tn_array *table = NULL, *sums = NULL;
     tn_borrow *reading = NULL, *writing = NULL;
-    const double *values = NULL;
-    double *to = NULL;
+    const void *read_only = NULL;
+    void *writable = NULL;
     must(receive_array(socket, 0, &table));
     must(receive_array(socket, TN_IPC_WRITABLE, &sums));
-    must(tn_array_borrow_read(table, 0, NULL, (const void **)&values, NULL, &reading));
-    must(tn_array_borrow_write(sums, 0, NULL, (void **)&to, NULL, &writing));
+    must(tn_array_borrow_read(table, 0, NULL, &read_only, NULL, &reading));
+    must(tn_array_borrow_write(sums, 0, NULL, &writable, NULL, &writing));
+    const double *values = read_only;
+    double *to = writable;
     for (int row = 0; row < ROWS; row++)
         for (int column = 0; column < COLUMNS; column++)
             to[row] += values[row * COLUMNS + column];

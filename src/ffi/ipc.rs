@@ -86,8 +86,8 @@ pub unsafe extern "C" fn tn_array_export_ipc(
 ///
 /// A shared array is FOREIGN: it is never overwritten in place by the library. An array that was given is this
 /// process's alone, as if it had been made here. Its memory goes back to no pool. Its name is that of the exported
-/// array and the exporter's process id. In a process that has the memory already, because it exported or imported it,
-/// it is another handle on the same array.
+/// array. An import of an array without a name has the exporter's process id in its name: "(process 5214)". In a
+/// process that has the memory already, because it exported or imported it, it is another handle on the same array.
 ///
 /// @param descriptor   The descriptor. It is read during the call only.
 /// @param descriptor_bytes  Its size.

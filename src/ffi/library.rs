@@ -127,8 +127,9 @@ pub unsafe extern "C" fn tn_option_get(
     })
 }
 
-/// Sets this thread's call site. Whatever the thread makes and copies is recorded with it, until the next `tn_here`.
-/// Usually called by the macro TN_HERE: as a statement, or as (TN_HERE, tn_array_borrow_read(..)).
+/// Sets this thread's call site. Whatever the thread makes and copies is recorded with it, until the next `tn_here`:
+/// also a hundred lines later, and in other functions. So set it at every call. The macro TN_HERE does that as part of
+/// a program's own macro: `#define OK(call) must((TN_HERE, (call)))`. It also serves as a statement.
 ///
 /// @param file     The file name. It is copied; of a long one, the end is kept. NULL: no call site.
 /// @param line     The line number.

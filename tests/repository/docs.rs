@@ -159,6 +159,20 @@ fn examples_of_the_documents_run_as_shown() {
     }
 }
 
+/// The first program of the header, an indented block of its comment, runs too.
+#[test]
+fn the_first_program_of_the_header_runs() {
+    require(&["gcc"]);
+    let header = read("include/tenure.h");
+    let lines = header.lines().map(|line| line.trim_start_matches(" *"));
+    let from_first = lines.skip_while(|line| *line != "     tn_array *a = NULL;");
+    let program: String = from_first.map_while(|line| Some(line.strip_prefix("     ")?.to_owned() + "\n")).collect();
+    assert!(program.ends_with("tn_array_release(a);\n"), "not the whole program:\n{program}");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("first_of_header");
+    std::fs::create_dir_all(&folder).expect("the target folder is writable");
+    run_block("c", &program, &folder, &[], &|_| ()).unwrap_or_else(|e| panic!("{e}"));
+}
+
 /// The blocks of docs/kernels.md run on the simulated driver too, for which the page's kernels are those of the file
 /// kernels.ptx.
 #[test]
@@ -361,7 +375,7 @@ fn whole(block: &str) -> String {
     let (functions, body) = block.split_once("/* ... */\n").unwrap_or(("", block));
     format!(
         "#include \"tenure.h\"\n#include <assert.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\
-         #define OK(call) do {{ if ((call) != TN_OK) {{ fprintf(stderr, \"%s\\n\", tn_last_error()); exit(1); }} }} while (0)\n\
+         #define OK(call) do {{ if ((TN_HERE, (call)) != TN_OK) {{ fprintf(stderr, \"%s\\n\", tn_last_error()); exit(1); }} }} while (0)\n\
          {functions}int main(void)\n{{\n{body}size_t left = 0;\nOK(tn_leaks(sizeof(tn_holder), 0, NULL, &left));\nassert(left == 0);\nreturn 0;\n}}\n"
     )
 }
