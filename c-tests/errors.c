@@ -1,8 +1,9 @@
 /*
- * errors.c - which error wins when several apply (ER-1 to ER-12), and that a failing call changes nothing (I7).
+ * errors.c - which error wins when several apply (ER-1 to ER-13), and that a failing call changes nothing (I7).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "helpers.h"
+#include <pthread.h>
 
 #define EITHER_COPY_OR_UNIQUE (TN_WRITE_UNIQUE | TN_WRITE_COW) /* no mode */
 
@@ -265,7 +266,7 @@ static void advice(void)
     tn_borrow *reader = reading(a);
     CHECK(try_write(b, 0) == TN_ERR_BORROWED && says("TN_WRITE_COW"));
     CHECK(try_write(b, TN_WRITE_COW) == TN_OK);
-    CHECK(try_write(a, 0) == TN_ERR_BORROWED && says("end those borrows") && !says("TN_WRITE_COW"));
+    CHECK(try_write(a, 0) == TN_ERR_BORROWED && says("; end that borrow") && !says("TN_WRITE_COW"));
     CHECK(try_write(a, TN_WRITE_COW) == TN_ERR_BORROWED && !says("TN_WRITE_COW"));
     FAILS(tn_array_give(a, 1, &promise), TN_ERR_BORROWED);
     CHECK(!says("TN_WRITE_COW"));
@@ -289,6 +290,146 @@ static void advice(void)
     drop(a);
 }
 
+static void advice_helps(void) /* ER-13: the call that a message advises succeeds */
+{
+    tn_array *a = numbers(NULL, SHAPE(5, 4)), *row = at(a, 0, 1), *other = at(a, 0, 2), *copy = UNTOUCHED;
+    OK(tn_array_set_name(a, "base"));
+
+    /* given: a take would destruct the handle */
+    tn_promise *promise = give(a);
+    CHECK(try_read(a, 0) == TN_ERR_GIVEN && says("; cancel its promise to use it again"));
+    OK(tn_promise_cancel(promise));
+    CHECK(try_read(a, 0) == TN_OK);
+    OK(tn_promise_release(promise));
+    tn_promise *two[2];
+    OK(tn_array_give(a, 2, &two[0]));
+    OK(tn_array_give(a, 2, &two[1]));
+    CHECK(try_read(a, 0) == TN_ERR_GIVEN && says("; cancel its promises to use it again"));
+    OK(tn_promise_release(two[0]));
+    OK(tn_promise_release(two[1]));
+
+    /* writers: one, and two */
+    tn_borrow *first = writing(row, 0);
+    CHECK(try_read(a, 0) == TN_ERR_BORROWED_WRITE && says("; end that borrow"));
+    tn_borrow *second = writing(other, 0);
+    CHECK(try_read(a, 0) == TN_ERR_BORROWED_WRITE && says("2 times") && says("; end those borrows"));
+    end(first);
+    end(second);
+
+    /* poison of a part: writing that part is enough */
+    poison(row);
+    CHECK(try_read(a, 0) == TN_ERR_POISONED && says("rewrite all that it wrote by one write with TN_WRITE_DISCARD"));
+    CHECK(try_write(a, 0) == TN_ERR_POISONED && try_write(a, TN_WRITE_COW) == TN_ERR_POISONED);
+    CHECK(try_write(row, TN_WRITE_DISCARD) == TN_OK && try_read(a, 0) == TN_OK);
+
+    /* a read-only export keeps from writing in place; only a copy on write is no conflict */
+    tn_borrow *exported = exporting(a, XR);
+    CHECK(try_write(row, 0) == TN_ERR_EXPORTED && says("end its guard with tn_borrow_end, or use TN_WRITE_COW"));
+    CHECK(try_write(row, TN_WRITE_COW) == TN_OK);
+    drop(row);
+    row = at(a, 0, 1);
+    end(exported);
+
+    /* an exclusive one keeps from everything that reads the bytes */
+    exported = exporting(a, XW);
+    CHECK(try_read(row, 0) == TN_ERR_EXPORTED && says("; drop the consumer's view, or end its guard with tn_borrow_end"));
+    CHECK(!says("TN_WRITE_COW") && !says("to a copy"));
+    FAILS(tn_array_copy(row, NULL, NULL, &copy), TN_ERR_EXPORTED);
+    CHECK(!says("TN_WRITE_COW") && !says("to a copy") && copy == UNTOUCHED);
+    CHECK(try_write(row, 0) == TN_ERR_EXPORTED && !says("TN_WRITE_COW"));
+    CHECK(try_write(row, TN_WRITE_COW) == TN_ERR_EXPORTED && !says("TN_WRITE_COW"));
+    CHECK(try_write(row, TN_WRITE_DISCARD) == TN_ERR_EXPORTED && says("or use TN_WRITE_COW"));
+    CHECK(try_write(row, TN_WRITE_DISCARD | TN_WRITE_COW) == TN_OK);
+    end(exported);
+
+    /* entries that overlap: which ones */
+    tn_array *none = numbers(NULL, SHAPE(1)), *last = at(a, 0, 2);
+    OK(tn_array_set_name(last, "row"));
+    const tn_borrow_spec specs[3] = {
+        {.array = a, .access = TN_READ}, {.array = none, .access = TN_READ_WRITE}, {.array = last, .access = TN_READ_WRITE}};
+    tn_view_info views[3];
+    tn_borrow *all = UNTOUCHED;
+    FAILS(tn_borrow_all(3, specs, views, &all), TN_ERR_ALIASED);
+    CHECK(says("arrays 0 (\"base\") and 2 (\"row\") of this call overlap") && all == UNTOUCHED);
+    drop(none);
+    drop(last);
+    drop(row);
+    drop(other);
+    drop(a);
+}
+
+static tn_array *of_thread;
+static tn_borrow *guard_of_thread;
+
+static void *read_elsewhere(void *unused)
+{
+    (void)unused;
+    OK(tn_here("elsewhere.c", 3));
+    guard_of_thread = reading(of_thread);
+    return NULL;
+}
+
+static void *release_elsewhere(void *unused)
+{
+    (void)unused;
+    drop(of_thread);
+    return NULL;
+}
+
+static void whose_thread(void) /* WN-9: a message names the thread of a holder if it is not the caller's */
+{
+    pthread_t thread;
+    of_thread = numbers(NULL, SHAPE(4));
+    CHECK(pthread_create(&thread, NULL, read_elsewhere, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    CHECK(try_write(of_thread, 0) == TN_ERR_BORROWED && says("(at elsewhere.c:3 by thread "));
+    end(guard_of_thread);
+    OK(tn_here("here.c", 4));
+    tn_borrow *guard = reading(of_thread);
+    CHECK(try_write(of_thread, 0) == TN_ERR_BORROWED && says("(at here.c:4)") && !says("by thread"));
+    OK(tn_here(NULL, 0));
+    end(guard);
+    drop(of_thread);
+}
+
+static void what_was_released(void) /* WN-9: the name and line of a stale handle, until its slot is used again */
+{
+    OK(tn_here("made.c", 5));
+    tn_array *a = numbers(NULL, SHAPE(4));
+    OK(tn_array_set_name(a, "weights"));
+    tn_borrow *guard = reading(a);
+    OK(tn_here(NULL, 0));
+    end(guard);
+    FAILS(tn_borrow_end(guard, 0, NULL), TN_ERR_STALE);
+    CHECK(says("(begun at made.c:5) ended already"));
+    drop(a);
+    FAILS(tn_array_release(a), TN_ERR_STALE);
+    CHECK(says("\"weights\" (made at made.c:5) was released already"));
+    /* The slot is used again, by an array without a name: nothing is told of either but the handle. */
+    tn_array *next = numbers(NULL, SHAPE(4));
+    FAILS(tn_array_release(a), TN_ERR_STALE);
+    CHECK(says("was released already") && !says("weights") && !says("made.c"));
+    drop(next);
+    FAILS(tn_array_release(next), TN_ERR_STALE);
+    CHECK(says("was released already") && !says("weights") && !says("made.c"));
+    /* A promise keeps the slot beyond the release of the handle. */
+    a = numbers(NULL, SHAPE(4));
+    OK(tn_array_set_name(a, "given"));
+    tn_promise *promise = give(a);
+    drop(a);
+    FAILS(tn_array_release(a), TN_ERR_STALE);
+    CHECK(!says("given"));
+    OK(tn_promise_release(promise));
+    FAILS(tn_array_release(a), TN_ERR_STALE);
+    CHECK(says("\"given\" was released already"));
+    /* Another thread has the slot, and may use it at any moment. */
+    of_thread = numbers(NULL, SHAPE(4));
+    OK(tn_array_set_name(of_thread, "passed"));
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, release_elsewhere, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    FAILS(tn_array_release(of_thread), TN_ERR_STALE);
+    CHECK(says("was released already"));
+}
+
 int main(void)
 {
     call_before_state();
@@ -303,5 +444,8 @@ int main(void)
     several_at_once();
     texts();
     advice();
+    advice_helps();
+    whose_thread();
+    what_was_released();
     return finish();
 }

@@ -99,6 +99,7 @@ static void ip_9_guards_of_two_processes(void)
 {
     tn_pool *pool = shareable_pool();
     tn_array *array = numbers(pool, SHAPE(1000));
+    OK(tn_array_set_name(array, "counter"));
     process other = with(array, "writer");
     tn_borrow *guard = NULL, *second = NULL;
     /* Readers share. */
@@ -109,7 +110,7 @@ static void ip_9_guards_of_two_processes(void)
     FAILS(open_guard(array, 1, &guard), TN_ERR_BORROWED); /* the ledger's, for `second` */
     end(second);
     FAILS(open_guard(array, 1, &guard), TN_ERR_BORROWED);
-    CHECK(says("another process"));
+    CHECK(says("another process reads or writes the bytes of \"counter\""));
     CHECK(ask(other, END) == TN_OK);
     OK(open_guard(array, 1, &guard));
     CHECK(ask(other, READ) == TN_ERR_BORROWED_WRITE && ask(other, WRITE) == TN_ERR_BORROWED);

@@ -29,7 +29,7 @@ pub fn is_obeyed(c: char) -> bool {
 }
 
 /// At most 63 bytes of UTF-8.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy)]
 pub struct Name {
     length: u8,
     bytes: [u8; NAME_BYTES],
@@ -103,6 +103,16 @@ impl Name {
         self.length == 0
     }
 
+    /// Ends the name. [`Name::ended`] still tells it, until another one is assigned.
+    pub fn end(&mut self) {
+        self.length = 0;
+    }
+
+    /// The name that was ended last.
+    pub fn ended(&self) -> Name {
+        Name::head(readable(&self.bytes))
+    }
+
     /// The name; "" if there is none.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.bytes[..self.length as usize]).unwrap_or("")
@@ -123,6 +133,14 @@ impl Name {
         out
     }
 }
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Name) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Name {}
 
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,6 +12,7 @@
 //! borrows). Free slots are in a cache of the thread or in a list of the table. Any thread.
 
 use crate::error::{Result, fail};
+use crate::names::Name;
 #[cfg(not(any(loom, preload)))]
 use crate::sys::file::Errno;
 use crate::sys::instances;
@@ -279,6 +280,10 @@ impl Head {
     pub fn epoch(&self) -> u32 {
         self.generation()
     }
+    /// The generation after [`Table::free`].
+    pub fn epoch_when_free(&self) -> u32 {
+        self.generation().wrapping_add(u32::from(self.state() != State::Kept))
+    }
 }
 
 /// A type of slots.
@@ -299,6 +304,25 @@ pub trait Slot: Sized + 'static {
     fn discard(&'static self, thread: &'static Thread) {
         Table::free(thread, self);
     }
+    /// What is known of the last handle of a free slot.
+    ///
+    /// # Safety
+    /// - The slot is free, and in the cache of the calling thread.
+    unsafe fn past(&'static self) -> Past {
+        Past::UNKNOWN
+    }
+}
+
+/// What a message tells of a released handle.
+pub struct Past {
+    /// The name that the program gave it.
+    pub name: Name,
+    /// The call site where it was made.
+    pub site: Name,
+}
+
+impl Past {
+    const UNKNOWN: Past = Past { name: Name::NONE, site: Name::NONE };
 }
 
 /// A slot that is taken and not in use yet. Its drop frees the slot.
@@ -507,6 +531,21 @@ impl<T: Slot> Table<T> {
         id.kind() == T::KIND as u8 && Self::slot(id.slot()).is_some_and(|slot| slot.head().is(id))
     }
 
+    /// What is known of a released handle. Only a slot in the calling thread's cache is sure to be used by no other
+    /// thread.
+    fn past(id: Id) -> Option<Past> {
+        let slot = Self::guess(id)?;
+        // SAFETY: the calling thread's record; the reference ends with the statement.
+        let cache = unsafe { Self::cache(thread::current()) };
+        let is_cached = cache.slots[..cache.length].iter().any(|cached| core::ptr::eq(*cached, slot));
+        // A slot that was taken again meanwhile has a later generation.
+        let is_last = slot.head().bits() == pack(id.generation().wrapping_add(1), State::Free);
+        // SAFETY: checked above.
+        (is_cached && is_last).then(|| unsafe { slot.past() })
+    }
+
+    const CALLS: &'static Calls = &Calls { has: Self::has, past: Self::past };
+
     /// The thread's cache of these slots.
     ///
     /// # Safety
@@ -646,7 +685,7 @@ impl<T: Slot> Table<T> {
         let head = slot.head();
         let word = head.word.load(Ordering::Relaxed);
         let kept = word as u32 == State::Kept as u32;
-        let generation = ((word >> 32) as u32).wrapping_add(u32::from(!kept));
+        let generation = ((word >> 32) as u32).wrapping_add(u32::from(!kept)); // as in `epoch_when_free`
         head.word.store(pack(generation, State::Free), Ordering::Release);
         if generation >= u32::MAX - 1 {
             return; // Retired.
@@ -757,8 +796,21 @@ fn refuse(id: Id, wanted: Kind) -> crate::error::Status {
 #[cold]
 #[inline(never)]
 pub fn stale(id: Id, kind: Kind) -> crate::error::Status {
-    of_another_copy(id, kind)
-        .unwrap_or_else(|| fail(TN_ERR_STALE, format_args!("the {} {id} was released already", kind.name())))
+    of_another_copy(id, kind).unwrap_or_else(|| {
+        let past = calls_of(kind).and_then(|calls| (calls.past)(id)).unwrap_or(Past::UNKNOWN);
+        let (made, ended) = match kind {
+            Kind::Borrow => ("begun", "ended already; end each borrow once"),
+            Kind::Scope | Kind::StreamScope => ("entered", "was left already; leave each scope once"),
+            _ => ("made", "was released already; release each handle once, and do not use it afterwards"),
+        };
+        let (kind, name, site) = (kind.name(), past.name.as_str(), past.site.as_str());
+        match (name.is_empty(), site.is_empty()) {
+            (true, true) => fail(TN_ERR_STALE, format_args!("the {kind} {id} {ended}")),
+            (true, false) => fail(TN_ERR_STALE, format_args!("the {kind} {id} ({made} at {site}) {ended}")),
+            (false, true) => fail(TN_ERR_STALE, format_args!("the {kind} {id} \"{name}\" {ended}")),
+            (false, false) => fail(TN_ERR_STALE, format_args!("the {kind} {id} \"{name}\" ({made} at {site}) {ended}")),
+        }
+    })
 }
 
 /// The status for a live handle of another copy of the library.
@@ -793,22 +845,29 @@ extern "C" fn is_live_here(bits: u64) -> u32 {
 
 /// Whether the id is an unreleased handle of a kind whose slot type is not known here.
 fn word_is_live(kind: Kind, id: Id) -> bool {
-    let check = LIVENESS.get(kind as usize).map_or(core::ptr::null_mut(), |check| check.load(Ordering::Acquire));
-    if check.is_null() {
-        return false;
-    }
-    // SAFETY: only `register_kind` stores here, and only such functions.
-    let check: fn(Id) -> bool = unsafe { core::mem::transmute::<*mut (), fn(Id) -> bool>(check) };
-    check(id)
+    calls_of(kind).is_some_and(|calls| (calls.has)(id))
 }
 
-static LIVENESS: [AtomicPtr<()>; KINDS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; KINDS];
+/// The functions of a table whose slot type is not known to the caller.
+struct Calls {
+    has: fn(Id) -> bool,
+    past: fn(Id) -> Option<Past>,
+}
+
+static CALLS: [AtomicPtr<Calls>; KINDS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; KINDS];
+
+/// The functions of the table of a kind that was ever used.
+fn calls_of(kind: Kind) -> Option<&'static Calls> {
+    let calls = CALLS.get(kind as usize)?.load(Ordering::Acquire);
+    // SAFETY: null, or the constant that `register_kind` stored.
+    unsafe { calls.as_ref() }
+}
 
 /// Registers the table of `T`, so that the error for a handle of another kind can tell whether it is stale.
 fn register_kind<T: Slot>() {
     #[cfg(not(any(loom, preload)))]
     instances::start(first_generation(), is_live_here);
-    LIVENESS[T::KIND as usize].store(Table::<T>::has as *mut (), Ordering::Release);
+    CALLS[T::KIND as usize].store(core::ptr::from_ref(Table::<T>::CALLS).cast_mut(), Ordering::Release);
 }
 
 #[cfg(all(test, not(loom)))]

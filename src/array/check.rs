@@ -3,14 +3,14 @@
 //! Each check runs under the lock of the array's ledger and returns a [`Refusal`], which the caller turns into a status
 //! after unlocking.
 
-use super::refusal::{Checked, Holder, Quoted, Refusal};
+use super::refusal::{Checked, ExportEnd, Holder, Quoted, Refusal};
 use crate::cuda_driver::driver;
 use crate::device;
 use crate::device_copy::registered;
 use crate::error::{Result, fail};
 use crate::gpu::{self, managed};
 use crate::ledger::{self, Claim, GuardedSlot, LedgerState, Locked, Origin};
-use crate::names::{DeviceName, Name};
+use crate::names::DeviceName;
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
@@ -48,7 +48,7 @@ pub fn check_guards(locked: &Locked, claim: &'static Claim) -> Checked<()> {
             origin = locked.get(guard).origin;
         }
     });
-    Err(Refusal::By(Holder { status, subject: body.name, name: Name::NONE, origin, count, why: 0, cow: false }))
+    Err(Refusal::By(Holder { origin, count, ..Holder::of(status, body.name) }))
 }
 
 /// TN_ERR_DEVICE if this process was forked, and the bytes are on a device of its parent, or were page-locked there by
@@ -116,8 +116,8 @@ fn destructed(locked: &Locked, claim: &'static Claim) -> Refusal {
 fn given(locked: &Locked, claim: &'static Claim) -> Refusal {
     let mut origin = Origin::default();
     locked.each_promise(claim, |promise| origin = locked.get(promise).origin);
-    let name = locked.get(claim).name;
-    Refusal::By(Holder { status: TN_ERR_GIVEN, subject: name, name, origin, count: 1, why: 0, cow: false })
+    let body = locked.get(claim);
+    Refusal::By(Holder { origin, count: body.given, ..Holder::of(TN_ERR_GIVEN, body.name) })
 }
 
 /// Runs `body` on the locked claim of a handle, and turns a refusal into a status after unlocking.
@@ -145,11 +145,11 @@ pub fn check_unused(locked: &Locked, claim: &'static Claim) -> Checked<()> {
         (0, readers, _) => (TN_ERR_BORROWED, readers),
         (writers, _, _) => (TN_ERR_BORROWED_WRITE, writers),
     };
-    let mut origin = Origin::default();
+    let mut holder = Holder { count, ..Holder::of(status, body.name) };
     locked.each_guard(locked.ledger_of(claim), |guard| {
         if core::ptr::eq(locked.get(guard).owner(), claim) {
-            origin = locked.get(guard).origin;
+            (holder.origin, holder.export_end) = (locked.get(guard).origin, ExportEnd::of(locked, guard));
         }
     });
-    Err(Refusal::By(Holder { status, subject: body.name, name: body.name, origin, count, why: 0, cow: false }))
+    Err(Refusal::By(holder))
 }

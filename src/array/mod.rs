@@ -31,7 +31,7 @@ pub use handle::{
     Owned, clone, device, is_empty, lock_with_layout, release, release_if_open, release_if_open_as, release_now,
     snapshot,
 };
-pub use refusal::{Checked, Holder, Quoted, Refusal, Where, Why, first_refusal};
+pub use refusal::{Checked, ExportEnd, Holder, Quoted, Refusal, Where, Why, first_refusal};
 pub use view::{Axes, Cut, overlap, parts, view};
 pub use weak::{release_weak, upgrade, weaken};
 

@@ -4,8 +4,10 @@
 //! and allocates nothing.
 
 use crate::error::{self, Status, fail};
-use crate::ledger::{Operation, Origin, TakenBy};
+use crate::ledger::{Completion, Guard, Locked, Operation, Origin, TakenBy};
 use crate::names::Name;
+use crate::slots::{Slot, State};
+use crate::thread;
 use crate::types::*;
 use core::fmt;
 
@@ -35,6 +37,13 @@ pub enum Refusal {
         /// Whether the call would succeed with TN_WRITE_COW.
         cow: bool,
     },
+    /// Two arrays of one call overlap, and one of them is written.
+    Overlap {
+        /// Their places among the arrays of the call.
+        places: [usize; 2],
+        /// Their names.
+        names: [Name; 2],
+    },
     /// No error: the call has nothing to do.
     Nothing,
 }
@@ -54,6 +63,31 @@ pub struct Holder {
     pub(crate) why: u32,
     /// Whether the call would succeed with TN_WRITE_COW, as far as this holder is concerned.
     pub(crate) cow: bool,
+    /// For TN_ERR_EXPORTED: how the export ends.
+    pub(crate) export_end: ExportEnd,
+}
+
+/// What ends an export.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExportEnd {
+    /// Its consumer, which has no handle of the library, such as a DLPack tensor.
+    #[default]
+    Consumer,
+    /// `tn_borrow_end`, called by the program or by the view that has the guard.
+    Guard,
+    /// `tn_borrow_end`, which ends the offer to another process.
+    Offer,
+}
+
+impl ExportEnd {
+    /// What ends the export `guard`.
+    pub fn of(locked: &Locked, guard: &'static Guard) -> ExportEnd {
+        match guard.head().state() {
+            _ if locked.get(guard).completion == Completion::Offer => ExportEnd::Offer,
+            State::Live => ExportEnd::Guard,
+            _ => ExportEnd::Consumer,
+        }
+    }
 }
 
 /// The result of a check under a lock.
@@ -72,6 +106,7 @@ impl Refusal {
             Refusal::By(holder) => holder.status,
             Refusal::Taken { .. } => TN_ERR_DESTRUCTED,
             Refusal::Managed { status, .. } => *status,
+            Refusal::Overlap { .. } => TN_ERR_ALIASED,
             Refusal::Nothing => TN_OK,
         }
     }
@@ -111,6 +146,14 @@ impl Refusal {
                     if cow { ", or use TN_WRITE_COW" } else { "" },
                 ),
             ),
+            Refusal::Overlap { places: [first, second], names: [name, other] } => fail(
+                TN_ERR_ALIASED,
+                format_args!(
+                    "arrays {first}{} and {second}{} of this call overlap, and at least one of them is written; borrow parts that are apart",
+                    InBrackets(&name),
+                    InBrackets(&other),
+                ),
+            ),
             Refusal::Nothing => fail(TN_ERR_PANIC, format_args!("a call with nothing to do went on")),
         }
     }
@@ -125,17 +168,36 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// `at step.c:41`, or `by thread 123`.
+/// ` ("weights")`, or nothing.
+struct InBrackets<'a>(&'a Name);
+
+impl fmt::Display for InBrackets<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_none() { Ok(()) } else { write!(f, " (\"{}\")", self.0.as_str()) }
+    }
+}
+
+/// `at step.c:41`, `at step.c:41 by thread 123` if that is another thread than the caller's, or `by thread 123`.
 pub struct Where(pub Origin);
 
 impl fmt::Display for Where {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let site = self.0.site().name();
-        if site.is_none() { write!(f, "by thread {}", self.0.thread) } else { write!(f, "at {}", site.as_str()) }
+        let (site, thread) = (self.0.site().name(), self.0.thread);
+        match (site.is_none(), thread == thread::current().number()) {
+            (true, _) => write!(f, "by thread {thread}"),
+            (false, true) => write!(f, "at {}", site.as_str()),
+            (false, false) => write!(f, "at {} by thread {thread}", site.as_str()),
+        }
     }
 }
 
 impl Holder {
+    /// A holder of which only the status and the array of the call are known.
+    pub(crate) fn of(status: tn_status, subject: Name) -> Holder {
+        let (origin, export_end) = (Origin::default(), ExportEnd::default());
+        Holder { status, subject, name: Name::NONE, origin, count: 1, why: 0, cow: false, export_end }
+    }
+
     fn into_status(self) -> Status {
         let subject = Quoted(&self.subject);
         let at = Where(self.origin);
@@ -148,30 +210,39 @@ impl Holder {
             1 => write!(f, "({at}{other})"),
             count => write!(f, "{count} times (first {at}{other})"),
         });
+        let those_borrows = if self.count == 1 { "that borrow" } else { "those borrows" };
         let or_cow = if self.cow { ", or use TN_WRITE_COW" } else { "" };
         match self.status {
             TN_ERR_GIVEN => fail(
                 TN_ERR_GIVEN,
-                format_args!("{subject} was given away {at}; take or cancel its promise before using this handle"),
+                format_args!(
+                    "{subject} was given away {at}; cancel its promise{} to use it again",
+                    if self.count == 1 { "" } else { "s" }
+                ),
             ),
             TN_ERR_POISONED => fail(
                 TN_ERR_POISONED,
                 format_args!(
-                    "{subject} was left undefined by a writer that failed (its guard was taken {at}{other}); rewrite all of it with TN_WRITE_DISCARD, or accept it with tn_array_heal"
+                    "{subject} was left undefined by a writer that failed (its guard was taken {at}{other}); rewrite all that it wrote by one write with TN_WRITE_DISCARD, or accept it with tn_array_heal"
                 ),
             ),
             TN_ERR_READONLY => fail(TN_ERR_READONLY, format_args!("{subject} is read-only; write to a copy{or_cow}")),
-            TN_ERR_BORROWED_WRITE => {
-                fail(TN_ERR_BORROWED_WRITE, format_args!("{subject} is borrowed for writing {times}; end that borrow"))
-            }
+            TN_ERR_BORROWED_WRITE => fail(
+                TN_ERR_BORROWED_WRITE,
+                format_args!("{subject} is borrowed for writing {times}; end {those_borrows}"),
+            ),
             TN_ERR_BORROWED => fail(
                 TN_ERR_BORROWED,
-                format_args!("{subject} is borrowed for reading {times}; end those borrows{or_cow}"),
+                format_args!("{subject} is borrowed for reading {times}; end {those_borrows}{or_cow}"),
             ),
-            TN_ERR_EXPORTED => fail(
-                TN_ERR_EXPORTED,
-                format_args!("{subject} is exported {times}; drop the consumer's view, or write to a copy"),
-            ),
+            TN_ERR_EXPORTED => {
+                let (what, cure) = match self.export_end {
+                    ExportEnd::Consumer => ("exported", "drop the consumer's view"),
+                    ExportEnd::Guard => ("exported", "drop the consumer's view, or end its guard with tn_borrow_end"),
+                    ExportEnd::Offer => ("offered to another process", "end the offer with tn_borrow_end"),
+                };
+                fail(TN_ERR_EXPORTED, format_args!("{subject} is {what} {times}; {cure}{or_cow}"))
+            }
             TN_ERR_SHARED => fail(
                 TN_ERR_SHARED,
                 format_args!(
@@ -203,12 +274,6 @@ impl Holder {
                 TN_ERR_FOREIGN,
                 format_args!(
                     "{subject} is lent memory, which its owner may still use; import it with TN_MAY_OVERWRITE{or_cow}"
-                ),
-            ),
-            TN_ERR_ALIASED => fail(
-                TN_ERR_ALIASED,
-                format_args!(
-                    "{subject} overlaps another entry of this call{other}, and one of the two is written; borrow parts that are apart"
                 ),
             ),
             status => fail(status, format_args!("{subject} is not available: held {at}{other}")),

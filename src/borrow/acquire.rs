@@ -8,7 +8,7 @@
 use super::context::{BorrowContext, Entry, List, guard_params, is_copied_by_host};
 use super::moves::{self, Move};
 use super::rules::{self, Mode, Use};
-use crate::array::{self, Checked, Holder, Refusal, Why};
+use crate::array::{self, Checked, Refusal, Why};
 use crate::error::{Result, Status, fail, quietly};
 use crate::layout::Layout;
 use crate::ledger::{self, Claim, InternalGuard, Locked, Points, SpareGuard, UseTime};
@@ -161,15 +161,8 @@ fn check(
         for j in 1..entries.len() {
             for i in 0..j {
                 if conflict(locked, (entries[i], claims[i], plans[i]), (entries[j], claims[j], plans[j])) {
-                    add(Refusal::By(Holder {
-                        status: TN_ERR_ALIASED,
-                        subject: locked.get(claims[j]).name,
-                        name: locked.get(claims[i]).name,
-                        origin: locked.get(claims[i]).origin,
-                        count: 1,
-                        why: 0,
-                        cow: false,
-                    }));
+                    let names = [locked.get(claims[i]).name, locked.get(claims[j]).name];
+                    add(Refusal::Overlap { places: [i, j], names });
                 }
             }
         }

@@ -1,9 +1,9 @@
 //! The ownership rules: whether a use of an array's bytes may begin beside the guards, exports and claims that exist.
 //! It implements the tables of "Borrows" in the ownership model. The bits of why_not come from the same facts.
 
-use crate::array::{self, Checked, Holder, Refusal};
+use crate::array::{self, Checked, ExportEnd, Holder, Refusal};
 use crate::error::{Result, fail};
-use crate::ledger::{self, Claim, ClaimBody, Class, Guard, LedgerState, Locked, Origin, Points, UseTime};
+use crate::ledger::{self, Claim, ClaimBody, Class, Guard, LedgerState, Locked, Points, UseTime};
 use crate::names::Name;
 use crate::region;
 use crate::slots::Id;
@@ -187,24 +187,17 @@ pub(super) fn check_moves(locked: &Locked, claim: &'static Claim) -> Checked<()>
 }
 
 pub(super) fn by_guard(locked: &Locked, claim: &'static Claim, status: tn_status, open: Open) -> Refusal {
-    let subject = locked.get(claim).name;
-    let (name, origin) = match open.first {
-        Some(guard) => (locked.get(locked.get(guard).owner()).name, locked.get(guard).origin),
-        None => (Name::NONE, Origin::default()),
-    };
-    Refusal::By(Holder { status, subject, name, origin, count: open.count, why: 0, cow: false })
+    let mut holder = Holder { count: open.count, ..Holder::of(status, locked.get(claim).name) };
+    if let Some(guard) = open.first {
+        let body = locked.get(guard);
+        holder.name = locked.get(body.owner()).name;
+        (holder.origin, holder.export_end) = (body.origin, ExportEnd::of(locked, guard));
+    }
+    Refusal::By(holder)
 }
 
 pub(super) fn by_claims(locked: &Locked, claim: &'static Claim, status: tn_status, count: u32) -> Refusal {
-    let mut holder = Holder {
-        status,
-        subject: locked.get(claim).name,
-        name: Name::NONE,
-        origin: Origin::default(),
-        count,
-        why: 0,
-        cow: false,
-    };
+    let mut holder = Holder { count, ..Holder::of(status, locked.get(claim).name) };
     let wants_node = status == TN_ERR_IN_EXPRESSION;
     locked.each_claim(locked.ledger_of(claim), |other| {
         let body = locked.get(other);
@@ -242,15 +235,7 @@ pub fn would_copy(locked: &Locked, claim: &'static Claim) -> Refusal {
 
 pub(super) fn refuse_by_state(locked: &Locked, claim: &'static Claim, status: tn_status) -> Refusal {
     let body = locked.get(claim);
-    Refusal::By(Holder {
-        status,
-        subject: body.name,
-        name: body.name,
-        origin: body.origin,
-        count: 1,
-        why: 0,
-        cow: false,
-    })
+    Refusal::By(Holder { origin: body.origin, ..Holder::of(status, body.name) })
 }
 
 /// Whether a write guard is open on the bytes, and whether a failed writer left them undefined.
@@ -348,14 +333,20 @@ pub fn check(locked: &Locked, claim: &'static Claim, wanted: Use, order: UseTime
     if may_begin(body, state, wanted) {
         return check_host(state, order);
     }
-    // Only a writer can use a copy, and a handle with open readers does not move.
-    let cow = matches!(wanted, Use::Write { .. }) && body.readers == 0;
+    // Only a writer can use a copy, and a handle with open readers does not move. A COW write is checked again for it.
+    let cow = matches!(wanted, Use::Write { mode, .. } if mode != Mode::Cow) && body.readers == 0;
     check_all(locked, claim, wanted, order, points).map_err(|refusal| match refusal {
-        Refusal::By(holder) => Refusal::By(Holder { cow, ..holder }),
+        Refusal::By(holder) => Refusal::By(Holder { cow: cow && !keeps_from_reading(locked, claim, wanted), ..holder }),
         Refusal::Managed { status, subject, variable, .. } => Refusal::Managed { status, subject, variable, cow },
         other => other,
     })?;
     check_host(state, order)
+}
+
+/// Whether an exclusive export keeps a copy on write from reading the bytes that it copies.
+#[cold]
+fn keeps_from_reading(locked: &Locked, claim: &'static Claim, wanted: Use) -> bool {
+    !matches!(wanted, Use::Write { discard: true, .. }) && Facts::of(locked, claim).export_exclusive.any()
 }
 
 /// TN_ERR_DRIVER if the host would access managed bytes of a lost device, which no longer provides them (DV-8).

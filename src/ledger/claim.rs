@@ -99,7 +99,8 @@ impl Claim {
             body.layout = Layout::EMPTY;
         }
         if !body.name.is_none() {
-            body.name = Name::NONE;
+            body.name.end();
+            body.named = self.head.epoch_when_free();
         }
         body.required = 0;
         body.readonly = false;

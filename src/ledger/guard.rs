@@ -198,9 +198,11 @@ impl Locked {
         self.mark_dead_if_unused(ledger);
     }
 
-    /// Frees a guard's slot in the state [`GuardBody::NEW`], on which new guards rely.
+    /// Frees a guard's slot in the state [`GuardBody::NEW`], on which new guards rely. They set the origin, which a
+    /// message about the ended guard may still name.
     pub(super) fn free_guard(&mut self, guard: &'static Guard) {
-        *self.get_mut(guard) = GuardBody::NEW;
+        let body = self.get_mut(guard);
+        *body = GuardBody { origin: body.origin, ..GuardBody::NEW };
         Table::free(self.thread(), guard);
     }
 

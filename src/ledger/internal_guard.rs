@@ -10,6 +10,7 @@ use crate::blit::HostView;
 use crate::device_copy::{Memory, MemoryView};
 use crate::error::Result;
 use crate::layout::Layout;
+use crate::names::Name;
 use crate::slots::{Id, Table};
 use crate::stream::Point;
 use crate::sys::cpu;
@@ -87,6 +88,12 @@ impl InternalGuard {
     pub(crate) fn layout(&self) -> &Layout {
         // SAFETY: the open guard has a reference on the claim's layout, which therefore does not change.
         unsafe { &(*(*self.guard.guarded.body.get()).region().guarded().body.get()).layout }
+    }
+
+    /// The name of the array through which it was opened.
+    pub(crate) fn name(&self) -> Name {
+        let locked = self.guard.lock();
+        locked.get(locked.get(self.guard).owner()).name
     }
 
     /// Publishes the guard's handle, which the caller owns.

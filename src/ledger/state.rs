@@ -9,7 +9,7 @@ use super::release::Release;
 use crate::layout::{Form, Layout};
 use crate::names::Name;
 use crate::pool::Pool;
-use crate::slots::{self, Head, Id, Kind, Slot, State, Table};
+use crate::slots::{self, Head, Id, Kind, Past, Slot, State, Table};
 use crate::stream::Point;
 use crate::sys::lock::RawLock;
 use crate::sys::sync::Watch;
@@ -332,8 +332,10 @@ pub struct ClaimBody {
     pub(super) lease: Option<&'static Lease>,
     /// Addresses are absolute; 0 for arrays of no elements.
     pub layout: Layout,
-    /// The name that the program gave.
+    /// The name that the program gave. A free slot keeps the name of its last handle, see [`Name::ended`].
     pub(crate) name: Name,
+    /// The generation of the slot while it is free and keeps the name of its last handle.
+    pub(super) named: u32,
     /// The expression node that owns the claim; such a claim has no handle.
     pub(crate) node: Option<NodeTag>,
     /// The shared variable or mirror that owns the claim, whose handle no caller knows; else none.
@@ -401,6 +403,7 @@ impl Slot for Claim {
             lease: None,
             layout: Layout::EMPTY,
             name: Name::NONE,
+            named: 0,
             node: None,
             keeper: Id::NONE,
         };
@@ -412,6 +415,12 @@ impl Slot for Claim {
     #[inline]
     fn discard(&'static self, thread: &'static Thread) {
         self.reset(thread);
+    }
+    unsafe fn past(&'static self) -> Past {
+        // SAFETY: free and of this thread alone, which the caller ensures.
+        let body = unsafe { self.guarded.own() };
+        let name = if body.named == self.head.epoch() { body.name.ended() } else { Name::NONE };
+        Past { name, site: body.origin.site().name() }
     }
 }
 
@@ -550,6 +559,10 @@ impl Slot for Guard {
     }
     fn head(&self) -> &Head {
         &self.head
+    }
+    unsafe fn past(&'static self) -> Past {
+        // SAFETY: free and of this thread alone, which the caller ensures.
+        Past { name: Name::NONE, site: unsafe { self.guarded.own() }.origin.site().name() }
     }
 }
 

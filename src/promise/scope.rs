@@ -7,7 +7,7 @@ use super::take::{self, By};
 use crate::array::{self, Checked, Refusal};
 use crate::error::{Result, Status, fail, rank};
 use crate::ledger::{self, Claim, LockedScope, Scope};
-use crate::slots::Id;
+use crate::slots::{self, Id, Kind};
 use crate::thread;
 use crate::types::*;
 
@@ -71,7 +71,7 @@ fn find(id: Id, keep: &[Id]) -> Result<LockedScope> {
 fn gone(handle: Id) -> Status {
     match ledger::find::<Claim>(handle) {
         Err(status) => status,
-        Ok(_) => fail(TN_ERR_STALE, format_args!("the tn_array {handle} was released already")),
+        Ok(_) => slots::stale(handle, Kind::Array),
     }
 }
 

@@ -129,7 +129,7 @@ fn a_handle_of_another_copy_is_stale() {
         let release: extern "C" fn(*mut c_void) -> u32 =
             unsafe { std::mem::transmute(other.function("tn_array_release")) };
         assert_eq!(release(std::ptr::without_provenance_mut(id_of_one + (1 << 24))), 2, "TN_ERR_STALE");
-        assert!(other.last_error().ends_with("was released already"), "{}", other.last_error());
+        assert!(other.last_error().contains("was released already"), "{}", other.last_error());
     });
 }
 

@@ -4,6 +4,7 @@
 //! guards of different processes that both have a lock overlap only if both read. A process that ends or is killed has
 //! no locks any more. A guard without the flag has none, and is excluded by nobody in another process.
 
+use crate::array::Quoted;
 use crate::borrow::{self, BorrowContext, Ending, LayoutSink, Mode, Use};
 use crate::device::shareable;
 use crate::error::{Result, fail};
@@ -74,14 +75,11 @@ fn lock(guard: &InternalGuard, writes: bool) -> Result<()> {
     let (locked, file) =
         locked.map_err(|errno| fail(TN_ERR_IO, format_args!("the array's memory could not be locked: {errno}")))?;
     if !locked {
-        return Err(if writes {
-            fail(
-                TN_ERR_BORROWED,
-                format_args!("another process reads or writes these bytes; try again when it is done"),
-            )
-        } else {
-            fail(TN_ERR_BORROWED_WRITE, format_args!("another process writes these bytes; try again when it is done"))
-        });
+        let name = guard.name();
+        let (status, uses) =
+            if writes { (TN_ERR_BORROWED, "reads or writes") } else { (TN_ERR_BORROWED_WRITE, "writes") };
+        let text = format_args!("another process {uses} the bytes of {}; try again when it is done", Quoted(&name));
+        return Err(fail(status, text));
     }
     let entry = Lock { guard: guard.guard(), fd: file.fd(), forks: thread::forks() };
     grow_unlocked::lock(&LOCKS, 16)
