@@ -90,6 +90,7 @@ static void ip_8_given_and_given_back(void)
     message m = exported(array, TN_IPC_GIVE, TN_ALIASED, &hold);
     /* Nobody uses the array meanwhile. */
     CHECK(try_read(array, 0) == TN_ERR_EXPORTED && try_write(array, 0) == TN_ERR_EXPORTED);
+    CHECK(try_write(array, TN_WRITE_DISCARD) == TN_ERR_EXPORTED);
     CHECK(says("is offered to another process") && says("; end the offer with tn_borrow_end") && !says("TN_WRITE_COW"));
     send_message(other.socket, &m);
     close(m.fd);

@@ -104,6 +104,7 @@ impl Name {
     }
 
     /// Ends the name. [`Name::ended`] still tells it, until another one is assigned.
+    #[inline]
     pub fn end(&mut self) {
         self.length = 0;
     }

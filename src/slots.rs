@@ -281,8 +281,10 @@ impl Head {
         self.generation()
     }
     /// The generation after [`Table::free`].
+    #[inline(always)]
     pub fn epoch_when_free(&self) -> u32 {
-        self.generation().wrapping_add(u32::from(self.state() != State::Kept))
+        let word = self.word.load(Ordering::Relaxed);
+        ((word >> 32) as u32).wrapping_add(u32::from(word as u32 != State::Kept as u32))
     }
 }
 

@@ -241,6 +241,8 @@ impl Holder {
                     ExportEnd::Guard => ("exported", "drop the consumer's view, or end its guard with tn_borrow_end"),
                     ExportEnd::Offer => ("offered to another process", "end the offer with tn_borrow_end"),
                 };
+                // A copy on write would part the handle from the bytes that are offered.
+                let or_cow = if self.export_end == ExportEnd::Offer { "" } else { or_cow };
                 fail(TN_ERR_EXPORTED, format_args!("{subject} is {what} {times}; {cure}{or_cow}"))
             }
             TN_ERR_SHARED => fail(

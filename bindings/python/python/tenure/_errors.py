@@ -182,6 +182,8 @@ _WORDS = (
     ("TN_WRITE_DISCARD", 'mode="aliased|discard"'),
     ("TN_TAKE_OWNERSHIP", "take"),
     ("TN_NPY_COPY", "mode=None"),
+    (", or end its guard with tn_borrow_end", ""),
+    ("end the offer with tn_borrow_end", "call the end() of the offer"),
     ("accept it with tn_array_heal", "accept it with x.heal()"),
     ("wait with TN_WAIT or tn_array_wait", "call x.wait(), or leave wait=False out"),
     ("wait for its array with tn_array_wait", "wait for its array with x.wait()"),
