@@ -292,13 +292,15 @@ fn kernels_before(text: &str, block: &str) -> String {
     before.split("```cuda\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect()
 }
 
-/// The text without the process's number, which differs in each run.
+/// The text without the numbers of the process and of threads, which differ in each run.
 fn same_for_all(text: &str) -> String {
     let lines = text.trim().lines().map(|line| match line.split_once(", process ") {
         Some((before, _)) => before,
         None => line.trim_end(),
     });
-    lines.collect::<Vec<_>>().join("\n")
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let parts = text.split("by thread ").map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    parts.collect::<Vec<_>>().join("by thread ")
 }
 
 /// The environment's Python, with the environment variables that commands give cargo.
