@@ -79,10 +79,12 @@ impl FreeBins {
         if !aged {
             return;
         }
-        // Nearly always the newest of all. A rest that was cut off keeps its age.
+        // Nearly always the newest of all, also where many have the time of one tick: the rest of what the pool has just
+        // got must not be the first to go back. A rest that was cut off keeps its age.
         let newest = self.newest.get();
+        let is_newest = newest.is_none_or(|newest| newest.list_key() <= span.list_key());
         let is_oldest = self.oldest.get().is_none_or(|oldest| oldest.list_key() >= span.list_key());
-        let mut older = if is_oldest && newest.is_some() { None } else { newest };
+        let mut older = if is_oldest && !is_newest { None } else { newest };
         while let Some(newer) = older.filter(|older| older.list_key() > span.list_key()) {
             older = newer.older.get();
         }
@@ -219,6 +221,34 @@ impl FreeBins {
                 next = span.next.get();
                 visit(span);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// PH-11: what a pool has just got is not the first to go back, however many spans were freed in the same tick.
+    #[test]
+    fn of_spans_of_one_tick_the_last_is_the_newest() {
+        let bins = FreeBins::new(1);
+        let put = |freed_ms: u64| {
+            let span = Span::create().unwrap();
+            span.bytes.set(64);
+            span.set_freed_ms(freed_ms);
+            bins.put(span, true);
+            span
+        };
+        let all = [put(5), put(5), put(5)];
+        let rest = put(3);
+        let later = [put(5), put(7)];
+        let by_age = core::iter::successors(bins.oldest(), |span| span.newer.get()).collect::<Vec<_>>();
+        let expected = [rest, all[0], all[1], all[2], later[0], later[1]];
+        assert!(by_age.len() == expected.len() && by_age.iter().zip(expected).all(|(at, span)| at.is(span)));
+        for span in expected {
+            bins.take(span, true);
+            span.release();
         }
     }
 }
