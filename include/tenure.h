@@ -2074,7 +2074,7 @@ TN_ENUM {
 /** When a pool asks for huge pages. */
 typedef uint32_t tn_huge_pages;
 TN_ENUM {
-    /** Transparent huge pages inside large blocks, and wherever a pool grows that has at least 64 MiB. */
+    /** Transparent huge pages inside large blocks, and wherever a pool grows that has at least 32 MiB. */
     TN_HUGE_AUTO = 0,
     /** No huge pages. */
     TN_HUGE_NEVER = 1,

@@ -335,7 +335,7 @@ module tenure_c
   integer(c_int32_t), parameter :: TN_ADVISE_UNSET_ACCESSED_BY = 6_c_int32_t
 
   ! tn_huge_pages: When a pool asks for huge pages.
-  !> Transparent huge pages inside large blocks, and wherever a pool grows that has at least 64 MiB.
+  !> Transparent huge pages inside large blocks, and wherever a pool grows that has at least 32 MiB.
   integer(c_int32_t), parameter :: TN_HUGE_AUTO = 0_c_int32_t
   !> No huge pages.
   integer(c_int32_t), parameter :: TN_HUGE_NEVER = 1_c_int32_t

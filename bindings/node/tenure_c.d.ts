@@ -284,7 +284,7 @@ export const TN_ADVISE_UNSET_PREFERRED: 4;
 export const TN_ADVISE_ACCESSED_BY: 5;
 /** Withdraws TN_ADVISE_ACCESSED_BY. */
 export const TN_ADVISE_UNSET_ACCESSED_BY: 6;
-/** Transparent huge pages inside large blocks, and wherever a pool grows that has at least 64 MiB. */
+/** Transparent huge pages inside large blocks, and wherever a pool grows that has at least 32 MiB. */
 export const TN_HUGE_AUTO: 0;
 /** No huge pages. */
 export const TN_HUGE_NEVER: 1;

@@ -24,7 +24,7 @@ fn touch(at: usize, bytes: usize) {
 }
 
 /// A pool with free memory in holes of 4 MiB, written, between blocks of as many bytes. It grows in huge pages from its
-/// first 64 MiB on.
+/// first 32 MiB on.
 fn with_holes() -> (TestPool, Vec<usize>, usize) {
     let pool = TestPool::plain();
     let first: Vec<_> = (0..16).map(|_| pool.get(2 * UNIT)).collect();

@@ -167,15 +167,15 @@ fn ph_11_a_large_pool_grows_in_whole_huge_pages() {
     let _turn = one_at_a_time();
     let fill = |pool: &TestPool, mib: usize| (0..mib).map(|_| pool.get(MIB)).collect::<Vec<_>>();
     let pool = TestPool::plain();
-    let mut blocks = fill(&pool, 64);
+    let mut blocks = fill(&pool, 32);
     assert_eq!(pool.stats().huge_bytes, 0, "blocks of 1 MiB fill no huge page");
     blocks.extend(fill(&pool, 9));
     let s = pool.stats();
-    let grown = s.reserved_bytes - 64 * MIB as u64;
+    let grown = s.reserved_bytes - 32 * MIB as u64;
     assert!(grown.is_multiple_of(UNIT as u64) && grown == 10 * MIB as u64, "{grown}");
     if takes_wishes() {
         assert_eq!(s.huge_bytes, grown);
-        assert!(blocks[64..].iter().all(|&at| has_flag(at, "hg") && has_flag(at + MIB - 1, "hg")));
+        assert!(blocks[32..].iter().all(|&at| has_flag(at, "hg") && has_flag(at + MIB - 1, "hg")));
     }
     // Small blocks come from such pages as well, and what returns is huge no more.
     let small: Vec<_> = (0..40).map(|_| pool.get(100_000)).collect();
@@ -187,10 +187,10 @@ fn ph_11_a_large_pool_grows_in_whole_huge_pages() {
     // Neither where no huge pages are wanted, nor where each free gives its memory back, nor beyond the limit.
     let never = TestPool::new(|o| o.huge_pages = TN_HUGE_NEVER);
     let direct = TestPool::new(|o| o.flags |= TN_POOL_DIRECT);
-    let limited = TestPool::new(|o| o.max_size = 65 * MIB as u64);
+    let limited = TestPool::new(|o| o.max_size = 33 * MIB as u64);
     for pool in [never, direct, limited] {
-        let blocks = fill(&pool, 65);
-        assert_eq!((pool.stats().huge_bytes, pool.stats().reserved_bytes), (0, 65 * MIB as u64));
+        let blocks = fill(&pool, 33);
+        assert_eq!((pool.stats().huge_bytes, pool.stats().reserved_bytes), (0, 33 * MIB as u64));
         blocks.into_iter().for_each(|at| pool.give(at));
     }
 }

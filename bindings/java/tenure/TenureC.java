@@ -334,7 +334,7 @@ public final class TenureC {
     public static final int TN_ADVISE_UNSET_ACCESSED_BY = 6;
 
     // tn_huge_pages: When a pool asks for huge pages.
-    /** Transparent huge pages inside large blocks, and wherever a pool grows that has at least 64 MiB. */
+    /** Transparent huge pages inside large blocks, and wherever a pool grows that has at least 32 MiB. */
     public static final int TN_HUGE_AUTO = 0;
     /** No huge pages. */
     public static final int TN_HUGE_NEVER = 1;

@@ -504,7 +504,7 @@ pub const TN_MANAGED_HOST: tn_host_flags = 1 << 5;
 
 /// When a pool asks for huge pages.
 pub type tn_huge_pages = u32;
-/// Transparent huge pages inside large blocks, and wherever a pool grows that has at least 64 MiB.
+/// Transparent huge pages inside large blocks, and wherever a pool grows that has at least 32 MiB.
 pub const TN_HUGE_AUTO: tn_huge_pages = 0;
 /// No huge pages.
 pub const TN_HUGE_NEVER: tn_huge_pages = 1;

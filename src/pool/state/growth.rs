@@ -53,7 +53,7 @@ pub(in crate::pool) struct RoomBehind {
 }
 
 /// A pool that has as many bytes grows in whole huge pages: what a page's unused end wastes is a small part of them.
-const LEAST_WITH_HUGE_PAGES: u64 = 64 << 20;
+const LEAST_WITH_HUGE_PAGES: u64 = 32 << 20;
 /// A free span is extended for a request of which it has at least this part; as a divisor.
 const LEAST_PART_OF_EXTENDED: usize = 8;
 /// The part of a request that may be faulted in by small pages where the pool has huge ones; as a divisor.
@@ -79,8 +79,8 @@ impl PoolState {
             let missing = start.checked_add(want.span_bytes)?.checked_sub(end)?;
             let last = end.checked_add(missing)?.checked_next_multiple_of(unit)?;
             // In front of the first whole huge page there are small ones, which cost more to fault in than all that is
-            // saved.
-            let in_small_pages = end.checked_next_multiple_of(unit)?.min(end + missing) - end;
+            // saved. All of them are taken, and soon in use.
+            let in_small_pages = end.checked_next_multiple_of(unit)? - end;
             let pays =
                 missing + least <= want.span_bytes && in_small_pages <= want.span_bytes / MOST_PART_IN_SMALL_PAGES;
             let is_free = missing > 0 && table::get(end).is_none() && table::get(last - 1).is_none();
