@@ -7,9 +7,11 @@ use crate::ffi::convert::{self, Out};
 #[cfg(feature = "managed")]
 use crate::function;
 use crate::pool::{self, Pool, PoolOptions, raw};
+use crate::stream::StreamArg;
 use crate::transfer;
 use crate::types::*;
 use core::ffi::{CStr, c_void};
+use core::ptr::null_mut;
 
 impl convert::VersionedStruct for tn_pool_options {
     const FIRST: usize = size_of::<tn_pool_options>();
@@ -270,14 +272,30 @@ pub unsafe extern "C" fn tn_pool_allocate(
     stream: *mut tn_stream,
     out: *mut *mut c_void,
 ) -> tn_status {
-    // Two copies, so that neither tests the alignment, nor saves registers for the other one.
+    // Copies, so that none tests what another one must, nor saves registers for it.
     // SAFETY: by the function's documentation.
     unsafe {
+        if !pool.is_null() && is_usual(alignment) && stream.is_null() {
+            return match allocate(pool, bytes, LARGEST_USUAL, null_mut(), out) {
+                Some(done) => done,
+                None => allocate_slow(pool, bytes, alignment, null_mut(), out),
+            };
+        }
         match alignment {
             0 => allocate_from::<true>(pool, bytes, alignment, stream, out),
             _ => allocate_from::<false>(pool, bytes, alignment, stream, out),
         }
     }
+}
+
+/// Every block has an alignment of so many bytes.
+const LARGEST_USUAL: usize = 16;
+
+/// Whether every block has this alignment.
+#[inline(always)]
+fn is_usual(alignment: usize) -> bool {
+    let below = alignment.wrapping_sub(1);
+    below < LARGEST_USUAL && alignment & below == 0
 }
 
 /// Allocates with the pool's alignment, or with one of the caller's.
@@ -292,10 +310,14 @@ unsafe extern "C" fn allocate_from<const OF_POOL: bool>(
     stream: *mut tn_stream,
     out: *mut *mut c_void,
 ) -> tn_status {
+    // No closure: it would keep the arguments in memory.
     // SAFETY: the caller's obligation.
-    let done = unsafe { allocate(pool, bytes, if OF_POOL { 0 } else { alignment }, stream, out) };
-    // SAFETY: the caller's obligation.
-    done.unwrap_or_else(|| unsafe { allocate_slow(pool, bytes, alignment, stream, out) })
+    unsafe {
+        match allocate(pool, bytes, if OF_POOL { 0 } else { alignment }, stream, out) {
+            Some(done) => done,
+            None => allocate_slow(pool, bytes, alignment, stream, out),
+        }
+    }
 }
 
 /// Allocates on the fast path. None: the fast path does not apply, and nothing changed.
@@ -458,10 +480,19 @@ unsafe extern "C" fn reallocate_slow(
 /// @ingroup pool
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
-    if convert::is_now(stream) {
-        return pool::deallocate_fast::<Deallocate>(pool as u64, address(ptr), stream as u64);
+    if !pool.is_null() && stream.is_null() {
+        return pool::deallocate_fast::<Deallocate>(pool as u64, address(ptr), 0);
     }
-    deallocate_slow(pool as u64, address(ptr), stream as u64)
+    deallocate_otherwise(pool as u64, address(ptr), stream as u64)
+}
+
+/// A copy for blocks of any pool, and for streams, so that the function above keeps neither case in a register.
+#[inline(never)]
+extern "C" fn deallocate_otherwise(pool: u64, address: usize, stream: u64) -> tn_status {
+    if StreamArg::is_now(stream) {
+        return pool::deallocate_fast::<Deallocate>(pool, address, stream);
+    }
+    deallocate_slow(pool, address, stream)
 }
 
 /// Records that a raw block is also used on another stream than the one on which it will be freed. Its bytes are reused

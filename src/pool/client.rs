@@ -21,10 +21,16 @@ pub const CLIENTS: usize = 12;
 const NAMES: [&str; CLIENTS] =
     ["arrays", "raw", "numpy", "torch", "cupy", "numba", "rmm", "umf", "cpp", "rust", "malloc", "other"];
 
-/// Bits of the client in a raw block's tag. The bits above them are the stamp of the allocating thread.
+/// Bits of the client in a raw block's tag, and where they lie. From [`thread::STAMP_SHIFT`] on it has the stamp of the
+/// allocating thread.
 const CLIENT_BITS: u32 = 4;
+const CLIENT_SHIFT: u32 = 3;
 /// Entries of a table that is indexed by the client bits of a tag.
 pub(super) const CLIENT_CODES: usize = 1 << CLIENT_BITS;
+/// All bits of a raw block's tag.
+pub(super) const TAG: u64 = (1 << thread::STAMP_END) - (1 << thread::STAMP_SHIFT) | CLIENT;
+/// Of those, the client's.
+const CLIENT: u64 = (CLIENT_CODES as u64 - 1) << CLIENT_SHIFT;
 const _: () = assert!(CLIENTS <= CLIENT_CODES);
 
 impl Client {
@@ -79,21 +85,21 @@ impl Client {
         NAMES.get(self.index()).unwrap_or(&"other")
     }
 
-    /// The tag of a raw block, below 2^42. `stamp`: the allocating thread's.
+    /// The tag of a raw block, of the bits [`TAG`]. `stamp`: the allocating thread's.
     #[inline]
-    pub(super) fn tag(self, stamp: u64) -> u64 {
-        u64::from(self.0) | stamp << CLIENT_BITS
+    pub(super) const fn tag(self, stamp: u64) -> u64 {
+        (self.0 as u64) << CLIENT_SHIFT | stamp
     }
 
     /// The client of a raw block's tag.
     #[inline]
     pub(super) fn of_tag(tag: u64) -> Client {
-        Client(tag as u8 & (CLIENT_CODES as u8 - 1))
+        Client(((tag & CLIENT) >> CLIENT_SHIFT) as u8)
     }
 
     /// Thread and call site of a raw block's tag.
     pub(super) fn origin(tag: u64) -> (u32, u32) {
-        thread::stamp_parts(tag >> CLIENT_BITS)
+        thread::stamp_parts(tag)
     }
 }
 
@@ -218,7 +224,7 @@ mod tests {
         for client in Client::all().skip(1) {
             let tag = client.tag(thread::stamp(most.0, most.1));
             assert_eq!((Client::of_tag(tag), Client::origin(tag)), (client, most));
-            assert!(tag < 1 << 42 && client.name().len() < 16);
+            assert!(tag & !TAG == 0 && client.name().len() < 16);
         }
         assert_eq!(Client::RUST.name(), "rust");
         assert_eq!(Client::of_tag(u64::MAX).name(), "other", "a torn tag still has a name");

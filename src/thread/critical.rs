@@ -58,19 +58,23 @@ impl Drop for CriticalSection {
 /// code. The caller holds no lock, and has left what the section protects in a complete state.
 pub fn outside<R>(work: impl FnOnce() -> R) -> R {
     let Some(thread) = current_if_registered().filter(|thread| thread.is_inside()) else { return work() };
-    let depth = thread.inside.load(Ordering::Relaxed);
+    let (depth, fast) = (thread.inside.load(Ordering::Relaxed), thread.fast.load(Ordering::Relaxed));
     // As at the end of `CriticalSection`.
+    thread.fast.store(0, Ordering::Release);
     thread.inside.store(0, Ordering::Release);
     let result = work();
     let section = CriticalSection::enter(thread);
-    thread.inside.store(depth, Ordering::Relaxed);
+    thread.fast.store(fast, Ordering::Relaxed);
+    // Release orders the store before: a fork that finds depth 0 finds the short call.
+    thread.inside.store(depth, Ordering::Release);
     core::mem::forget(section);
     result
 }
 
-/// The critical section of a short call, for a thread that is in none.
+/// The critical section of a short call. May nest in a [`CriticalSection`], but not in another short call.
 // It stores constants, so that a call does not wait for the store of the one before: a counter costs more than the rest
 // of a short call.
+// A word of its own, so that a call need not look whether it nests in a section: the section's depth stays.
 #[repr(transparent)]
 pub struct FastEntry {
     thread: &'static Thread,
@@ -79,8 +83,8 @@ pub struct FastEntry {
 }
 
 impl FastEntry {
-    /// Enters; `thread` is the calling thread. None: it is in a critical section already, or would have to wait, or a
-    /// slow path has something to do: events are recorded, or a pool has memory to give back.
+    /// Enters; `thread` is the calling thread. None: it would have to wait, or a slow path has something to do: events
+    /// are recorded, or a pool has memory to give back.
     #[inline(always)]
     pub fn begin(thread: &'static Thread) -> Option<FastEntry> {
         FastEntry::begin_unless(thread, !0)
@@ -94,10 +98,8 @@ impl FastEntry {
 
     #[inline(always)]
     fn begin_unless(thread: &'static Thread, obstacles: u32) -> Option<FastEntry> {
-        if thread.is_inside() {
-            return None;
-        }
-        thread.inside.store(1, Ordering::Relaxed);
+        debug_assert!(thread.fast.load(Ordering::Relaxed) == 0, "a short call in a short call");
+        thread.fast.store(1, Ordering::Relaxed);
         core::sync::atomic::compiler_fence(Ordering::SeqCst);
         // As in `CriticalSection::enter`.
         let entry = FastEntry { thread, own: PhantomData };
@@ -115,7 +117,7 @@ impl Drop for FastEntry {
     #[inline(always)]
     fn drop(&mut self) {
         // As in `CriticalSection`.
-        self.thread.inside.store(0, Ordering::Release);
+        self.thread.fast.store(0, Ordering::Release);
     }
 }
 
@@ -123,7 +125,7 @@ impl Drop for FastEntry {
 #[inline(never)]
 fn wait_for_fork(thread: &'static Thread, depth: u32) {
     // A thread that is inside already must not wait: the fork waits for it.
-    if depth > 0 {
+    if depth > 0 || thread.fast.load(Ordering::Relaxed) != 0 {
         return;
     }
     loop {

@@ -112,8 +112,7 @@ fn wait_until_alone() {
     FORKING.fetch_or(1, Ordering::SeqCst);
     os::membarrier();
     for record in records().filter(|r| !core::ptr::eq(*r, own)) {
-        // Acquire pairs with the Release at the end of `CriticalSection`.
-        while record.inside.load(Ordering::Acquire) != 0 {
+        while record.is_inside() {
             os::sleep_us(5);
         }
     }
@@ -240,6 +239,7 @@ extern "C" fn after_fork_child() {
     FORKING.fetch_and(!1, Ordering::Release);
     for record in records().filter(|r| !core::ptr::eq(*r, own)) {
         if record.used.load(Ordering::Relaxed) != 0 {
+            record.fast.store(0, Ordering::Relaxed);
             record.inside.store(0, Ordering::Relaxed);
             leave(record, || ());
         }

@@ -58,7 +58,7 @@ pub use fork::{
 };
 pub use locks::{ColdGuard, ColdLock, QuickGuard, QuickLock};
 pub use per_thread::PerThread;
-pub use record::{Thread, stamp, stamp_parts};
+pub use record::{STAMP_END, STAMP_SHIFT, Thread, stamp, stamp_parts};
 pub use records::{ExitHook, current_fast, current_if_registered, each_record, on_exit};
 #[cfg(not(loom))]
 pub use register::visit;

@@ -12,6 +12,7 @@ pub struct Thread {
     /// First, because the thread finds its record by it.
     tls: TlsSlot,
     // What fast paths read.
+    /// How many [`CriticalSection`](super::CriticalSection)s nest.
     pub(super) inside: AtomicU32,
     forbids: Cell<u32>,
     stamp: Cell<u64>,
@@ -19,6 +20,8 @@ pub struct Thread {
     number: Cell<u32>,
     /// Whether a thread has the record: [`UNUSED`], [`USED`] or [`LATE`].
     pub(super) used: AtomicU32,
+    /// 1: in a [`FastEntry`](super::FastEntry).
+    pub(super) fast: AtomicU32,
     /// What the layers above keep here.
     areas: UnsafeCell<[u64; WORDS]>,
     /// The link of the list of all records; never changes once the record is in it.
@@ -47,14 +50,21 @@ pub(super) const LATE: u32 = 2;
 const NUMBER_BITS: u32 = 22;
 const SITE_BITS: u32 = 16;
 
+/// The bits of a stamp below those of the number. A word that has a stamp has something else there.
+pub const STAMP_SHIFT: u32 = 12;
+/// The bit above a stamp.
+pub const STAMP_END: u32 = STAMP_SHIFT + NUMBER_BITS + SITE_BITS;
+
 /// Packs a thread's number and a site's number into one word.
 #[inline]
 pub fn stamp(number: u32, site: u32) -> u64 {
-    u64::from(number & ((1 << NUMBER_BITS) - 1)) | u64::from(site & ((1 << SITE_BITS) - 1)) << NUMBER_BITS
+    let number = u64::from(number & ((1 << NUMBER_BITS) - 1));
+    (number | u64::from(site & ((1 << SITE_BITS) - 1)) << NUMBER_BITS) << STAMP_SHIFT
 }
 
 /// The thread's number and the site's number of a [`stamp`].
 pub fn stamp_parts(stamp: u64) -> (u32, u32) {
+    let stamp = stamp >> STAMP_SHIFT;
     (stamp as u32 & ((1 << NUMBER_BITS) - 1), (stamp >> NUMBER_BITS) as u32 & ((1 << SITE_BITS) - 1))
 }
 
@@ -68,6 +78,7 @@ impl Thread {
             site: Cell::new(0),
             number: Cell::new(0),
             used: AtomicU32::new(USED),
+            fast: AtomicU32::new(0),
             areas: UnsafeCell::new([0; WORDS]),
             next: AtomicPtr::new(core::ptr::null_mut()),
         }
@@ -75,7 +86,10 @@ impl Thread {
 
     /// Whether the thread is in a critical section, and so may hold a lock of the library.
     pub fn is_inside(&self) -> bool {
-        self.inside.load(Ordering::Relaxed) > 0
+        // Acquire pairs with the Release at the end of a section, for a thread that waits for this one. The depth
+        // first: see the end of `outside`.
+        let depth = self.inside.load(Ordering::Acquire);
+        depth | self.fast.load(Ordering::Acquire) != 0
     }
     /// The system's number of the thread.
     pub fn number(&self) -> u32 {

@@ -136,7 +136,7 @@ mod listed {
             }
             LATE_RECORDS.fetch_sub(1, Ordering::Relaxed);
             // Pairs with the Release at the end of the thread's last critical section.
-            record.inside.load(Ordering::Acquire);
+            record.is_inside();
             leave(record, || ());
         }
     }

@@ -3,16 +3,21 @@
 //! | bits | raw block | block of a store |
 //! |---|---|---|
 //! | 0 to 2 | state | |
-//! | 3 to 7 | log2 of the requested alignment | |
-//! | 8 to 49 | tag: client and stamp of the allocating thread | tag |
+//! | 3 to 6 | tag: client | log2 of the requested alignment |
+//! | 7 | the top bit of the log2 of the requested alignment: 0 for a block of a class | the same |
+//! | 8 to 11 | its other bits | tag |
+//! | 12 to 49 | tag: stamp of the allocating thread | tag |
 //! | 50 to 63 | slack: usable bytes that were not requested (0 for a block in a span of its own) | tag |
+//!
+//! So one comparison of a byte tells whether a block of a class is live, raw, and a client's.
 //!
 //! Contract: only a thread that may change the block writes the word, and a reader gets all of one moment. The word
 //! of a block that is not live does not say whether it was raw. It is then read as a raw block's, which is right only
 //! if it was one.
 
 use super::atomic::{AtomicU64, Ordering};
-use crate::pool::client::{CLIENT_CODES, Client, PLAIN};
+use crate::pool::client::{self, Client, PLAIN};
+use crate::thread;
 use core::num::NonZero;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,13 +38,19 @@ pub(in crate::pool) enum BlockState {
 }
 
 const STATE: u64 = 7;
+/// A store's alignment.
 const ALIGNMENT_SHIFT: u32 = 3;
 const ALIGNMENT: u64 = 31;
+/// A raw block's: the top bit, and the others.
+const TOP_SHIFT: u32 = 7;
+const REST_SHIFT: u32 = 8;
+const REST_BITS: u32 = 4;
 /// At the top, so that one shift extracts it. 14 bits suffice: the slack is at most an eighth of 64 KiB plus an
 /// alignment of at most 4 KiB.
 const SLACK_SHIFT: u32 = 50;
+const _: () = assert!(thread::STAMP_SHIFT == REST_SHIFT + REST_BITS && thread::STAMP_END == SLACK_SHIFT);
+/// A store's tag.
 const TAG_SHIFT: u32 = 8;
-const RAW_TAG: u64 = (1 << (SLACK_SHIFT - TAG_SHIFT)) - 1;
 
 /// What is known of a block, unpacked.
 #[derive(Clone, Copy, Debug)]
@@ -75,21 +86,24 @@ impl BlockBits {
     pub fn of(block: Block, slack: usize) -> BlockBits {
         // SAFETY: a power of two.
         let alignment = unsafe { NonZero::new_unchecked(block.alignment) };
-        let low = block.state as u64 | u64::from(alignment.trailing_zeros()) << ALIGNMENT_SHIFT;
+        let (state, log2) = (block.state as u64, u64::from(alignment.trailing_zeros()));
         BlockBits(match block.state {
-            BlockState::Store => low | block.tag << TAG_SHIFT,
-            _ => low | block.tag << TAG_SHIFT | (slack as u64) << SLACK_SHIFT,
+            BlockState::Store => state | log2 << ALIGNMENT_SHIFT | block.tag << TAG_SHIFT,
+            _ => {
+                let (top, rest) = (log2 >> REST_BITS, log2 & ((1 << REST_BITS) - 1));
+                debug_assert!(block.tag & !client::TAG == 0);
+                state | top << TOP_SHIFT | rest << REST_SHIFT | block.tag | (slack as u64) << SLACK_SHIFT
+            }
         })
     }
     #[inline]
     pub fn is(self, state: BlockState) -> bool {
         self.0 & STATE == state as u64
     }
-    /// Whether it is a live raw block of the C functions' client.
+    /// Whether it is a live raw block of a class, of the C functions' client.
     #[inline(always)]
     pub fn is_plain(self) -> bool {
-        const CLIENT: u64 = (CLIENT_CODES as u64 - 1) << TAG_SHIFT;
-        self.0 & (CLIENT | STATE) == (PLAIN.index() as u64) << TAG_SHIFT | BlockState::Raw as u64
+        self.0 as u8 == PLAIN.tag(0) as u8 | BlockState::Raw as u8
     }
     #[inline]
     pub fn state(self) -> BlockState {
@@ -108,7 +122,10 @@ impl BlockBits {
     }
     #[inline]
     pub fn alignment(self) -> usize {
-        1 << (self.0 >> ALIGNMENT_SHIFT & ALIGNMENT)
+        1 << match self.state() {
+            BlockState::Store => self.0 >> ALIGNMENT_SHIFT & ALIGNMENT,
+            _ => (self.0 >> TOP_SHIFT & 1) << REST_BITS | self.0 >> REST_SHIFT & ((1 << REST_BITS) - 1),
+        }
     }
     /// The client of a live block.
     #[inline]
@@ -122,8 +139,7 @@ impl BlockBits {
     }
     #[inline]
     pub fn tag(self) -> u64 {
-        let tag = self.0 >> TAG_SHIFT;
-        if self.is(BlockState::Store) { tag } else { tag & RAW_TAG }
+        if self.is(BlockState::Store) { self.0 >> TAG_SHIFT } else { self.0 & client::TAG }
     }
 }
 
@@ -142,10 +158,12 @@ impl BlockCell {
     pub fn clear(&self) {
         self.0.store(BlockState::Never as u64, Ordering::Relaxed);
     }
-    /// Changes the state with a plain store. Only the owner may.
+    /// Changes the state with a plain store, and returns the new word. Only the owner may.
     #[inline]
-    pub fn set_state(&self, was: BlockBits, state: BlockState) {
-        self.0.store(was.with(state).0, Ordering::Release);
+    pub fn set_state(&self, was: BlockBits, state: BlockState) -> BlockBits {
+        let now = was.with(state);
+        self.0.store(now.0, Ordering::Release);
+        now
     }
     /// Changes the state if the word is still `was`. False: it is not.
     #[inline]
@@ -163,7 +181,6 @@ impl BlockCell {
 mod tests {
     use super::*;
     use crate::pool::span::class;
-    use crate::thread;
 
     const SLACK: u64 = u64::MAX >> SLACK_SHIFT;
 
@@ -198,10 +215,11 @@ mod tests {
     #[test]
     fn an_exchange_is_won_once() {
         let cell = BlockCell::default();
-        cell.set(BlockBits::of(Block { state: BlockState::Raw, alignment: 16, requested: 5, tag: 7 }, 11));
+        let tag = Client::NUMPY.tag(0);
+        cell.set(BlockBits::of(Block { state: BlockState::Raw, alignment: 16, requested: 5, tag }, 11));
         assert!(
             cell.exchange(BlockState::Raw, BlockState::Limbo) && !cell.exchange(BlockState::Raw, BlockState::Limbo)
         );
-        assert_eq!((cell.get().slack(), cell.get().tag()), (11, 7));
+        assert_eq!((cell.get().slack(), cell.get().tag()), (11, tag));
     }
 }

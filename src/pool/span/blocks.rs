@@ -8,12 +8,8 @@ use super::{Span, block_state};
 use crate::pool::span::block_state::{Block, BlockCell, BlockState};
 use core::sync::atomic::{AtomicU16, Ordering};
 
-/// A block that is about to be allocated.
-pub(in crate::pool) struct Popped {
-    pub index: usize,
-    /// It was never allocated before.
-    pub first: bool,
-}
+/// The most blocks that go onto the stack of free ones at once.
+const STACKED_AT_ONCE: usize = 64;
 
 impl Span {
     /// What is known of a block. Without the lock: inside `read`, with an index from an earlier consistent `read`.
@@ -106,21 +102,46 @@ impl Span {
     }
 
     /// Small: takes a free block off the span, the last freed one first. None: it is full. Only the owner may.
+    pub fn pop(&self) -> Option<usize> {
+        self.pop_stacked().or_else(|| {
+            self.stack_more();
+            self.pop_stacked()
+        })
+    }
+
+    /// As `pop`, of blocks that lie on the stack.
     #[inline(always)]
-    pub fn pop(&self) -> Option<Popped> {
+    pub fn pop_stacked(&self) -> Option<usize> {
         let top = self.top.get();
-        let index = if top == 0 {
-            let index = self.bump.get();
-            if index == self.count.get() {
-                return None;
-            }
-            self.bump.set(index + 1);
-            index
-        } else {
-            self.top.set(top - 1);
-            self.stack(top - 1).load(Ordering::Relaxed).into()
-        };
-        Some(Popped { index, first: top == 0 })
+        if top == 0 {
+            return None;
+        }
+        self.top.set(top - 1);
+        // SAFETY: below `top`, and only the owner reads or writes the stack.
+        Some(unsafe { self.stack(top - 1).read() }.into())
+    }
+
+    /// Puts blocks that were never on the empty stack onto it, the first on top.
+    fn stack_more(&self) {
+        let bump = self.bump.get();
+        let end = self.count.get().min(bump + STACKED_AT_ONCE);
+        for (depth, index) in (bump..end).rev().enumerate() {
+            // SAFETY: as in `pop_stacked`; the stack has room for all blocks.
+            unsafe { self.stack(depth).write(index as u16) };
+        }
+        self.top.set(end - bump);
+        self.bump.set(end);
+    }
+
+    /// Small: whether a block was never allocated.
+    pub fn is_untouched(&self, index: usize) -> bool {
+        self.cell_of(index).get().is(BlockState::Never)
+    }
+
+    /// Small: no block from this index on was ever allocated.
+    pub fn touched(&self) -> usize {
+        // Blocks come off the stack in their order at first.
+        (0..self.bump.get()).rev().find(|&index| !self.is_untouched(index)).map_or(0, |last| last + 1)
     }
 
     #[inline(always)]
@@ -132,7 +153,8 @@ impl Span {
     #[inline(always)]
     pub fn push(&self, index: usize) -> usize {
         let top = self.top.get();
-        self.stack(top).store(index as u16, Ordering::Relaxed);
+        // SAFETY: as in `stack_more`.
+        unsafe { self.stack(top).write(index as u16) };
         self.top.set(top + 1);
         top + 1
     }
@@ -160,10 +182,11 @@ impl Span {
         if !is_right(word) {
             return None;
         }
-        cell.set_state(word, BlockState::Freed);
+        // The slack is read from the new word, so that no register keeps the old one.
+        let freed = cell.set_state(word, BlockState::Freed);
         let slack = match word.state() {
             BlockState::Store => self.own_slack(index).load(Ordering::Relaxed) as usize,
-            _ => word.slack(),
+            _ => freed.slack(),
         };
         Some((word, slack))
     }
@@ -180,9 +203,8 @@ impl Span {
         unsafe { &*(self.slacks.get() as *const AtomicU16).add(index) }
     }
     #[inline(always)]
-    fn stack(&self, depth: usize) -> &'static AtomicU16 {
-        // SAFETY: as in `own_cell`: no more indices lie on the stack than there are blocks.
-        unsafe { &*(self.stack.get() as *const AtomicU16).add(depth) }
+    fn stack(&self, depth: usize) -> *mut u16 {
+        (self.stack.get() as *mut u16).wrapping_add(depth)
     }
 
     /// Small: publishes a block in limbo to the owner, see `free_protocol`.

@@ -39,7 +39,6 @@ pub(super) mod stream_uses;
 pub(super) mod table;
 
 pub(super) use block_metadata::BlockMetadata;
-pub(super) use blocks::Popped;
 pub(super) use piece::{SpanSource, UpstreamPiece};
 
 use crate::pool::recycler::{Recycled, Recycler};
@@ -165,9 +164,9 @@ pub(super) struct Span {
     pub count: RelaxedUsize,
     stack: RelaxedUsize,
     slacks: RelaxedUsize,
-    /// Small: blocks from this index on were never allocated.
+    /// Small: blocks from this index on were never on the stack.
     pub bump: RelaxedUsize,
-    /// Small: number of freed blocks on the stack.
+    /// Small: number of free blocks on the stack.
     top: RelaxedUsize,
     pub class: RelaxedUsize,
     /// Small: `edge`. Large: `large_requested`.
@@ -334,7 +333,7 @@ impl Span {
     fn set_large_requested(&self, bytes: usize) {
         self.by_kind.set(bytes);
     }
-    /// Small: no byte behind block `bump` was ever allocated, so they read 0.
+    /// Small: no byte behind the blocks that were allocated before was ever written, so they read 0.
     #[inline]
     pub fn is_fresh(&self) -> bool {
         debug_assert!(self.kind() == Kind::Small);

@@ -109,11 +109,11 @@ impl PoolState {
         self.delist(span);
         self.figures.overhead_bytes -= (span.bytes.get() - span.count.get() * span.block_bytes.get()) as u64;
         self.figures.metadata_bytes -= BlockMetadata::bytes(class) as u64;
+        let used = span.touched() * span.block_bytes.get();
         if let Some(metadata) = span.metadata() {
             span.change(|| span.set_metadata(None));
             metadata.release(class);
         }
-        let used = span.bump.get() * span.block_bytes.get();
         let used = used.next_multiple_of(os::page_bytes()).min(span.bytes.get());
         span.clean.set(if span.is_fresh() { span.bytes.get() - used } else { 0 });
         self.set_free(span, now);

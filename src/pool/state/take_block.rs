@@ -145,11 +145,12 @@ impl PoolState {
 
     fn take_small(&mut self, span: &'static Span, want: &Want) -> Option<NewBlock> {
         let (class, was_empty) = (span.class.get(), span.is_empty());
-        let popped = span.pop()?;
+        let index = span.pop()?;
         if was_empty {
             self.empty[class] -= 1;
         }
-        span.set_block(popped.index, want.block);
+        let zero = span.is_fresh() && span.is_untouched(index);
+        span.set_block(index, want.block);
         // The pool may have been released since the heap was found. Then it has no heaps any more.
         let is_ours = |heap: &&'static Heap| {
             !self.retired && heap.is_of(thread::current()) && span.pool().is_some_and(|pool| heap.is_in(pool))
@@ -162,6 +163,6 @@ impl PoolState {
             heap.own(span);
         }
         self.count_in(want.block_bytes, want.block);
-        Some(NewBlock::new(span.address_of(popped.index, want.block_bytes), popped.first && span.is_fresh()))
+        Some(NewBlock::new(span.address_of(index, want.block_bytes), zero))
     }
 }

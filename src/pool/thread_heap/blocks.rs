@@ -8,7 +8,7 @@ use crate::device::host::GRANULE;
 use crate::pool::backing::decayed::{give_back_decayed, is_decaying};
 use crate::pool::client::{Client, PLAIN};
 use crate::pool::span::block_state::{Block, BlockBits, BlockState};
-use crate::pool::span::{Kind, List, Popped, Span, class, table};
+use crate::pool::span::{Kind, Link, Span, class, table};
 use crate::pool::state::NewBlock;
 use crate::pool::{Pool, remote_free};
 use crate::sys::os;
@@ -136,8 +136,6 @@ pub(super) fn free_large(
 
 pub(super) struct NewHeapBlock {
     pub address: usize,
-    /// It was never allocated before.
-    pub first: bool,
     /// The caller must call [`Heap::after_allocation`] before it leaves the library.
     pub rare: bool,
 }
@@ -153,8 +151,9 @@ impl Heap {
     #[inline]
     fn take_of(&self, class: usize, block: Block, zeroed: bool, inside: CriticalSection) -> Option<NewBlock> {
         let span = self.span_with_free(class)?;
-        let taken = self.take(class, span, || block)?;
-        let zero = zeroed && taken.first && span.is_fresh();
+        let index = span.pop()?;
+        let zero = zeroed && span.is_fresh() && span.is_untouched(index);
+        let taken = self.take(class, span, index, block, block.client());
         if zero {
             self.zero_skipped.add(block.requested);
         }
@@ -164,27 +163,29 @@ impl Heap {
         Some(NewBlock::new(taken.address, zero))
     }
 
-    /// A block of a span of this heap. None: the span is full.
+    /// Allocates a block of a client that is off its span's stack.
     #[inline(always)]
     pub(super) fn take(
         &self,
         class: usize,
         span: &'static Span,
-        block: impl FnOnce() -> Block,
-    ) -> Option<NewHeapBlock> {
-        let popped = span.pop()?;
-        let block = block();
-        self.count_allocation(class, block.client());
-        Some(self.hand_out(span, popped, block))
+        index: usize,
+        block: Block,
+        client: Client,
+    ) -> NewHeapBlock {
+        self.count_allocation(class, client);
+        self.hand_out(span, index, block, client)
     }
 
     /// Makes a block live that is off the stack. Does not count as an allocation.
     #[inline(always)]
-    pub(super) fn hand_out(&self, span: &'static Span, popped: Popped, block: Block) -> NewHeapBlock {
+    pub(super) fn hand_out(&self, span: &'static Span, index: usize, block: Block, client: Client) -> NewHeapBlock {
+        debug_assert_eq!(client, block.client());
         let block_bytes = span.block_bytes.get();
-        span.begin_block(popped.index, block_bytes, block);
-        let rare = self.count_out(block_bytes, block_bytes.wrapping_sub(block.requested), block.client());
-        NewHeapBlock { address: span.address_of(popped.index, block_bytes), first: popped.first, rare }
+        span.begin_block(index, block_bytes, block);
+        let address = span.address_of(index, block_bytes);
+        let rare = self.count_out(block_bytes, block_bytes.wrapping_sub(block.requested), client);
+        NewHeapBlock { address, rare }
     }
 
     /// After an allocation that may have raised a peak.
@@ -263,7 +264,7 @@ impl Heap {
     /// Whether a span is the first in its class's list.
     #[inline(always)]
     pub(super) fn is_first(&self, span: &'static Span, class: usize) -> bool {
-        self.with_free.get(class).and_then(List::first).is_some_and(|first| first.is(span))
+        self.ready.get(class).and_then(Link::get).is_some_and(|first| first.is(span))
     }
 
     /// Counts an allocation; `class`: `class::COUNT` for a large block.

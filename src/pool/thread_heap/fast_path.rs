@@ -13,6 +13,7 @@ use crate::pool::span::{Span, class, table};
 use crate::pool::thread_heap::blocks::free_large;
 use crate::pool::{Pool, calls, log, remote_free};
 use crate::thread::{self, FastEntry, Thread};
+use core::hint;
 
 /// An allocation by the fast path. Rare upkeep is left to be done.
 pub struct FastAllocation {
@@ -51,9 +52,9 @@ pub fn allocate_fast(pool: u64, bytes: usize, alignment: usize) -> Option<FastAl
         0 => class::of_default(bytes, heap.class_mask.get())?,
         _ => class::of_request(bytes, alignment)?,
     };
-    // SAFETY: a class, and there is a list for each.
-    let span = unsafe { heap.with_free.get_unchecked(class) }.first()?;
-    let taken = heap.take(class, span, || plain(thread, bytes, heap.alignment_of(alignment)))?;
+    let span = heap.ready_span(class);
+    let index = span.pop_stacked()?;
+    let taken = heap.take(class, span, index, plain(thread, bytes, heap.alignment_of(alignment)), PLAIN);
     Some(FastAllocation { heap, inside, rare: taken.rare, address: taken.address })
 }
 
@@ -76,7 +77,8 @@ pub fn allocate_cached(pool: u64, bytes: usize, alignment: usize) -> Option<usiz
 fn take_cached(heap: &'static Heap, inside: FastEntry, block: Block) -> Option<usize> {
     let (bytes, alignment) = (block.requested, block.alignment);
     if let Some(class) = class::of_request(bytes, alignment) {
-        let taken = heap.take(class, heap.span_with_free(class)?, || block)?;
+        let span = heap.span_with_free(class)?;
+        let taken = heap.take(class, span, span.pop()?, block, PLAIN);
         return Some(if taken.rare { heap.after_allocation(inside, taken.address) } else { taken.address });
     }
     if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
@@ -106,9 +108,9 @@ pub fn allocate_in_fast(thread: &'static Thread, pool: &'static Pool, block: Blo
     let heap = Heap::cached(thread, pool)?;
     let alignment = heap.alignment_of(block.alignment);
     let class = class::of_request(block.requested, alignment)?;
-    // SAFETY: as in `allocate_fast`.
-    let span = unsafe { heap.with_free.get_unchecked(class) }.first()?;
-    let taken = heap.take(class, span, || Block { alignment, ..block })?;
+    let span = heap.ready_span(class);
+    let index = span.pop_stacked()?;
+    let taken = heap.take(class, span, index, Block { alignment, ..block }, block.client());
     Some(if taken.rare { heap.after_allocation(inside, taken.address) } else { taken.address })
 }
 
@@ -205,6 +207,13 @@ pub fn deallocate_in_fast(
 }
 
 impl Heap {
+    /// The span of a class to allocate from; one without blocks if the heap has none.
+    #[inline(always)]
+    fn ready_span(&self, class: usize) -> &'static Span {
+        // SAFETY: a class, and there is a link for each, which `set_up_ready` has set before any thread had the heap.
+        unsafe { self.ready.get_unchecked(class).get().unwrap_unchecked() }
+    }
+
     /// The alignment of a request; 0 means the pool's.
     #[inline(always)]
     fn alignment_of(&self, asked: usize) -> usize {
@@ -214,17 +223,19 @@ impl Heap {
     /// The span of this heap that contains the address, and the offset in it.
     #[inline(always)]
     pub(super) fn find_own(&'static self, address: usize) -> Option<(&'static Span, usize)> {
-        let offset = address.wrapping_sub(self.recent.start.get());
+        let recent = &self.recent;
+        let offset = address.wrapping_sub(recent.start.get());
         // Nearly always a hit if blocks are freed in order. Then no load waits for the table.
-        if offset < self.recent.bytes.get() {
+        if offset < recent.bytes.get() {
             // SAFETY: `bytes` is not 0, so there is a span (see `Recent`).
-            return Some((unsafe { self.recent.span.get().unwrap_unchecked() }, offset));
+            return Some((unsafe { recent.span.get().unwrap_unchecked() }, offset));
         }
+        hint::cold_path();
         let span = table::get_small(address).filter(|span| span.is_of(self))?;
         let start = span.start.get();
-        self.recent.start.set(start);
-        self.recent.bytes.set(span.bytes.get());
-        self.recent.span.set(Some(span));
+        recent.start.set(start);
+        recent.bytes.set(span.bytes.get());
+        recent.span.set(Some(span));
         Some((span, address.wrapping_sub(start)))
     }
 }

@@ -67,6 +67,7 @@ impl Heap {
         heap.alignment.set(state.settings.alignment);
         heap.class_mask.set(class::mask(state.settings.alignment));
         heap.page.set(pool.page.load(Ordering::Relaxed));
+        heap.set_up_ready();
         heap.out.allow(heap.step());
         // Not idle before it was seen twice.
         heap.activity.set(usize::MAX);

@@ -6,6 +6,7 @@
 use super::Heap;
 use crate::thread::{self, Area, PerThread, Thread, area};
 use core::cell::Cell;
+use core::hint::assert_unchecked;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// A cache entry: a handle of a pool, and the thread's heap of that pool.
@@ -80,9 +81,13 @@ pub(super) fn heap(thread: &'static Thread, handle: u64) -> Option<&'static Heap
         return super::current(thread);
     }
     let entry = KnownHandles::of(thread).entry(handle);
-    let heap = entry.heap.get();
+    if entry.handle.load(Ordering::Relaxed) != handle {
+        return None;
+    }
     // After the handle is closed, no entry has it: `forget_handle` removes it from all of them.
+    let heap = entry.heap.get();
     // SAFETY: `remember` stored a heap of this thread before the handle. When the heap ends, `forget_heap` removes the
     // handles of its entries.
-    (entry.handle.load(Ordering::Relaxed) == handle).then(|| unsafe { heap.unwrap_unchecked() })
+    unsafe { assert_unchecked(heap.is_some()) };
+    heap
 }

@@ -47,7 +47,7 @@ use crate::pool::client::{CLIENT_CODES, CLIENTS, Client, PLAIN, Tally};
 use crate::pool::recycler::{Recycled, Recycler};
 use crate::pool::relaxed::RelaxedUsize;
 use crate::pool::span::owner::{HeapRole, OwnerLink, PoolRole, Role};
-use crate::pool::span::{Link, List, class};
+use crate::pool::span::{Link, List, Span, class};
 use crate::thread::{Area, PerThread, Thread, area};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -109,19 +109,29 @@ pub(super) struct Heap {
     owned: Link,
     /// Spans with free blocks. Blocks are taken from the first, which may be full by now.
     with_free: [List; class::COUNT],
+    /// The first of each list; [`NO_BLOCKS`] if that is empty.
+    ready: [Link; class::COUNT],
     /// Empty spans in the list that are not the first.
     empty: [RelaxedUsize; class::COUNT],
     /// Allocations by class, large ones last.
     handed: [RelaxedUsize; class::COUNT + 1],
 }
 
-/// The place of the span that the thread freed a block to last. 0 bytes: none.
+/// The place of the span that the thread freed a block to last. 0 bytes: none. Cells, which a comparison reads in
+/// place.
 #[derive(Debug, Default)]
 struct Recent {
-    start: RelaxedUsize,
-    bytes: RelaxedUsize,
-    span: Link,
+    start: Cell<usize>,
+    bytes: Cell<usize>,
+    span: Cell<Option<&'static Span>>,
 }
+
+// SAFETY: only the heap's thread, or one that runs alone, reads or writes it: see the table above.
+unsafe impl Sync for Recent {}
+
+/// The span of a class of which a heap has none.
+// SAFETY: all zero is a span, of kind None and without blocks.
+static NO_BLOCKS: Span = unsafe { core::mem::MaybeUninit::zeroed().assume_init() };
 
 /// A [`Tally`] that other threads may read.
 #[derive(Debug, Default)]

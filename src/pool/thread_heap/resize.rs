@@ -33,7 +33,7 @@ pub fn reallocate_fast(pool: u64, address: usize, bytes: usize) -> Option<usize>
     let to = heap.span_with_free(class)?;
     // First, so that the peak does not count both blocks. The new one is certain.
     let (given, _) = heap.end_block(span, offset, BlockBits::is_plain)?;
-    let taken = heap.hand_out(to, to.pop()?, block);
+    let taken = heap.hand_out(to, to.pop()?, block, PLAIN);
     // SAFETY: both blocks have that many bytes and lie in different spans. No other thread knows the new one. The
     // old one was the caller's until now, and this thread does not allocate it again before the copy. All its usable
     // bytes may be in use.

@@ -4,7 +4,7 @@
 //! each class the heap keeps the first span of the list, however empty it is, and one more. `empty` and `idle` count
 //! the empty spans except the first of each list.
 
-use super::Heap;
+use super::{Heap, NO_BLOCKS};
 use crate::pool::span::{Span, class};
 use crate::pool::state::PoolState;
 use crate::pool::{Pool, remote_free};
@@ -66,6 +66,7 @@ impl Heap {
     fn enter_list(&self, span: &'static Span, class: usize) {
         let before = self.span_with_free(class);
         self.with_free[class].push(span);
+        self.set_ready(class);
         // The first of the list may become full or empty, and stays.
         span.set_edge(0);
         let Some(before) = before else { return };
@@ -79,6 +80,7 @@ impl Heap {
     fn leave_list(&self, span: &'static Span, class: usize) {
         let was_first = self.is_first(span, class);
         self.with_free[class].remove(span);
+        self.set_ready(class);
         let other = if was_first { self.with_free[class].first() } else { Some(span) };
         span.set_edge(FULL);
         if was_first && let Some(other) = other {
@@ -88,6 +90,16 @@ impl Heap {
             self.empty[class].set(self.empty[class].get() - 1);
             self.idle.set(self.idle.get() - used_bytes(other));
         }
+    }
+
+    /// Points `ready` at the first span of the list.
+    fn set_ready(&self, class: usize) {
+        self.ready[class].set(self.with_free[class].first().or(Some(&NO_BLOCKS)));
+    }
+
+    /// Sets all of `ready` of a new heap.
+    pub(super) fn set_up_ready(&self) {
+        (0..class::COUNT).for_each(|class| self.set_ready(class));
     }
 
     /// Counts an empty span that is not the first of its list.
@@ -237,5 +249,5 @@ const FULL: usize = 1;
 
 /// Bytes of an empty span that were ever allocated: the most memory that keeping it costs.
 fn used_bytes(span: &'static Span) -> usize {
-    span.bump.get() * span.block_bytes.get()
+    span.touched() * span.block_bytes.get()
 }
