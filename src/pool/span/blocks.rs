@@ -45,6 +45,12 @@ impl Span {
         self.metadata().map_or(&self.cell, |metadata| metadata.columns().cell(index))
     }
 
+    /// Large: the word of its block, and the requested bytes. As `block` without the lock.
+    #[inline]
+    pub fn large_block(&self) -> (&BlockCell, usize) {
+        (&self.cell, self.large_requested())
+    }
+
     /// Changes the state of a block if it is `from`. False: it is not.
     pub fn exchange(&self, index: usize, from: BlockState, to: BlockState) -> bool {
         self.cell_of(index).exchange(from, to)

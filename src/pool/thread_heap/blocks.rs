@@ -107,15 +107,15 @@ pub(super) fn free_large(
     if !large || through.is_some_and(|through| !core::ptr::eq(through, pool)) {
         return None;
     }
-    let heap = Heap::of_or_new(thread, pool)?;
-    let (block_bytes, block) = (span.block_bytes.get(), span.block(0));
+    let heap = Heap::cached(thread, pool).or_else(|| Heap::of_or_new(thread, pool))?;
+    let (block_bytes, (cell, requested)) = (span.block_bytes.get(), span.large_block());
     let (bytes, limit) = (span.bytes.get(), heap.keep.get());
+    let bits = cell.get();
     let fits = bytes <= limit.saturating_mul(LARGE_BLOCK_TIMES) && span.version() == version;
-    let bits = span.cell_of(0).get();
-    if !fits || !bits.is(state) || !span.change_block(version, span.cell_of(0), bits, BlockState::Freed) {
+    if !fits || !bits.is(state) || !span.change_block(version, cell, bits, BlockState::Freed) {
         return None;
     }
-    heap.count_elsewhere(block_bytes, block_bytes - block.requested, block.client());
+    heap.count_elsewhere(block_bytes, block_bytes - requested, bits.client());
     heap.kept.add(1);
     let oldest = heap.large.make_room(bytes, limit);
     // Checked now and then also in a loop that reuses its large blocks: the pool must return idle memory in time.
@@ -131,7 +131,7 @@ pub(super) fn free_large(
     } else {
         heap.large.add(span);
     }
-    Some(block.requested)
+    Some(requested)
 }
 
 pub(super) struct NewHeapBlock {
@@ -345,6 +345,9 @@ impl Heap {
     pub(super) fn check_peaks(&self, grown: bool) {
         let step = if is_decaying() { self.step().min(DECAY_STEP_BYTES) } else { self.step() };
         let gone = self.out.allow(step) as isize;
+        if !grown && self.is_below_peaks() {
+            return;
+        }
         let more = gone + self.grown.get() as isize;
         let mut rise = 0;
         // The least since the last check, as if all frees had come first, and for requested bytes as if all growth
@@ -368,6 +371,26 @@ impl Heap {
             self.each_watermark(|watermark, now, _| watermark.seen.set(now as usize));
             self.looks.set(pool.peak_updates.load(Ordering::Relaxed));
         }
+    }
+
+    /// Whether the bytes are no more than the peaks know, which nobody updated since. Then the peaks are checked. For a
+    /// heap of [`PLAIN`] only: it is the short way of a loop that reuses its large blocks.
+    #[inline(always)]
+    fn is_below_peaks(&self) -> bool {
+        let Some(pool) = self.pool() else { return true };
+        let [all, requested, _] = &self.watermarks;
+        let now = self.out.get_own() as isize;
+        let asked = now - self.slack.get() as isize;
+        let below = self.users.get() == 0
+            && self.looks.get() == pool.peak_updates.load(Ordering::Relaxed)
+            && now <= all.seen.get() as isize
+            && asked <= requested.seen.get() as isize;
+        if below {
+            all.low.set(now as usize);
+            requested.low.set(asked as usize);
+            self.grown.set(0);
+        }
+        below
     }
 
     /// Calls `visit` with each watermark, its current value, and whether it is one of requested bytes.
