@@ -204,3 +204,17 @@ fn strict_pools_quarantine_blocks_and_detect_writes() {
     assert_eq!(pool.stats().misuse_count, 2);
     assert_eq!(pool.stats().reserved_bytes, 0);
 }
+
+/// PH-25: what the thread keeps for requests of one size serves another size before the pool grows.
+#[test]
+fn ph_25_kept_blocks_serve_other_sizes_before_the_pool_grows() {
+    let _turn = one_at_a_time();
+    let pool = TestPool::plain();
+    let kept = pool.get(1 << 20);
+    let reserved = pool.stats().reserved_bytes;
+    pool.give(kept);
+    let (first, second) = (pool.get(700 << 10), pool.get(200 << 10));
+    assert_eq!(pool.stats().reserved_bytes, reserved);
+    pool.give(first);
+    pool.give(second);
+}

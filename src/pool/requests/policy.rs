@@ -51,7 +51,7 @@ pub(in crate::pool) struct Policy {
 }
 
 pub(in crate::pool) static HOST: Policy = Policy {
-    before_growth: &[steps::extend_free_span_once, steps::return_cached_before_growth],
+    before_growth: &[steps::give_up_kept_blocks, steps::extend_free_span_once, steps::return_cached_before_growth],
     at_limit: &[
         steps::return_cached_below_limit,
         steps::free_held_back,

@@ -17,6 +17,12 @@ const MOST_TRIES: u32 = 3;
 /// faults.
 const LEAST_EXTENDED_BYTES: usize = 1 << 20;
 
+/// While the thread keeps large blocks, none of which suits: makes them free, so that the pool does not grow beside
+/// them.
+pub(super) fn give_up_kept_blocks(pool: &'static Pool, _: &mut Request) -> StepOutcome {
+    StepOutcome::of(pool.has_heaps() && thread_heap::give_up_large(pool))
+}
+
 /// For a large request: gets what is missing behind a large free span, in exchange for other free memory.
 pub(super) fn extend_free_span_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let want = &request.want;

@@ -42,6 +42,13 @@ pub fn allocate_large(pool: &'static Pool, block: Block) -> Option<NewBlock> {
     Some(NewBlock::new(address, false))
 }
 
+/// Makes the large blocks free that the calling thread's heap keeps. True: there were any.
+pub fn give_up_large(pool: &'static Pool) -> bool {
+    let thread = thread::current();
+    let _inside = CriticalSection::enter(thread);
+    Heap::of(thread, pool).is_some_and(|heap| !heap.large.is_empty() && heap.give_up_large(&mut pool.state.lock()))
+}
+
 /// Checks the peaks of the thread's heaps, and with that gives them allowances of the present length. The thread holds
 /// no lock.
 pub fn shorten_allowances(thread: &'static Thread) {

@@ -37,7 +37,7 @@ mod spans;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate, shorten_allowances};
+pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate, give_up_large, shorten_allowances};
 pub(super) use end::{end_all, end_idle, hide, reclaim_from_threads, show};
 pub use fast_path::{Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast};
 pub(super) use fast_path::{allocate_in_fast, allocate_kept_fast, deallocate_in_fast};

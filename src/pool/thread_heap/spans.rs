@@ -186,12 +186,18 @@ impl Heap {
     pub(super) fn flush(&self, pool: &'static Pool, state: &mut PoolState, all: bool) -> bool {
         let pending = self.take_pending(pool, state);
         state.figures.misuse_count += self.collect_all(pool, pending) as u64;
+        let any = self.give_up_large(state);
+        self.give_up(state, all) | any
+    }
+
+    /// Gives the large blocks up that the heap keeps. True: there were any. Under the pool's lock, as `give_up`.
+    pub(super) fn give_up_large(&self, state: &mut PoolState) -> bool {
         let mut any = false;
         while let Some(span) = self.large.take(|_| true) {
             state.end_free(span, 0, os::coarse_ms());
             any = true;
         }
-        self.give_up(state, all) | any
+        any
     }
 
     // ---- remote frees ----
