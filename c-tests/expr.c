@@ -122,6 +122,10 @@ static void building(void)
     FAILS(tn_expr_cholesky(w, &out), TN_ERR_SHAPE);
     FAILS(tn_expr_cholesky(l, &out), TN_ERR_UNSUPPORTED);
     FAILS(tn_expr_cholesky(b, &out), TN_ERR_SHAPE);
+    FAILS(tn_expr_lu(w, &out), TN_ERR_SHAPE);
+    FAILS(tn_expr_lu(b, &out), TN_ERR_SHAPE);
+    FAILS(tn_expr_lu(NULL, &out), TN_ERR_NULL);
+    FAILS(tn_expr_lu(x, NULL), TN_ERR_NULL);
     FAILS(tn_expr_solve(w, y, &out), TN_ERR_SHAPE);
     FAILS(tn_expr_solve(x, z, &out), TN_ERR_SHAPE);
     FAILS(tn_expr_transpose(y, &out), TN_ERR_SHAPE);
@@ -299,7 +303,7 @@ static void failing(void)
     tn_array *m = matrix(SINGULAR), *b = vector(ONES);
     tn_expr *x = leaf(m), *y = leaf(b), *s = NULL;
     OK(tn_expr_solve(x, y, &s));
-    CHECK(try_compute(s, 0) == TN_ERR_FAILED && says("solve: pivot 2"));
+    CHECK(try_compute(s, 0) == TN_ERR_FAILED && says("lu: pivot 2"));
     CHECK(holds_f64(b, N, ONES) && holds_f64(m, N * N, SINGULAR));
     OK(tn_expr_release(s));
     OK(tn_expr_release(x));

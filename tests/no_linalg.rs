@@ -23,6 +23,7 @@ fn whole_matrices_are_refused_and_diagonals_are_not() {
     let triangle: Expr = out!(tn_expr_leaf(m, TN_FORM_LOWER));
     for status in [
         status!(tn_expr_cholesky(x)),
+        status!(tn_expr_lu(x)),
         status!(tn_expr_solve(x, x)),
         status!(tn_expr_solve(triangle, x)),
         status!(tn_expr_multiply(x, x)),

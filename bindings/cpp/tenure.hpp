@@ -3869,6 +3869,10 @@ public:
     lazy cholesky() const & { return detail::output<lazy>(tn_expr_cholesky, handle_); }
     /// As above for an expression that is not needed any more.
     lazy cholesky() && { return used(*this, static_cast<const lazy &>(*this).cholesky()); }
+    /// The LU factors, which solve and do nothing else: `solve(f, b)` with one `f` for several b factors once.
+    lazy lu() const & { return detail::output<lazy>(tn_expr_lu, handle_); }
+    /// As above for an expression that is not needed any more.
+    lazy lu() && { return used(*this, static_cast<const lazy &>(*this).lu()); }
     /// The transpose, a view of the same bytes.
     lazy transpose() const & { return detail::output<lazy>(tn_expr_transpose, handle_); }
     /// As above for an expression that is not needed any more.
@@ -3971,7 +3975,7 @@ using if_array = std::enable_if_t<std::is_base_of_v<array, std::decay_t<X>> && !
 /// A matrix: an array whose operators are those of linear algebra, and lazy.
 ///
 /// `matrix l((m + matrix::diagonal(d)).cholesky().compute())`: `+`, `-`, `*` with a number and `*` with a matrix build a `lazy`, as do
-/// `cholesky()` and `transpose()`. A product with, or a solution for, an `array` (a vector, or vectors side by side) is computed at once:
+/// `cholesky()`, `lu()` and `transpose()`. A product with, or a solution for, an `array` (a vector, or vectors side by side) is computed at once:
 /// `m * u`, `solve(m, u)`. A matrix that is moved in belongs to the expression, which may overwrite it; a named one stays unchanged.
 ///
 /// A function with parameters of type `matrix` is called with `give(std::move(m))` or `std::move(m)` to give a matrix, with `m.clone()` to
@@ -4027,6 +4031,10 @@ public:
     lazy cholesky() const & { return detail::changed(*this, tn_expr_cholesky); }
     /// As above for a matrix that is not needed any more.
     lazy cholesky() && { return detail::changed(std::move(*this), tn_expr_cholesky); }
+    /// The LU factors, which solve and do nothing else: `lazy f = m.lu()`, then `solve(f, b)` for each b.
+    lazy lu() const & { return detail::changed(*this, tn_expr_lu); }
+    /// As above for a matrix that is not needed any more.
+    lazy lu() && { return detail::changed(std::move(*this), tn_expr_lu); }
     /// The transpose, a view of the same bytes.
     lazy transpose() const & { return detail::changed(*this, tn_expr_transpose); }
     /// As above for a matrix that is not needed any more.

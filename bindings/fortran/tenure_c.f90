@@ -437,6 +437,9 @@ module tenure_c
   integer(c_int32_t), parameter :: TN_FORM_MATRIX = 4_c_int32_t
   !> Form, only for `tn_expr_leaf`: the form that the array's handle has.
   integer(c_int32_t), parameter :: TN_FORM_OF_HANDLE = 5_c_int32_t
+  !> Form, only of expressions: the factors that `tn_expr_lu` makes of a full matrix. They solve equations, and are no
+  !> array.
+  integer(c_int32_t), parameter :: TN_FORM_FACTORS = 6_c_int32_t
 
   ! tn_side: A side of a mirror; in the masks of `tn_mirror_info` a bit.
   !> The side in memory that the host can access.
@@ -3020,6 +3023,15 @@ module tenure_c
     function tn_expr_scale(x, factor, out) bind(C,name="tn_expr_scale") result(returned)
       import
       type(c_ptr), value :: x
+    !> Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them
+    !> as m solves the equations of x, and factors nothing while their expression is kept.
+    function tn_expr_lu(x, out) bind(C,name="tn_expr_lu") result(returned)
+      import
+      type(c_ptr), value :: x
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
       real(c_double), value :: factor
       type(c_ptr), intent(inout) :: out
       integer(c_int32_t) :: returned

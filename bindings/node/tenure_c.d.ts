@@ -368,6 +368,8 @@ export const TN_FORM_UPPER: 3;
 export const TN_FORM_MATRIX: 4;
 /** Form, only for `tn_expr_leaf`: the form that the array's handle has. */
 export const TN_FORM_OF_HANDLE: 5;
+/** Form, only of expressions: the factors that `tn_expr_lu` makes of a full matrix. They solve equations, and are no array. */
+export const TN_FORM_FACTORS: 6;
 /** The side in memory that the host can access. */
 export const TN_SIDE_HOST: 1;
 /** The side in memory of a GPU. */
@@ -1679,6 +1681,8 @@ export interface Functions {
   /** Makes an operation that is applied element by element to operands of any shape; two operands have equal shapes. */
   tn_expr_elementwise(op: number, x: Handle, y: Handle | null): Handle;
   /** Makes the matrix of x with all its elements, also the zeros of a diagonal or a triangle, in full form. */
+  /** Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them as m solves the equations of x, and factors nothing while their expression is kept. */
+  tn_expr_lu(x: Handle): Handle;
   tn_expr_dense(x: Handle): Handle;
   /** Describes the array that an expression makes: its type, its form and its shape. */
   tn_expr_query(expr: Handle): tn_expr_info;

@@ -234,6 +234,7 @@ export const TN_FORM_LOWER = 2;
 export const TN_FORM_UPPER = 3;
 export const TN_FORM_MATRIX = 4;
 export const TN_FORM_OF_HANDLE = 5;
+export const TN_FORM_FACTORS = 6;
 
 // tn_side: A side of a mirror; in the masks of `tn_mirror_info` a bit.
 export const TN_SIDE_HOST = 1;
@@ -1774,6 +1775,10 @@ export const functions = {
   tn_expr_scale: ["status", {
     x: "handle",
     factor: "double",
+    out: "out handle",
+  }],
+  tn_expr_lu: ["status", {
+    x: "handle",
     out: "out handle",
   }],
   tn_expr_transpose: ["status", {

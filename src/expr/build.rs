@@ -1,6 +1,6 @@
 //! Building of leaves and operations: all checks are made here. Nothing is computed, and no bytes are allocated.
 
-use super::node::{self, Expr, Graph, Node, Progress, Shape, SpareNode};
+use super::node::{self, Expr, Graph, Node, Progress, SpareNode};
 use super::rules::{self, Kind};
 use crate::array::{self, Checked, Quoted, Refusal};
 use crate::borrow::{self, Use};
@@ -138,17 +138,18 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
     let mut spares: SmallVec<[SpareNode; 2]> = SmallVec::new();
     loop {
         let mut graph = node::graph();
-        let NewOperation { mut node, dense } = check(&graph, operation, operands, arguments)?;
-        if dense.iter().flatten().count() > spares.len() {
+        let NewOperation { mut node, implied } = check(&graph, operation, operands, arguments)?;
+        if implied.iter().flatten().count() > spares.len() {
             drop(graph);
             spares.push(Expr::spare(thread)?);
             continue;
         }
-        for (operand, shape) in dense.into_iter().flatten() {
-            let (dtype, operands) = (node.dtype, [operand, node::NONE]);
-            let dense = Node { operation: Operation::Dense, dtype, shape, operands, origin, ..Node::free() };
-            let number = graph.insert_implied(spares.pop().expect("as many as are needed"), dense);
-            node.operands.iter_mut().filter(|other| **other == operand).for_each(|other| *other = number);
+        for (side, below) in implied.into_iter().enumerate() {
+            let Some(below) = below else { continue };
+            let (operand, written_out) = (node.operands[side], below.operation == Operation::Dense);
+            let number = graph.insert_implied(spares.pop().expect("as many as are needed"), Node { origin, ..below });
+            node.operands[side] = number;
+            node.operands.iter_mut().filter(|at| written_out && **at == operand).for_each(|at| *at = number);
         }
         return Ok(graph.insert(spare, Node { origin, ..node }));
     }
@@ -157,8 +158,8 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
 /// A checked operation.
 struct NewOperation {
     node: Node,
-    /// Operands whose zeros are written out first, each once, and the shapes of all their elements.
-    dense: [Option<(u32, Shape)>; 2],
+    /// By side: an operation on the operand that comes first. An operand on both sides is written out once.
+    implied: [Option<Node>; 2],
 }
 
 /// Makes all checks of an operation.
@@ -197,20 +198,26 @@ fn check(
         [x, node::NONE] => rules::unary(operation, kind(x), axis)?,
         [x, y] => rules::binary(operation, kind(x), kind(y))?,
     };
-    rules::check_linalg(operation, numbers.map(|node| if node == node::NONE { Form::Full } else { graph[node].form }))?;
+    rules::check_supported(
+        operation,
+        numbers.map(|node| if node == node::NONE { Form::Full } else { graph[node].form }),
+    )?;
     if let Some(failed) = numbers.into_iter().find(|n| *n != node::NONE && graph[*n].progress == Progress::Failed) {
         return Err(poisoned(graph[failed].operation));
     }
-    let mut dense = [None, None];
+    let (dtype, factor) = (graph[numbers[0]].dtype, arguments.factor);
+    let mut implied = [None, None];
     for side in 0..operands.len() {
         let operand = numbers[side];
-        if rules::needs_dense(operation, graph[operand].form) && (side == 0 || operand != numbers[0]) {
-            dense[side] = Some((operand, kind(operand).dense_shape()?));
+        let Some(first) = rules::implied(operation, side, graph[operand].form) else { continue };
+        if side == 0 || operand != numbers[0] {
+            let (form, shape) = rules::unary(first, kind(operand), 0)?;
+            let operands = [operand, node::NONE];
+            implied[side] = Some(Node { operation: first, form, dtype, shape, operands, ..Node::free() });
         }
     }
-    let (dtype, factor) = (graph[numbers[0]].dtype, arguments.factor);
     let node = Node { operation, form, dtype, shape, operands: numbers, factor, axis, ..Node::free() };
-    Ok(NewOperation { node, dense })
+    Ok(NewOperation { node, implied })
 }
 
 /// The status of a node that failed.

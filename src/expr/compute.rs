@@ -12,7 +12,7 @@ use super::build::poisoned;
 use super::node::{self, EndedNodes, Graph, NONE, Progress};
 use crate::error::{Result, Status, fail};
 use crate::flags;
-use crate::layout::Layout;
+use crate::layout::{Form, Layout};
 use crate::ledger::{Operation, SpareClaim};
 use crate::slots::Id;
 use crate::thread::{self, Thread};
@@ -75,6 +75,12 @@ impl Run {
         let mut graph = node::graph();
         let root = graph.find(id)?;
         flags::check("flags", flags, TN_KEEP_ON_FAIL, &flags::COMPUTE)?;
+        if graph[root].form == Form::Factors {
+            return Err(fail(
+                TN_ERR_UNSUPPORTED,
+                format_args!("the factors that lu makes are no array; compute a solution with them"),
+            ));
+        }
         let number = graph.next_run();
         let first = match graph[root].progress {
             Progress::Done => NONE,

@@ -15,7 +15,7 @@ use crate::ledger::Operation;
 impl Work {
     /// Runs the kernels.
     pub(crate) fn run(&mut self) -> core::result::Result<(), Failure> {
-        let Work { op, plan, guards, result, copy, workspace, .. } = self;
+        let Work { op, plan, guards, result, workspace, .. } = self;
         let [left, right] = guards;
         let left = left.as_ref().expect("an operation has an operand").host_view()?;
         let right = right.as_ref().map_or(Ok(left), |guard| guard.host_view())?;
@@ -76,6 +76,11 @@ impl Work {
                 let workspace = workspace.as_mut().expect("taken for a factorisation");
                 kernels::cholesky(&dst, workspace).map_err(broken(op.operation))?;
             }
+            Operation::Lu => {
+                copy_operand(0, &left)?;
+                let workspace = workspace.as_mut().expect("taken for a factorisation");
+                kernels::lu(&dst, &mut op.rows, workspace).map_err(broken(op.operation))?;
+            }
             Operation::Multiply => match op.forms {
                 [Form::Diagonal, Form::Diagonal] => kernels::binary(Binary::Multiply, &dst, &left, &right),
                 [Form::Diagonal, _] => kernels::scale_rows(&dst, &left, &right),
@@ -93,18 +98,10 @@ impl Work {
             Operation::Solve => match op.forms[0] {
                 Form::Diagonal if op.forms[1] == Form::Diagonal => kernels::binary(Binary::Divide, &dst, &right, &left),
                 Form::Diagonal => kernels::divide_rows(&dst, &left, &right),
-                Form::Full => {
-                    let matrix = match copy {
-                        Some(copy) if !plan.destroys => {
-                            let place = copy.host_view()?;
-                            blit::copy(&place, &left)?;
-                            place
-                        }
-                        _ => left,
-                    };
+                Form::Factors => {
                     write_out_right()?;
-                    let workspace = workspace.as_mut().expect("taken for a factorisation");
-                    kernels::lu_solve(&matrix, &dst, workspace).map_err(broken(op.operation))?;
+                    let workspace = workspace.as_mut().expect("taken for a solution");
+                    kernels::solve_factors(&left, &op.rows, &dst, workspace);
                 }
                 triangle => {
                     write_out_right()?;

@@ -109,17 +109,16 @@ pub(super) fn write_operation(
     let what = What(op.form, op.dtype.name(), &op.shape);
     let operation = op.operation.name();
     let of = |side: usize| graph[op.numbers[side]].up;
-    let view = op.operation == Operation::Transpose;
+    let view = op.is_view();
     let by = if step.openblas { ", by OpenBLAS" } else { "" };
     if format == Format::Dot {
         let color = if step.target.is_some() || view { "palegreen" } else { "white" };
         writeln!(text, "  n{label} [label=\"{operation}{by}\\n{what}\" style=filled fillcolor={color}];")?;
         for side in 0..op.count {
             write!(text, "  n{} -> n{label} [label=\"", of(side))?;
-            match (view, step.target == Some(side), step.destroys && side == 0) {
-                (true, ..) => text.write_str("view")?,
-                (_, true, _) => text.write_str("in place")?,
-                (_, _, true) => text.write_str("factors in place")?,
+            match (view, step.target == Some(side)) {
+                (true, _) => text.write_str("view")?,
+                (_, true) => text.write_str("in place")?,
                 _ if step.asked[side] && step.why[side] != 0 => write!(text, "not in place: {}", Why(step.why[side]))?,
                 _ => {}
             }
@@ -138,9 +137,6 @@ pub(super) fn write_operation(
         None => text.write_str("a new array")?,
     }
     text.write_str(by)?;
-    if step.destroys {
-        write!(text, ", factors in place of [{}]", of(0))?;
-    }
     for side in 0..op.count {
         if step.asked[side] && step.why[side] != 0 {
             write!(text, "; not [{}]: {}", of(side), Why(step.why[side]))?;

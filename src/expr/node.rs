@@ -66,6 +66,8 @@ pub struct Node {
     pub(crate) progress: Progress,
     /// A leaf's array, or the computed value.
     pub(crate) value: Option<&'static Claim>,
+    /// Of LU factors, in the same order as the value: the row of the matrix that each row of the factors was.
+    pub(crate) rows: Vec<usize>,
     /// Element order of the value.
     pub(crate) order: Order,
     pub(crate) origin: Origin,
@@ -111,6 +113,7 @@ impl Node {
             implied: false,
             progress: Progress::Waiting,
             value: None,
+            rows: Vec::new(),
             order: Order::C,
             origin: Origin { site: 0, thread: 0 },
             id: Id::NONE,

@@ -12,6 +12,9 @@ use crate::ledger::{Locked, Operation};
 use crate::lists;
 use crate::types::TN_WHY_LAYOUT;
 
+/// What a message calls the entries of `Op::rows`.
+pub(super) const ROWS: &str = "rows of factors";
+
 /// One operation, copied from the graph.
 pub(super) struct Op {
     pub(crate) number: u32,
@@ -29,8 +32,14 @@ pub(super) struct Op {
     pub(crate) forms: [Form; 2],
     /// Order of a new result.
     pub(crate) order: Order,
-    /// Shape and order of the left operand.
-    pub(crate) left: (Shape, Order),
+    /// The rows of the factors that it makes, or that it solves with.
+    pub(crate) rows: Vec<usize>,
+}
+
+fn copy_rows(rows: &[usize]) -> Result<Vec<usize>> {
+    let mut copy = lists::vector(rows.len(), ROWS)?;
+    copy.extend_from_slice(rows);
+    Ok(copy)
 }
 
 fn try_clone(shape: &Shape) -> Result<Shape> {
@@ -50,6 +59,10 @@ impl Op {
         // The order of the operand that the result resembles: the one that it would overwrite first.
         let like = of(rules::candidates(node.operation, forms).first().copied().unwrap_or(0));
         let order = if node.operation == Operation::Sum { Order::C } else { like.order };
+        let rows = match of(0).form {
+            Form::Factors => copy_rows(&of(0).rows)?,
+            _ => Vec::new(),
+        };
         Ok(Op {
             number,
             operation: node.operation,
@@ -63,13 +76,18 @@ impl Op {
             numbers,
             forms,
             order,
-            left: (try_clone(&of(0).shape)?, of(0).order),
+            rows,
         })
     }
 
-    /// Whether it is an LU factorisation, which overwrites the matrix or a copy of it.
-    pub(crate) fn factors(&self) -> bool {
-        self.operation == Operation::Solve && self.forms[0] == Form::Full
+    /// Whether the result is the operand, seen as it is or transposed.
+    pub(crate) fn is_view(&self) -> bool {
+        self.operation == Operation::Transpose || (self.operation == Operation::Lu && self.form != Form::Factors)
+    }
+
+    /// Whether it is a view with rows and columns exchanged.
+    pub(crate) fn turns(&self) -> bool {
+        self.operation == Operation::Transpose && self.form != Form::Diagonal
     }
 
     /// Bytes of the result.
@@ -87,8 +105,12 @@ impl Op {
     }
 
     pub(crate) fn workspace(&self) -> Result<Option<Workspace>> {
-        let needs = self.factors() || (self.operation == Operation::Cholesky && self.forms[0] == Form::Full);
-        if needs { Workspace::take(self.left.0[0] as usize, self.dtype).map(Some) } else { Ok(None) }
+        let needs = match self.operation {
+            Operation::Cholesky | Operation::Lu => self.forms[0] == Form::Full,
+            Operation::Solve => self.forms[0] == Form::Factors,
+            _ => false,
+        };
+        if needs { Workspace::take(self.shape[0] as usize, self.dtype).map(Some) } else { Ok(None) }
     }
 }
 
@@ -96,24 +118,18 @@ impl Op {
 pub(super) struct Plan {
     /// The operand that takes the result; None: a new array.
     pub(crate) target: Option<usize>,
-    /// The LU factorisation overwrites the matrix itself.
-    pub(crate) destroys: bool,
     /// For each candidate: why it may not be overwritten, as TN_WHY_ bits.
     pub(crate) why: [u32; 2],
 }
 
 pub(super) fn decide(locked: &Locked, op: &Op, operands: &[Operand]) -> Plan {
-    let mut plan = Plan { target: None, destroys: false, why: [0; 2] };
+    let mut plan = Plan { target: None, why: [0; 2] };
     for &k in rules::candidates(op.operation, op.forms) {
         plan.why[k] = rules::why_not(locked, operands, k, &op.shape, op.elementwise());
         if plan.why[k] == 0 {
             plan.target = Some(k);
             break;
         }
-    }
-    if op.factors() {
-        plan.why[0] = rules::why_not(locked, operands, 0, &op.left.0, false);
-        plan.destroys = plan.why[0] == 0;
     }
     plan
 }

@@ -66,7 +66,6 @@ pub(super) fn base_of(graph: &Graph, claim: &'static Claim, locations: &[Locatio
 /// The predicted outcome of one operation.
 pub(super) struct Step {
     pub(crate) target: Option<usize>,
-    pub(crate) destroys: bool,
     /// The claim of an operand passes to the result.
     pub(crate) passes: bool,
     pub(crate) asked: [bool; 2],
@@ -82,7 +81,6 @@ pub(super) fn predict(graph: &Graph, op: &Op, locations: &[Location]) -> Result<
     let symmetric = is_symmetric(&Layout::contiguous(op.dtype, &op.shape, op.order, 0)?);
     let mut step = Step {
         target: None,
-        destroys: false,
         passes: false,
         asked: [false; 2],
         why: [0; 2],
@@ -97,10 +95,10 @@ pub(super) fn predict(graph: &Graph, op: &Op, locations: &[Location]) -> Result<
             && op.forms == [Form::Full; 2]
             && is_for_openblas(graph, op, locations)?,
     };
-    if op.operation == Operation::Transpose {
+    if op.is_view() {
         let from = locations[graph[numbers[0]].up as usize];
         step.passes = is_sole(graph, op.number, numbers[0]);
-        let turns = op.form != Form::Diagonal && !from.symmetric;
+        let turns = op.turns() && !from.symmetric;
         step.location = Location { transposed: from.transposed != turns, alive: 0, ..from };
         return Ok(step);
     }
@@ -111,11 +109,6 @@ pub(super) fn predict(graph: &Graph, op: &Op, locations: &[Location]) -> Result<
             step.target = Some(k);
             break;
         }
-    }
-    if op.factors() {
-        step.asked[0] = true;
-        step.why[0] = why_not(graph, op, 0, &op.left.0, locations)?;
-        step.destroys = step.why[0] == 0;
     }
     if let Some(k) = step.target {
         let from = locations[graph[numbers[k]].up as usize];

@@ -80,10 +80,16 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
             _ => Err(fail(
                 TN_ERR_UNSUPPORTED,
                 format_args!(
-                    "cholesky of a {} is not supported: a symmetric matrix is full or diagonal",
+                    "cholesky of the form {} is not supported: a symmetric matrix is full or diagonal",
                     x.form.name()
                 ),
             )),
+        },
+        Operation::Lu => match (x.form, x.matrix()) {
+            (Form::Full, Some((rows, columns))) if rows == columns => Ok((Form::Factors, shape_of(x.shape)?)),
+            (Form::Full, _) => Err(need("a square matrix")),
+            // A diagonal or a triangle solves as it is.
+            (form, _) => Ok((form, shape_of(x.shape)?)),
         },
         Operation::Transpose => match (x.form, x.matrix()) {
             (Form::Diagonal, _) => Ok((Form::Diagonal, shape_of(x.shape)?)),
@@ -157,20 +163,33 @@ pub fn binary(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> Result<(Form, S
     })
 }
 
-/// Whether an operation reads an operand of this form only after its zeros are written out ([`Operation::Dense`]).
-pub fn needs_dense(operation: Operation, form: Form) -> bool {
+/// The operation that comes before another one on its operand of this form: the zeros that the form implies are written
+/// out where they are read, and equations of a full matrix are solved with its factors.
+pub fn implied(operation: Operation, side: usize, form: Form) -> Option<Operation> {
     match operation {
-        Operation::Divide | Operation::Exp | Operation::Log => form != Form::Full,
-        Operation::Sum => form.is_triangle(),
-        _ => false,
+        Operation::Divide | Operation::Exp | Operation::Log if form != Form::Full => Some(Operation::Dense),
+        Operation::Sum if form.is_triangle() => Some(Operation::Dense),
+        Operation::Solve if side == 0 && form == Form::Full => Some(Operation::Lu),
+        _ => None,
     }
 }
 
-/// Factors, triangular solves and products of whole matrices are there only with the Cargo feature `linalg`.
-pub fn check_linalg(operation: Operation, forms: [Form; 2]) -> Result<()> {
+/// LU factors only solve. Factors, triangular solves and products of whole matrices are there only with the Cargo
+/// feature `linalg`.
+pub fn check_supported(operation: Operation, forms: [Form; 2]) -> Result<()> {
+    if forms[1] == Form::Factors || (forms[0] == Form::Factors && operation != Operation::Solve) {
+        return Err(fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!(
+                "{} of the factors that lu makes is not supported: they solve equations; use the matrix itself",
+                operation.name()
+            ),
+        ));
+    }
     let needed = match operation {
         Operation::Multiply => !forms.contains(&Form::Diagonal),
         Operation::Cholesky | Operation::Solve => forms[0] != Form::Diagonal,
+        Operation::Lu => forms[0] == Form::Full,
         _ => false,
     };
     if cfg!(feature = "linalg") || !needed {

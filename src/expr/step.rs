@@ -7,17 +7,17 @@
 
 use super::compute::{Failure, Run, busy};
 use super::node::{self, EndedNodes, Graph, Progress};
-use super::op::{Op, Plan, decide};
+use super::op::{Op, Plan, ROWS, decide};
 use super::rules::Operand;
 use crate::array;
 use crate::borrow::{self, Mode, Use};
 use crate::copy_stats;
-use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::kernels::Workspace;
-use crate::layout::{Form, Layout, Order};
+use crate::layout::{Form, Layout};
 use crate::ledger::{self, Claim, InternalGuard, NewStore, NodeTag, Operation, Points, Root, SpareClaim, SpareGuard};
-use crate::pool::{self, Pool};
+use crate::lists;
+use crate::pool;
 use crate::sites::Site;
 use crate::slots::Id;
 use crate::types::*;
@@ -30,15 +30,14 @@ pub(super) struct Work {
     /// By operand. Of two operands with one claim, the first has the guard.
     pub(crate) guards: [Option<InternalGuard>; 2],
     pub(crate) result: Option<NewStore>,
-    pub(crate) copy: Option<NewStore>,
     pub(crate) workspace: Option<Workspace>,
 }
 
 impl Run {
     pub(crate) fn step(&self, at: u32) -> core::result::Result<(), Failure> {
         let op = Op::read(&node::graph(), at)?;
-        if op.operation == Operation::Transpose {
-            return Ok(self.transpose(&op)?);
+        if op.is_view() {
+            return Ok(self.view(op)?);
         }
         let mut work = self.prepare(op)?;
         let worked = work.run();
@@ -49,8 +48,7 @@ impl Run {
                 guard.end(failed && work.plan.target == Some(side));
             }
         }
-        let Work { op, plan, claims, result, copy, .. } = work;
-        drop(copy);
+        let Work { op, plan, claims, result, .. } = work;
         worked?;
         if op.operation == Operation::Dense && result.is_some() {
             self.count_copy(&op, &plan);
@@ -60,7 +58,7 @@ impl Run {
             (None, Some(fresh)) => fresh.finish_node(NodeTag { id: Id::NONE, waits: Operation::Leaf }),
             (None, None) => unreachable!("a result is new, or takes an operand's place"),
         };
-        self.finish(&op, claim);
+        self.finish(op, claim);
         Ok(())
     }
 
@@ -88,10 +86,13 @@ impl Run {
     }
 
     /// Decides, allocates what the decision needs, and opens guards.
-    fn prepare(&self, op: Op) -> Result<Work> {
+    fn prepare(&self, mut op: Op) -> Result<Work> {
         let workspace = op.workspace()?;
+        if op.form == Form::Factors {
+            op.rows = lists::vector(op.shape[0] as usize, ROWS)?;
+        }
         let mut spares = [Some(SpareGuard::take(self.thread)?), Some(SpareGuard::take(self.thread)?)];
-        let (mut result, mut copy): (Option<NewStore>, Option<NewStore>) = (None, None);
+        let mut result: Option<NewStore> = None;
         loop {
             let graph = node::graph();
             let both = self.operands(&graph, &op)?;
@@ -99,28 +100,21 @@ impl Run {
             let claims = [both[0].claim, both[1].claim];
             let mut locked = ledger::lock_claims(&claims[..op.count])?;
             let plan = decide(&locked, &op, operands);
-            let wants_result = plan.target.is_none() && result.is_none();
-            let wants_copy = op.factors() && !plan.destroys && copy.is_none();
-            if wants_result || wants_copy {
+            if plan.target.is_none() && result.is_none() {
                 let pool = locked.pool(locked.ledger_of(claims[0]));
                 drop(locked);
                 drop(graph);
-                if op.implied && self.thread.forbids() > 0 {
+                if op.implied && op.operation == Operation::Dense && self.thread.forbids() > 0 {
                     return Err(borrow::would_copy(op.why_written_out(&plan)));
                 }
                 let pool = pool::like(pool, array::HOST)?;
-                if wants_result {
-                    result = Some(self.fresh(pool, op.dtype, &op.shape, op.order)?);
-                }
-                if wants_copy {
-                    copy = Some(self.fresh(pool, op.dtype, &op.left.0, op.left.1)?);
-                }
+                let mut layout = Layout::contiguous(op.dtype, &op.shape, op.order, 0)?;
+                result = Some(NewStore::allocate(self.thread, pool, &mut layout, false)?);
                 continue;
             }
             let writes = |side: usize| {
                 let same = op.count == 2 && core::ptr::eq(claims[0], claims[1]);
-                let takes = plan.target == Some(side) || (same && plan.target.is_some());
-                takes || (plan.destroys && side == 0)
+                plan.target == Some(side) || (same && plan.target.is_some())
             };
             // Kernels of the host run after device work on the bytes.
             let mut points = Points::default();
@@ -159,39 +153,33 @@ impl Run {
             }
             drop(locked);
             drop(graph);
-            return Ok(Work { op, plan, claims, guards, result, copy, workspace });
+            return Ok(Work { op, plan, claims, guards, result, workspace });
         }
     }
 
-    fn fresh(&self, pool: &'static Pool, dtype: Dtype, shape: &[i64], order: Order) -> Result<NewStore> {
-        NewStore::allocate(self.thread, pool, &mut Layout::contiguous(dtype, shape, order, 0)?, false)
-    }
-
-    /// Computes a transpose, a view. The operand's claim passes to it if nothing else needs the operand; otherwise it
+    /// Computes a view of the operand. The operand's claim passes to it if nothing else needs the operand; otherwise it
     /// gets its own.
-    fn transpose(&self, op: &Op) -> Result<()> {
+    fn view(&self, op: Op) -> Result<()> {
         let mut spare = SpareClaim::take(self.thread)?;
         let mut root = Some(Root::spare(self.thread, 2)?);
         let graph = node::graph();
-        let Operand { number, claim, sole } = self.operands(&graph, op)?[0];
+        let Operand { number, claim, sole } = self.operands(&graph, &op)?[0];
         let mut locked = claim.lock_own();
-        // A transpose keeps its root, by which overlaps with other views are computed.
+        // A view keeps its root, by which overlaps with other views are computed.
         let kept = locked.make_root(claim, &mut root);
         debug_assert!(kept, "two axes lie inline");
         // At most two axes, so no memory is needed.
-        let transposed = match op.form {
-            Form::Diagonal => locked.get(claim).layout.try_clone()?,
-            _ => locked.get(claim).layout.transpose()?,
-        };
+        let layout = &locked.get(claim).layout;
+        let layout = if op.turns() { layout.transpose()? } else { layout.try_clone()? };
         let claim = if sole {
-            locked.get_mut(claim).layout = transposed;
+            locked.get_mut(claim).layout = layout;
             claim
         } else {
-            let fits = spare.layout().set(&transposed);
+            let fits = spare.layout().set(&layout);
             debug_assert!(fits, "two axes lie inline");
             let tag = NodeTag { id: Id::NONE, waits: Operation::Leaf };
             let copied = locked.copy_to_node(claim, spare, tag);
-            locked.get_mut(copied).layout = transposed;
+            locked.get_mut(copied).layout = layout;
             copied
         };
         debug_assert!(graph[number].value.is_some());
@@ -202,7 +190,7 @@ impl Run {
     }
 
     /// Sets the value of an operation, and releases operands that are no longer needed.
-    fn finish(&self, op: &Op, claim: &'static Claim) {
+    fn finish(&self, mut op: Op, claim: &'static Claim) {
         let mut locked = claim.lock_own();
         locked.get_mut(claim).form = op.form;
         let order = super::build::order_of(&locked.get(claim).layout);
@@ -216,6 +204,9 @@ impl Run {
             }
         }
         graph.set_value(op.number, claim, order);
+        if op.form == Form::Factors {
+            core::mem::swap(&mut graph[op.number].rows, &mut op.rows);
+        }
         if self.keep {
             // The node is done when the whole evaluation has succeeded.
             for (side, &number) in op.numbers[..op.count].iter().enumerate() {

@@ -137,17 +137,43 @@ pub unsafe extern "C" fn tn_expr_cholesky(x: *mut tn_expr, out: *mut *mut tn_exp
     })
 }
 
-/// Makes the solution x of m * x = b. It is computed by forward substitution for a lower m, backward substitution for
-/// an upper one, division for a diagonal m, and LU with partial pivoting for a full m. Two matrices give the form of
-/// their sum. The computation may overwrite b, unless b alone is diagonal, and LU also m.
+/// Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them as m
+/// solves the equations of x, and factors nothing while their expression is kept. They do nothing else: other operations
+/// and `tn_expr_compute` refuse them. A diagonal or a triangle solves as it is, so its factors are the matrix itself. The
+/// factors of a full matrix may overwrite x.
 ///
-/// @param m        A square matrix of any form.
+/// @param x        A square matrix of any form.
+/// @param[out] out The expression, of form TN_FORM_FACTORS for a full x. Released by `tn_expr_release`. The operands stay
+///                 the caller's, and may be released at any time. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED for factors, and if the
+///         library was built without the Cargo feature `linalg` and x is full; TN_ERR_POISONED if an operand failed;
+///         TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+/// @since 0.1
+/// @ingroup expr
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_expr_lu(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status {
+    enter("tn_expr_lu", || {
+        let operands = [(convert::id(x, "x")?, "x")];
+        let out = Out::new(out, "out")?;
+        let node = expr::operation(Ok(Operation::Lu), &operands, Arguments::default())?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(convert::handle(node)) };
+        Ok(())
+    })
+}
+
+/// Makes the solution x of m * x = b. It is computed by forward substitution for a lower m, backward substitution for
+/// an upper one, division for a diagonal m, and with its factors for a full m, as by `tn_expr_lu`. Two matrices give the
+/// form of their sum. The computation may overwrite b, unless b alone is diagonal, and the factorisation also m.
+///
+/// @param m        A square matrix of any form, or factors that `tn_expr_lu` made.
 /// @param b        A vector, or a matrix of any form.
 /// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
 ///                 at any time. On failure: untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED if the library
-///         was built without the Cargo feature `linalg` and m is not diagonal; TN_ERR_POISONED if an operand failed;
-///         TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DTYPE; TN_ERR_SHAPE; TN_ERR_UNSUPPORTED if b are
+///         factors, and if the library was built without the Cargo feature `linalg` and m is not diagonal;
+///         TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
 /// @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
 /// @since 0.1
 /// @ingroup expr
@@ -342,11 +368,11 @@ pub unsafe extern "C" fn tn_expr_query(expr: *mut tn_expr, info: *mut tn_expr_in
 ///                 returns; without the flag, each node until it has its value.
 /// @param[out] out The array, another claim on the expression's value. Released by `tn_array_release`. On failure:
 ///                 untouched.
-/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_POISONED if the expression failed
-///         before; TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_PENDING while a device uses
-///         bytes that the call reads or would overwrite; TN_ERR_FAILED if a pivot of cholesky is not positive, or a
-///         pivot of solve with a full matrix is 0: without TN_KEEP_ON_FAIL, the expression and those built on it are
-///         TN_ERR_POISONED from then on; TN_ERR_WOULD_COPY under `tn_copies_forbid`, see `tn_expr_dense`;
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_UNSUPPORTED for factors that
+///         `tn_expr_lu` made; TN_ERR_POISONED if the expression failed before; TN_ERR_IN_EXPRESSION while another thread computes a part of it; TN_ERR_PENDING while a device uses
+///         bytes that the call reads or would overwrite; TN_ERR_FAILED if a pivot of cholesky is not positive, or one
+///         of lu is 0: without TN_KEEP_ON_FAIL, the expression and those built on it are TN_ERR_POISONED from then on;
+///         TN_ERR_WOULD_COPY under `tn_copies_forbid`, see `tn_expr_dense`;
 ///         TN_ERR_NO_HOST_MEMORY, TN_ERR_POOL_LIMIT, TN_ERR_LIMIT. After TN_ERR_PENDING, and for lack of memory or
 ///         handles, the call can be repeated.
 /// @note Threads: any; an expression is evaluated once. Blocks: while it computes. Allocates: from the pool of the left

@@ -92,7 +92,7 @@ pub fn divide_rows(dst: &HostView, diagonal: &HostView, x: &HostView) {
 /// Whether a matrix of this form has the element (i, j).
 fn has(form: Form, i: usize, j: usize) -> bool {
     match form {
-        Form::Full | Form::Matrix => true,
+        Form::Full | Form::Matrix | Form::Factors => true,
         Form::Diagonal => i == j,
         Form::Lower => i >= j,
         Form::Upper => i <= j,

@@ -210,51 +210,60 @@ pub fn solve_triangle(triangle: Triangle, m: &HostView, x: &HostView) {
     });
 }
 
-/// Solves m * x = b by LU with partial pivoting, and destroys `m`. `x` contains b before and the solution afterwards.
-/// The two share no byte. If a pivot is 0 or NaN, `x` is unchanged. The pivots of a row-major matrix are those of its
-/// transpose.
-pub fn lu_solve(m: &HostView, x: &HostView, workspace: &mut Workspace) -> Result<(), Pivot> {
-    with_float!(x.layout().dtype(), T => lu_solve_of::<T>(m, x, workspace))
+/// Replaces a square matrix by its LU factors with partial pivoting, and fills `rows` with the row of the matrix that
+/// each row of the factors was. `rows` is empty, with room for them. If a pivot is 0 or NaN, the contents of both are
+/// undefined afterwards. The factors of a row-major matrix are those of its transpose.
+pub fn lu(matrix: &HostView, rows: &mut Vec<usize>, workspace: &mut Workspace) -> Result<(), Pivot> {
+    with_float!(matrix.layout().dtype(), T => lu_of::<T>(matrix, rows, workspace))
 }
 
-fn lu_solve_of<T: Float>(m: &HostView, x: &HostView, workspace: &mut Workspace) -> Result<(), Pivot> {
-    let transposed = is_row_major(m.layout());
-    // SAFETY: the elements of the views may be accessed, and the views share none.
-    let (matrix, mut x) = unsafe { (matrix_mut::<T>(m), matrix_mut::<T>(x)) };
-    let mut matrix = if transposed { matrix.transpose_mut() } else { matrix };
+fn lu_of<T: Float>(view: &HostView, rows: &mut Vec<usize>, workspace: &mut Workspace) -> Result<(), Pivot> {
+    // SAFETY: the elements of the view may be accessed.
+    let matrix = unsafe { matrix_mut::<T>(view) };
+    let mut matrix = if is_row_major(view.layout()) { matrix.transpose_mut() } else { matrix };
     let n = matrix.nrows();
-    let stack = MemStack::new(workspace.bytes());
-    let (mut forward, stack) = stack.make_with(n, |_| 0usize);
-    let (mut backward, stack) = stack.make_with(n, |_| 0usize);
-    let forward: &mut [usize] = &mut forward;
-    partial_pivoting::factor::lu_in_place(matrix.rb_mut(), forward, &mut backward, Par::Seq, stack, Default::default());
-    let lu = matrix.rb();
-    if let Some(pivot) = (0..n).find(|i| is_no_pivot(lu[(*i, *i)])) {
-        return Err(Pivot(pivot));
+    let (mut inverse, stack) = MemStack::new(workspace.bytes()).make_with(n, |_| 0usize);
+    debug_assert!(rows.is_empty() && rows.capacity() >= n);
+    rows.resize(n, 0);
+    partial_pivoting::factor::lu_in_place(matrix.rb_mut(), rows, &mut inverse, Par::Seq, stack, Default::default());
+    match (0..n).find(|i| is_no_pivot(matrix[(*i, *i)])) {
+        Some(pivot) => Err(Pivot(pivot)),
+        None => Ok(()),
     }
-    let (mut column, _) = stack.make_with(n, |_| T::ZERO);
+}
+
+/// Solves m * x = b with the factors of m that [`lu`] made. `x` contains b before and the solution afterwards. The two
+/// share no byte.
+pub fn solve_factors(factors: &HostView, rows: &[usize], x: &HostView, workspace: &mut Workspace) {
+    with_float!(x.layout().dtype(), T => solve_factors_of::<T>(factors, rows, x, workspace));
+}
+
+fn solve_factors_of<T: Float>(factors: &HostView, rows: &[usize], x: &HostView, workspace: &mut Workspace) {
+    let transposed = is_row_major(factors.layout());
+    // SAFETY: the elements of the views may be accessed, and the views share none.
+    let (lu, mut x) = unsafe { (matrix_ref::<T>(factors), matrix_mut::<T>(x)) };
+    let (mut column, _) = MemStack::new(workspace.bytes()).make_with(rows.len(), |_| T::ZERO);
     // Reorders the rows of `x` by the pivots, or back.
     let mut reorder = |x: &mut MatMut<'_, T>, gather: bool| {
         for j in 0..x.ncols() {
-            for (i, &p) in forward.iter().enumerate() {
+            for (i, &p) in rows.iter().enumerate() {
                 if gather { column[i] = x[(p, j)] } else { column[p] = x[(i, j)] }
             }
-            for i in 0..n {
+            for i in 0..rows.len() {
                 x[(i, j)] = column[i];
             }
         }
     };
     if transposed {
         // The transpose is P' L U, so the matrix is U' L' P.
-        triangular_solve::solve_lower_triangular_in_place(lu.transpose(), x.rb_mut(), Par::Seq);
-        triangular_solve::solve_unit_upper_triangular_in_place(lu.transpose(), x.rb_mut(), Par::Seq);
+        triangular_solve::solve_lower_triangular_in_place(lu, x.rb_mut(), Par::Seq);
+        triangular_solve::solve_unit_upper_triangular_in_place(lu, x.rb_mut(), Par::Seq);
         reorder(&mut x, false);
     } else {
         reorder(&mut x, true);
         triangular_solve::solve_unit_lower_triangular_in_place(lu, x.rb_mut(), Par::Seq);
         triangular_solve::solve_upper_triangular_in_place(lu, x.rb_mut(), Par::Seq);
     }
-    Ok(())
 }
 
 fn is_no_pivot<T: Float>(value: T) -> bool {

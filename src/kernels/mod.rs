@@ -36,7 +36,7 @@ pub use linalg::{look, would_multiply};
 #[cfg(feature = "linalg")]
 pub use openblas::{look, prepare_option, would_multiply};
 
-pub use linalg::{cholesky, lu_solve, matmul, solve_triangle, times_triangle, times_triangle_from_right};
+pub use linalg::{cholesky, lu, matmul, solve_factors, solve_triangle, times_triangle, times_triangle_from_right};
 
 use crate::blit::{HostView, Scratch};
 use crate::dtype::Dtype;

@@ -15,7 +15,12 @@ pub fn cholesky(_: &HostView, _: &mut Workspace) -> Result<(), Pivot> {
 }
 
 /// See `linalg`.
-pub fn lu_solve(_: &HostView, _: &HostView, _: &mut Workspace) -> Result<(), Pivot> {
+pub fn lu(_: &HostView, _: &mut Vec<usize>, _: &mut Workspace) -> Result<(), Pivot> {
+    unreachable!("{REFUSED}")
+}
+
+/// See `linalg`.
+pub fn solve_factors(_: &HostView, _: &[usize], _: &HostView, _: &mut Workspace) {
     unreachable!("{REFUSED}")
 }
 

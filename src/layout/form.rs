@@ -21,10 +21,12 @@ pub enum Form {
     Upper = TN_FORM_UPPER as u8,
     /// All elements, with two axes; operators are those of matrices.
     Matrix = TN_FORM_MATRIX as u8,
+    /// The LU factors of a full matrix, only as the value of an expression.
+    Factors = TN_FORM_FACTORS as u8,
 }
 
 impl Form {
-    /// As C passes it.
+    /// As C passes it for an array.
     pub(crate) fn of(raw: u32) -> Result<Form> {
         match raw {
             TN_FORM_FULL => Ok(Form::Full),
@@ -55,6 +57,7 @@ impl Form {
             Form::Lower => "lower",
             Form::Upper => "upper",
             Form::Matrix => "matrix",
+            Form::Factors => "factors",
         }
     }
 
@@ -80,6 +83,7 @@ impl Form {
     pub(crate) fn union(self, other: Form) -> Form {
         match (self, other) {
             (a, b) if a == b => a,
+            (Form::Factors, _) => Form::Full,
             (Form::Diagonal, form) | (form, Form::Diagonal) => form,
             _ => Form::Full,
         }

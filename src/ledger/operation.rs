@@ -16,7 +16,9 @@ pub enum Operation {
     Multiply,
     /// The lower Cholesky factor.
     Cholesky,
-    /// The solution x of m x = b.
+    /// The LU factors, with which equations are solved.
+    Lu,
+    /// The solution x of m x = b, for a diagonal, a triangle or LU factors.
     Solve,
     /// A number times x.
     Scale,
@@ -41,12 +43,13 @@ pub enum Operation {
 }
 
 impl Operation {
-    pub(crate) const ALL: [Operation; 16] = [
+    pub(crate) const ALL: [Operation; 17] = [
         Operation::Leaf,
         Operation::Add,
         Operation::Subtract,
         Operation::Multiply,
         Operation::Cholesky,
+        Operation::Lu,
         Operation::Solve,
         Operation::Scale,
         Operation::Transpose,
@@ -68,6 +71,7 @@ impl Operation {
             Operation::Subtract => "subtract",
             Operation::Multiply => "multiply",
             Operation::Cholesky => "cholesky",
+            Operation::Lu => "lu",
             Operation::Solve => "solve",
             Operation::Scale => "scale",
             Operation::Transpose => "transpose",

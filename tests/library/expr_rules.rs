@@ -159,6 +159,147 @@ fn ex_7_lu_in_the_matrix() {
     end(pool);
 }
 
+/// The factors of one matrix serve several solutions, with the bits that `solve` of the matrix gives.
+#[test]
+fn ex_9_factors_that_are_kept() {
+    let pool = pool();
+    let n = 24i64;
+    for (order, holds_m) in [(TN_ORDER_C, false), (TN_ORDER_F, false), (TN_ORDER_C, true)] {
+        let m = array(pool, &[n, n], order, &Numbers::new(7).vector((n * n) as usize));
+        let b = vector(pool, 8, n);
+        let solve = |factors: Expr| -> Expr {
+            let y = leaf(b);
+            let solution: Expr = out!(tn_expr_solve(factors, y));
+            drop_expr(y);
+            solution
+        };
+        let x = leaf(m);
+        let (direct, factors): (Expr, Expr) = (solve(x), out!(tn_expr_lu(x)));
+        drop_expr(x);
+        let expected = finish(direct);
+        if !holds_m {
+            drop_array(m);
+        }
+        // The first solution factors, in place of a matrix that nobody else needs.
+        let (first, second) = (solve(factors), solve(factors));
+        let text = explain(first, TN_EXPLAIN_TEXT);
+        let place = if holds_m { "a new array; not [0]: shared" } else { "in place of [0]" };
+        assert!(text.contains(&format!("[1] lu [0]: factors float64 (24, 24), {place}\n")), "{text}");
+        let (figures, v) = measure(pool, || finish(first));
+        assert_eq!(figures.allocations, 1 + i64::from(holds_m), "{text}");
+        assert_same(&read(v), &read(expected));
+        // The second one factors nothing, and overwrites the right-hand side if that was released.
+        drop_array(b);
+        let (figures, w) = measure(pool, || finish(second));
+        assert_eq!((figures.allocations, figures.peak), (0, 0));
+        assert_same(&read(w), &read(expected));
+        drop_expr(factors);
+        [v, w, expected].into_iter().for_each(drop_array);
+        if holds_m {
+            drop_array(m);
+        }
+    }
+    end(pool);
+}
+
+/// Threads that solve with the same factors at once: none disturbs another.
+#[test]
+fn ex_9_factors_for_several_threads() {
+    let pool = pool();
+    let n = 32i64;
+    let m = array(pool, &[n, n], TN_ORDER_C, &Numbers::new(7).vector((n * n) as usize));
+    let x = leaf(m);
+    let factors: Expr = out!(tn_expr_lu(x));
+    let b = vector(pool, 8, n);
+    let solve = |factors: Expr| {
+        let y = leaf(b);
+        let solution: Expr = out!(tn_expr_solve(factors, y));
+        drop_expr(y);
+        finish(solution)
+    };
+    let expected = solve(factors);
+    let values = read(expected);
+    let (shared, right) = (factors as usize, b as usize);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    let y = leaf(right as Array);
+                    let solution: Expr = out!(tn_expr_solve(shared as Expr, y));
+                    drop_expr(y);
+                    let got = finish(solution);
+                    assert_same(&read(got), &values);
+                    drop_array(got);
+                }
+            });
+        }
+    });
+    [x, factors].into_iter().for_each(drop_expr);
+    [m, b, expected].into_iter().for_each(drop_array);
+    end(pool);
+}
+
+/// Factors solve and do nothing else; a diagonal or a triangle is its own factor.
+#[test]
+fn ex_9_what_factors_do_not_do() {
+    let pool = pool();
+    let n = 8i64;
+    let m = array(pool, &[n, n], TN_ORDER_C, &Numbers::new(7).positive(n as usize));
+    let x = leaf(m);
+    let factors: Expr = out!(tn_expr_lu(x));
+    let mut none: Expr = null_mut();
+    let refused = |status: tn_status, what: &str| {
+        assert_eq!(status, TN_ERR_UNSUPPORTED, "{what}");
+    };
+    // SAFETY: handles are checked ids, and the output is writable.
+    unsafe {
+        refused(tn_expr_lu(factors, &mut none), "lu");
+        refused(tn_expr_cholesky(factors, &mut none), "cholesky");
+        refused(tn_expr_transpose(factors, &mut none), "transpose");
+        refused(tn_expr_scale(factors, 2.0, &mut none), "scale");
+        refused(tn_expr_dense(factors, &mut none), "dense");
+        refused(tn_expr_sum(factors, 0, &mut none), "sum");
+        refused(tn_expr_add(factors, x, &mut none), "add");
+        refused(tn_expr_multiply(factors, x, &mut none), "multiply");
+        refused(tn_expr_solve(x, factors, &mut none), "solve for factors");
+        refused(tn_expr_solve(factors, factors, &mut none), "solve for themselves");
+    }
+    refused(status!(tn_expr_compute(factors, 0)), "compute");
+    assert!(none.is_null());
+    for form in [TN_FORM_LOWER, TN_FORM_UPPER, TN_FORM_DIAGONAL] {
+        let d = vector(pool, 3, n);
+        let own: Expr = out!(tn_expr_leaf(if form == TN_FORM_DIAGONAL { d } else { m }, form));
+        let same: Expr = out!(tn_expr_lu(own));
+        let (figures, value) = measure(pool, || finish(same));
+        assert_eq!(figures.allocations, 0);
+        assert_eq!(address(value), address(if form == TN_FORM_DIAGONAL { d } else { m }));
+        drop_expr(own);
+        [value, d].into_iter().for_each(drop_array);
+    }
+    [x, factors].into_iter().for_each(drop_expr);
+    drop_array(m);
+    end(pool);
+}
+
+/// A singular matrix fails when it is factored, and every solution with it.
+#[test]
+fn ex_40_factors_of_a_singular_matrix() {
+    let pool = pool();
+    for flags in [0, TN_KEEP_ON_FAIL] {
+        let m = array(pool, &[2, 2], TN_ORDER_C, &[1.0, 2.0, 2.0, 4.0]);
+        let b = vector(pool, 8, 2);
+        let (x, y) = (leaf(m), leaf(b));
+        let factors: Expr = out!(tn_expr_lu(x));
+        let (first, second): (Expr, Expr) = (out!(tn_expr_solve(factors, y)), out!(tn_expr_solve(factors, y)));
+        assert_eq!(status!(tn_expr_compute(first, flags)), TN_ERR_FAILED);
+        let again = if flags == 0 { TN_ERR_POISONED } else { TN_ERR_FAILED };
+        assert_eq!(status!(tn_expr_compute(second, flags)), again);
+        [x, y, factors, first, second].into_iter().for_each(drop_expr);
+        [m, b].into_iter().for_each(drop_array);
+    }
+    end(pool);
+}
+
 #[test]
 fn ex_8_waste() {
     let pool = pool();

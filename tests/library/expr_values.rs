@@ -408,7 +408,7 @@ fn factors_and_solutions() {
                 let b_shape = if columns == 0 { vec![n as i64] } else { vec![n as i64, columns] };
                 let x = numbers.vector(b_shape.iter().product::<i64>() as usize);
                 let wide = columns.max(1) as usize;
-                let solve = |form: u32, transposed: bool, m: &[f64], values: &[f64]| {
+                let solve = |form: u32, transposed: bool, factors: bool, m: &[f64], values: &[f64]| {
                     let m = full(m, form, n);
                     let m = if transposed { naive::transpose(&m, n, n) } else { m };
                     let b = naive::matmul(&m, &x, n, n, wide);
@@ -423,20 +423,26 @@ fn factors_and_solutions() {
                         if transposed {
                             m = over(&[m], out!(tn_expr_transpose(m)));
                         }
+                        if factors {
+                            m = over(&[m], out!(tn_expr_lu(m)));
+                        }
                         over(&[m, b], out!(tn_expr_solve(m, b)))
                     };
-                    both_ways(&format!("solve {form} {transposed} {n} {columns} {lie:?}"), pool, &make, &build, &x);
+                    let what = format!("solve {form} {transposed} {factors} {n} {columns} {lie:?}");
+                    both_ways(&what, pool, &make, &build, &x);
                 };
                 // Not symmetric, with rows in an order that needs pivots.
                 let mut general = a.clone();
                 general.rotate_left(n);
                 (0..n * n).for_each(|at| general[at] += (at % 7) as f64 * 0.01);
-                solve(TN_FORM_FULL, false, &general, &general);
-                solve(TN_FORM_FULL, true, &general, &general);
-                solve(TN_FORM_LOWER, false, &l, &dirty_of(&l, n));
-                solve(TN_FORM_LOWER, true, &l, &dirty_of(&l, n));
                 let d: Vec<f64> = (0..n).map(|i| a[i * n + i]).collect();
-                solve(TN_FORM_DIAGONAL, false, &d, &d);
+                for factors in [false, true] {
+                    solve(TN_FORM_FULL, false, factors, &general, &general);
+                    solve(TN_FORM_FULL, true, factors, &general, &general);
+                    solve(TN_FORM_LOWER, false, factors, &l, &dirty_of(&l, n));
+                    solve(TN_FORM_LOWER, true, factors, &l, &dirty_of(&l, n));
+                    solve(TN_FORM_DIAGONAL, false, factors, &d, &d);
+                }
             }
         }
     }

@@ -32,6 +32,7 @@ pub enum Build {
     Subtract,
     Multiply,
     Cholesky,
+    Lu,
     Solve,
     Scale(f64),
     Transpose,

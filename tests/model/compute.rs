@@ -23,9 +23,8 @@ pub struct Meter {
     pub allocations: [u64; RELEASED_POOL],
     /// Peak of live bytes.
     pub peak: [i64; RELEASED_POOL],
-    /// Results that are new arrays, also empty ones, and matrices that their factors overwrote.
+    /// Results that are new arrays, also empty ones.
     pub new_results: usize,
-    pub factored: usize,
     pub moved: bool,
     /// Matrices that the library wrote out to new bytes for an operation.
     pub copies: Vec<Crossing>,
@@ -34,8 +33,6 @@ pub struct Meter {
 /// Operands that an operation may overwrite.
 struct Plan {
     target: Option<usize>,
-    /// LU destroys its matrix in place.
-    destroys: bool,
 }
 
 impl Model {
@@ -95,7 +92,7 @@ impl Model {
         let Ok(node) = self.expr(expr) else { return false };
         let mut order = vec![];
         self.waiting_under(node, &mut order);
-        self.forbidden > 0 && order.iter().any(|&k| self.nodes[k].implied)
+        self.forbidden > 0 && order.iter().any(|&k| self.nodes[k].is_written_out())
     }
 
     /// Whether computing fails after a matrix may have been written out to new bytes. Then it is open which copies are
@@ -104,7 +101,7 @@ impl Model {
         let Ok(node) = self.expr(expr) else { return false };
         let mut order = vec![];
         self.waiting_under(node, &mut order);
-        order.iter().any(|&k| self.nodes[k].implied) && self.evaluate_all(&order).1.is_some()
+        order.iter().any(|&k| self.nodes[k].is_written_out()) && self.evaluate_all(&order).1.is_some()
     }
 
     pub fn compute(&mut self, expr: Ref, flags: u32) -> Result<Done, Status> {
@@ -114,6 +111,9 @@ impl Model {
         faults.when(flags & !TN_KEEP_ON_FAIL != 0, TN_ERR_INVALID);
         faults.none()?;
         let root = root.expect("no fault");
+        if self.nodes[root].form == Form::Factors {
+            return Err(TN_ERR_UNSUPPORTED);
+        }
         if self.nodes[root].progress == Progress::Failed {
             return Err(TN_ERR_POISONED);
         }
@@ -157,11 +157,10 @@ impl Model {
 
     /// FM-4: a matrix that the library writes out to new bytes, which no caller asked for.
     fn count_copy(&mut self, node: usize, plan: &Plan, order: &[usize], keep: bool) {
-        let Node { what, shape, operands, dtype, .. } = &self.nodes[node];
-        if !self.nodes[node].implied || plan.target.is_some() {
+        let Node { shape, operands, dtype, .. } = &self.nodes[node];
+        if !self.nodes[node].is_written_out() || plan.target.is_some() {
             return;
         }
-        debug_assert_eq!(*what, Operation::Dense);
         let diagonal = self.nodes[operands[0]].form == Form::Diagonal;
         let why = if diagonal { TN_WHY_LAYOUT } else { self.why_not_take(node, 0, shape, order, keep) };
         let bytes = Layout::dense(*dtype, shape, TN_ORDER_C, 0).bytes();
@@ -217,9 +216,7 @@ impl Model {
                 _ => &[0],
             };
         let target = candidates.iter().copied().find(|&side| self.may_take(node, side, shape, order, keep));
-        let lu = *what == Operation::Solve && form(0) == Form::Full;
-        let own = &self.nodes[operands[0]].shape;
-        Plan { target, destroys: lu && self.may_take(node, 0, own, order, keep) }
+        Plan { target }
     }
 
     /// The rule of overwriting: conditions 1 to 7 for the operand on one side.
@@ -270,6 +267,7 @@ impl Model {
 
     /// The claim of the result: an operand's, or one on a new store.
     fn take_place(&mut self, node: usize, plan: &Plan) -> NodeClaim {
+        let is_view = self.nodes[node].is_view();
         let Node { what, form, dtype, shape, operands, .. } = &self.nodes[node];
         let (what, form, dtype, shape, operands) = (*what, *form, *dtype, shape.clone(), operands.clone());
         let claims: Vec<NodeClaim> =
@@ -277,9 +275,13 @@ impl Model {
         let claim = |side: usize| claims[side].clone();
         let forms: Vec<Form> = operands.iter().map(|&k| self.nodes[k].form).collect();
         let form_of = |side: usize| forms[side];
-        if what == Operation::Transpose {
+        if is_view {
             let value = claim(0);
-            let region = if form == Form::Diagonal { value.region } else { value.region.permuted(&[1, 0]) };
+            let region = if form == Form::Diagonal || what == Operation::Lu {
+                value.region
+            } else {
+                value.region.permuted(&[1, 0])
+            };
             return NodeClaim { region, ..value };
         }
         let left = claim(0);
@@ -288,7 +290,6 @@ impl Model {
             Origin::Pool(pool) if self.stores[left.store].bytes() > 0 => pool,
             _ => CURRENT_POOL,
         };
-        let lu = what == Operation::Solve && form_of(0) == Form::Full;
         // Reading: a new result has the layout of the operand that it resembles: the one that it would overwrite first,
         // else the left one; a sum has order C.
         let diagonals = (form_of(0) == Form::Diagonal, forms.get(1) == Some(&Form::Diagonal));
@@ -303,23 +304,15 @@ impl Model {
         let like = claim(usize::from(right)).region.layout;
         let order = if matches!(what, Operation::Sum(_)) { TN_ORDER_C } else { like.natural_order() };
         let mut layout = Layout::dense(dtype, &shape, order, 0);
-        let mut blocks = vec![];
-        if lu && !plan.destroys {
-            blocks.push((pool, left.region.layout.bytes()));
-        } else if lu {
-            self.overwrite_at(left.store, &left.region.layout, &left.region.layout);
-            self.meter.as_mut().expect("a computation").factored += 1;
-        }
         let Some(side) = plan.target else {
-            blocks.push((pool, layout.bytes()));
-            self.meter_up(&blocks);
+            self.meter_up(&[(pool, layout.bytes())]);
             self.meter.as_mut().expect("a computation").new_results += 1;
             let store = self.allocate(pool, vec![0; layout.bytes() as usize]);
             layout.at = self.stores[store].start;
             return NodeClaim { store, region: Region::new(layout), readonly: false, lease: None, granted: false };
         };
         let NodeClaim { store, region, lease, granted, .. } = claim(side);
-        self.meter_up(&blocks);
+        self.meter_up(&[]);
         let there = region.layout;
         self.overwrite_at(store, &there, &layout);
         // A weak handle to the old contents finds nothing (EX-17).
@@ -343,14 +336,14 @@ impl Model {
     /// The operation has its value; operands that are not needed any more are released.
     fn finish(&mut self, node: usize, claim: NodeClaim, values: Values, order: &[usize], keep: bool) {
         let layout = claim.region.layout.clone();
-        if self.nodes[node].what != Operation::Transpose {
+        let is_view = self.nodes[node].is_view();
+        if !is_view {
             let bytes: Vec<u8> = values.elements.iter().flat_map(|x| bytes_of(layout.dtype, x.value)).collect();
             self.memory.write_all(&layout, &bytes);
         }
         let operands = self.nodes[node].operands.clone();
-        let turned = self.nodes[node].what == Operation::Transpose;
         // Contents that are only viewed by another name stay as known as before.
-        let seen = turned && self.nodes[operands[0]].unseen.is_none();
+        let seen = is_view && self.nodes[operands[0]].unseen.is_none();
         let n = &mut self.nodes[node];
         (n.progress, n.value, n.unseen) = (Progress::Done, Some(claim), (!seen).then_some(values));
         if keep {

@@ -95,7 +95,7 @@ impl Reader<'_> {
             Build::Cholesky,
             Build::Multiply,
             Build::Solve,
-            Build::Cholesky,
+            Build::Lu,
             Build::Solve,
             Build::Subtract,
             Build::Elementwise(op),

@@ -17,6 +17,8 @@ pub enum Form {
     Lower,
     /// The transpose of a Lower.
     Upper,
+    /// What lu makes of a full matrix. The model has the matrix itself.
+    Factors,
 }
 
 impl Form {
@@ -37,6 +39,7 @@ impl Form {
             Form::Diagonal => TN_FORM_DIAGONAL,
             Form::Lower => TN_FORM_LOWER,
             Form::Upper => TN_FORM_UPPER,
+            Form::Factors => TN_FORM_FACTORS,
         }
     }
 
@@ -46,6 +49,7 @@ impl Form {
             Form::Full => true,
             Form::Diagonal => shape.len() == 1,
             Form::Lower | Form::Upper => shape.len() == 2 && shape[0] == shape[1],
+            Form::Factors => false,
         }
     }
 
@@ -60,7 +64,7 @@ impl Form {
     /// Whether a matrix of this form has the element (i, j).
     pub fn has(self, i: usize, j: usize) -> bool {
         match self {
-            Form::Full => true,
+            Form::Full | Form::Factors => true,
             Form::Diagonal => i == j,
             Form::Lower => i >= j,
             Form::Upper => i <= j,
@@ -90,6 +94,7 @@ pub enum Operation {
     Subtract,
     Multiply,
     Cholesky,
+    Lu,
     Solve,
     Scale(f64),
     Transpose,
@@ -104,12 +109,14 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Whether 0 of an operand of this form gives something that the form of the result does not have.
-    fn reads_zeros_of(self, form: Form) -> bool {
+    /// The operation that comes first on an operand of this form. Zeros are written out where 0 gives something that the
+    /// form of the result does not have; equations of a full matrix are solved with its factors.
+    fn implied(self, side: usize, form: Form) -> Option<Operation> {
         match self {
-            Operation::Divide | Operation::Exp | Operation::Log => form != Form::Full,
-            Operation::Sum(_) => matches!(form, Form::Lower | Form::Upper),
-            _ => false,
+            Operation::Divide | Operation::Exp | Operation::Log if form != Form::Full => Some(Operation::Dense),
+            Operation::Sum(_) if matches!(form, Form::Lower | Form::Upper) => Some(Operation::Dense),
+            Operation::Solve if side == 0 && form == Form::Full => Some(Operation::Lu),
+            _ => None,
         }
     }
 }
@@ -163,6 +170,16 @@ impl Node {
     /// The shape of all elements.
     fn dense_shape(&self) -> Vec<i64> {
         self.matrix().map_or_else(|| self.shape.clone(), |(rows, columns)| vec![rows, columns])
+    }
+
+    /// Whether its value is that of its operand, by another name.
+    pub fn is_view(&self) -> bool {
+        self.what == Operation::Transpose || (self.what == Operation::Lu && self.form != Form::Factors)
+    }
+
+    /// Whether it is the matrix of an operand with its zeros, which no caller asked for.
+    pub fn is_written_out(&self) -> bool {
+        self.implied && self.what == Operation::Dense
     }
 
     fn vector(&self) -> Option<i64> {
@@ -224,15 +241,13 @@ impl Model {
         let mut node = self.built(build, x, y)?;
         for at in 0..node.operands.len() {
             let k = node.operands[at];
-            if !node.what.reads_zeros_of(self.nodes[k].form) {
-                continue;
-            }
-            // Its zeros are written out first, for this operation alone.
-            let dense = Node {
+            let Some(what) = node.what.implied(at, self.nodes[k].form) else { continue };
+            // For this operation alone.
+            let first = Node {
                 handle: false,
                 implied: true,
-                what: Operation::Dense,
-                form: Form::Full,
+                what,
+                form: if what == Operation::Lu { Form::Factors } else { Form::Full },
                 dtype: node.dtype,
                 shape: self.nodes[k].dense_shape(),
                 operands: vec![k],
@@ -240,9 +255,12 @@ impl Model {
                 value: None,
                 unseen: None,
             };
-            self.nodes.push(dense);
-            let written_out = self.nodes.len() - 1;
-            node.operands.iter_mut().filter(|operand| **operand == k).for_each(|operand| *operand = written_out);
+            self.nodes.push(first);
+            let made = self.nodes.len() - 1;
+            node.operands[at] = made;
+            if what == Operation::Dense {
+                node.operands.iter_mut().filter(|operand| **operand == k).for_each(|operand| *operand = made);
+            }
         }
         Ok(self.add_node(node))
     }
@@ -257,6 +275,7 @@ impl Model {
             Build::Multiply => (true, Some(Operation::Multiply)),
             Build::Solve => (true, Some(Operation::Solve)),
             Build::Cholesky => (false, Some(Operation::Cholesky)),
+            Build::Lu => (false, Some(Operation::Lu)),
             Build::Scale(factor) => (false, Some(Operation::Scale(factor))),
             Build::Transpose => (false, Some(Operation::Transpose)),
             Build::Sum(_) => (false, Some(Operation::Sum(0))),
@@ -292,6 +311,9 @@ impl Model {
             Some(other) => binary_of(what, node, &self.nodes[other], &mut faults),
         };
         let operands: Vec<usize> = [Some(x), other].into_iter().flatten().collect();
+        let solves = |at: usize| what == Operation::Solve && at == 0;
+        let misused = |(at, k): (usize, &usize)| self.nodes[*k].form == Form::Factors && !solves(at);
+        faults.when(operands.iter().enumerate().any(misused), TN_ERR_UNSUPPORTED);
         faults.when(operands.iter().any(|&k| self.nodes[k].progress == Progress::Failed), TN_ERR_POISONED);
         faults.none()?;
         let (dtype, progress) = (node.dtype, Progress::Waiting);
@@ -370,6 +392,10 @@ fn unary(what: Operation, x: &Node, faults: &mut Faults) -> (Form, Vec<i64>) {
             faults.when(!square, TN_ERR_SHAPE);
             faults.when(matches!(form, Form::Lower | Form::Upper), TN_ERR_UNSUPPORTED);
             (if form == Form::Full { Form::Lower } else { form }, shape)
+        }
+        Operation::Lu => {
+            faults.when(!square, TN_ERR_SHAPE);
+            (if form == Form::Full { Form::Factors } else { form }, shape)
         }
         Operation::Transpose => {
             faults.when(x.matrix().is_none(), TN_ERR_SHAPE);

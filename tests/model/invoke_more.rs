@@ -106,6 +106,7 @@ impl Library {
                 Build::Subtract => tn_expr_subtract(x, y, out),
                 Build::Multiply => tn_expr_multiply(x, y, out),
                 Build::Cholesky => tn_expr_cholesky(x, out),
+                Build::Lu => tn_expr_lu(x, out),
                 Build::Solve => tn_expr_solve(x, y, out),
                 Build::Scale(factor) => tn_expr_scale(x, factor, out),
                 Build::Transpose => tn_expr_transpose(x, out),

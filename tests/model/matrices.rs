@@ -108,6 +108,12 @@ pub fn evaluate(what: Operation, x: &Values, y: Option<&Values>, a: Arithmetic) 
         Operation::Transpose => transpose(x),
         Operation::Multiply => multiply(x, y.expect("two operands"), a),
         Operation::Cholesky => return cholesky(x, a),
+        Operation::Lu if x.form != Form::Full => x.clone(),
+        Operation::Lu => {
+            // Whether there are pivots does not depend on the right-hand side.
+            lu(x, &Values::full(&x.shape[..1], |_, _| Number::ZERO), a)?;
+            Values { form: Form::Factors, ..x.clone() }
+        }
         Operation::Solve => return solve(x, y.expect("two operands"), a),
         Operation::Leaf => panic!("a leaf has its value"),
     })
@@ -262,7 +268,7 @@ fn solve_dense(m: &Values, b: &Values, a: Arithmetic) -> Result<Values, Trouble>
     if m.form == Form::Diagonal {
         return Ok(Values::full(&b.shape, |i, j| a.divide(right(i, j), m.elements[i])));
     }
-    if m.form == Form::Full {
+    if m.form == Form::Factors {
         return lu(m, b, a);
     }
     let column = |j: usize| {
@@ -350,7 +356,7 @@ mod tests {
         let numbers = |values: &[f64]| values.iter().map(|&x| Number::known(x)).collect();
         let solve = |top: [f64; 3]| {
             let m = numbers(&[top[0], top[1], top[2], 0.0, 0.3, 0.9, 0.0, 0.7, 0.1]);
-            let m = Values { form: Form::Full, shape: vec![3, 3], elements: m };
+            let m = Values { form: Form::Factors, shape: vec![3, 3], elements: m };
             let b = Values { form: Form::Full, shape: vec![3], elements: numbers(&[top[0], 0.0, 0.0]) };
             let x = solve(&m, &b, Arithmetic::of(TN_F32)).unwrap().elements;
             assert_eq!(x.iter().map(|x| x.value).collect::<Vec<_>>(), [1.0, 0.0, 0.0]);

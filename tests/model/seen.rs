@@ -7,6 +7,7 @@
 use super::calls::{Call, Done};
 use super::compute::float;
 use super::driver::{Driver, same};
+use super::graph::Form;
 use super::handle::{Array, RELEASED_POOL, Ref, State};
 use super::invoke::Got;
 use super::layout::Layout;
@@ -21,7 +22,7 @@ pub struct Before {
     /// Bits of the value, computed from copies that nothing may overwrite.
     apart: Option<Result<Vec<f64>, Status>>,
     /// The prediction of tn_expr_explain, which does not take TN_KEEP_ON_FAIL into account.
-    foreseen: Option<(usize, usize)>,
+    foreseen: Option<usize>,
 }
 
 impl Driver {
@@ -71,7 +72,8 @@ impl Driver {
             return Some(real - offset(&self.model.value(variable).region.layout));
         }
         let (node, claim) = self.model.nodes.iter().enumerate().find_map(|(k, node)| {
-            let claim = node.value.as_ref().filter(|claim| node.handle && within(&claim.region.layout));
+            let may_see = node.handle && node.form != Form::Factors;
+            let claim = node.value.as_ref().filter(|claim| may_see && within(&claim.region.layout));
             claim.map(|claim| (k, claim))
         })?;
         Some(self.library.probe_expr(Ref::Expr(node)) as i64 - offset(&claim.region.layout))
@@ -102,6 +104,14 @@ impl Driver {
             if !self.is_found(layout) {
                 continue;
             }
+            if node.form == Form::Factors {
+                // The model has the matrix, and the library its factors.
+                for at in layout.addresses() {
+                    let bytes = self.library.peek(at, layout.item() as usize);
+                    self.model.memory.write(at, &bytes);
+                }
+                continue;
+            }
             for (i, (at, number)) in layout.addresses().into_iter().zip(&values.elements).enumerate() {
                 let bytes = self.library.peek(at, layout.item() as usize);
                 let there = float(layout.dtype, &bytes);
@@ -120,7 +130,7 @@ impl Driver {
         let Call::Compute { expr, flags } = *call else { return None };
         let text = if flags == 0 { self.library.explain(self.library.expr(expr)) } else { None };
         let count = |text: &String, what: &str| text.matches(what).count();
-        let foreseen = text.map(|text| (count(&text, "a new array"), count(&text, "factors in place of")));
+        let foreseen = text.map(|text| count(&text, "a new array"));
         let apart = self.apart(expr);
         let counts = std::array::from_fn(|pool| {
             self.library.reset_peak(pool);
@@ -142,7 +152,7 @@ impl Driver {
         }
         let bits = |values: &[f64]| values.iter().map(|x| x.to_bits()).collect::<Vec<u64>>();
         if let (Some(foreseen), Ok(_)) = (before.foreseen, got) {
-            same("new results and factors in place, as foreseen", (meter.new_results, meter.factored), foreseen)?;
+            same("new results, as foreseen", meter.new_results, foreseen)?;
         }
         match (before.apart, got) {
             (Some(Err(apart)), got) => same("status of the same over copies", got.err().unwrap_or(TN_OK), apart),

@@ -68,6 +68,9 @@ impl Driver {
             return Some(expr);
         }
         let n = &self.model.nodes[node];
+        if n.progress == Progress::Done && n.form == Form::Factors {
+            return None;
+        }
         let expr = if n.progress == Progress::Done {
             let layout = &n.value.as_ref()?.region.layout;
             if layout.count() > 0 && !self.is_known(layout.at) {
@@ -85,6 +88,7 @@ impl Driver {
                 Operation::Subtract => Build::Subtract,
                 Operation::Multiply => Build::Multiply,
                 Operation::Cholesky => Build::Cholesky,
+                Operation::Lu => Build::Lu,
                 Operation::Solve => Build::Solve,
                 Operation::Scale(factor) => Build::Scale(factor),
                 Operation::Transpose => Build::Transpose,

@@ -674,11 +674,12 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                     expr::tn_expr_elementwise(op, p.expr(), if unary { null_mut() } else { p.expr() }, out)
                 })
             }
-            35 => p.keep_expr(|p, out| match p.random.below(5) {
+            35 => p.keep_expr(|p, out| match p.random.below(6) {
                 0 => expr::tn_expr_add(p.expr(), p.expr(), out),
                 1 => expr::tn_expr_multiply(p.expr(), p.expr(), out),
                 2 => expr::tn_expr_solve(p.expr(), p.expr(), out),
                 3 => expr::tn_expr_cholesky(p.expr(), out),
+                4 => expr::tn_expr_lu(p.expr(), out),
                 _ => expr::tn_expr_transpose(p.expr(), out),
             }),
             36 => {

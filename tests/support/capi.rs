@@ -685,6 +685,11 @@ pub fn cholesky(x: Handle) -> Made {
     made(|out| unsafe { expr::tn_expr_cholesky(x as *mut _, out) })
 }
 
+pub fn lu(x: Handle) -> Made {
+    // SAFETY: a writable output.
+    made(|out| unsafe { expr::tn_expr_lu(x as *mut _, out) })
+}
+
 pub fn solve(m: Handle, b: Handle) -> Made {
     // SAFETY: a writable output.
     made(|out| unsafe { expr::tn_expr_solve(m as *mut _, b as *mut _, out) })

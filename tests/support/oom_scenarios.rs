@@ -819,6 +819,13 @@ fn expressions() -> Vec<Path> {
             let solved = Node(solve(factor.0, y.0)?);
             gone(compute(solved.0, 0)?)
         }),
+        path("LU factors for two solutions", |w| {
+            let (x, y) = (of(w.matrix, TN_FORM_FULL)?, of(w.vector, TN_FORM_FULL)?);
+            let factors = Node(lu(x.0)?);
+            let (one, other) = (Node(solve(factors.0, y.0)?), Node(solve(factors.0, y.0)?));
+            gone(compute(one.0, 0)?)?;
+            gone(compute(other.0, 0)?)
+        }),
         path("an explanation", |w| {
             let (x, y) = (of(w.matrix, TN_FORM_FULL)?, of(w.vector, TN_FORM_DIAGONAL)?);
             let sum = Node(add(x.0, y.0)?);

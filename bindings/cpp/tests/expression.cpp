@@ -300,6 +300,27 @@ static void chains() {
               y = L.compute();
           }) == (figures{1, 0}));
     CHECK(address(y) == place && near(product(n, sum(1, all, 1, added), x.to_vector<double>()), table(n, 1.0)));
+    // Factors for two right-hand sides, in the bytes of a matrix that is moved in; each solution in those of its own.
+    const table general = sum(1, all, 2, added);
+    A = matrix((lazy(k) + 2.0 * D).compute());
+    array right = vector(n, 1.0, own), other = vector(n, 2.0, own);
+    CHECK(measured(own, n, [&] {
+              lazy f = std::move(A).lu();
+              x = solve(f, std::move(right));
+              y = solve(f, std::move(other));
+          }) == (figures{0, 0}));
+    CHECK(!A && near(product(n, general, x.to_vector<double>()), table(n, 1.0)));
+    CHECK(near(product(n, general, y.to_vector<double>()), table(n, 2.0)));
+    // A named matrix is kept, and its factors are computed once.
+    A = matrix(k.copy(own));
+    CHECK(measured(own, n, [&] {
+              const lazy f = A.lu();
+              x = solve(f, vector(n, 1.0, own));
+              y = solve(f, vector(n, 1.0, own));
+          }) == (figures{3, 1}));
+    CHECK(A.to_vector<double>() == all && x.to_vector<double>() == y.to_vector<double>());
+    THROWS(tenure::unsupported_error, TN_ERR_UNSUPPORTED, static_cast<void>(A.lu().compute()));
+    CHECK(near(product(n, all, solve(lazy(A).lu(), x).to_vector<double>()), x.to_vector<double>()));
     // A matrix takes the promise of an array, and an expression the matrix of a temporary.
     array c = k.copy(own);
     place = address(c);

@@ -434,6 +434,8 @@ public final class TenureC {
     public static final int TN_FORM_MATRIX = 4;
     /** Form, only for `tn_expr_leaf`: the form that the array's handle has. */
     public static final int TN_FORM_OF_HANDLE = 5;
+    /** Form, only of expressions: the factors that `tn_expr_lu` makes of a full matrix. They solve equations, and are no array. */
+    public static final int TN_FORM_FACTORS = 6;
 
     // tn_side: A side of a mirror; in the masks of `tn_mirror_info` a bit.
     /** The side in memory that the host can access. */
@@ -2450,6 +2452,9 @@ public final class TenureC {
     public static native int tn_expr_query(long expr, tn_expr_info info);
 
     /** Computes an expression, and makes an array of its value, which has the form that `tn_expr_explain` tells. */
+    /** Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them as m solves the equations of x, and factors nothing while their expression is kept. */
+    public static native int tn_expr_lu(long x, long[] out);
+
     public static native int tn_expr_compute(long expr, int flags, long[] out);
 
     /** Releases an expression. */

@@ -167,6 +167,38 @@ def test_chains_in_place(p):
     np.testing.assert_allclose(L.T.solve(p.u[0]), np.linalg.solve(np.linalg.cholesky(p.a + 1 + np.diag(p.d[0])).T, p.u[0]))
 
 
+# The factors of one matrix serve several right-hand sides, in the bytes of a matrix that was given (EX-9, FM-7).
+def test_lu(p):
+    a = p.a + np.triu(p.a) + np.diag(p.d[0])
+    with p.pool:
+        M, b, c = matrix(tenure.array(a)), tenure.array(p.u[0]), tenure.array(p.u[1])
+
+    def solve_both():
+        f = M.lu()
+        return f.solve(b), f.i * c
+
+    (blocks, peak), kept = p.blocks(solve_both)
+    assert (blocks, peak) == (3, 1), "the factors, once, and two solutions; M, b and c stay"
+    M.release()
+    with p.pool:
+        given = tenure.array(a)
+    f = tenure.lazy(give(given)).lu()
+    (blocks, peak), x = p.blocks(lambda: f.solve(give(b)).compute())
+    assert (blocks, peak) == (0, 0)
+    (blocks, peak), y = p.blocks(lambda: f.solve(give(c)).compute())
+    assert (blocks, peak) == (0, 0)
+    assert f"lu: factors float64 ({N}, {N}), computed" in f.solve(x).explain()
+    for solution, first, u in zip((x, y), kept, p.u):
+        np.testing.assert_allclose(a @ np.asarray(solution), u)
+        np.testing.assert_array_equal(solution, first)
+    np.testing.assert_allclose(p.D[0].lu().solve(p.u[0]), p.u[0] / p.d[0])
+    for refused in (f.compute, lambda: f + f, lambda: f * x, lambda: f.T, f.sum):
+        with pytest.raises(NotImplementedError, match="factors that lu makes"):
+            refused()
+    with pytest.raises(tenure.Error, match="lu: pivot 1 is 0 or NaN: the matrix is singular"):
+        matrix([[1.0, 2.0], [2.0, 4.0]]).lu().solve(np.ones(2))
+
+
 # The form belongs to the handle: arrays keep NumPy's operators, and views, clones and transposes work as on an array.
 def test_arrays_are_unchanged(p):
     x = tenure.asarray(p.a)

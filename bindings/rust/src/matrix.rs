@@ -357,6 +357,14 @@ pub trait Operand<T: Real>: Node<T> + Sized {
         unary(Location::caller(), self, sys::tn_expr_cholesky)
     }
 
+    /// The LU factors, for several solutions: `let f = m.lu();`, then `(&f).solve(b)` for each b, which factors once.
+    /// They solve and do nothing else: other operations and [`compute`](Operand::compute) are
+    /// [`Status::UNSUPPORTED`](crate::Status::UNSUPPORTED). A diagonal or a triangle is its own factor.
+    #[track_caller]
+    fn lu(self) -> Lazy<T> {
+        unary(Location::caller(), self, sys::tn_expr_lu)
+    }
+
     /// The matrix with all its elements, also the zeros of its form.
     #[track_caller]
     fn dense(self) -> Lazy<T> {
@@ -375,7 +383,7 @@ pub trait Operand<T: Real>: Node<T> + Sized {
     ///
     /// # Errors
     /// The first error of an operator; [`Status::FAILED`](crate::Status::FAILED) if a pivot of `cholesky` is not
-    /// positive or one of `solve` is 0; the statuses of missing memory. Operands that were passed by value are lost
+    /// positive or one of `lu` is 0; the statuses of missing memory. Operands that were passed by value are lost
     /// then.
     #[track_caller]
     fn compute(self) -> Result<Matrix<T>> {

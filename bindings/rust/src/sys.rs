@@ -894,6 +894,9 @@ pub const TN_FORM_UPPER: tn_form = 3;
 pub const TN_FORM_MATRIX: tn_form = 4;
 /// Form, only for `tn_expr_leaf`: the form that the array's handle has.
 pub const TN_FORM_OF_HANDLE: tn_form = 5;
+/// Form, only of expressions: the factors that `tn_expr_lu` makes of a full matrix. They solve equations, and are no
+/// array.
+pub const TN_FORM_FACTORS: tn_form = 6;
 
 /// Properties of an array.
 #[repr(C)]
@@ -2553,6 +2556,7 @@ unsafe extern "C" {
     pub fn tn_expr_elementwise(
         op: tn_expr_op,
         x: *mut tn_expr,
+    pub fn tn_expr_lu(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
         y: *mut tn_expr,
         out: *mut *mut tn_expr,
     ) -> tn_status;

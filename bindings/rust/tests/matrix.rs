@@ -261,6 +261,24 @@ fn fm_9_chains_in_place() {
     assert_eq!(d.as_array().to_vec().unwrap(), p.d[0]);
     assert!(d.as_array().is_unique().unwrap());
 
+    // Factors for two right-hand sides, in the bytes of a matrix by value; each solution in those of its own.
+    let (x, sides) = (p.full(), [p.vector(0), p.vector(1)]);
+    let (figures, solutions) = p.pool.blocks(|| {
+        let f = (x + &d).lu();
+        sides.map(|b| (&f).solve(b).unwrap())
+    });
+    assert_eq!(figures, (0, 0));
+    for (v, u) in solutions.iter().zip(&p.u) {
+        assert_close(&product(&p.sum(0), &v.to_vec().unwrap()), u);
+    }
+    let x = p.full();
+    let (figures, _) = p.pool.blocks(|| {
+        let f = (&x).lu();
+        [(&f).solve(p.vector(0)).unwrap(), f.solve(p.vector(1)).unwrap()]
+    });
+    assert_eq!(figures, (3, 1), "a matrix by reference is kept, and factored once");
+    assert_eq!((&x).lu().compute().unwrap_err().status(), Status::UNSUPPORTED);
+
     // By value, but another handle holds the bytes.
     let x = p.full();
     let other = x.try_clone().unwrap();

@@ -18,8 +18,8 @@ def identity(n, dtype=None, *, name=None, pool=None, device=None):
 class _Matrix:
     """A matrix: an array of form "matrix", one more handle on the bytes of ``a``, with operators of linear algebra.
 
-    ``+``, ``-``, a scalar ``*``, ``*`` and ``@`` as the product, ``.T``, ``.h``, ``.cholesky()``, ``.solve(b)`` and ``.i`` build expressions,
-    which nothing computes yet. A product with, or a solution for, an array without a form (a vector, or vectors side by side) is
+    ``+``, ``-``, a scalar ``*``, ``*`` and ``@`` as the product, ``.T``, ``.h``, ``.cholesky()``, ``.lu()``, ``.solve(b)`` and ``.i`` build
+    expressions, which nothing computes yet. A product with, or a solution for, an array without a form (a vector, or vectors side by side) is
     computed at once; so is what ``numpy.asarray``, ``float`` or ``print`` asks for. A result overwrites what nobody else holds.
 
     >>> M, D = tenure.matrix([[4.0, 2.0], [2.0, 5.0]]), tenure.matrix.diagonal([0.0, 0.0])

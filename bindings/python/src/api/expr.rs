@@ -8,6 +8,7 @@ use core::ptr::null_mut;
 #[derive(Clone, Copy)]
 pub enum Unary {
     Cholesky,
+    Lu,
     Transpose,
     /// Multiplies by a number.
     Scale(f64),
@@ -46,6 +47,7 @@ pub fn unary(operation: Unary, x: Id) -> Result<Id> {
     made(|out| unsafe {
         match operation {
             Unary::Cholesky => tn_expr_cholesky(x.raw(), out),
+            Unary::Lu => tn_expr_lu(x.raw(), out),
             Unary::Transpose => tn_expr_transpose(x.raw(), out),
             Unary::Scale(factor) => tn_expr_scale(x.raw(), factor, out),
             Unary::Sum(axis) => tn_expr_sum(x.raw(), axis, out),

@@ -240,6 +240,11 @@ impl Array {
         of_array(slf)?.get().unary(slf.py(), Unary::Cholesky)
     }
 
+    /// The LU factors, as an expression: `f = x.lu()`, then `f.solve(b)` for each b, which factors once.
+    fn lu<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Expr>> {
+        of_array(slf)?.get().unary(slf.py(), Unary::Lu)
+    }
+
     /// The solution y of x * y = b: an expression, or if x is a matrix and b has no form, the array.
     fn solve<'py>(slf: &Bound<'py, Self>, b: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         of_array(slf)?.get().method(b, Binary::Solve)
@@ -332,8 +337,14 @@ impl Expr {
         self.unary(py, Unary::Cholesky)
     }
 
+    /// The LU factors of a square matrix, with partial pivoting: `f = e.lu()`, then `f.solve(b)` for each b, which factors
+    /// once. They solve and do nothing else, so they have no value. A diagonal or a triangle is its own factor.
+    fn lu<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
+        self.unary(py, Unary::Lu)
+    }
+
     /// The solution x of self * x = b: by substitution for a lower factor or its transpose, by division for a
-    /// diagonal matrix, by LU with pivoting for a full one.
+    /// diagonal matrix, with the factors of `lu()` for a full one.
     fn solve<'py>(&self, b: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.method(b, Binary::Solve)
     }
