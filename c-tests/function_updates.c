@@ -1,6 +1,6 @@
 /*
  * function_updates.c - the updates of functions: exchanged buffers, views, values that are copied, updates in place, spare buffers, calls
- * that fail at each allocation, and claims (FN-14, FN-30 to FN-36, FN-42, SV-2, SV-4, SV-9, SV-13, SV-34, SV-35, SV-36, SV-39).
+ * that fail at each allocation, and claims (FN-14, FN-30 to FN-36, FN-42, FN-47, SV-2, SV-4, SV-9, SV-13, SV-34, SV-35, SV-36, SV-39).
  */
 #define _POSIX_C_SOURCE 200809L
 #include "crossings.h"
@@ -1105,8 +1105,79 @@ static void stored_twice(void) /* SV-2: one array stored twice does not make two
     end_shared(b);
 }
 
+/* ---- what a call tells of its values ---- */
+
+/* y = x + 1; the first variable grows in place, the second stays, the third gets what an input has */
+static tn_status varied(void *context, tn_array *const *in, tn_array **out, tn_array **update)
+{
+    const tn_status *answer = context;
+    OK(tn_array_copy(in[0], NULL, NULL, &out[0]));
+    OK(add_one(out[0]));
+    OK(add_one(update[0]));
+    update[2] = clone(in[1]);
+    return *answer;
+}
+
+static void told(void) /* FN-47: implicit inputs and updates too */
+{
+    tn_status answer = TN_OK;
+    tn_shared *v = counting("v", SHAPE(4)), *grows = counting("grows", SHAPE(4)), *stays = counting("stays", SHAPE(4)),
+              *gets = counting("gets", SHAPE(4));
+    plan p = planned(varied, &answer);
+    takes(&p, "x", NONE);
+    takes_value_of(&p, v, TN_BORROW);
+    takes_value_of(&p, grows, NONE);
+    gives(&p, "y", NONE);
+    assigns(&p, grows, TN_MAY_OVERWRITE);
+    assigns(&p, stays, NONE);
+    assigns(&p, gets, NONE);
+    tn_function *f = made(&p);
+    tn_array *x = numbers(NULL, SHAPE(4)), *y = NULL;
+    const tn_crossing untouched = {77, 77};
+    tn_crossing inputs[3], output, updates[3];
+    tn_call_crossings all = {.size = sizeof all, .inputs = inputs, .outputs = &output, .updates = updates};
+    for (int held = 0; held < 2; held++) { /* then the value that grows is copied for the body */
+        tn_array *holder = held ? got(grows, TN_RAW | TN_BORROW, ALIAS) : NULL;
+        OK(tn_function_call_crossings(f, 1, &x, 1, &y, &all));
+        CHECK(crossed(inputs[0], ALIAS) && crossed(inputs[1], ALIAS) && crossed(output, ALIAS));
+        CHECK(crossed(inputs[2], held ? ALIAS : COPY(TN_WHY_SHARED))); /* the old value */
+        CHECK(crossed(updates[0], held ? COPY(TN_WHY_SHARED) : ALIAS) && crossed(updates[2], COPY(TN_WHY_SHARED)));
+        CHECK(updates[1].how == 0 && updates[1].why == 0 && facts(stays).version == 1);
+        CHECK(counts_from(grows, held + 1, 4) && counts_from(gets, 0, 4));
+        drop(y);
+        if (holder)
+            drop(holder);
+    }
+    /* What is not asked for, and what the caller does not take. */
+    all = (tn_call_crossings){.size = sizeof all, .updates = updates};
+    updates[0] = untouched;
+    OK(tn_function_call_crossings(f, 1, &x, 0, NULL, &all));
+    CHECK(crossed(updates[0], ALIAS) && counts_from(grows, 3, 4));
+    /* A failure writes nothing. */
+    all.inputs = inputs;
+    inputs[0] = updates[0] = untouched;
+    y = UNTOUCHED;
+    FAILS(tn_function_call_crossings(f, 1, &x, 1, &y, NULL), TN_ERR_NULL);
+    FAILS(tn_function_call_crossings(NULL, 1, &x, 1, &y, &all), TN_ERR_NULL);
+    all.size = sizeof(size_t) + 1;
+    FAILS(tn_function_call_crossings((tn_function *)x, 1, &x, 1, &y, &all), TN_ERR_KIND);
+    FAILS(tn_function_call_crossings(f, 1, &x, 1, &y, &all), TN_ERR_INVALID);
+    all.size = sizeof all;
+    FAILS(tn_function_call_crossings(f, 2, (tn_array *[]){x, x}, 1, &y, &all), TN_ERR_COUNT);
+    answer = TN_ERR_IO;
+    FAILS(tn_function_call_crossings(f, 1, &x, 1, &y, &all), TN_ERR_IO);
+    CHECK(crossed(inputs[0], untouched) && crossed(updates[0], untouched) && y == UNTOUCHED);
+    drop(x);
+    end_function(f);
+    end_shared(v);
+    end_shared(grows);
+    end_shared(stays);
+    end_shared(gets);
+}
+
 int main(void)
 {
+    told();
     all_movements();
     exchanged_views();
     turned_ten_thousand_times();

@@ -5211,6 +5211,21 @@ typedef struct tn_function_options {
     const tn_update *updates;
 } tn_function_options;
 
+/** Where `tn_function_call_crossings` writes what became of the values of a call. A NULL pointer: it is not told. */
+typedef struct tn_call_crossings {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** An item for each input of the function, in the order of its description, including the implicit ones. */
+    tn_crossing *inputs;
+    /** An item for each output that the caller takes. */
+    tn_crossing *outputs;
+    /**
+     * An item for each update: TN_ALIASED if the bytes that the body left or wrote are the new value, TN_COPIED and why
+     * if the value was copied for the body to write or from what it left. 0 if the variable stays as it was.
+     */
+    tn_crossing *updates;
+} tn_call_crossings;
+
 /**
  * Creates a function: code of the program, which the library calls with declared inputs, outputs and updates.
  *
@@ -5304,6 +5319,30 @@ tn_status tn_function_call(tn_function *function,
                            tn_array **out,
                            tn_crossing *in_crossings,
                            tn_crossing *out_crossings) TN_MUST_CHECK;
+
+/**
+ * Calls a function as `tn_function_call`, and tells of every value what became of it: also of the implicit inputs, and
+ * of the variables that the call changes.
+ *
+ * @param function A function. If it is released meanwhile, it lives until the call returns.
+ * @param n_in     Number of arguments, as for `tn_function_call`.
+ * @param in       The n_in arguments. NULL only with n_in 0.
+ * @param n_out    Number of outputs that the caller takes; the others are released.
+ * @param[out] out The n_out outputs. NULL only with n_out 0. Each is released by `tn_array_release`. On failure:
+ *                 untouched.
+ * @param crossings Where to write what became of the values, with `size` set by the caller; the lists that it names
+ *                 have as many items as the function was created with. On failure, these are untouched.
+ * @return As `tn_function_call`; TN_ERR_NULL also for crossings, TN_ERR_INVALID for a wrong size.
+ * @note Threads: any, as for `tn_function_call`. Blocks: as long as the body runs. Allocates: as `tn_function_call`.
+ * @since 0.1
+ * @ingroup function
+ */
+tn_status tn_function_call_crossings(tn_function *function,
+                                     size_t n_in,
+                                     tn_array *const *in,
+                                     size_t n_out,
+                                     tn_array **out,
+                                     const tn_call_crossings *crossings) TN_MUST_CHECK;
 
 /**
  * Releases a function. Calls that are running end first. Variables that only the function kept end with it.

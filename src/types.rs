@@ -1057,6 +1057,21 @@ pub struct tn_function_options {
     pub updates: *const tn_update,
 }
 
+/// Where `tn_function_call_crossings` writes what became of the values of a call. A NULL pointer: it is not told.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_call_crossings {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// An item for each input of the function, in the order of its description, including the implicit ones.
+    pub inputs: *mut tn_crossing,
+    /// An item for each output that the caller takes.
+    pub outputs: *mut tn_crossing,
+    /// An item for each update: TN_ALIASED if the bytes that the body left or wrote are the new value, TN_COPIED and why
+    /// if the value was copied for the body to write or from what it left. 0 if the variable stays as it was.
+    pub updates: *mut tn_crossing,
+}
+
 /// Options of a shared variable; a NULL pointer means the defaults.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

@@ -1000,6 +1000,19 @@ module tenure_c
     type(c_ptr) :: updates = c_null_ptr
   end type
 
+  !> Where `tn_function_call_crossings` writes what became of the values of a call.
+  type, bind(C) :: tn_call_crossings
+    !> sizeof this struct, set by the caller.
+    integer(c_size_t) :: size = 32
+    !> An item for each input of the function, in the order of its description, including the implicit ones.
+    type(c_ptr) :: inputs = c_null_ptr
+    !> An item for each output that the caller takes.
+    type(c_ptr) :: outputs = c_null_ptr
+    !> An item for each update: TN_ALIASED if the bytes that the body left or wrote are the new value, TN_COPIED and why
+    !> if the value was copied for the body to write or from what it left. 0 if the variable stays as it was.
+    type(c_ptr) :: updates = c_null_ptr
+  end type
+
   !> Options of a shared variable; a NULL pointer means the defaults.
   type, bind(C) :: tn_shared_options
     !> sizeof this struct, set by the caller.
@@ -3010,6 +3023,15 @@ module tenure_c
       integer(c_int32_t) :: returned
     end function
 
+    !> Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them
+    !> as m solves the equations of x, and factors nothing while their expression is kept.
+    function tn_expr_lu(x, out) bind(C,name="tn_expr_lu") result(returned)
+      import
+      type(c_ptr), value :: x
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
     !> Makes the solution x of m * x = b.
     function tn_expr_solve(m, b, out) bind(C,name="tn_expr_solve") result(returned)
       import
@@ -3023,15 +3045,6 @@ module tenure_c
     function tn_expr_scale(x, factor, out) bind(C,name="tn_expr_scale") result(returned)
       import
       type(c_ptr), value :: x
-    !> Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them
-    !> as m solves the equations of x, and factors nothing while their expression is kept.
-    function tn_expr_lu(x, out) bind(C,name="tn_expr_lu") result(returned)
-      import
-      type(c_ptr), value :: x
-      type(c_ptr), intent(inout) :: out
-      integer(c_int32_t) :: returned
-    end function
-
       real(c_double), value :: factor
       type(c_ptr), intent(inout) :: out
       integer(c_int32_t) :: returned
@@ -3204,6 +3217,20 @@ module tenure_c
       type(c_ptr), intent(inout), optional :: out(*)
       type(tn_crossing), intent(inout), optional :: in_crossings(*)
       type(tn_crossing), intent(inout), optional :: out_crossings(*)
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Calls a function as `tn_function_call`, and tells of every value what became of it: also of the implicit inputs,
+    !> and of the variables that the call changes.
+    function tn_function_call_crossings(function, n_in, in, n_out, out, &
+        crossings) bind(C,name="tn_function_call_crossings") result(returned)
+      import
+      type(c_ptr), value :: function
+      integer(c_size_t), value :: n_in
+      type(c_ptr), intent(in), optional :: in(*)
+      integer(c_size_t), value :: n_out
+      type(c_ptr), intent(inout), optional :: out(*)
+      type(tn_call_crossings), intent(in) :: crossings
       integer(c_int32_t) :: returned
     end function
 

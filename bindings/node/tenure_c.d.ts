@@ -881,6 +881,17 @@ export interface tn_function_options {
   /** The updates. A variable has one at most. */
   updates: Memory | null;
 }
+/** Where `tn_function_call_crossings` writes what became of the values of a call. */
+export interface tn_call_crossings {
+  /** sizeof this struct, set by the caller. */
+  size: Integer;
+  /** An item for each input of the function, in the order of its description, including the implicit ones. */
+  inputs: Memory | null;
+  /** An item for each output that the caller takes. */
+  outputs: Memory | null;
+  /** An item for each update: TN_ALIASED if the bytes that the body left or wrote are the new value, TN_COPIED and why if the value was copied for the body to write or from what it left. 0 if the variable stays as it was. */
+  updates: Memory | null;
+}
 /** Options of a shared variable; a NULL pointer means the defaults. */
 export interface tn_shared_options {
   /** sizeof this struct, set by the caller. */
@@ -1670,6 +1681,8 @@ export interface Functions {
   tn_expr_multiply(m: Handle, x: Handle): Handle;
   /** Makes the lower Cholesky factor of a symmetric positive definite matrix. */
   tn_expr_cholesky(x: Handle): Handle;
+  /** Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them as m solves the equations of x, and factors nothing while their expression is kept. */
+  tn_expr_lu(x: Handle): Handle;
   /** Makes the solution x of m * x = b. */
   tn_expr_solve(m: Handle, b: Handle): Handle;
   /** Makes the product of x and a number, in the form of x. */
@@ -1681,8 +1694,6 @@ export interface Functions {
   /** Makes an operation that is applied element by element to operands of any shape; two operands have equal shapes. */
   tn_expr_elementwise(op: number, x: Handle, y: Handle | null): Handle;
   /** Makes the matrix of x with all its elements, also the zeros of a diagonal or a triangle, in full form. */
-  /** Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them as m solves the equations of x, and factors nothing while their expression is kept. */
-  tn_expr_lu(x: Handle): Handle;
   tn_expr_dense(x: Handle): Handle;
   /** Describes the array that an expression makes: its type, its form and its shape. */
   tn_expr_query(expr: Handle): tn_expr_info;
@@ -1712,6 +1723,8 @@ export interface Functions {
   tn_function_create(options: Partial<tn_function_options>): Handle;
   /** Calls a function. */
   tn_function_call(function_: Handle, n_in: Integer, in_: Memory | null, n_out: Integer, out: Memory | null, in_crossings: Memory | null, out_crossings: Memory | null): void;
+  /** Calls a function as `tn_function_call`, and tells of every value what became of it: also of the implicit inputs, and of the variables that the call changes. */
+  tn_function_call_crossings(function_: Handle, n_in: Integer, in_: Memory | null, n_out: Integer, out: Memory | null, crossings: Partial<tn_call_crossings>): void;
   /** Releases a function. */
   tn_function_release(function_: Handle): void;
   /** Creates a mirror: one array with a side on the host and a side on a GPU, of which one or both are valid. */

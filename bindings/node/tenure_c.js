@@ -587,6 +587,16 @@ export const structs = {
       updates: ["pointer", 88, 0],
     },
   },
+  tn_call_crossings: {
+    size: 32,
+    isSized: true,
+    fields: {
+      size: ["size_t", 0, 0],
+      inputs: ["pointer", 8, 0],
+      outputs: ["pointer", 16, 0],
+      updates: ["pointer", 24, 0],
+    },
+  },
   tn_shared_options: {
     size: 32,
     isSized: true,
@@ -1767,6 +1777,10 @@ export const functions = {
     x: "handle",
     out: "out handle",
   }],
+  tn_expr_lu: ["status", {
+    x: "handle",
+    out: "out handle",
+  }],
   tn_expr_solve: ["status", {
     m: "handle",
     b: "handle",
@@ -1775,10 +1789,6 @@ export const functions = {
   tn_expr_scale: ["status", {
     x: "handle",
     factor: "double",
-    out: "out handle",
-  }],
-  tn_expr_lu: ["status", {
-    x: "handle",
     out: "out handle",
   }],
   tn_expr_transpose: ["status", {
@@ -1874,6 +1884,14 @@ export const functions = {
     out: "memory",
     in_crossings: "memory",
     out_crossings: "memory",
+  }],
+  tn_function_call_crossings: ["status", {
+    function: "handle",
+    n_in: "size_t",
+    in: "memory",
+    n_out: "size_t",
+    out: "memory",
+    crossings: "in tn_call_crossings",
   }],
   tn_function_release: ["status", {
     function: "handle",

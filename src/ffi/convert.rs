@@ -331,6 +331,9 @@ sized! {
         size: 0, name: core::ptr::null(), body: None, expr_body: None, context: core::ptr::null_mut(), release: None,
         n_in: 0, n_out: 0, n_update: 0, inputs: core::ptr::null(), outputs: core::ptr::null(), updates: core::ptr::null(),
     },
+    tn_call_crossings: tn_call_crossings {
+        size: 0, inputs: core::ptr::null_mut(), outputs: core::ptr::null_mut(), updates: core::ptr::null_mut(),
+    },
     tn_shared_info: tn_shared_info {
         size: 0, device: NOWHERE, home: NOWHERE, dtype: 0, ndim: 0, flags: 0, is_poisoned: 0, version: 0, bytes: 0,
         detach_count: 0, name: [0; 64], shape: [0; TN_MAX_NDIM],

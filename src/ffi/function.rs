@@ -131,9 +131,55 @@ pub unsafe extern "C" fn tn_function_call(
         if n_out > 0 && out.is_null() {
             return Err(convert::null("out"));
         }
-        function::call(c"tn_function_call", id, arguments, n_out, &mut |item| {
+        let told = tn_call_crossings { outputs: out_crossings, ..VersionedStruct::defaults() };
+        function::call(c"tn_function_call", id, Ok(()), arguments, n_out, &mut |item| {
             // SAFETY: `n_in` and `n_out` items by this function's documentation, and the call has checked both numbers.
-            unsafe { hand_out(item, out, in_crossings, out_crossings) }
+            unsafe { hand_out(item, out, in_crossings, &told) }
+        })
+    })
+}
+
+/// Calls a function as `tn_function_call`, and tells of every value what became of it: also of the implicit inputs, and
+/// of the variables that the call changes.
+///
+/// @param function A function. If it is released meanwhile, it lives until the call returns.
+/// @param n_in     Number of arguments, as for `tn_function_call`.
+/// @param in       The n_in arguments. NULL only with n_in 0.
+/// @param n_out    Number of outputs that the caller takes; the others are released.
+/// @param[out] out The n_out outputs. NULL only with n_out 0. Each is released by `tn_array_release`. On failure:
+///                 untouched.
+/// @param crossings Where to write what became of the values, with `size` set by the caller; the lists that it names
+///                 have as many items as the function was created with. On failure, these are untouched.
+/// @return As `tn_function_call`; TN_ERR_NULL also for crossings, TN_ERR_INVALID for a wrong size.
+/// @note Threads: any, as for `tn_function_call`. Blocks: as long as the body runs. Allocates: as `tn_function_call`.
+/// @since 0.1
+/// @ingroup function
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_function_call_crossings(
+    function: *mut tn_function,
+    n_in: usize,
+    r#in: *const *mut tn_array,
+    n_out: usize,
+    out: *mut *mut tn_array,
+    crossings: *const tn_call_crossings,
+) -> tn_status {
+    enter("tn_function_call_crossings", || {
+        let id = convert::id(function, "function")?;
+        // SAFETY: `n_in` handles by this function's documentation; an id has the bits of the pointer, and any bits are
+        // one.
+        let arguments = unsafe { convert::slice(n_in, r#in.cast::<Id>(), "in")? };
+        if n_out > 0 && out.is_null() {
+            return Err(convert::null("out"));
+        }
+        if crossings.is_null() {
+            return Err(convert::null("crossings"));
+        }
+        // SAFETY: a struct of its size, by this function's documentation.
+        let noted = unsafe { convert::sized(crossings) }.map(|told| told.expect("not NULL"));
+        let told = noted.unwrap_or_else(|_| VersionedStruct::defaults());
+        function::call(c"tn_function_call", id, noted.map(drop), arguments, n_out, &mut |item| {
+            // SAFETY: as many items as were declared, by this function's documentation; the call has checked `n_out`.
+            unsafe { hand_out(item, out, core::ptr::null_mut(), &told) }
         })
     })
 }
@@ -151,25 +197,25 @@ pub extern "C" fn tn_function_release(function: *mut tn_function) -> tn_status {
 }
 
 /// # Safety
-/// - `out` may be written for as many handles as there are outputs. `in_crossings` and `out_crossings` are NULL, or may
-///   be written for as many items as there are inputs and outputs.
-unsafe fn hand_out(
-    item: HandedOut,
-    out: *mut *mut tn_array,
-    in_crossings: *mut tn_crossing,
-    out_crossings: *mut tn_crossing,
-) {
-    // SAFETY: the caller's obligation.
-    unsafe {
-        match item {
-            HandedOut::Input(index, how) if !in_crossings.is_null() => in_crossings.add(index).write(how),
-            HandedOut::Input(..) => {}
-            HandedOut::Output(index, array, how) => {
-                out.add(index).write(convert::handle(array));
-                if !out_crossings.is_null() {
-                    out_crossings.add(index).write(how);
-                }
-            }
+/// - `out` may be written for as many handles as there are outputs. `arguments` is NULL, or may be written for as many
+///   items as there are arguments; so may the lists of `told`, for the inputs, outputs and updates of the function.
+unsafe fn hand_out(item: HandedOut, out: *mut *mut tn_array, arguments: *mut tn_crossing, told: &tn_call_crossings) {
+    let tell = |list: *mut tn_crossing, index: usize, how: tn_crossing| {
+        if !list.is_null() {
+            // SAFETY: the caller's obligation.
+            unsafe { list.add(index).write(how) };
+        }
+    };
+    match item {
+        HandedOut::Input(index, argument, how) => {
+            tell(told.inputs, index, how);
+            argument.into_iter().for_each(|argument| tell(arguments, argument, how));
+        }
+        HandedOut::Update(index, how) => tell(told.updates, index, how),
+        HandedOut::Output(index, array, how) => {
+            // SAFETY: the caller's obligation.
+            unsafe { out.add(index).write(convert::handle(array)) };
+            tell(told.outputs, index, how);
         }
     }
 }

@@ -34,15 +34,18 @@ struct Call<'a> {
     updates: List<Reserved<'a>>,
 }
 
-/// Calls a function. `hand_out` gets the outputs, and owns them afterwards.
+/// Calls a function. `hand_out` gets the outputs, and owns them afterwards. `call_alone`: whether the call is valid apart
+/// from its handles.
 pub fn call(
     caller: &'static CStr,
     id: Id,
+    call_alone: Result<()>,
     arguments: &[Id],
     n_out: usize,
     hand_out: &mut dyn FnMut(HandedOut),
 ) -> Result<()> {
     let function = &*Ref::<Function>::find(id)?;
+    call_alone?;
     run(caller, function, arguments, n_out, hand_out).map_err(|status| match function.name.is_none() {
         true => status,
         false => about(status, format_args!("\"{}\"", function.name.as_str())),
@@ -248,13 +251,14 @@ fn finish(
     outcome.keep_unwanted(n_out, &mut returned);
     update::commit(&mut call.updates, &mut returned, function.outputs.len());
     call.places.end();
-    let mut argument = 0;
-    for (input, passed) in function.inputs.iter().zip(&mut call.inputs) {
-        if input.is_argument() {
-            hand_out(HandedOut::Input(argument, passed.how));
-            argument += 1;
-        }
+    let mut arguments = 0..;
+    for (index, (input, passed)) in function.inputs.iter().zip(&mut call.inputs).enumerate() {
+        let argument = if input.is_argument() { arguments.next() } else { None };
+        hand_out(HandedOut::Input(index, argument, passed.how));
         passed.finish();
+    }
+    for (index, update) in call.updates.iter().enumerate() {
+        hand_out(HandedOut::Update(index, update.how));
     }
     for (place, output) in outputs.iter_mut().enumerate() {
         output.leave_readers(&mut copies);

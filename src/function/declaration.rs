@@ -107,8 +107,10 @@ impl Description {
 
 /// What a call that succeeded hands out, item by item.
 pub enum HandedOut {
-    /// The index of an argument, and what became of it.
-    Input(usize, tn_crossing),
+    /// The index of an input, the index of its argument if it has one, and what became of it.
+    Input(usize, Option<usize>, tn_crossing),
+    /// The index of an update, and what became of the new value.
+    Update(usize, tn_crossing),
     /// The index of an output that the caller takes, the array, and what became of the one that the body left.
     Output(usize, Id, tn_crossing),
 }

@@ -10,7 +10,7 @@ use crate::error::{Result, fail, quietly};
 use crate::layout::Order;
 use crate::slots::Id;
 use crate::types::*;
-use crate::variable::{self, Exchange, Lent, VariableRef, Work};
+use crate::variable::{self, Crossing, Exchange, Lent, VariableRef, Work};
 
 /// A variable that a call changes.
 pub struct Reserved<'a> {
@@ -30,6 +30,10 @@ pub struct Reserved<'a> {
     pub body_ran: bool,
     /// Why the value was not lent: TN_WHY_ bits.
     pub why: u32,
+    /// The tag of the store of the copy that the body found in its place; 0 without one.
+    pub copy: u64,
+    /// What became of the new value.
+    pub how: Crossing,
     /// What becomes of it.
     pub new: New,
     /// The change at the commit.
@@ -54,8 +58,8 @@ impl<'a> Reserved<'a> {
     pub fn new(update: &'a Update) -> Reserved<'a> {
         let (variable, flags) = (&update.variable, update.flags);
         let (array, store, offered, lent, why, new) = (Id::NONE, 0, Id::NONE, None, 0, New::None);
-        let (body_ran, exchange, work) = (false, Exchange::default(), None);
-        Reserved { variable, flags, array, store, offered, lent, body_ran, why, new, exchange, work }
+        let (body_ran, copy, how, exchange, work) = (false, 0, Crossing::default(), Exchange::default(), None);
+        Reserved { variable, flags, array, store, offered, lent, body_ran, why, copy, how, new, exchange, work }
     }
 
     /// Reserves the variable. TN_ERR_BORROWED_WRITE if another call changes it, TN_ERR_POISONED.
@@ -86,6 +90,7 @@ impl<'a> Reserved<'a> {
                     self.why = why;
                     variable::check_forbidden(why)?;
                     self.offered = copies.make(self.array, self.variable.fixed().pool, Order::A, why)?;
+                    self.copy = variable::tag_of(self.offered);
                 }
             }
         }

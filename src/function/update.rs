@@ -13,7 +13,7 @@ use crate::layout::Order;
 use crate::options;
 use crate::slots::Id;
 use crate::types::*;
-use crate::variable::{self, Work};
+use crate::variable::{self, ALIASED, Crossing, Work};
 
 impl Outcome<'_, '_> {
     /// Decides what becomes the new value of each variable, and makes the copies that are needed.
@@ -21,6 +21,7 @@ impl Outcome<'_, '_> {
         for index in 0..self.updates.len() {
             if let New::Array(_, store) = self.updates[index].new {
                 self.taken.push(store);
+                self.updates[index].how = self.crossing(index, store, 0);
                 continue;
             }
             let place = self.places.of_update(index);
@@ -37,6 +38,7 @@ impl Outcome<'_, '_> {
         let variable = self.updates[index].variable;
         let why = match self.keep(index, produced)? {
             Ok(new) => {
+                self.updates[index].how = self.crossing(index, produced.store, 0);
                 self.taken.push(produced.store);
                 self.places.take(place);
                 return Ok(new);
@@ -46,7 +48,17 @@ impl Outcome<'_, '_> {
         variable::check_forbidden(why)?;
         let copy = self.copies.make(produced.array, variable.fixed().pool, Order::C, why)?;
         variable::mark(variable, copy)?;
+        self.updates[index].how = self.crossing(index, produced.store, why);
         Ok(New::Array(copy, variable::tag_of(copy)))
+    }
+
+    /// What became of a value that the body left on that store. `why`: it was copied from there, with TN_WHY_ bits.
+    fn crossing(&self, index: usize, store: u64, why: u32) -> Crossing {
+        let update = &self.updates[index];
+        match why | if store == update.copy { update.why } else { 0 } {
+            0 => ALIASED,
+            why => Crossing { how: TN_COPIED, why },
+        }
     }
 
     /// Makes what the body left the value without a copy, or says why that cannot be: TN_WHY_ bits.

@@ -816,7 +816,13 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                 let (mut in_how, mut out_how): ([tn_crossing; 4], [tn_crossing; 4]) = zero();
                 let (in_how, out_how) = (in_how.as_mut_ptr(), out_how.as_mut_ptr());
                 let (arguments, places) = (arguments.as_ptr(), out.as_mut_ptr());
-                let status = function::tn_function_call(called, n_in, arguments, n_out, places, in_how, out_how);
+                let status = if p.random.chance(30) {
+                    let (size, none) = (p.size_of::<tn_call_crossings>(), null_mut());
+                    let told = tn_call_crossings { size, inputs: none, outputs: out_how, updates: none };
+                    function::tn_function_call_crossings(called, n_in, arguments, n_out, places, &told)
+                } else {
+                    function::tn_function_call(called, n_in, arguments, n_out, places, in_how, out_how)
+                };
                 if status == TN_OK {
                     out.into_iter().take(n_out).for_each(|made| p.arrays.add(&mut p.random, made));
                 }

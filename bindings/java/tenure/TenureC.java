@@ -1181,6 +1181,28 @@ public final class TenureC {
         }
     }
 
+    /** Where `tn_function_call_crossings` writes what became of the values of a call. */
+    @Structure.FieldOrder({"size", "inputs", "outputs", "updates"})
+    public static class tn_call_crossings extends Structure {
+        /** sizeof this struct, set by the caller. */
+        public long size = 32;
+        /** An item for each input of the function, in the order of its description, including the implicit ones. */
+        public Pointer inputs;
+        /** An item for each output that the caller takes. */
+        public Pointer outputs;
+        /** An item for each update: TN_ALIASED if the bytes that the body left or wrote are the new value, TN_COPIED and why if the value was copied for the body to write or from what it left. 0 if the variable stays as it was. */
+        public Pointer updates;
+
+        /** Its size in C. */
+        public static final int BYTES = 32;
+
+        public tn_call_crossings() {}
+
+        public tn_call_crossings(Pointer address) {
+            super(address);
+        }
+    }
+
     /** Options of a shared variable; a NULL pointer means the defaults. */
     @Structure.FieldOrder({"size", "device", "pool", "name"})
     public static class tn_shared_options extends Structure {
@@ -2430,6 +2452,9 @@ public final class TenureC {
     /** Makes the lower Cholesky factor of a symmetric positive definite matrix. */
     public static native int tn_expr_cholesky(long x, long[] out);
 
+    /** Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them as m solves the equations of x, and factors nothing while their expression is kept. */
+    public static native int tn_expr_lu(long x, long[] out);
+
     /** Makes the solution x of m * x = b. */
     public static native int tn_expr_solve(long m, long b, long[] out);
 
@@ -2452,9 +2477,6 @@ public final class TenureC {
     public static native int tn_expr_query(long expr, tn_expr_info info);
 
     /** Computes an expression, and makes an array of its value, which has the form that `tn_expr_explain` tells. */
-    /** Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them as m solves the equations of x, and factors nothing while their expression is kept. */
-    public static native int tn_expr_lu(long x, long[] out);
-
     public static native int tn_expr_compute(long expr, int flags, long[] out);
 
     /** Releases an expression. */
@@ -2492,6 +2514,9 @@ public final class TenureC {
 
     /** Calls a function. */
     public static native int tn_function_call(long function, long n_in, long[] in, long n_out, long[] out, Pointer in_crossings, Pointer out_crossings);
+
+    /** Calls a function as `tn_function_call`, and tells of every value what became of it: also of the implicit inputs, and of the variables that the call changes. */
+    public static native int tn_function_call_crossings(long function, long n_in, long[] in, long n_out, long[] out, tn_call_crossings crossings);
 
     /** Releases a function. */
     public static native int tn_function_release(long function);

@@ -33,6 +33,31 @@ def shared(*values, name="w"):
 
 
 # FN-11, FN-22, FN-30
+# FN-47
+def test_crossings_of_variables():
+    a, b, c = (tenure.shared(np.full(3, float(k)), name=name) for k, name in enumerate("abc"))
+
+    def grow(x, a, b):
+        a += x
+
+    f = tenure.function(lambda x, a, b: np.asarray(a) + b, ["x"], shared=[a, b], updates=[tenure.Update(a, grow, mutable=True), (b, lambda x, a, b: None), (c, lambda x, a, b: b)])
+    assert f(np.ones(3)).tolist() == [1, 1, 1]
+    assert f.crossings == ({"x": ALIAS}, [ALIAS], {a: copied(Why.SHARED), b: ALIAS}, {a: ALIAS, b: None, c: copied(Why.SHARED)})
+    held = a.get_value(borrow=True)
+    f(np.ones(3))
+    assert f.crossings.updates == {a: copied(Why.SHARED), b: None, c: copied(Why.SHARED)}, "a is copied for the callable"
+    assert held.tolist() == [1] * 3 and a.get_value().tolist() == [2] * 3 and c.get_value().tolist() == [1] * 3
+    # The variable that another one stands in for, and one that only its own update has.
+    g = tenure.function(lambda b: b, shared=[b], givens={b: c})
+    g()
+    assert g.crossings.shared == {b: ALIAS} and g.crossings.updates == {}
+    h = tenure.function(None, ["x"], shared=[a], updates=[tenure.Update(a, lambda x, a: a.fill(5), mutable=True)])
+    h(np.ones(3))
+    assert h.crossings == ({"x": ALIAS}, [], {}, {a: ALIAS}) and a.get_value().tolist() == [5] * 3
+    h.release()
+    assert h.crossings == ({"x": ALIAS}, [], {}, {a: ALIAS})
+
+
 def test_a_step():
     w = tenure.shared(np.zeros((3, 4)), name="w")
     step = tenure.function(
@@ -47,7 +72,7 @@ def test_a_step():
     for k in (1, 2, 3):
         y = step(x)
         assert y.tolist() == w.get_value().tolist() == [[k] * 4] * 3 and w.version == k + 1
-    assert step.crossings == ({"x": ALIAS}, [ALIAS])
+    assert step.crossings == ({"x": ALIAS}, [ALIAS], {w: ALIAS}, {w: ALIAS})
     y += 1
     assert w.get_value().tolist() == [[3] * 4] * 3 and x.tolist() == [[1] * 4] * 3
 
@@ -156,7 +181,7 @@ def test_mutable_inputs(refused):
     function = tenure.function(changes, [In("x", mutable=True)], Out(borrow=True))
     x = tenure.zeros(4)
     y = function(x)
-    assert function.crossings == ({"x": ALIAS}, [ALIAS]) and address(y) == address(x)
+    assert function.crossings[:2] == ({"x": ALIAS}, [ALIAS]) and address(y) == address(x)
     function(x)
     assert function.crossings.inputs == {"x": copied(Why.SHARED)} and y.tolist() == [1] * 4
     del y
@@ -188,7 +213,7 @@ def test_taken_inputs(refused):
     x = tenure.zeros(4, name="x")
     place = address(x)
     y = function(tenure.give(x))
-    assert function.crossings == ({"x": ALIAS}, [ALIAS]) and address(y) == place and not y.why_not()
+    assert function.crossings == ({"x": ALIAS}, [ALIAS], {}, {}) and address(y) == place and not y.why_not()
     refused(Status.DESTRUCTED, x.fill, 1)
     function(y)
     assert function.crossings.inputs == {"x": copied(Why.SHARED)} and y.tolist() == [3] * 4, "y was not given"

@@ -1056,6 +1056,21 @@ pub struct tn_function_options {
     pub updates: *const tn_update,
 }
 
+/// Where `tn_function_call_crossings` writes what became of the values of a call. A NULL pointer: it is not told.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_call_crossings {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// An item for each input of the function, in the order of its description, including the implicit ones.
+    pub inputs: *mut tn_crossing,
+    /// An item for each output that the caller takes.
+    pub outputs: *mut tn_crossing,
+    /// An item for each update: TN_ALIASED if the bytes that the body left or wrote are the new value, TN_COPIED and why
+    /// if the value was copied for the body to write or from what it left. 0 if the variable stays as it was.
+    pub updates: *mut tn_crossing,
+}
+
 /// Options of a shared variable; a NULL pointer means the defaults.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -2541,6 +2556,7 @@ unsafe extern "C" {
         out: *mut *mut tn_expr,
     ) -> tn_status;
     pub fn tn_expr_cholesky(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_lu(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
     pub fn tn_expr_solve(
         m: *mut tn_expr,
         b: *mut tn_expr,
@@ -2556,7 +2572,6 @@ unsafe extern "C" {
     pub fn tn_expr_elementwise(
         op: tn_expr_op,
         x: *mut tn_expr,
-    pub fn tn_expr_lu(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
         y: *mut tn_expr,
         out: *mut *mut tn_expr,
     ) -> tn_status;
@@ -2628,6 +2643,14 @@ unsafe extern "C" {
         out: *mut *mut tn_array,
         in_crossings: *mut tn_crossing,
         out_crossings: *mut tn_crossing,
+    ) -> tn_status;
+    pub fn tn_function_call_crossings(
+        function: *mut tn_function,
+        n_in: usize,
+        r#in: *const *mut tn_array,
+        n_out: usize,
+        out: *mut *mut tn_array,
+        crossings: *const tn_call_crossings,
     ) -> tn_status;
     pub fn tn_function_release(function: *mut tn_function) -> tn_status;
     pub fn tn_mirror_create(

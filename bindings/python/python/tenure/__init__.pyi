@@ -451,6 +451,8 @@ class Update:
 class Crossings(NamedTuple):
     inputs: dict[str, Crossing]
     outputs: list[Crossing]
+    shared: dict[SharedVariable, Crossing]
+    updates: dict[SharedVariable, Crossing | None]
 
 @final
 class Function:

@@ -22,6 +22,10 @@ class Crossings(NamedTuple):
     inputs: dict[str, Crossing]
     #: For each output.
     outputs: list[Crossing]
+    #: For each variable whose value the body read. A variable that only its own update in place has is not there.
+    shared: dict[SharedVariable, Crossing]
+    #: For each variable that an update changes: "aliased" if it has the bytes that the body left or wrote; None if it stays.
+    updates: dict[SharedVariable, Crossing | None]
 
 
 class _Declaration:
@@ -195,11 +199,13 @@ def function(body, inputs=(), outputs=None, updates=(), givens=None, *, shared=(
     # A parameter that only the code of its own update has, as the value itself, is no input of the library, which would copy it.
     hidden = {at for update, at in zip(updates, own) if at is not None and not _is_read(update, body, updates)}
     givens, given = _givens(givens, parameters, hidden)
-    places, passed = [], []
+    places, passed, read = [], [], []
     for at, declared in enumerate(parameters):
         places.append(None if at in hidden else len(passed))
         if at not in hidden:
             passed.append(_passed(declared, given.get(at)))
+            if passed[-1][6] is not None:
+                read.append(passed[-1][6] if declared.shared is None else declared.shared)
     if name is None:
         name = getattr(body, "__name__", None)
         name = None if name == "<lambda>" else name
@@ -209,7 +215,7 @@ def function(body, inputs=(), outputs=None, updates=(), givens=None, *, shared=(
         passed,
         [(out.name, out._flags(), out.dtype, out.device, _axes(out.ndim)) for out in outputs],
         [(update.variable, update._flags(), update.value, at) for update, at in zip(updates, own)],
-        (tuple(parameters), tuple(outputs), tuple(updates), body, givens, bool(lazy)),
+        (tuple(parameters), tuple(outputs), tuple(updates), body, givens, bool(lazy), tuple(read), tuple(update.variable for update in updates)),
     )
 
 
@@ -346,12 +352,18 @@ def _own(value, dtype):
 
 
 def _crossings(self):
-    """What became of the arguments and outputs of this thread's last call: ``Crossings(inputs, outputs)``; None before the first one."""
+    """What became of the values of this thread's last call: ``Crossings(inputs, outputs, shared, updates)``; None before the first one."""
     last = self._crossings
     if last is None:
         return None
-    inputs, outputs = last
-    return Crossings({name: _crossing_of(*raw) for name, raw in inputs}, [_crossing_of(*raw) for raw in outputs])
+    inputs, shared, outputs, updates = last
+    read, changed = self._declared[6:] if self._declared else ((), ())  # None once the garbage collector cleared them
+    return Crossings(
+        {name: _crossing_of(*raw) for name, raw in inputs},
+        [_crossing_of(*raw) for raw in outputs],
+        {variable: _crossing_of(*raw) for variable, raw in zip(read, shared)},
+        {variable: _crossing_of(*raw) if raw[0] else None for variable, raw in zip(changed, updates)},
+    )
 
 
 def _copy(self, swap=None, *, delete_updates=False, name=None):
@@ -367,7 +379,7 @@ def _copy(self, swap=None, *, delete_updates=False, name=None):
     """
     if self._is_released:
         raise ValueError(f"{self!r} has no declarations left; copy it before its release")
-    parameters, outputs, updates, body, givens, lazy = self._declared
+    parameters, outputs, updates, body, givens, lazy, *_ = self._declared
     swap = dict(swap or {})
     given = [x for pair in dict(givens or {}).items() for x in pair if isinstance(x, SharedVariable)]
     known = {*given, *(declared.shared for declared in parameters), *(update.variable for update in updates)}

@@ -110,27 +110,37 @@ pub unsafe fn create(
     made(|out| unsafe { tn_function_create(&options, out) })
 }
 
-/// Calls a function. `arguments` and `in_how` have an item for each input that is no variable, `outputs` and `out_how`
-/// one for each output.
-pub fn call(
+/// Calls a function. `arguments` has an item for each input that is no variable, `outputs` one for each output. `how`
+/// has one for each input, then for each output, then for each update.
+///
+/// # Safety
+/// - `how` has room for the `n_inputs` inputs, the outputs and the updates with which the function was created.
+pub unsafe fn call(
     function: Id,
     arguments: &[Id],
     outputs: &mut [Id],
-    in_how: &mut [tn_crossing],
-    out_how: &mut [tn_crossing],
+    n_inputs: usize,
+    how: &mut [tn_crossing],
 ) -> Result<()> {
-    assert!(arguments.len() == in_how.len() && outputs.len() == out_how.len());
-    // SAFETY: a checked id; the lists have the lengths that are passed; an `Id` of 64 bits is read and written as the
-    // pointer whose bits it has.
+    assert!(how.len() >= n_inputs + outputs.len());
+    let (inputs, how) = how.split_at_mut(n_inputs);
+    let (out_how, updates) = how.split_at_mut(outputs.len());
+    let crossings = tn_call_crossings {
+        size: size_of::<tn_call_crossings>(),
+        inputs: inputs.as_mut_ptr(),
+        outputs: out_how.as_mut_ptr(),
+        updates: updates.as_mut_ptr(),
+    };
+    // SAFETY: a checked id; the lists have the lengths that are passed, those of `crossings` by this function's list; an
+    // `Id` of 64 bits is read and written as the pointer whose bits it has.
     check(unsafe {
-        tn_function_call(
+        tn_function_call_crossings(
             function.raw(),
             arguments.len(),
             arguments.as_ptr().cast(),
             outputs.len(),
             outputs.as_mut_ptr().cast(),
-            in_how.as_mut_ptr(),
-            out_how.as_mut_ptr(),
+            &crossings,
         )
     })
 }

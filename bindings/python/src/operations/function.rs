@@ -39,7 +39,10 @@ pub struct Function {
     context: Arc<Context>,
     name: Option<String>,
     arguments: Vec<Argument>,
+    /// For each input of the library: the index of its argument; None: a variable.
+    inputs: Vec<Option<usize>>,
     n_outputs: usize,
+    n_updates: usize,
     /// The declarations; None: the garbage collector has cleared them.
     declared: Mutex<Option<Py<PyTuple>>>,
     /// `threading.local()`: what became of the values of the thread's last call.
@@ -69,8 +72,9 @@ impl Drop for Function {
     }
 }
 
-/// What became of each argument, by its name, and of each output: (how, why).
-type Crossings = (Vec<(String, (u32, u32))>, Vec<(u32, u32)>);
+/// What became of each argument, by its name, of each variable that is an input, of each output and of each update:
+/// (how, why).
+type Crossings = (Vec<(String, (u32, u32))>, Vec<(u32, u32)>, Vec<(u32, u32)>, Vec<(u32, u32)>);
 
 /// The value for each argument of a call; None: the default.
 type Values<'py> = SmallVec<[Option<Bound<'py, PyAny>>; 8]>;
@@ -229,9 +233,9 @@ impl Function {
     /// Calls the function, and once more after a wait if an argument has unfinished device work.
     fn run(&self, function: Id, ids: &[Id], outputs: &mut [Id], how: &mut [tn_crossing]) -> PyResult<()> {
         let attempt = |outputs: &mut [Id], how: &mut [tn_crossing]| {
-            let (in_how, out_how) = how.split_at_mut(ids.len());
             begin_call(&self.context);
-            let outcome = c::call(function, ids, outputs, in_how, out_how);
+            // SAFETY: `__call__` makes the list from the numbers of the function's creation.
+            let outcome = unsafe { c::call(function, ids, outputs, self.inputs.len(), how) };
             let (entered, error) = end_call();
             match (outcome, error) {
                 (Err(_), Some(error)) => Err(error),
@@ -347,8 +351,10 @@ pub fn _function<'py>(
     let out_names = names_of(outputs.iter().map(|output| &output.0))?;
     let mut in_specs = Vec::new();
     let mut arguments = Vec::new();
+    let mut in_arguments = Vec::new();
     for ((input_name, flags, dtype, device, ndim, default, variable, is_given), text) in inputs.iter().zip(&in_names) {
         let declared = declared(text, *flags, dtype, device, *ndim)?;
+        in_arguments.push(variable.is_none().then_some(arguments.len()));
         if variable.is_none() {
             arguments.push(Argument {
                 name: input_name.clone().unwrap_or_default(),
@@ -404,7 +410,9 @@ pub fn _function<'py>(
         context: context.clone(),
         name,
         arguments,
+        inputs: in_arguments,
         n_outputs: outputs.len(),
+        n_updates: updates.len(),
         declared: Mutex::new(Some(declarations.clone().unbind())),
         last,
     };
@@ -442,7 +450,7 @@ impl Function {
         let passed = self.pass(py, self.bind(args, named)?)?;
         let mut outputs: SmallVec<[Id; 4]> = smallvec![Id::NULL; self.n_outputs];
         let mut how: SmallVec<[tn_crossing; 8]> =
-            smallvec![tn_crossing { how: 0, why: 0 }; self.arguments.len() + self.n_outputs];
+            smallvec![tn_crossing { how: 0, why: 0 }; self.inputs.len() + self.n_outputs + self.n_updates];
         let _site = site::here(py);
         py.detach(|| self.run(function, &passed.ids, &mut outputs, &mut how))?;
         // Every handle gets an object before an error is reported, so that none is lost.
@@ -456,16 +464,25 @@ impl Function {
         }
     }
 
-    /// Of this thread's last call, (name, (how, why)) for each argument and (how, why) for each output; None: no call
-    /// has succeeded.
+    /// Of this thread's last call, (name, (how, why)) for each argument, and (how, why) for each variable that is an
+    /// input, for each output and for each update; None: no call has succeeded.
     #[getter]
     fn _crossings(&self, py: Python<'_>) -> PyResult<Option<Crossings>> {
         let Some(noted) = self.last.bind(py).getattr_opt(pyo3::intern!(py, "crossings"))? else { return Ok(None) };
         let number = |bytes: &[u8]| bytes.try_into().map_or(0, u32::from_ne_bytes);
         let pairs = noted.cast::<PyBytes>()?.as_bytes().chunks_exact(8);
         let all: Vec<(u32, u32)> = pairs.map(|pair| (number(&pair[..4]), number(&pair[4..]))).collect();
-        let inputs = self.expected().map(|(at, argument)| (argument.name.clone(), all[at])).collect();
-        Ok(Some((inputs, all[self.arguments.len()..].to_vec())))
+        let (inputs, all) = all.split_at(self.inputs.len());
+        let (outputs, updates) = all.split_at(self.n_outputs);
+        let (mut arguments, mut variables) = (Vec::new(), Vec::new());
+        for (argument, how) in self.inputs.iter().zip(inputs) {
+            match argument.map(|at| &self.arguments[at]) {
+                None => variables.push(*how),
+                Some(argument) if argument.is_given => {}
+                Some(argument) => arguments.push((argument.name.clone(), *how)),
+            }
+        }
+        Ok(Some((arguments, variables, outputs.to_vec(), updates.to_vec())))
     }
 
     /// What `tenure._function` keeps: inputs, outputs, updates, and what a copy needs.
