@@ -4,6 +4,7 @@ numba-cuda's own tests of memory run with it too: the suite of run.py (AL-53).
 """
 
 import ctypes
+import importlib.util
 import os
 import pathlib
 import subprocess
@@ -302,3 +303,12 @@ def test_m1_numba_takes_a_mirror(manager):
     device.copy_to_device(np.full(6, 7.0))
     m.mark_changed("gpu")
     assert np.asarray(m).tolist() == [7.0] * 6 and m.transfers == (1, 1, 48, 48)
+
+
+# The record from which docs/migration/numba.md is written is that of the installed numba-cuda.
+def test_the_record_of_names():
+    path = pathlib.Path(__file__).resolve().parents[2] / "bindings" / "python" / "tests" / "numba_names.py"
+    spec = importlib.util.spec_from_file_location("numba_names", path)
+    names = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(names)
+    assert names.of_numba() == names.RECORD.read_text(), "python bindings/python/tests/numba_names.py --record, with this numba-cuda"

@@ -21,9 +21,10 @@ const FOR_DEMO: &str = "bindings/python/requirements-demo.txt";
 const REQUIREMENTS: &str = "bindings/python/requirements.txt";
 /// Those and the large packages.
 const PEERS: &str = "bindings/python/requirements-peers.txt";
-/// The scripts that write the tables of docs/interop.md. The second one needs a driver.
+/// The scripts that write the tables of docs/interop.md, of which the second one needs a driver, and docs/migration/numba.md.
 const MATRIX: &str = "bindings/python/tests/matrix.py";
 const GPU_MATRIX: &str = "bindings/python/tests/gpu_matrix.py";
+const NUMBA_NAMES: &str = "bindings/python/tests/numba_names.py";
 
 /// The UMF versions, each in a wheel with headers and library, and the libraries that they depend on.
 const UMF: [(&str, &str); 4] = [("umf", "1.0.3"), ("umf", "1.1.0"), ("umf", "1.2.0"), ("tcmlib", "1.6.0")];
@@ -197,6 +198,7 @@ pub fn installed_with_most() -> Done<PathBuf> {
 
 /// Writes docs/interop.md, or compares it, from this package and the libraries of `python`.
 pub fn interop(python: &Path, how: &str) -> Done {
+    run(command(python).args([NUMBA_NAMES, how, "docs/migration/numba.md"]))?;
     run(command(python).args([MATRIX, how, "docs/interop.md"]))?;
     run(command(python).env("LD_LIBRARY_PATH", sim::stage()?).args([GPU_MATRIX, how, "docs/interop.md"]))
 }

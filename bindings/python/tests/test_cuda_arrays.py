@@ -104,6 +104,27 @@ def test_positions_of_numba():
             cuda.device_array(3, stream=wrong)
 
 
+# DV, PA: Numba's names for devices and for memory of other objects
+def test_other_names_of_numba(capsys):
+    assert len(cuda.gpus) == len(cuda.devices()) and [gpu.id for gpu in cuda.gpus] == list(range(len(cuda.gpus)))
+    assert cuda.list_devices()[0].name == cuda.get_current_device().name and cuda.gpus.current.id == 0
+    with pytest.raises(IndexError, match=f"there is no device {len(cuda.gpus)}"):
+        cuda.gpus[len(cuda.gpus)]
+    last = len(cuda.gpus) - 1
+    with cuda.gpus[-1]:
+        assert cuda.get_current_device().id == last and cuda.device_array(2).device == f"cuda:{last}"
+    selected = cuda.select_device(last)
+    assert cuda.gpus.current.id == last and cuda.device_array(2).device == f"cuda:{last}"
+    selected.__exit__()
+    assert cuda.get_current_device().id == 0
+    assert cuda.detect() and capsys.readouterr().out.count("compute capability") == len(cuda.gpus)
+    x = cuda.to_device(np.arange(6.0).reshape(2, 3))
+    assert cuda.is_cuda_array(x) and not cuda.is_cuda_array(np.zeros(2))
+    for y in (cuda.as_cuda_array(x), cuda.as_cuda_array(x, sync=False), cuda.from_cuda_array_interface(x.__cuda_array_interface__, owner=x)):
+        assert y.overlap(x) == "exact"
+        y.release()
+
+
 # TR-30
 def test_a_promise_moves_to_a_device(refused):
     there, here = tenure.Pool("cuda:0", name="there"), tenure.Pool(name="here")

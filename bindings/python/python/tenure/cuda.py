@@ -43,9 +43,11 @@ __all__ = [
     "SmartArray",
     "Stream",
     "advise",
+    "as_cuda_array",
     "current_stream",
     "default_stream",
     "defer_cleanup",
+    "detect",
     "device",
     "device_array",
     "device_array_like",
@@ -53,13 +55,18 @@ __all__ = [
     "event",
     "event_elapsed_time",
     "external_stream",
+    "from_cuda_array_interface",
+    "get_current_device",
+    "get_memory_info",
+    "gpus",
     "is_available",
+    "is_cuda_array",
     "legacy_default_stream",
+    "list_devices",
     "managed_array",
     "mapped",
     "mapped_array",
     "mapped_array_like",
-    "get_memory_info",
     "memory_info",
     "per_thread_default_stream",
     "pinned",
@@ -67,6 +74,7 @@ __all__ = [
     "pinned_array_like",
     "prefetch",
     "private_pool",
+    "select_device",
     "stream",
     "synchronize",
     "to_device",
@@ -209,6 +217,52 @@ def memory_info(device=None) -> MemoryInfo:
 
 
 get_memory_info = memory_info
+
+
+class _Gpus:
+    """The devices, as ``with cuda.gpus[1]:`` uses them."""
+
+    def __len__(self) -> int:
+        return _tenure._device_count("cuda")
+
+    def __getitem__(self, number: int) -> device:
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"there is no device {number}; this process sees {len(self)}")
+        return device(number % len(self))
+
+    def __repr__(self) -> str:
+        return f"<the {len(self)} devices of this process>"
+
+    @property
+    def current(self) -> device:
+        """The device of calls that name none."""
+        return device(_current.get())
+
+
+gpus = _Gpus()
+list_devices = devices
+
+
+def select_device(device_id: int) -> device:
+    """Makes calls of this module use that device from now on, in this thread or task, unless they name another."""
+    selected = device(device_id)
+    selected.__enter__()
+    return selected
+
+
+def get_current_device() -> Device:
+    """The description of the device of ``select_device`` or ``with device(i):``, at first that of 0."""
+    return _device_of(_current.get())
+
+
+def detect() -> bool:
+    """Prints the devices. Returns whether there are any."""
+    found = devices()
+    print(f"{len(found)} CUDA devices")
+    for one in found:
+        major, minor = one.compute_capability
+        print(f"  cuda:{one.id}  {one.name}, compute capability {major}.{minor}, {one.total_bytes >> 20} MiB, PCI {one.pci_bus_id}")
+    return bool(found)
 
 
 def synchronize(device=None) -> None:
@@ -370,6 +424,28 @@ def to_device(obj, stream=None, copy=True, to=None, *, device=None, pool=None, n
         to.copy_to_device(obj, stream)
         return to
     return _tenure._to_device(obj, _named(device), stream, pool, name)
+
+
+def is_cuda_array(obj) -> bool:
+    """Whether an object has ``__cuda_array_interface__``."""
+    return hasattr(obj, "__cuda_array_interface__")
+
+
+def as_cuda_array(obj, sync=True):
+    """An array on the memory of an object with ``__cuda_array_interface__``. sync: it waits for the stream that the object names."""
+    return _tenure.from_cuda_array_interface(obj, copy=False, sync=sync)
+
+
+class _Described:
+    """Memory by its description, and what keeps it."""
+
+    def __init__(self, desc, owner):
+        self.__cuda_array_interface__, self.owner = desc, owner
+
+
+def from_cuda_array_interface(desc, owner=None, sync=True):
+    """An array on memory by its description, a dict as that of ``__cuda_array_interface__``. The array keeps ``owner``."""
+    return as_cuda_array(_Described(desc, owner), sync)
 
 
 # ---- page-locked and managed memory

@@ -117,9 +117,15 @@ impl Array {
         self.viewed(py, api::ravel(self.id()?, order_of(order)?)?, 1)
     }
 
-    /// A view without the axes of length 1, or without the named ones.
-    #[pyo3(signature = (axis=None))]
-    fn squeeze<'py>(&self, py: Python<'py>, axis: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, Array>> {
+    /// A view without the axes of length 1, or without the named ones. stream: as for `ravel`.
+    #[pyo3(signature = (axis=None, stream=None))]
+    fn squeeze<'py>(
+        &self,
+        py: Python<'py>,
+        axis: Option<&Bound<'py, PyAny>>,
+        stream: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Array>> {
+        let _ = stream;
         let id = self.id()?;
         let Some(axis) = axis else { return Array::adopt(py, api::squeeze(id, &[])?) };
         let axes = axes_of(&dims_of(axis)?);
@@ -157,8 +163,15 @@ impl Array {
     }
 
     /// Views of `section` elements each along the first axis, the last one may be shorter, as Numba's `split`:
-    /// `chunks(section)`.
-    fn split<'py>(&self, py: Python<'py>, section: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+    /// `chunks(section)`. stream: as for `ravel`.
+    #[pyo3(signature = (section, stream=None))]
+    fn split<'py>(
+        &self,
+        py: Python<'py>,
+        section: &Bound<'py, PyAny>,
+        stream: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let _ = stream;
         chunks(py, self, 0, int_of(section)?)
     }
 
