@@ -1,4 +1,4 @@
-"""Tenure's arrays shared with numba-cuda and PyCUDA on the simulated driver, without compilers (CA-1, CA-10, CA-11, PC-1 to PC-8)."""
+"""Tenure's arrays shared with numba-cuda and PyCUDA on the simulated driver, without compilers (CA-1, CA-10, CA-11, PC-1 to PC-9)."""
 
 import ctypes
 import gc
@@ -212,11 +212,32 @@ def _twice(launch, parameters):
     return 0
 
 
-# PC-8
-def test_a_kernel_of_pycuda_on_arrays_of_tenure(pycuda):
+_SOURCE = """
+__global__ void twice(float *to, const float *from, int n)
+{
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n)
+        to[i] = 2 * from[i];
+}
+"""
+
+
+def compiled(tmp_path):
+    """The kernel of `_SOURCE`, as PyCUDA compiles it. In place of NVIDIA's compiler stands one whose code is the source: the simulator takes
+    any image, and runs the host function that is registered by the kernel's name."""
+    from pycuda.compiler import SourceModule
+
     sizes = (ctypes.c_size_t * 3)(8, 8, 4)
     assert ctypes.CDLL("libcuda.so.1").tenure_sim_register_kernel(b"twice", _twice, sizes, ctypes.c_size_t(3), 0) == 0
-    twice = pycuda.module_from_buffer(b"// the simulated driver takes any image").get_function("twice")
+    nvcc = tmp_path / "nvcc"
+    nvcc.write_text('#!/bin/sh\n[ "$1" = --version ] && echo release 13.0 || cp kernel.cu kernel.cubin\n')
+    nvcc.chmod(0o700)
+    return SourceModule(_SOURCE, nvcc=str(nvcc), cache_dir=False).get_function("twice")
+
+
+# PC-8
+def test_a_kernel_of_pycuda_on_arrays_of_tenure(pycuda, tmp_path):
+    twice = compiled(tmp_path)
     n, own = numbers(5, 4), pycuda.Stream()
     s = cuda.external_stream(own.handle)
     x, y = cuda.to_device(n), cuda.device_array((5, 4), "f4")
@@ -231,3 +252,41 @@ def test_a_kernel_of_pycuda_on_arrays_of_tenure(pycuda):
     del source, to
     gc.collect()
     assert x.copy_to_host().tolist() == (4 * n).tolist()
+
+
+# PC-9
+def test_a_kernel_of_pycuda_in_the_body_of_a_function(pycuda, tmp_path):
+    twice = compiled(tmp_path)
+    own = pycuda.Stream()
+    s = cuda.external_stream(own.handle)
+    n = numbers(5, 4)
+    w = tenure.shared(cuda.to_device(n), name="w")
+    seen = []
+
+    def doubled(x, w):
+        y = cuda.device_array(x.shape, "f4")
+        with x.on(s) as source, y.on(s, write=True) as to:
+            twice(np.uintp(to.pointer), np.uintp(source.pointer), np.int32(20), block=(20, 1, 1), stream=own)
+            seen.append(to.pointer)
+        return y
+
+    def grow(x, w):
+        with w.on(s, write=True) as to:
+            twice(np.uintp(to.pointer), np.uintp(to.pointer), np.int32(20), block=(20, 1, 1), stream=own)
+            seen.append(to.pointer)
+
+    function = tenure.function(
+        doubled, [tenure.In("x", device="cuda:0")], tenure.Out(device="cuda:0"), tenure.Update(w, grow, mutable=True), shared=[w]
+    )
+    at = address(w.get_value(borrow=True, return_internal_type=True))
+    x = cuda.to_device(n + 1)
+    y = function(x)
+    crossed = function.crossings
+    assert seen == [address(y), at] and address(w.get_value(borrow=True, return_internal_type=True)) == at
+    assert {crossed.inputs["x"].how, crossed.outputs[0].how, crossed.updates[w].how} == {"aliased"}
+    assert y.copy_to_host().tolist() == (2 * n + 2).tolist() and x.copy_to_host().tolist() == (n + 1).tolist()
+    assert w.get_value().tolist() == (2 * n).tolist()
+    # An argument of the host is moved to the GPU for the kernel.
+    z = function(n)
+    assert z.copy_to_host().tolist() == (2 * n).tolist() and function.crossings.inputs["x"].why == Why.DEVICE
+    assert w.get_value().tolist() == (4 * n).tolist()
