@@ -1,6 +1,6 @@
 /*
- * function_expr.c - functions whose body is an expression: what it overwrites, what it leaves alone, and failures (FN-3, FN-12 to FN-16,
- * FN-22, FN-30, FN-31, FN-34, SV-4, SV-35).
+ * function_expr.c - functions whose body is an expression: what it overwrites, what it leaves alone, forms, and failures (FN-3, FN-12 to
+ * FN-16, FN-19, FN-22, FN-30, FN-31, FN-34, SV-4, SV-35).
  */
 #include "crossings.h"
 
@@ -384,6 +384,51 @@ static void failed_computation(void) /* FN-30: the second of two updates fails, 
     end_shared(b);
 }
 
+/* ---- forms ---- */
+
+/* w := 2 w, where w is the value of the update, or else the implicit input */
+static tn_status doubled(void *context, tn_expr *const *in, tn_expr **out, tn_expr **update)
+{
+    (void)context, (void)out;
+    return tn_expr_scale(update[0] ? update[0] : in[0], 2, &update[0]);
+}
+
+static tn_form form_in(tn_shared *w, uint32_t flags, tn_crossing expected)
+{
+    tn_array *value = got(w, flags, expected);
+    tn_form form = info_of(value).form;
+    drop(value);
+    return form;
+}
+
+static void forms_of_updated_variables(void) /* FN-19: a variable has the form of the expression that updates it */
+{
+    static const tn_form forms[] = {TN_FORM_FULL, TN_FORM_DIAGONAL, TN_FORM_LOWER, TN_FORM_UPPER, TN_FORM_MATRIX};
+    for (int k = 0; k < 15; k++) {
+        int failures = check_failures, in_place = k / 5 < 2;
+        tn_form form = forms[k % 5];
+        tn_array *value = form == TN_FORM_DIAGONAL ? zeros(NULL, TN_F64, SHAPE(3)) : zeros(NULL, TN_F64, SHAPE(3, 3));
+        OK(tn_array_set_form(value, form));
+        tn_shared *w = shared_of(value, TN_TAKE_OWNERSHIP, ALIAS);
+        drop(value);
+        plan p = planned_expr(doubled, NULL);
+        if (!in_place)
+            takes_value_of(&p, w, NONE);
+        assigns(&p, w, in_place ? TN_MAY_OVERWRITE : NONE);
+        tn_function *f = made(&p);
+        tn_array *held = k / 5 == 1 ? got(w, TN_RAW | TN_BORROW, ALIAS) : NULL; /* then the value is copied for the body */
+        OK(run(f));
+        OK(run(f));
+        CHECK(facts(w).version == 3 && form_in(w, TN_RAW | TN_BORROW, ALIAS) == form && form_in(w, NONE, COPY(0)) == form);
+        if (held)
+            drop(held);
+        end_function(f);
+        end_shared(w);
+        if (check_failures > failures)
+            fprintf(stderr, "    form %u, case %d: %s\n", form, k / 5, tn_last_error());
+    }
+}
+
 int main(void)
 {
     gradient_descent();
@@ -394,5 +439,6 @@ int main(void)
     exchanged();
     turned();
     failed_computation();
+    forms_of_updated_variables();
     return finish();
 }

@@ -7,6 +7,7 @@ use crate::array;
 use crate::borrow::{self, List};
 use crate::error::{Result, about, quietly, recode};
 use crate::expr;
+use crate::layout::Form;
 use crate::lists;
 use crate::slots::Id;
 use crate::types::*;
@@ -41,6 +42,13 @@ fn run_on_expressions(
         input.end_handle(places.thread);
     }
     let mut nodes = Expressions(borrow::filled(places.arrays.len(), Id::NONE)?);
+    let mut are_matrices = borrow::filled(places.arrays.len(), false)?;
+    for (index, update) in function.updates.iter().enumerate() {
+        let place = places.of_update(index);
+        let offered = places.arrays[place];
+        let value = if offered == Id::NONE { update.variable.value().array } else { offered };
+        are_matrices[place] = array::with(value, |locked, claim| Ok(locked.get(claim).form == Form::Matrix))?;
+    }
     for (place, (node, array)) in nodes.0.iter_mut().zip(&mut places.arrays).enumerate() {
         if *array != Id::NONE {
             *node = expr::leaf(*array, TN_FORM_OF_HANDLE).map_err(|status| about(status, function.at(place)))?;
@@ -69,12 +77,26 @@ fn run_on_expressions(
             let code = if matches!(status.code(), TN_ERR_STALE | TN_ERR_KIND) { TN_ERR_FAILED } else { status.code() };
             about(recode(status, code), function.at(place))
         })?;
+        if are_matrices[place] {
+            keep_matrix(places.arrays[place])?;
+        }
         if !nodes.0[place + 1..].contains(&node) {
             let _ = quietly(|| expr::release(node));
         }
         nodes.0[place] = Id::NONE;
     }
     Ok(())
+}
+
+/// Expressions compute with all elements of a matrix, so the form of the result does not say that it is one.
+fn keep_matrix(array: Id) -> Result<()> {
+    array::with(array, |locked, claim| {
+        let body = locked.get_mut(claim);
+        if body.form == Form::Full && body.layout.ndim() == 2 {
+            body.form = Form::Matrix;
+        }
+        Ok(())
+    })
 }
 
 /// Handles of expressions. Its drop releases them.
