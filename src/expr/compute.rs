@@ -140,8 +140,7 @@ impl Run {
             graph.release_operands(at, &mut ended);
             at = graph[at].next;
         }
-        drop(graph);
-        ended.free(self.thread);
+        ended.free(self.thread, graph);
     }
 
     /// Takes back the count of `at` as a finished user of the operands that this evaluation computed.
@@ -172,8 +171,7 @@ impl Run {
         if breaks {
             graph.fail(failed, &mut ended);
         }
-        drop(graph);
-        ended.free(self.thread);
+        ended.free(self.thread, graph);
     }
 
     /// Discards everything that was computed before `failed`.
@@ -206,8 +204,9 @@ impl Drop for Run {
             self.give_up(true);
         }
         let mut ended = EndedNodes::new();
-        node::graph().drop_root_ref(self.root, &mut ended);
-        ended.free(self.thread);
+        let mut graph = node::graph();
+        graph.drop_root_ref(self.root, &mut ended);
+        ended.free(self.thread, graph);
     }
 }
 

@@ -15,6 +15,7 @@ use crate::names::Name;
 use crate::slots::{Head, Id, Kind, Slot, Spare, State as SlotState, Table};
 use crate::thread::{ColdGuard, ColdLock, Thread};
 use crate::types::*;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use smallvec::SmallVec;
 
 /// The handle of a node. Everything else about the node is in the graph.
@@ -153,6 +154,9 @@ pub struct Graph {
     runs: u32,
 }
 
+/// The number of entries of the graph, which only grows; written under its lock.
+static ROOM: AtomicUsize = AtomicUsize::new(0);
+
 static GRAPH: ColdLock<Graph> = ColdLock::new(Graph { nodes: Vec::new(), runs: 0 });
 
 /// Locks the graph.
@@ -180,19 +184,27 @@ impl Expr {
     /// Takes a slot, and grows the graph to its number; outside of locks.
     pub(crate) fn spare(thread: &'static Thread) -> Result<SpareNode> {
         let spare = SpareNode::take(thread)?;
-        let mut graph = graph();
         let needed = spare.slot().head().number() as usize + 1;
-        let there = graph.nodes.len();
-        if needed > there {
-            let more = needed - there;
-            if graph.nodes.try_reserve(more).is_err() {
-                return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {needed} nodes of expressions")));
-            }
-            graph.nodes.resize_with(needed, Node::free);
+        // The graph never shrinks, so a number that was there once needs no lock.
+        if needed > ROOM.load(Ordering::Relaxed) {
+            grow(needed)?;
         }
-        drop(graph);
         Ok(spare)
     }
+}
+
+#[cold]
+fn grow(needed: usize) -> Result<()> {
+    let mut graph = graph();
+    let more = needed.saturating_sub(graph.nodes.len());
+    if graph.nodes.try_reserve(more).is_err() {
+        return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for {needed} nodes of expressions")));
+    }
+    if more > 0 {
+        graph.nodes.resize_with(needed, Node::free);
+        ROOM.store(needed, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 /// Nodes that ended under the lock, chained in this order. [`EndedNodes::free`] frees what they own.
@@ -222,20 +234,24 @@ impl EndedNodes {
         }
     }
 
-    /// Ends their claims and frees their slots. Under no lock.
-    pub(crate) fn free(self, thread: &'static Thread) {
-        let mut at = self.first;
+    /// Unlocks the graph, ends their claims and frees their slots.
+    pub(crate) fn free(self, thread: &'static Thread, locked: ColdGuard<'static, Graph>) {
+        let (mut locked, mut at) = (Some(locked), self.first);
         while at != NONE {
-            let mut graph = graph();
+            let mut graph = locked.take().unwrap_or_else(graph);
             // Taken out first: once the slot is free, its entry can belong to another node.
-            let node = core::mem::replace(&mut graph[at], Node::free());
+            let node = &mut graph[at];
+            let (value, chain) = (node.value.take(), node.chain);
+            let lists = (core::mem::take(&mut node.shape), core::mem::take(&mut node.rows));
+            node.id = Id::NONE;
             drop(graph);
-            if let Some(claim) = node.value {
+            drop(lists);
+            if let Some(claim) = value {
                 claim.lock_own().end_node(claim);
             }
             let slot = Table::<Expr>::slot(at).expect("nodes have slots");
             Table::free(thread, slot);
-            at = node.chain;
+            at = chain;
         }
     }
 }
@@ -403,8 +419,7 @@ pub fn release(id: Id) -> Result<()> {
     Table::<Expr>::slot(number).expect("found").head().make_stale(SlotState::Kept);
     graph[number].handle = false;
     graph.end_if_unused(number, &mut ended);
-    drop(graph);
-    ended.free(crate::thread::current());
+    ended.free(crate::thread::current(), graph);
     Ok(())
 }
 

@@ -222,10 +222,9 @@ impl Run {
             graph[op.number].progress = Progress::Done;
             graph.release_operands(op.number, &mut ended);
         }
-        drop(graph);
+        ended.free(self.thread, graph);
         for claim in over.into_iter().flatten() {
             claim.lock_own().end_node(claim);
         }
-        ended.free(self.thread);
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::api;
 use crate::handles::array::Array;
-use crate::operations::lazy::of_matrices;
+use crate::operations::lazy::{OPERATORS, of_matrices};
 use crate::sys::*;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -36,26 +36,16 @@ pub fn refusal(function: &str) -> PyErr {
     ))
 }
 
-/// The operator of expressions that an operator of arrays is: the names of NumPy's ufunc, of the method, and of the
-/// method if the expression is the right operand.
-const OPERATORS: [(&str, &str, &str); 5] = [
-    ("add", "__add__", "__radd__"),
-    ("subtract", "__sub__", "__rsub__"),
-    ("multiply", "__mul__", "__rmul__"),
-    ("true_divide", "__truediv__", "__rtruediv__"),
-    ("matmul", "__matmul__", "__rmatmul__"),
-];
-
 /// `x op y` as an expression. None: neither operand is an array with a form.
 pub fn binary<'py>(ufunc: &str, x: &Bound<'py, PyAny>, y: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     if !has_form(x)? && !has_form(y)? {
         return Ok(None);
     }
-    let Some((_, method, turned)) = OPERATORS.iter().find(|(name, ..)| *name == ufunc) else {
+    let Some((_, operator, turned)) = OPERATORS.iter().find(|(name, ..)| *name == ufunc) else {
         return Err(refusal(&format!("numpy.{ufunc}")));
     };
-    let (operand, method, other) = if x.is_instance_of::<Array>() { (x, method, y) } else { (y, turned, x) };
-    of_matrices(operand)?.call_method1(*method, (other,)).map(Some)
+    let (operand, operator, other) = if x.is_instance_of::<Array>() { (x, operator, y) } else { (y, turned, x) };
+    operator(of_matrices(operand)?.get(), other).map(Some)
 }
 
 /// `-x` as an expression. None: the array has no form.

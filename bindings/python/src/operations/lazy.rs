@@ -178,6 +178,19 @@ fn leaf<'py>(object: &Bound<'py, PyAny>, form: u32, of_matrices: bool) -> PyResu
     Expr::wrap(py, id, of_matrices)
 }
 
+/// A method of expressions for an operator.
+type Operator = for<'py> fn(&Expr, &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>;
+
+/// The operator of expressions that an operator of arrays is: the name of NumPy's ufunc, the method, and the method if
+/// the expression is the right operand.
+pub const OPERATORS: [(&str, Operator, Operator); 5] = [
+    ("add", Expr::__add__, Expr::__radd__),
+    ("subtract", Expr::__sub__, Expr::__rsub__),
+    ("multiply", Expr::__mul__, Expr::__rmul__),
+    ("true_divide", Expr::__truediv__, Expr::__rtruediv__),
+    ("matmul", Expr::__matmul__, Expr::__rmatmul__),
+];
+
 /// A matrix as the beginning of an expression by operators.
 pub fn of_matrices<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Expr>> {
     leaf(object, TN_FORM_OF_HANDLE, true)
