@@ -144,11 +144,20 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
             spares.push(Expr::spare(thread)?);
             continue;
         }
-        for (side, below) in implied.into_iter().enumerate() {
-            let Some(below) = below else { continue };
-            let (operand, written_out) = (node.operands[side], below.operation == Operation::Dense);
-            let number = graph.insert_implied(spares.pop().expect("as many as are needed"), Node { origin, ..below });
+        // Both before the first is added, because they can fail.
+        let mut below = [None, None];
+        for (side, first) in implied.into_iter().enumerate() {
+            let kind = kind(&graph, node.operands[side.min(operands.len() - 1)]);
+            below[side] = first.map(|first| rules::unary(first, kind, 0).map(|made| (first, made))).transpose()?;
+        }
+        for (side, below) in below.into_iter().enumerate() {
+            let Some((operation, (form, shape))) = below else { continue };
+            let (dtype, operand) = (node.dtype, node.operands[side]);
+            let operands = [operand, node::NONE];
+            let below = Node { operation, form, dtype, shape, operands, origin, ..Node::free() };
+            let number = graph.insert_implied(spares.pop().expect("as many as are needed"), below);
             node.operands[side] = number;
+            let written_out = operation == Operation::Dense;
             node.operands.iter_mut().filter(|at| written_out && **at == operand).for_each(|at| *at = number);
         }
         return Ok(graph.insert(spare, Node { origin, ..node }));
@@ -159,7 +168,7 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
 struct NewOperation {
     node: Node,
     /// By side: an operation on the operand that comes first. An operand on both sides is written out once.
-    implied: [Option<Node>; 2],
+    implied: [Option<Operation>; 2],
 }
 
 /// Makes all checks of an operation.
@@ -189,7 +198,7 @@ fn check(
             format_args!("{} takes {} operand(s)", operation.name(), 1 + u32::from(is_binary(operation))),
         ));
     }
-    let kind = |node: u32| Kind { form: graph[node].form, dtype: graph[node].dtype, shape: &graph[node].shape };
+    let kind = |node: u32| kind(graph, node);
     let axis = match operation {
         Operation::Sum => axis_of(arguments.axis, kind(numbers[0]).dense_shape()?.len())?,
         _ => 0,
@@ -209,15 +218,16 @@ fn check(
     let mut implied = [None, None];
     for side in 0..operands.len() {
         let operand = numbers[side];
-        let Some(first) = rules::implied(operation, side, graph[operand].form) else { continue };
         if side == 0 || operand != numbers[0] {
-            let (form, shape) = rules::unary(first, kind(operand), 0)?;
-            let operands = [operand, node::NONE];
-            implied[side] = Some(Node { operation: first, form, dtype, shape, operands, ..Node::free() });
+            implied[side] = rules::implied(operation, side, graph[operand].form);
         }
     }
     let node = Node { operation, form, dtype, shape, operands: numbers, factor, axis, ..Node::free() };
     Ok(NewOperation { node, implied })
+}
+
+fn kind(graph: &Graph, node: u32) -> Kind<'_> {
+    Kind { form: graph[node].form, dtype: graph[node].dtype, shape: &graph[node].shape }
 }
 
 /// The status of a node that failed.
