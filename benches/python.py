@@ -1,5 +1,5 @@
 """The cost of small arrays from Python, beside numpy (T20); the exchange between libraries, beside their own (T32); a training step of
-a function, beside a loop in numpy; and numpy with Tenure's allocator, beside numpy with its own (T31).
+a function, beside a loop in numpy; operators of matrices (T34); and numpy with Tenure's allocator, beside numpy with its own (T31).
 
     python.py forwards|backwards     one round: a line "case <tab> minimum <tab> median" per case, in ns a turn
 
@@ -40,6 +40,8 @@ CASES = {
     "numpy_dlpack": "from_dlpack(a)",
     "numpy_buffer": "asarray(memoryview(a))",
 }
+# An operator of matrices, which computes nothing (T34), beside NumPy's sum of two arrays without axes.
+CASES |= {"tenure_node": "e + e", "tenure_sum": "m + d", "numpy_sum": "z + z"}
 # A step of gradient descent on multinomial regression: with an array for the new weights, and in place.
 STEP = {
     "tenure_step": "step(batch, targets)",
@@ -58,6 +60,9 @@ NAMES = {
     "x": x,
     "a": a,
     "t": t,
+    "m": tenure.matrix(np.eye(2)),
+    "d": tenure.matrix.diagonal(np.ones(2)),
+    "z": np.array(1.0),
     "empty": tenure.empty,
     "np_empty": np.empty,
     "asarray": np.asarray,
@@ -139,7 +144,7 @@ def main() -> None:
     print(f"# numpy\t{np.__version__}")
     if torch:
         print(f"# torch\t{torch.__version__}")
-    NAMES.update(define_steps())
+    NAMES.update(define_steps(), e=NAMES["m"] + NAMES["d"])
     loop = min(samples("pass"))
     for name in reversed(cases) if sys.argv[1] == "backwards" else cases:
         with tenure.numpy_allocator() if name in HANDLED and name.startswith("tenure") else contextlib.nullcontext():

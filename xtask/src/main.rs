@@ -62,6 +62,7 @@ cargo xtask <command>
   bench device-pool     measures what device pools cost the host, on the simulated driver
   bench events          measures what an event costs while a log runs
   bench launch          measures what a launch that borrows its arguments costs the host
+  bench operators       measures a node of an expression that an operator of C++ or Rust builds, beside the calls of C
   bench processes       measures arrays handed over to another process
   bench programs        measures whole programs with this and other allocators
   bench mpi             measures messages of arrays by MPICH and by Open MPI, beside NumPy's

@@ -6,6 +6,8 @@
 use super::figures::Figures;
 use super::peers::Peer;
 use super::pool::program;
+use std::path::Path;
+use std::process::Command;
 use xtask::tools::{Done, command, has};
 
 /// The case, its name in the tables, and the blocks per turn.
@@ -35,10 +37,21 @@ pub fn count(peer: &Peer, figures: &mut Figures) -> Done {
 
 /// All instructions of a process that runs this many turns.
 fn total(peer: &Peer, case: &str, turns: f64) -> Done<f64> {
-    let mut valgrind = command("valgrind");
-    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program(peer.api));
+    let mut valgrind = callgrind(&program(peer.api));
     valgrind.arg("one").arg(format!("{turns:.0}")).arg(peer.name).arg(&peer.library).arg(case);
-    let done = peer.surroundings(&mut valgrind)?.output().map_err(|why| format!("valgrind: {why}"))?;
+    collected(peer.surroundings(&mut valgrind)?)
+}
+
+/// A program under callgrind.
+pub fn callgrind(program: &Path) -> Command {
+    let mut valgrind = command("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
+    valgrind
+}
+
+/// Runs a program under callgrind. Returns the number of its instructions.
+pub fn collected(valgrind: &mut Command) -> Done<f64> {
+    let done = valgrind.output().map_err(|why| format!("valgrind: {why}"))?;
     let said = String::from_utf8_lossy(&done.stderr);
     let collected = said.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
     collected.filter(|_| done.status.success()).ok_or_else(|| {

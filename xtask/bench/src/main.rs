@@ -15,6 +15,7 @@ mod figures;
 mod instructions;
 mod launch;
 mod mpi;
+mod operators;
 mod peers;
 mod performance;
 mod plot;
@@ -144,6 +145,8 @@ const PYTHON: &[Bar] = &[
     exchange_bar("tenure.from_dlpack(PyTorch's)", "tenure_from_torch", "torch_dlpack"),
     exchange_bar("torch.from_dlpack(ours)", "torch_from_tenure", "torch_dlpack"),
     exchange_bar("tenure.to_torch(ours)", "tenure_to_torch", "torch_dlpack"),
+    Bar { peer: "numpy_sum", ..bar("T34", "e + e, of expressions", "tenure_node", Target::Ns(3000.0, None)) },
+    Bar { peer: "numpy_sum", ..bar("T34", "m + d, of matrices: three nodes", "tenure_sum", Target::Ns(9000.0, None)) },
     Bar { peer: "numpy_step", ..bar("FN", "training step, new weights", "tenure_step", Target::Times(1.5)) },
     Bar {
         peer: "numpy_step_in_place",
@@ -280,6 +283,9 @@ fn bench(arguments: &[&str]) -> Done {
     if arguments == ["events"] {
         return events::bench();
     }
+    if arguments == ["operators"] {
+        return operators::bench();
+    }
     if arguments == ["launch"] {
         return launch::bench();
     }
@@ -297,7 +303,7 @@ fn bench(arguments: &[&str]) -> Done {
     if let Some(unknown) = names.iter().find(|name| !["objects", "copy", "python", "linalg", "strided"].contains(*name))
     {
         return Err(format!(
-            "there is no benchmark {unknown}: objects, copy, python, linalg or strided; or device-pool, events, launch, processes, programs or mpi; or pool with options of its own"
+            "there is no benchmark {unknown}: objects, copy, python, linalg or strided; or device-pool, events, launch, operators, processes, programs or mpi; or pool with options of its own"
         ));
     }
     let wanted = |name: &str| names.is_empty() || names.contains(&name);
