@@ -177,6 +177,7 @@ tn_status tn_expr_add(tn_expr *x, tn_expr *y, tn_expr **out) TN_BORROWS(x) TN_BO
 tn_status tn_expr_subtract(tn_expr *x, tn_expr *y, tn_expr **out) TN_BORROWS(x) TN_BORROWS(y) TN_GIVES(out);
 tn_status tn_expr_multiply(tn_expr *m, tn_expr *x, tn_expr **out) TN_BORROWS(m) TN_BORROWS(x) TN_GIVES(out);
 tn_status tn_expr_cholesky(tn_expr *x, tn_expr **out) TN_BORROWS(x) TN_GIVES(out);
+tn_status tn_expr_lu(tn_expr *x, tn_expr **out) TN_BORROWS(x) TN_GIVES(out);
 tn_status tn_expr_solve(tn_expr *m, tn_expr *b, tn_expr **out) TN_BORROWS(m) TN_BORROWS(b) TN_GIVES(out);
 tn_status tn_expr_scale(tn_expr *x, double factor, tn_expr **out) TN_BORROWS(x) TN_GIVES(out);
 tn_status tn_expr_transpose(tn_expr *x, tn_expr **out) TN_BORROWS(x) TN_GIVES(out);
@@ -204,6 +205,8 @@ tn_status tn_shared_release(tn_shared *shared) TN_ENDS(shared);
 tn_status tn_function_create(const tn_function_options *options, tn_function **out) TN_GIVES(out);
 tn_status tn_function_call(tn_function *function, size_t n_in, tn_array *const *in, size_t n_out, tn_array **out,
     tn_crossing *in_crossings, tn_crossing *out_crossings) TN_BORROWS(function);
+tn_status tn_function_call_crossings(tn_function *function, size_t n_in, tn_array *const *in, size_t n_out,
+    tn_array **out, const tn_call_crossings *crossings) TN_BORROWS(function);
 tn_status tn_function_release(tn_function *function) TN_ENDS(function);
 tn_status tn_mirror_create(const tn_mirror_options *options, tn_mirror **out, tn_crossing *crossing) TN_GIVES(out);
 tn_status tn_mirror_acquire(tn_mirror *mirror, tn_side side, tn_access access, tn_stream *stream, void **data,
