@@ -13,8 +13,8 @@
 
 use crate::error::{Result, fail};
 use crate::names::Name;
-#[cfg(not(any(loom, preload)))]
 use crate::sys::file::Errno;
+#[cfg(not(any(loom, preload)))]
 use crate::sys::instances;
 use crate::sys::lock::RawLock;
 use crate::sys::os;
