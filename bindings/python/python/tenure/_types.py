@@ -149,14 +149,14 @@ class Why(enum.IntFlag):
 
 
 _REASONS = {
-    "GIVEN": "it is given and its promise not taken yet; take or cancel the promise",
+    "GIVEN": "it is given and its promise not taken yet; cancel the promise to use it again",
     "SHARED": "other arrays or promises claim the same bytes; del or release them, or give them all",
     "IN_EXPRESSION": "an expression needs or keeps these values; del the expression",
     "EXPORTED": "a view of another library (numpy, torch, a buffer) is alive, perhaps a part of one from an ended `with` block; del it",
     "BORROWED": "a borrow overlaps; end its `with` block",
     "READONLY": "it is read-only: a broadcast, a read-only file or import; mode=\"cow\" copies",
     "FOREIGN": "the bytes belong to another library; mode=\"cow\" copies",
-    "POISONED": "a writer failed half way; rewrite all of it (fill, zero, or a write with \"|discard\"), or x.heal() accepts it",
+    "POISONED": "a writer failed half way; rewrite all that it wrote (fill, zero, or a write with \"|discard\"), or x.heal() accepts it",
     "LAYOUT": "the target has another element type, or a shape that does not fit these bytes",
     "DEVICE": "the target is on another device",
     "WASTE": "the bytes are more than twice what the target needs",
