@@ -1,5 +1,6 @@
 """The program ``tenure`` that the wheel installs: it prints what ``tenure.report()`` prints."""
 
+import contextlib
 import io
 import json
 import os
@@ -75,46 +76,40 @@ def test_the_report_is_that_of_python(tmp_path):
     del views, clones, weak, foreign, promise
 
 
-def test_a_process_that_listens_is_reported():
-    """CO-2: the environment makes an unchanged program answer."""
-    program = "import sys, tenure; x = tenure.zeros(1000, name='held'); print('ready', flush=True); sys.stdin.read()"
-    for value, code in (("1", 0), ("0", 1)):
-        child = subprocess.Popen(
-            [sys.executable, "-c", program],
-            env=os.environ | {"TENURE_LISTEN": value},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert child.stdout.readline() == "ready\n"
-            done = run("report", str(child.pid))
-            assert done.returncode == code, done.stderr
-            assert (f"process {child.pid}\n" in done.stdout and 'array "held" at <string>:1' in done.stdout) == (code == 0)
-            listed = run("ps").stdout
-            assert any(line.split()[:2] == [str(child.pid), "yes" if code == 0 else "no"] for line in listed.splitlines()), listed
-        finally:
-            child.kill()
-            child.communicate()
-
-
-def test_prometheus_reads_the_metrics():
-    """CO-51: its own parser finds the figures, also of a pool with an odd name."""
-    parser = pytest.importorskip("prometheus_client.openmetrics.parser")
-    program = "import sys, tenure; p = tenure.Pool(name='a\"b\\\\c\\nd'); x = tenure.zeros(1000, pool=p); print('ready', flush=True); sys.stdin.read()"
+@contextlib.contextmanager
+def process(program, listens="1"):
+    """A process with a program that prints "ready" and waits."""
     child = subprocess.Popen(
-        [sys.executable, "-c", program],
-        env=os.environ | {"TENURE_LISTEN": "1"},
+        [sys.executable, "-c", f"import sys, tenure; {program}; print('ready', flush=True); sys.stdin.read()"],
+        env=os.environ | {"TENURE_LISTEN": listens},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
         assert child.stdout.readline() == "ready\n"
-        done = run("metrics", str(child.pid))
+        yield child
     finally:
         child.kill()
         child.communicate()
+
+
+def test_a_process_that_listens_is_reported():
+    """CO-2: the environment makes an unchanged program answer."""
+    for value, code in (("1", 0), ("0", 1)):
+        with process("x = tenure.zeros(1000, name='held')", value) as child:
+            done = run("report", str(child.pid))
+            assert done.returncode == code, done.stderr
+            assert (f"process {child.pid}\n" in done.stdout and 'array "held" at <string>:1' in done.stdout) == (code == 0)
+            listed = run("ps").stdout
+            assert any(line.split()[:2] == [str(child.pid), "yes" if code == 0 else "no"] for line in listed.splitlines()), listed
+
+
+def test_prometheus_reads_the_metrics():
+    """CO-51: its own parser finds the figures, also of a pool with an odd name."""
+    parser = pytest.importorskip("prometheus_client.openmetrics.parser")
+    with process("p = tenure.Pool(name='a\"b\\\\c\\nd'); x = tenure.zeros(1000, pool=p)") as child:
+        done = run("metrics", str(child.pid))
     assert (done.returncode, done.stderr) == (0, "")
     families = {family.name: family for family in parser.text_string_to_metric_families(done.stdout)}
     requested = [sample for sample in families["tenure_pool_requested_bytes"].samples if sample.value == 8000]
