@@ -28,7 +28,7 @@ const CLIENT_SHIFT: u32 = 3;
 /// Entries of a table that is indexed by the client bits of a tag.
 pub(super) const CLIENT_CODES: usize = 1 << CLIENT_BITS;
 /// All bits of a raw block's tag.
-pub(super) const TAG: u64 = (1 << thread::STAMP_END) - (1 << thread::STAMP_SHIFT) | CLIENT;
+pub(super) const TAG: u64 = ((1 << thread::STAMP_END) - (1 << thread::STAMP_SHIFT)) | CLIENT;
 /// Of those, the client's.
 const CLIENT: u64 = (CLIENT_CODES as u64 - 1) << CLIENT_SHIFT;
 const _: () = assert!(CLIENTS <= CLIENT_CODES);

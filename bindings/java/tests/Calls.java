@@ -186,7 +186,7 @@ public final class Calls {
             refused(TN_ERR_STALE, "ended", () -> kept[0].setDouble(1, 0));
             refused(TN_ERR_STALE, "ended", () -> kept[0].doubles());
             refused(TN_ERR_STALE, "ended", () -> kept[0].fail());
-            refused(TN_ERR_STALE, "was", () -> TenureException.check(tn_borrow_end(kept[0].handle(), 0, 0)));
+            refused(TN_ERR_STALE, "ended already", () -> TenureException.check(tn_borrow_end(kept[0].handle(), 0, 0)));
             kept[0].close();
         }
     }
