@@ -4083,9 +4083,9 @@ lazy operator*(X &&m, Y &&x) {
     return detail::combined(std::forward<X>(m), std::forward<Y>(x), tn_expr_multiply);
 }
 /// The product of a matrix and an array, computed at once. It may overwrite an array that is moved in, which a failing computation releases.
-template <class M, class A, class = detail::if_lazy<M>, class = detail::if_array<A>>
-[[nodiscard]] array operator*(M &&m, A &&x) {
-    return detail::value_of(detail::combined(std::forward<M>(m), std::forward<A>(x), tn_expr_multiply));
+template <class X, class A, class = detail::if_lazy<X>, class = detail::if_array<A>>
+[[nodiscard]] array operator*(X &&m, A &&x) {
+    return detail::value_of(detail::combined(std::forward<X>(m), std::forward<A>(x), tn_expr_multiply));
 }
 /// A number times an expression.
 template <class X, class = detail::if_lazy<X>>
@@ -4109,10 +4109,10 @@ lazy solve(X &&m, Y &&b) {
     return detail::combined(std::forward<X>(m), std::forward<Y>(b), tn_expr_solve);
 }
 /// As above for an array, computed at once. It may overwrite an array that is moved in, which a failing computation releases.
-template <class M, class A, class = detail::if_lazy<M>, class = detail::if_array<A>>
-[[nodiscard]] array solve(M &&m, A &&b, site place = site::here()) {
+template <class X, class A, class = detail::if_lazy<X>, class = detail::if_array<A>>
+[[nodiscard]] array solve(X &&m, A &&b, site place = site::here()) {
     detail::record(place);
-    return detail::value_of(detail::combined(std::forward<M>(m), std::forward<A>(b), tn_expr_solve));
+    return detail::value_of(detail::combined(std::forward<X>(m), std::forward<A>(b), tn_expr_solve));
 }
 /// The element-wise product.
 template <class X, class Y, class = detail::if_lazy<X, Y>>
