@@ -67,7 +67,7 @@ def test_a_kernel_in_a_body(launch):
     for k in (1, 2, 3):
         y = step(x)
         assert y.device == "cpu" and y.tolist() == w.get_value().tolist() == (k * x).tolist()
-    assert step.crossings == ({"x": Crossing("copied", Why.DEVICE)}, [Crossing("copied", Why.DEVICE)])
+    assert step.crossings[:2] == ({"x": Crossing("copied", Why.DEVICE)}, [Crossing("copied", Why.DEVICE)])
     d = cuda.to_device(x)
     step(d)
     assert step.crossings.inputs == {"x": ALIAS} and w.version == 5 and w.device == "cuda:0" and w.home == "cpu"
@@ -88,7 +88,7 @@ def test_values_are_ordered_by_streams(launch, refused):
     step = tenure.function(body, ["x"], Out(borrow=True), {w: lambda x, w: body(x, w)}, shared=[w])
     with standing(s):
         y = step(d)
-        assert w.version == 2 and step.crossings == ({"x": ALIAS}, [ALIAS])
+        assert w.version == 2 and step.crossings[:2] == ({"x": ALIAS}, [ALIAS])
         value = w.get_value(raw=True, borrow=True)
         for made in (y, value):
             refused(Status.PENDING, made.read(wait=False).__enter__)

@@ -3,8 +3,9 @@
 //! Contract: one object owns one handle of the library, never a constant. The end of the object releases it, also while
 //! work is pending. A call that may wait for a device runs with the interpreter released.
 
-use crate::api::{Id, cuda};
+use crate::api::{self, Id, cuda};
 use crate::base::errors;
+use crate::base::interpreter::while_alive;
 use crate::sys::*;
 use crate::values::convert::{device_of, device_text, parameter_of};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -104,12 +105,19 @@ impl Stream {
     }
 }
 
+/// Makes the call of a finalizer, without the interpreter's lock: the driver may wait for a host function that needs it.
+/// A finalizer cannot report a failure, and releasing an open handle never fails.
+fn released(release: impl Fn() -> api::Result<()> + Copy + Send) {
+    if while_alive(|py| py.detach(release)).is_none() {
+        let _ = release();
+    }
+}
+
 impl Drop for Stream {
     fn drop(&mut self) {
         let id = *self.id.get_mut();
         if id != 0 {
-            // A finalizer cannot report a failure, and releasing an open handle never fails.
-            let _ = cuda::stream_release(Id(id));
+            released(move || cuda::stream_release(Id(id)));
         }
     }
 }
@@ -266,8 +274,8 @@ pub struct Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
-        // As for streams: releasing an open handle never fails.
-        let _ = cuda::event_release(self.id);
+        let id = self.id;
+        released(move || cuda::event_release(id));
     }
 }
 
