@@ -10,7 +10,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
@@ -58,33 +58,28 @@ const CLIENT_BYTES: [Field<Client>; 2] = [
 struct Families(Registry);
 
 impl Families {
-    fn level(&mut self, name: &str, help: &str, unit: Option<Unit>) -> Level {
-        let family = Level::default();
+    fn family<M: Metric + Clone + Default>(&mut self, name: &str, help: &str, unit: Option<Unit>) -> M {
+        let family = M::default();
         match unit {
             Some(unit) => self.0.register_with_unit(name, help, unit, family.clone()),
             None => self.0.register(name, help, family.clone()),
         }
         family
+    }
+
+    fn level(&mut self, name: &str, help: &str) -> Level {
+        self.family(name, help, None)
     }
 
     fn bytes(&mut self, name: &str, help: &str) -> Level {
-        self.level(name, help, Some(Unit::Bytes))
-    }
-
-    fn total(&mut self, name: &str, help: &str, unit: Option<Unit>) -> Total {
-        let family = Total::default();
-        match unit {
-            Some(unit) => self.0.register_with_unit(name, help, unit, family.clone()),
-            None => self.0.register(name, help, family.clone()),
-        }
-        family
+        self.family(name, help, Some(Unit::Bytes))
     }
 }
 
 /// The metrics of processes, as text.
 pub fn text(scraped: &[Scraped]) -> String {
     let mut families = Families::default();
-    let up = families.level("tenure_up", "Whether the process answered", None);
+    let up = families.level("tenure_up", "Whether the process answered");
     for process in scraped {
         up.get_or_create(&labels(process, &[])).set(u64::from(process.report.is_some()));
     }
@@ -117,7 +112,7 @@ fn pools(families: &mut Families, scraped: &[Scraped]) {
         });
     }
     for (name, help, value) in POOL_COUNTS {
-        let family = families.total(name, help, None);
+        let family: Total = families.family(name, help, None);
         each_pool(&mut |process, pool, own| {
             family.get_or_create(&labels(process, &own)).inc_by(value(&pool.stats));
         });
@@ -136,7 +131,7 @@ fn pools(families: &mut Families, scraped: &[Scraped]) {
             family.get_or_create(labels).set(value(client));
         });
     }
-    let blocks = families.level("tenure_client_live_blocks", "A client's live blocks", None);
+    let blocks = families.level("tenure_client_live_blocks", "A client's live blocks");
     each_client(&|labels, client| {
         blocks.get_or_create(labels).set(client.live_blocks);
     });
@@ -145,8 +140,8 @@ fn pools(families: &mut Families, scraped: &[Scraped]) {
 fn stores(families: &mut Families, scraped: &[Scraped]) {
     let bytes = families.bytes("tenure_arrays", "Bytes of arrays that are held, by device");
     let holders =
-        families.level("tenure_holders", "Handles, promises, borrows and exports that hold the listed arrays", None);
-    let poisoned = families.level("tenure_poisoned_arrays", "Listed arrays that a failed writer left undefined", None);
+        families.level("tenure_holders", "Handles, promises, borrows and exports that hold the listed arrays");
+    let poisoned = families.level("tenure_poisoned_arrays", "Listed arrays that a failed writer left undefined");
     for (process, report) in answers(scraped) {
         let mut by_device: BTreeMap<&str, u64> = BTreeMap::new();
         let mut by_kind: BTreeMap<&str, u64> = BTreeMap::new();
@@ -175,9 +170,9 @@ fn stores(families: &mut Families, scraped: &[Scraped]) {
 }
 
 fn copies(families: &mut Families, scraped: &[Scraped]) {
-    let count = families.total("tenure_copies", "Copies at borders, by function and reason", None);
-    let bytes =
-        families.total("tenure_copied", "Bytes of copies at borders, by function and reason", Some(Unit::Bytes));
+    let count: Total = families.family("tenure_copies", "Copies at borders, by function and reason", None);
+    let bytes: Total =
+        families.family("tenure_copied", "Bytes of copies at borders, by function and reason", Some(Unit::Bytes));
     for (process, report) in answers(scraped) {
         let mut by_reason: BTreeMap<(&str, String, bool), (u64, u64)> = BTreeMap::new();
         for copy in &report.copies {

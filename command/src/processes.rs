@@ -3,6 +3,7 @@
 //! Contract: reads only. A process that ends meanwhile, or that the user may not look at, is left out. A program that
 //! links the library statically is found by its shared memory or its listener only.
 
+use crate::Failure;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -40,7 +41,7 @@ pub struct Found {
 }
 
 /// The ids of the processes of a user, or of all users.
-pub fn all(user: Option<u32>) -> std::io::Result<Vec<u32>> {
+fn all(user: Option<u32>) -> std::io::Result<Vec<u32>> {
     let listed = fs::read_dir("/proc")?;
     let own = std::process::id();
     let mut ids: Vec<u32> = listed
@@ -53,6 +54,15 @@ pub fn all(user: Option<u32>) -> std::io::Result<Vec<u32>> {
         .collect();
     ids.sort_unstable();
     Ok(ids)
+}
+
+/// The ids of this user's processes, or of all users'.
+pub fn of_users(all_users: bool) -> Result<Vec<u32>, Failure> {
+    let own = match all_users {
+        true => None,
+        false => Some(tenure::sys::os::user().ok_or("this user has no number in this user namespace; use --all")?),
+    };
+    all(own).map_err(|error| format!("cannot read /proc: {error}; the command needs it mounted"))
 }
 
 /// The name of a process's program, of at most 15 bytes; "" if it has gone.

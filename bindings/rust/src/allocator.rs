@@ -42,14 +42,13 @@ impl Pool {
     }
 }
 
+/// What an allocation gives.
+type Block = std::result::Result<NonNull<[u8]>, AllocError>;
 type Allocate =
     unsafe extern "C" fn(*mut sys::tn_pool, usize, usize, *mut sys::tn_stream, *mut *mut c_void) -> sys::tn_status;
 
 /// A block of `layout`; one without bytes needs no memory.
-fn block(
-    layout: Layout,
-    allocate: impl FnOnce(*mut *mut c_void) -> sys::tn_status,
-) -> std::result::Result<NonNull<[u8]>, AllocError> {
+fn block(layout: Layout, allocate: impl FnOnce(*mut *mut c_void) -> sys::tn_status) -> Block {
     if layout.size() == 0 {
         return Ok(NonNull::slice_from_raw_parts(
             NonNull::without_provenance(layout.align().try_into().map_err(|_| AllocError)?),
@@ -65,7 +64,7 @@ fn block(
 }
 
 impl PoolAllocator<'_> {
-    fn make(&self, call: Allocate, layout: Layout) -> std::result::Result<NonNull<[u8]>, AllocError> {
+    fn make(&self, call: Allocate, layout: Layout) -> Block {
         // SAFETY: a handle that the pool keeps, and a place for the address.
         block(layout, |out| unsafe { call(self.pool.raw(), layout.size(), layout.align(), ptr::null_mut(), out) })
     }
@@ -74,12 +73,7 @@ impl PoolAllocator<'_> {
     ///
     /// # Safety
     /// - As for `grow` and `shrink`.
-    unsafe fn resize(
-        &self,
-        old: NonNull<u8>,
-        from: Layout,
-        to: Layout,
-    ) -> std::result::Result<NonNull<[u8]>, AllocError> {
+    unsafe fn resize(&self, old: NonNull<u8>, from: Layout, to: Layout) -> Block {
         if from.size() == 0 || to.size() == 0 || to.align() > from.align() {
             let new = self.allocate(to)?;
             let bytes = from.size().min(to.size());
@@ -99,11 +93,11 @@ impl PoolAllocator<'_> {
 // SAFETY: blocks have the size and alignment of their layout and stay where they are until they are deallocated or resized,
 // also when the allocator is moved or copied: copies are the same pool.
 unsafe impl Allocator for PoolAllocator<'_> {
-    fn allocate(&self, layout: Layout) -> std::result::Result<NonNull<[u8]>, AllocError> {
+    fn allocate(&self, layout: Layout) -> Block {
         self.make(sys::tn_pool_allocate, layout)
     }
 
-    fn allocate_zeroed(&self, layout: Layout) -> std::result::Result<NonNull<[u8]>, AllocError> {
+    fn allocate_zeroed(&self, layout: Layout) -> Block {
         self.make(sys::tn_pool_allocate_zeroed, layout)
     }
 
@@ -114,22 +108,12 @@ unsafe impl Allocator for PoolAllocator<'_> {
         }
     }
 
-    unsafe fn grow(
-        &self,
-        start: NonNull<u8>,
-        old: Layout,
-        new: Layout,
-    ) -> std::result::Result<NonNull<[u8]>, AllocError> {
+    unsafe fn grow(&self, start: NonNull<u8>, old: Layout, new: Layout) -> Block {
         // SAFETY: the caller's promise.
         unsafe { self.resize(start, old, new) }
     }
 
-    unsafe fn shrink(
-        &self,
-        start: NonNull<u8>,
-        old: Layout,
-        new: Layout,
-    ) -> std::result::Result<NonNull<[u8]>, AllocError> {
+    unsafe fn shrink(&self, start: NonNull<u8>, old: Layout, new: Layout) -> Block {
         // SAFETY: the caller's promise.
         unsafe { self.resize(start, old, new) }
     }

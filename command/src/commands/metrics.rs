@@ -99,12 +99,6 @@ fn scrape(chosen: &[u32], of_all_users: bool) -> Result<Vec<Scraped>, Failure> {
 }
 
 fn listening(of_all_users: bool) -> Result<Vec<u32>, Failure> {
-    let own = match of_all_users {
-        true => None,
-        false => Some(tenure::sys::os::user().ok_or("this user has no number in this user namespace; use --all")?),
-    };
-    let ids =
-        processes::all(own).map_err(|error| format!("cannot read /proc: {error}; the command needs it mounted"))?;
-    let found = processes::scan(&ids, |_| ());
+    let found = processes::scan(&processes::of_users(of_all_users)?, |_| ());
     Ok(found.processes.iter().filter(|process| process.listens).map(|process| process.process).collect())
 }

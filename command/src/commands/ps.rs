@@ -26,12 +26,7 @@ fn describe(command: clap::Command) -> clap::Command {
 }
 
 fn run(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
-    let own = match arguments.get_flag("all") {
-        true => None,
-        false => Some(tenure::sys::os::user().ok_or("this user has no number in this user namespace; use --all")?),
-    };
-    let ids =
-        processes::all(own).map_err(|error| format!("cannot read /proc: {error}; the command needs it mounted"))?;
+    let ids = processes::of_users(arguments.get_flag("all"))?;
     let mut progress = Progress::new();
     let found = processes::scan(&ids, |seen| progress.tick(|| format!("{seen} of {} processes", ids.len())));
     drop(progress);

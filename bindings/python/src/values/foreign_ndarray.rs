@@ -37,8 +37,6 @@ struct Fields {
 /// `NPY_ARRAY_C_CONTIGUOUS` and `NPY_ARRAY_F_CONTIGUOUS`
 const C_CONTIGUOUS: c_int = 1;
 const F_CONTIGUOUS: c_int = 2;
-/// The most axes of an array, in NumPy and here.
-const MAX_AXES: usize = TN_MAX_NDIM;
 /// `NPY_ARRAY_WARN_ON_WRITE`: NumPy's buffers of such arrays are read-only.
 const WARN_ON_WRITE: c_int = 1 << 31;
 
@@ -213,7 +211,7 @@ impl<'a, 'py> NdarrayBytes<'a, 'py> {
                 (0..(*fields).ndim as usize).map(|axis| (*(*fields).shape.add(axis), *(*fields).strides.add(axis)));
             ((*fields).data, axes.collect::<SmallVec<[_; 8]>>())
         };
-        if axes.len() == MAX_AXES {
+        if axes.len() == TN_MAX_NDIM {
             let (low, length) = self.range();
             return (low, Layout { dtype: TN_U8, shape: Dims::from_slice(&[length]), strides: Dims::from_slice(&[1]) });
         }
