@@ -162,7 +162,33 @@ def test_capsules():
             return x.__arrow_c_device_array__(requested_schema)
 
     assert tenure.from_arrow(OnlyDevice()).tolist() == [3, 3, 3]
+    assert tenure.asarray(OnlyDevice(), copy=True).tolist() == [3, 3, 3]
     assert pa.array(x).to_pylist() == [3, 3, 3]
+
+
+# CA-34: copies and conversions of an object that NumPy does not know
+def test_asarray_of_an_object_that_has_arrow_alone(refused):
+    class OnlyArrow:
+        def __init__(self, a):
+            self.a = a
+
+        def __arrow_c_array__(self, requested_schema=None):
+            return self.a.__arrow_c_array__(requested_schema)
+
+    a = pa.array([1, 2])
+    for copy in (None, False):
+        assert address(tenure.asarray(OnlyArrow(a), copy=copy)) == values_at(a)
+    x = tenure.asarray(OnlyArrow(a), copy=True)
+    assert x.tolist() == [1, 2] and x.dtype == np.int64 and address(x) != values_at(a)
+    x[0] = 7
+    y = tenure.asarray(OnlyArrow(a), "float32")
+    assert y.tolist() == [1, 2] and y.dtype == np.float32
+    with pytest.raises(ValueError, match="copy=False"):
+        tenure.asarray(OnlyArrow(a), "float32", copy=False)
+    # What has no array says so.
+    for copy in (None, True):
+        assert "1 null" in refused(Status.UNSUPPORTED, tenure.asarray, OnlyArrow(pa.array([1, None])), copy=copy)[1]
+        refused(Status.DTYPE, tenure.asarray, OnlyArrow(pa.array(["text"])), copy=copy)
 
 
 # CA-32, CA-35, XC-4: the bytes live until the last holder ends, in every order, on any thread

@@ -116,7 +116,9 @@ pub fn asarray<'py>(
     }
     let mut source = object.clone();
     if !object.hasattr("__array__")? && !object.is_instance_of::<Array>() {
-        if has_cuda_array_interface(object) {
+        if has_arrow(object)? {
+            source = from_arrow(py, object, None)?.into_any();
+        } else if has_cuda_array_interface(object) {
             source = from_cuda_array_interface(py, object, None, true)?.into_any();
         } else if object.hasattr("__dlpack__")? {
             source = from_dlpack(py, object, None, None)?.into_any();
@@ -143,6 +145,11 @@ fn unshared(py: Python<'_>, error: PyErr) -> PyResult<PyErr> {
 fn wants_a_copy(py: Python<'_>, error: &PyErr) -> bool {
     let status = error.value(py).getattr("status").and_then(|status| status.extract::<u32>());
     status.is_ok_and(|status| matches!(status, TN_ERR_WOULD_COPY | TN_ERR_LAYOUT))
+}
+
+/// Whether the object is an array of Arrow.
+fn has_arrow(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(object.hasattr("__arrow_c_array__")? || object.hasattr("__arrow_c_device_array__")?)
 }
 
 /// Whether the object has its elements in memory of a GPU. PyTorch's tensors that need gradients raise an error of
@@ -188,7 +195,7 @@ fn alias<'py>(py: Python<'py>, object: &Bound<'py, PyAny>, copy: Option<bool>) -
         };
     }
     // Before DLPack: Arrow's arrays have that as well, but for one axis only.
-    if object.hasattr("__arrow_c_array__")? || object.hasattr("__arrow_c_device_array__")? {
+    if has_arrow(object)? {
         return match from_arrow(py, object, copy) {
             Ok(array) => Ok(Some(array)),
             // Nulls, packed bits, texts: NumPy may convert them.
