@@ -234,6 +234,16 @@ static void copies(void) /* XC-1 */
     CHECK(same(back, turned) && count_holders(back, TN_HOLDER_HANDLE) == 0);
     drop(back);
     end(guard);
+    /* XC-12: one that is F-contiguous is copied in C order. */
+    is = export_as(TN_COPIED, turned, TN_BORROW | TN_EXPORT_C_CONTIGUOUS, NULL, &guard);
+    CHECK(is.c_contiguous == 1 && is.strides[1] == 4);
+    OK(tn_array_import_cuda_array_interface(&is, TN_BORROW, NULL, NULL, &back, NULL));
+    CHECK(same(back, turned));
+    drop(back);
+    end(guard);
+    CHECK(try_cai(turned, TN_REQUIRE_BORROW | TN_EXPORT_C_CONTIGUOUS, 0) == TN_ERR_LAYOUT);
+    export_as(TN_ALIASED, a, TN_REQUIRE_BORROW | TN_EXPORT_C_CONTIGUOUS, NULL, &guard);
+    end(guard);
     drop(turned);
     tn_slice_spec reversed = TN_SLICE(TN_NONE, TN_NONE, -1);
     OK(tn_array_slice(a, 1, &reversed, &turned));
@@ -550,6 +560,7 @@ static void cm_1_what_is_refused(void)
     CHECK(try_matrix(cube, XS) == TN_ERR_SHAPE);
     CHECK(try_matrix(here, XS) == TN_ERR_DEVICE);
     CHECK(try_matrix(f, XS | TN_EXPORT_NONNEGATIVE) == TN_ERR_INVALID);
+    CHECK(try_matrix(f, XS | TN_EXPORT_C_CONTIGUOUS) == TN_ERR_INVALID);
     /* The struct cannot say "read-only" (XC-3). */
     tn_cudamat m = matrix_of(f, TN_BORROW | TN_EXPORT_CONSUMER_READS, TN_ALIASED, &guard);
     CHECK(m.size[0] == 3 && try_write(f, 0) == TN_ERR_EXPORTED);

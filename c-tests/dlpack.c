@@ -165,6 +165,22 @@ static void negative_and_zero_strides(void) /* DL-7, DL-8 */
     CHECK(try_flags(reversed, TN_REQUIRE_BORROW | TN_EXPORT_NONNEGATIVE) == TN_ERR_LAYOUT);
     t = export_as(TN_ALIASED, a, XR | TN_EXPORT_NONNEGATIVE);
     t->deleter(t);
+    /* XC-12 */
+    t = export_as(TN_COPIED, reversed, XR | TN_EXPORT_C_CONTIGUOUS);
+    CHECK(t->flags == IS_COPIED && t->dl.strides[0] == 1 && ((int64_t *)t->dl.data)[0] == 3);
+    t->deleter(t);
+    CHECK(try_flags(reversed, TN_REQUIRE_BORROW | TN_EXPORT_C_CONTIGUOUS) == TN_ERR_LAYOUT);
+    t = export_as(TN_ALIASED, a, XR | TN_EXPORT_C_CONTIGUOUS);
+    t->deleter(t);
+    tn_array *grid = reshaped(a, SHAPE(2, 2)), *turned = NULL;
+    OK(tn_array_transpose(grid, &turned));
+    for (uint32_t flags = 0; flags <= TN_BORROW; flags += TN_BORROW) {
+        t = export_as(TN_COPIED, turned, flags | TN_EXPORT_C_CONTIGUOUS);
+        CHECK(t->dl.strides[0] == 2 && t->dl.strides[1] == 1 && ((int64_t *)t->dl.data)[1] == 2);
+        t->deleter(t);
+    }
+    drop(turned);
+    drop(grid);
 
     t = export_as(TN_ALIASED, wide, XR);
     CHECK(t->dl.strides[0] == 0 && t->dl.strides[1] == 1 && t->flags == READ_ONLY);

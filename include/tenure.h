@@ -591,6 +591,8 @@ TN_ENUM {
      * takes an array that is offered so.
      */
     TN_IPC_GIVE = 1 << 20,
+    /** Export: an array that is not C-contiguous is copied, and a copy is in C order. */
+    TN_EXPORT_C_CONTIGUOUS = 1 << 21,
 };
 
 /** The kind of an access: TN_READ with flags of tn_guard_flags, or TN_WRITE or TN_READ_WRITE with a tn_write_mode. */
@@ -3594,7 +3596,7 @@ typedef struct tn_cudamat {
  * @param flags        No flag: a copy, which only the guard holds. TN_BORROW: an alias where possible.
  *                     TN_REQUIRE_BORROW: an alias, else an error. An alias is read-only; with TN_EXPORT_WRITABLE it is
  *                     a shared view, with TN_EXPORT_EXCLUSIVE too it is exclusive. Also TN_EXPORT_NONNEGATIVE,
- *                     TN_UNORDERED, TN_WAIT.
+ *                     TN_EXPORT_C_CONTIGUOUS, TN_UNORDERED, TN_WAIT.
  * @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
  * @param stream       The stream that accesses the bytes; NULL: the host, now. On host memory the stream constants
  *                     mean the same as NULL.

@@ -272,6 +272,8 @@ pub const TN_WAIT: tn_borrow_flags = 1 << 19;
 /// Export to another process: the array is offered, and nobody uses it until it was taken, or the offer ended. Import:
 /// takes an array that is offered so.
 pub const TN_IPC_GIVE: tn_borrow_flags = 1 << 20;
+/// Export: an array that is not C-contiguous is copied, and a copy is in C order.
+pub const TN_EXPORT_C_CONTIGUOUS: tn_borrow_flags = 1 << 21;
 
 /// How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and TN_WRITE_COW, with
 /// modifier bits.

@@ -354,6 +354,7 @@ enum class flag : tn_borrow_flags {
     export_exclusive = TN_EXPORT_EXCLUSIVE,           ///< export, with writable: no other reads or writes
     export_consumer_reads = TN_EXPORT_CONSUMER_READS, ///< export: the caller guarantees that the consumer only reads
     export_nonnegative = TN_EXPORT_NONNEGATIVE,       ///< export: negative strides are copied
+    export_c_contiguous = TN_EXPORT_C_CONTIGUOUS,     ///< export: what is not C-contiguous is copied, in C order
     unordered = TN_UNORDERED,                         ///< no ordering with streams
     cudamat_transposed = TN_CUDAMAT_TRANSPOSED,       ///< export to CUDAMat: a C-contiguous array crosses as its transpose
     ipc_private = TN_IPC_PRIVATE,                     ///< export to another process: memory that has nothing else

@@ -186,6 +186,8 @@ module tenure_c
   !> Export to another process: the array is offered, and nobody uses it until it was taken, or the offer ended. Import:
   !> takes an array that is offered so.
   integer(c_int32_t), parameter :: TN_IPC_GIVE = 1048576_c_int32_t
+  !> Export: an array that is not C-contiguous is copied, and a copy is in C order.
+  integer(c_int32_t), parameter :: TN_EXPORT_C_CONTIGUOUS = 2097152_c_int32_t
 
   ! tn_write_mode: How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and
   ! TN_WRITE_COW, with modifier bits.

@@ -172,6 +172,8 @@ export const TN_IPC_TRUSTED: 262144;
 export const TN_WAIT: 524288;
 /** Export to another process: the array is offered, and nobody uses it until it was taken, or the offer ended. Import: takes an array that is offered so. */
 export const TN_IPC_GIVE: 1048576;
+/** Export: an array that is not C-contiguous is copied, and a copy is in C order. */
+export const TN_EXPORT_C_CONTIGUOUS: 2097152;
 /** Write mode, the default: other handles on the store see the change. */
 export const TN_WRITE_ALIASED: 0;
 /** Write mode: fail if anything else holds the store, that is unless `tn_array_why_not` reports 0. */

@@ -94,6 +94,7 @@ export const TN_IPC_WRITABLE = 131072;
 export const TN_IPC_TRUSTED = 262144;
 export const TN_WAIT = 524288;
 export const TN_IPC_GIVE = 1048576;
+export const TN_EXPORT_C_CONTIGUOUS = 2097152;
 
 // tn_write_mode: How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and TN_WRITE_COW, with modifier bits.
 export const TN_WRITE_ALIASED = 0;

@@ -82,7 +82,8 @@ pub fn export(
     let (class, unique) = host::class(flags, mode, true)?;
     let typestr = typestr(array::snapshot(id)?.dtype())?;
     let request = Export { function, flags, class, copy: Class::ExportShared, unique };
-    let export = device::export(id, &request, &stream, &|layout| host::nonnegative(flags, layout), Order::A)?;
+    let why_not = |layout: &Layout| host::unwanted(flags, layout);
+    let export = device::export(id, &request, &stream, &why_not, host::copy_order(flags))?;
     let (guard, how) = (export.exported.guard, export.exported.how);
     let layout = guard.layout();
     let description = tn_cuda_array_interface {

@@ -28,7 +28,8 @@ const _: () = {
 };
 
 /// The flags that an export accepts.
-pub const EXPORT_FLAGS: u32 = (host::EXPORT_FLAGS & !TN_EXPORT_NONNEGATIVE) | TN_CUDAMAT_TRANSPOSED;
+pub const EXPORT_FLAGS: u32 =
+    (host::EXPORT_FLAGS & !(TN_EXPORT_NONNEGATIVE | TN_EXPORT_C_CONTIGUOUS)) | TN_CUDAMAT_TRANSPOSED;
 
 /// The flags that an import accepts.
 pub const IMPORT_FLAGS: u32 = host::IMPORT_FLAGS | TN_UNORDERED;

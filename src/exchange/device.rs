@@ -162,7 +162,7 @@ pub fn keep_from_reuse(guard: &'static Guard) {
 pub fn copy_out(id: Id, request: &Export, target: tn_device) -> Result<Exported> {
     let of_copy = of_copy(request);
     let export = |copy| host::export(copy, &of_copy, Ok(StreamArg::Now), &|_| None);
-    let exported = copied(id, request, Order::A, target, &StreamArg::Now, export)?;
+    let exported = copied(id, request, host::copy_order(request.flags), target, &StreamArg::Now, export)?;
     Ok(Exported { how: TN_COPIED, ..exported })
 }
 

@@ -39,6 +39,7 @@ pub const EXPORT_FLAGS: u32 = TN_BORROW
     | TN_EXPORT_EXCLUSIVE
     | TN_EXPORT_CONSUMER_READS
     | TN_EXPORT_NONNEGATIVE
+    | TN_EXPORT_C_CONTIGUOUS
     | TN_UNORDERED
     | TN_WAIT;
 
@@ -379,11 +380,20 @@ pub fn class(flags: u32, mode: u32, says_readonly: bool) -> Result<(Class, bool)
     }
 }
 
-/// The reason why a layout cannot be exported without a copy because of TN_EXPORT_NONNEGATIVE. None: it can.
-pub fn nonnegative(flags: u32, layout: &Layout) -> Option<&'static str> {
+/// The reason why the caller's flags forbid to export a layout without a copy. None: they do not.
+#[inline(always)]
+pub fn unwanted(flags: u32, layout: &Layout) -> Option<&'static str> {
+    if flags & TN_EXPORT_C_CONTIGUOUS != 0 && !layout.is_c() {
+        return Some("the elements are not C-contiguous, which TN_EXPORT_C_CONTIGUOUS requires");
+    }
     let negative = layout.axes().any(|(length, stride)| length > 1 && stride < 0);
     (negative && flags & TN_EXPORT_NONNEGATIVE != 0)
         .then_some("a stride is negative, and TN_EXPORT_NONNEGATIVE forbids negative strides")
+}
+
+/// The order of a copy that an export with these flags makes.
+pub fn copy_order(flags: u32) -> Order {
+    if flags & TN_EXPORT_C_CONTIGUOUS != 0 { Order::C } else { Order::A }
 }
 
 /// An open export, and whether its bytes were copied for it.
@@ -398,7 +408,7 @@ pub struct Exported {
 /// None. With TN_BORROW such a layout is copied, for TN_WHY_LAYOUT. With TN_REQUIRE_BORROW the export fails with
 /// TN_ERR_LAYOUT.
 pub fn export(id: Id, request: &Export, stream: Result<StreamArg>, why_not: &WhyNot) -> Result<Exported> {
-    export_ordered(id, request, stream, why_not, Order::A)
+    export_ordered(id, request, stream, why_not, copy_order(request.flags))
 }
 
 /// [`export`] for a format that requires copies in a certain order.

@@ -22,7 +22,7 @@ use core::ffi::{CStr, c_void};
 /// @param flags        No flag: a copy, which only the guard holds. TN_BORROW: an alias where possible.
 ///                     TN_REQUIRE_BORROW: an alias, else an error. An alias is read-only; with TN_EXPORT_WRITABLE it is
 ///                     a shared view, with TN_EXPORT_EXCLUSIVE too it is exclusive. Also TN_EXPORT_NONNEGATIVE,
-///                     TN_UNORDERED, TN_WAIT.
+///                     TN_EXPORT_C_CONTIGUOUS, TN_UNORDERED, TN_WAIT.
 /// @param mode         The write mode of a writable export: TN_WRITE_ALIASED or TN_WRITE_UNIQUE; else 0.
 /// @param stream       The stream that accesses the bytes; NULL: the host, now. On host memory the stream constants
 ///                     mean the same as NULL.
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn tn_array_export_host(
         host::check_flags(flags, host::EXPORT_FLAGS)?;
         let (class, unique) = host::class(flags, mode, true)?;
         let export = Export { function: c"tn_array_export_host", flags, class, copy: Class::ExportExclusive, unique };
-        let exported = host::export(id, &export, Ok(stream), &|layout| host::nonnegative(flags, layout))?;
+        let exported = host::export(id, &export, Ok(stream), &|layout| host::unwanted(flags, layout))?;
         // SAFETY: writable by this function's documentation.
         unsafe {
             let mut is = convert::view(exported.guard.layout(), exported.guard.device());

@@ -19,6 +19,7 @@ const EXPORT_FLAGS: u32 = TN_BORROW
     | TN_EXPORT_EXCLUSIVE
     | TN_EXPORT_CONSUMER_READS
     | TN_EXPORT_NONNEGATIVE
+    | TN_EXPORT_C_CONTIGUOUS
     | TN_UNORDERED
     | TN_WAIT;
 
@@ -402,7 +403,8 @@ impl Model {
         let layout = self.arrays[array].region.layout.clone();
         let aliases = has(TN_BORROW) || has(TN_REQUIRE_BORROW);
         let negative = layout.shape.iter().zip(&layout.strides).any(|(&n, &stride)| n > 1 && stride < 0);
-        if aliases && !(has(TN_EXPORT_NONNEGATIVE) && negative) {
+        let unwanted = has(TN_EXPORT_NONNEGATIVE) && negative || has(TN_EXPORT_C_CONTIGUOUS) && !layout.is_c();
+        if aliases && !unwanted {
             self.export_faults(array, class, mode, &mut faults);
             faults.none()?;
             let hold = self.hold(array, HoldKind::Export(class));
@@ -415,7 +417,8 @@ impl Model {
         faults.when(has(TN_REQUIRE_BORROW), TN_ERR_LAYOUT);
         faults.when(aliases && self.forbidden > 0, TN_ERR_WOULD_COPY);
         faults.none()?;
-        let (store, region) = self.dense_copy(&layout, CURRENT_POOL, None);
+        let order = if has(TN_EXPORT_C_CONTIGUOUS) { TN_ORDER_C } else { layout.natural_order() };
+        let (store, region) = self.ordered_copy(&layout, order, CURRENT_POOL, None);
         self.stores[store].private = true;
         let why = if aliases { TN_WHY_LAYOUT } else { 0 };
         let crossing = Crossing { function: "tn_array_export_host", why, forced: aliases, bytes: layout.bytes() };

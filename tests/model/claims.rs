@@ -159,7 +159,18 @@ impl Model {
     /// A new store with the layout that `copy` chooses: order C unless the source is F-contiguous only (AR-22).
     /// `fresh`: its bytes are not those of the source.
     pub fn dense_copy(&mut self, source: &Layout, pool: usize, fresh: Option<Vec<u8>>) -> (usize, Region) {
-        let mut layout = Layout::dense(source.dtype, &source.shape, source.natural_order(), 0);
+        self.ordered_copy(source, source.natural_order(), pool, fresh)
+    }
+
+    /// [`Model::dense_copy`] in an order of the caller's.
+    pub fn ordered_copy(
+        &mut self,
+        source: &Layout,
+        order: u32,
+        pool: usize,
+        fresh: Option<Vec<u8>>,
+    ) -> (usize, Region) {
+        let mut layout = Layout::dense(source.dtype, &source.shape, order, 0);
         let elements = fresh.unwrap_or_else(|| self.memory.read(source));
         let store = self.allocate(pool, vec![0; layout.bytes() as usize]);
         layout.at = self.stores[store].start;

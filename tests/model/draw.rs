@@ -367,6 +367,8 @@ impl Reader<'_> {
             b | w | plus,
             b | TN_UNORDERED,
             b | TN_WAIT,
+            b | TN_EXPORT_C_CONTIGUOUS,
+            TN_EXPORT_C_CONTIGUOUS,
         ];
         let wrong = [b | x, b | w | reads, b | TN_TAKE_OWNERSHIP, b | 1 << 31, b | TN_IMPORT_READONLY];
         let flags = if self.chance(6) { self.one(&wrong) } else { self.one(&usual) };

@@ -196,6 +196,8 @@ public final class TenureC {
     public static final int TN_WAIT = 524288;
     /** Export to another process: the array is offered, and nobody uses it until it was taken, or the offer ended. Import: takes an array that is offered so. */
     public static final int TN_IPC_GIVE = 1048576;
+    /** Export: an array that is not C-contiguous is copied, and a copy is in C order. */
+    public static final int TN_EXPORT_C_CONTIGUOUS = 2097152;
 
     // tn_write_mode: How a writer treats other handles on the store: one of TN_WRITE_ALIASED, TN_WRITE_UNIQUE and TN_WRITE_COW, with modifier bits.
     /** Write mode, the default: other handles on the store see the change. */

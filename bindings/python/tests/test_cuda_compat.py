@@ -4,6 +4,7 @@ import ctypes
 import gc
 import pathlib
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -89,6 +90,39 @@ def test_strided_arrays_are_copied_on_request(modules):
     assert "cuda" in refused(compat.to_gpuarray, tenure.zeros(3)) and refused(compat.to_gpuarray, numbers(3))
     refused(compat.to_gpuarray, tenure.zeros(3), copyif=True)
     refused(compat.to_gpuarray, [1, 2])
+
+
+def told():
+    """What the copy book has of the layouts that exports at lines of this file could not share."""
+    here = pathlib.Path(__file__).name
+    copies = [copy for copy in tenure.copies() if copy.site and here in copy.site and (copy.why, copy.forced) == (Why.LAYOUT, True)]
+    return Counter(count=sum(copy.count for copy in copies), bytes=sum(copy.bytes for copy in copies))
+
+
+# PC-10
+def test_what_copyif_copies_is_told(modules):
+    x = on_gpu(numbers(4, 6))
+    read_only = on_gpu(numbers(1)).broadcast_to(4, 6)
+    cases = [
+        (compat.to_gpuarray, x[:, ::2], {}, 48),
+        (compat.to_gpuarray, x.T, {}, 96),
+        (compat.to_gpuarray, read_only, {}, 96),
+        (compat.to_cudamat, x, {}, 96),
+        (compat.to_cudamat, x.T, {"transposed": True}, 96),
+        (compat.to_garray, x[::2].T, {}, 48),
+    ]
+    for convert, array, options, size in cases:
+        before = told()
+        convert(array, copyif=True, **options)
+        assert told() - before == Counter(count=1, bytes=size), convert
+    # What can be shared is not copied.
+    before = told()
+    compat.to_gpuarray(x, copyif=True), compat.to_garray(x, copyif=True), compat.to_cudamat(x.T, copyif=True)
+    assert told() == before
+    with tenure.no_copies():
+        assert "would copy" in refused(compat.to_gpuarray, x.T, copyif=True)
+    copied = compat.to_cudamat(x[:, ::2], copyif=True)
+    assert copied.asarray().tolist() == numbers(4, 6)[:, ::2].tolist()
 
 
 # PC-5

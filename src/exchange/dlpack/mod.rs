@@ -87,7 +87,7 @@ fn why_not_expressible(flags: u32, layout: &Layout) -> Option<&'static str> {
     if layout.axes().any(|(length, stride)| length > 1 && stride & (item - 1) != 0) {
         return Some("a stride is not a multiple of the element size, which DLPack counts in");
     }
-    host::nonnegative(flags, layout)
+    host::unwanted(flags, layout)
 }
 
 /// The fast path of an aliasing export, for an array without a conflict. The consumer reads the slot only, so the
@@ -167,8 +167,8 @@ fn open(id: Id, request: &host::Export, device: tn_device, place: Place, consume
     // Before the export, as nothing after it may fail.
     let accessor = consumer.on(if place.copies { label } else { device })?;
     let DeviceExport { exported, address, .. } = match place.copies {
-        false => device::export(id, request, &consumer, &why_not, Order::A)?,
-        true => device::export_copy(id, request, &consumer, Order::A, label)?,
+        false => device::export(id, request, &consumer, &why_not, host::copy_order(request.flags))?,
+        true => device::export_copy(id, request, &consumer, host::copy_order(request.flags), label)?,
     };
     let consumer = match accessor.and_then(Stream::try_ref) {
         Some(stream) if request.flags & TN_UNORDERED == 0 => Consumer::Stream(stream),

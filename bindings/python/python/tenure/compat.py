@@ -1,7 +1,7 @@
 """Arrays shared with PyCUDA, CUDAMat, gnumpy and the CudaNdarray of Theano, without a copy.
 
 `to_X(x)` gives the library's own object on the bytes of x, and `from_X(obj)` a Tenure array on the bytes of obj. Both share or raise
-ConversionError. With `copyif=True` a `to_X` copies what it cannot share; the result then shares nothing. `reads=True` is the caller's word that
+ConversionError. With `copyif=True` a `to_X` copies what it cannot share; the result then shares nothing, and `tenure.copies()` lists the copy. `reads=True` is the caller's word that
 the library only reads: x may then be read-only, and cannot be written while the object lives. None of these functions waits for a device.
 
 x may be any array that `tenure.asarray` takes, in memory of a GPU. These libraries work on the legacy default stream: it waits for unfinished
@@ -77,8 +77,18 @@ def _shared_or_copied(x, order, is_shareable, copyif, why):
     if is_shareable:
         return x
     if copyif:
-        return x.copy(order)
+        return _copied(x) if order == "C" else _copied(x.T).T
     return _refuse(f"{why}; copyif=True copies it")
+
+
+def _copied(x):
+    """A copy of x in C order, which the copy book counts as that of an export."""
+    try:
+        lent, interface = _tenure._lend(x, reads=False, copies=True)
+    except _REFUSALS as error:
+        return _refuse(str(error), error)
+    data, _ = interface["data"]
+    return _from_memory(lent, data, interface["shape"], interface["strides"], interface["typestr"], interface["stream"])
 
 
 def _lend(x, reads):

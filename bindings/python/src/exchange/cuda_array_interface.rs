@@ -111,15 +111,26 @@ impl Drop for Lent {
 }
 
 /// Exports an array to a library that works on the legacy stream and has no release: the export, which ends with its
-/// object, and the interface. reads: the library only reads.
+/// object, and the interface. reads: the library only reads. copies: of bytes that are not C-contiguous it is a copy in
+/// C order.
 #[pyfunction]
-pub fn _lend<'py>(py: Python<'py>, array: &Bound<'py, Array>, reads: bool) -> PyResult<(Lent, Bound<'py, PyDict>)> {
+#[pyo3(signature = (array, reads, copies = false))]
+pub fn _lend<'py>(
+    py: Python<'py>,
+    array: &Bound<'py, Array>,
+    reads: bool,
+    copies: bool,
+) -> PyResult<(Lent, Bound<'py, PyDict>)> {
     let array = array.get();
     let typestr = check(array)?;
     let class = if reads { Class::ConsumerReads } else { Class::Default };
     let _site = site::here(py);
     let id = array.id()?;
-    let opened = open_by(class, false, |flags| api::export_cuda_array_interface(id, flags, Some(cuda::LEGACY)));
+    let open = |flags| api::export_cuda_array_interface(id, flags, Some(cuda::LEGACY));
+    let opened = match copies {
+        false => open_by(class, false, open),
+        true => open(TN_BORROW | TN_EXPORT_C_CONTIGUOUS | class.flags()).map(|export| (export, false)),
+    };
     let ((guard, is), readonly) = opened.map_err(errors::exporting)?;
     let lent = Lent::new(guard);
     let interface = dict(py, array, &typestr, &is, readonly)?;
