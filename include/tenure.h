@@ -2157,7 +2157,10 @@ typedef struct tn_pool_options {
     uint64_t initial_size;
     /** Upper bound of one growth step, bytes. */
     uint64_t max_growth;
-    /** Upper bound of committed bytes; 0: none. */
+    /**
+     * Upper bound of committed bytes; 0: none. Under the memory limit of a control group Linux kills the process where
+     * memory is short. A status needs a max_size below that limit, which `tn_device_query` has as `total_bytes`.
+     */
     uint64_t max_size;
     /**
      * At least 1. A growth step asks the device for the needed bytes or committed * (factor - 1), whichever is more.

@@ -591,7 +591,8 @@ pub struct tn_pool_options {
     pub initial_size: u64,
     /// Upper bound of one growth step, bytes.
     pub max_growth: u64,
-    /// Upper bound of committed bytes; 0: none.
+    /// Upper bound of committed bytes; 0: none. Under the memory limit of a control group Linux kills the process where
+    /// memory is short. A status needs a max_size below that limit, which `tn_device_query` has as `total_bytes`.
     pub max_size: u64,
     /// At least 1. A growth step asks the device for the needed bytes or committed * (factor - 1), whichever is more.
     pub growth_factor: f64,

@@ -704,7 +704,8 @@ module tenure_c
     integer(c_int64_t) :: initial_size = 0
     !> Upper bound of one growth step, bytes.
     integer(c_int64_t) :: max_growth = 0
-    !> Upper bound of committed bytes; 0: none.
+    !> Upper bound of committed bytes; 0: none. Under the memory limit of a control group Linux kills the process where
+    !> memory is short. A status needs a max_size below that limit, which `tn_device_query` has as `total_bytes`.
     integer(c_int64_t) :: max_size = 0
     !> At least 1. A growth step asks the device for the needed bytes or committed * (factor - 1), whichever is more.
     real(c_double) :: growth_factor = 0

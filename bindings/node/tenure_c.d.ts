@@ -599,7 +599,7 @@ export interface tn_pool_options {
   initial_size: Integer;
   /** Upper bound of one growth step, bytes. */
   max_growth: Integer;
-  /** Upper bound of committed bytes; 0: none. */
+  /** Upper bound of committed bytes; 0: none. Under the memory limit of a control group Linux kills the process where memory is short. A status needs a max_size below that limit, which `tn_device_query` has as `total_bytes`. */
   max_size: Integer;
   /** At least 1. A growth step asks the device for the needed bytes or committed * (factor - 1), whichever is more. */
   growth_factor: number;

@@ -10,7 +10,7 @@ use super::limits::{self, without_signal};
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::fmt;
 
-/// The error of a system call; displayed as the system's message, with the limit of the process that is its reason.
+/// The error of a system call; displayed as the system's message, with the limit that is its reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Errno(pub i32);
 
@@ -32,7 +32,7 @@ impl Errno {
 }
 
 impl Errno {
-    /// The refusal of memory, if a limit of the process may explain it.
+    /// The refusal of memory, if a limit of the process or the system may explain it.
     pub fn no_memory_by_limit() -> Option<Errno> {
         limits::of(libc::ENOMEM).map(|_| Errno::NO_MEMORY)
     }
@@ -49,7 +49,7 @@ impl fmt::Display for Errno {
             _ => write!(f, "system error {}", self.0)?,
         }
         match limits::of(self.0) {
-            Some((what, limit, option)) => write!(f, " (the process may have {limit} {what}, see ulimit {option})"),
+            Some(limit) => write!(f, " ({limit})"),
             None => Ok(()),
         }
     }

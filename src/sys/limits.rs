@@ -1,11 +1,13 @@
-//! Limits of the process (setrlimit(2)), which explain refusals of the system, and the signals with which it enforces
-//! those for files.
+//! Limits of the process (setrlimit(2)) and of the system, which explain refusals, and the signals with which the
+//! system enforces those for files.
 //!
 //! Contract: a library call never ends its program because a file reaches RLIMIT_FSIZE, or a pipe has no reader: the
 //! call gets EFBIG or EPIPE. The program's handlers of SIGXFSZ and SIGPIPE do not run, and stay as they are. Nothing is
 //! allocated.
 
+use super::os;
 use core::ffi::c_int;
+use core::fmt;
 use core::mem::MaybeUninit;
 
 /// A resource, as the C library of the target numbers it.
@@ -65,16 +67,36 @@ fn signals() -> libc::sigset_t {
     }
 }
 
-/// The limit of the process that explains an errno: what it limits, its value, and the option of the shell's `ulimit`,
-/// which shows it.
-pub(super) fn of(errno: c_int) -> Option<(&'static str, u64, &'static str)> {
-    match errno {
-        libc::EFBIG => value_of(libc::RLIMIT_FSIZE).map(|limit| ("bytes of a file", limit, "-f")),
-        libc::EMFILE => value_of(libc::RLIMIT_NOFILE).map(|limit| ("open files", limit, "-n")),
-        libc::ENOMEM => {
-            let data = || value_of(libc::RLIMIT_DATA).map(|limit| ("bytes of data", limit, "-d"));
-            value_of(libc::RLIMIT_AS).map(|limit| ("bytes of addresses", limit, "-v")).or_else(data)
+/// A limit that explains a refusal of the system; displayed as a clause.
+pub(super) enum Limit {
+    /// Of the process: what it limits, its value, and the option of the shell's `ulimit` that shows it.
+    Process(&'static str, u64, &'static str),
+    /// Of the memory that all processes together have mapped and may write.
+    Commit(os::Commit),
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Limit::Process(what, limit, option) => {
+                write!(f, "the process may have {limit} {what}, see ulimit {option}")
+            }
+            Limit::Commit(os::Commit { limit, committed }) => {
+                write!(f, "vm.overcommit_memory is 2: {committed} of {limit} bytes are committed, see /proc/meminfo")
+            }
         }
+    }
+}
+
+/// The limit that explains an errno.
+pub(super) fn of(errno: c_int) -> Option<Limit> {
+    let process = |resource, what, option| value_of(resource).map(|limit| Limit::Process(what, limit, option));
+    match errno {
+        libc::EFBIG => process(libc::RLIMIT_FSIZE, "bytes of a file", "-f"),
+        libc::EMFILE => process(libc::RLIMIT_NOFILE, "open files", "-n"),
+        libc::ENOMEM => process(libc::RLIMIT_AS, "bytes of addresses", "-v")
+            .or_else(|| process(libc::RLIMIT_DATA, "bytes of data", "-d"))
+            .or_else(|| os::commit().map(Limit::Commit)),
         _ => None,
     }
 }

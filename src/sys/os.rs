@@ -825,15 +825,37 @@ pub fn memory() -> Memory {
 // Neither this nor the next function is inlined: both frames together may exceed what is left of the smallest stack.
 #[inline(never)]
 fn machine_memory() -> Memory {
+    let [total, free] = memory_info([b"MemTotal:", b"MemAvailable:"]).map(|bytes| bytes.unwrap_or(0));
+    Memory { total, free: free.min(total) }
+}
+
+/// Fields of /proc/meminfo, in bytes.
+#[inline(never)]
+fn memory_info<const N: usize>(keys: [&[u8]; N]) -> [Option<u64>; N] {
     let mut text = [0u8; 4096];
     let info = read(c"/proc/meminfo", &mut text).unwrap_or(b"");
-    let kib = |key: &[u8]| {
+    keys.map(|key| {
         let line = info.split(|&b| b == b'\n').find(|line| line.starts_with(key))?;
-        number(line[key.len()..].trim_ascii_start())
-    };
-    let total = kib(b"MemTotal:").map_or(0, |n| n * 1024);
-    let free = kib(b"MemAvailable:").map_or(0, |n| n * 1024);
-    Memory { total, free: free.min(total) }
+        number(line[key.len()..].trim_ascii_start()).map(|kib| kib * 1024)
+    })
+}
+
+/// Memory of all processes that is mapped and may be written, where the system limits it (vm.overcommit_memory 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Bytes at most.
+    pub limit: u64,
+    /// Bytes now.
+    pub committed: u64,
+}
+
+/// None: the system allows overcommit.
+pub fn commit() -> Option<Commit> {
+    if reserves_freely() {
+        return None;
+    }
+    let [limit, committed] = memory_info([b"CommitLimit:", b"Committed_AS:"]);
+    Some(Commit { limit: limit?, committed: committed? })
 }
 
 /// Applies the limits of this process's control group and of all groups above it; the smallest counts.

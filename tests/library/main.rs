@@ -39,6 +39,7 @@ mod layout;
 mod layout_model;
 mod listen;
 mod mapped_files;
+mod memory_limits;
 mod mirror_random;
 mod misuse;
 #[cfg(feature = "linalg")]

@@ -768,7 +768,7 @@ public final class TenureC {
         public long initial_size;
         /** Upper bound of one growth step, bytes. */
         public long max_growth;
-        /** Upper bound of committed bytes; 0: none. */
+        /** Upper bound of committed bytes; 0: none. Under the memory limit of a control group Linux kills the process where memory is short. A status needs a max_size below that limit, which `tn_device_query` has as `total_bytes`. */
         public long max_size;
         /** At least 1. A growth step asks the device for the needed bytes or committed * (factor - 1), whichever is more. */
         public double growth_factor;
