@@ -14,7 +14,7 @@ use crate::names::Name;
 use crate::options;
 use crate::sites::Site;
 use crate::sys::page_access::{self, Cause, Fault, PageAccess};
-use crate::sys::{bytes, checker, os};
+use crate::sys::{bytes, checker, machine, os};
 use crate::thread::{self, QuickLock};
 use crate::types::*;
 use core::fmt::{self, Write};
@@ -354,7 +354,7 @@ impl Device for Checked {
     }
 
     fn memory(&self) -> Option<(u64, u64)> {
-        let memory = os::memory();
+        let memory = machine::memory();
         Some((memory.total, memory.free))
     }
 }

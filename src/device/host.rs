@@ -7,7 +7,7 @@ pub use super::interface::GRANULE;
 use super::interface::{Device, Terms};
 use crate::error::Result;
 use crate::sys::file::Errno;
-use crate::sys::os;
+use crate::sys::{machine, os};
 use crate::types::*;
 
 /// The host's memory.
@@ -69,7 +69,7 @@ impl Device for Host {
     }
 
     fn reserves_ahead(&self) -> bool {
-        os::reserves_freely()
+        machine::reserves_freely()
     }
 
     unsafe fn set_huge(&self, start: usize, bytes: usize, how: tn_huge_pages) -> bool {
@@ -175,7 +175,7 @@ impl Device for Host {
     }
 
     fn memory(&self) -> Option<(u64, u64)> {
-        let memory = os::memory();
+        let memory = machine::memory();
         Some((memory.total, memory.free))
     }
 }
@@ -190,7 +190,7 @@ impl Host {
         }
         info.multiprocessors = os::processors() as i32;
         info.warp_size = 1;
-        let memory = os::memory();
+        let memory = machine::memory();
         info.total_bytes = memory.total;
         if with_memory {
             info.free_bytes = memory.free;

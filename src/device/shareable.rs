@@ -16,8 +16,8 @@ use crate::grow_unlocked;
 use crate::sys::file::{Access, Errno, File, Mapping, Outcome};
 use crate::sys::file_lock;
 use crate::sys::memory_file::{self, Word};
-use crate::sys::os;
 use crate::sys::process::Process;
+use crate::sys::{machine, os};
 use crate::thread::{self, QuickLock};
 use crate::types::*;
 use core::ffi::c_int;
@@ -348,7 +348,7 @@ impl Device for Shareable {
     }
 
     fn memory(&self) -> Option<(u64, u64)> {
-        let memory = os::memory();
+        let memory = machine::memory();
         Some((memory.total, memory.free))
     }
 }

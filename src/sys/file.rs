@@ -2,11 +2,12 @@
 //! another.
 //!
 //! Contract: a thin layer over the system calls, which repeats calls that a signal interrupted, and writes without a
-//! signal that would end the program (`limits`). It allocates nothing. Every failure is an [`Errno`]. The bytes of
+//! signal that would end the program (`quiet`). It allocates nothing. Every failure is an [`Errno`]. The bytes of
 //! arrays are passed as raw pointers, never as slices.
 
 use super::cancellation::uncancelled;
-use super::limits::{self, without_signal};
+use super::limits;
+use super::quiet::without_signal;
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::fmt;
 

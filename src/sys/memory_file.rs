@@ -6,7 +6,7 @@
 //! allocated.
 
 use super::file::{Errno, File, Outcome, retry};
-use super::os;
+use super::{machine, os};
 use core::ffi::{CStr, c_int};
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,7 +33,7 @@ pub fn create(name: &CStr, bytes: usize) -> Outcome<File> {
     file.set_permissions(0o600)?;
     file.set_len(bytes)?;
     // Otherwise the system counts pages as they are touched, and a touch that it refuses is a SIGBUS.
-    if !os::reserves_freely() {
+    if !machine::reserves_freely() {
         file.allocate(bytes)?;
     }
     seal(&file, FIXED_SIZE)?;

@@ -15,6 +15,10 @@ pub mod race_detector;
 
 mod cancellation;
 
+mod quiet;
+
+pub mod machine;
+
 mod limits;
 
 pub mod file;

@@ -37,7 +37,7 @@ pub fn most_mappings() -> usize {
     static MOST: AtomicUsize = AtomicUsize::new(0);
     match MOST.load(Ordering::Relaxed) {
         0 => {
-            let most = super::os::number_in(&[b"/proc/sys/vm/max_map_count"]).map_or(65530, |most| most as usize);
+            let most = super::machine::number_in(&[b"/proc/sys/vm/max_map_count"]).map_or(65530, |most| most as usize);
             MOST.store(most, Ordering::Relaxed);
             most
         }

@@ -3,7 +3,7 @@
 //! Contract: uses no heap. What the system does not tell is unknown: where /proc is missing, or of a process in another
 //! PID namespace.
 
-use super::os;
+use super::{machine, os};
 use core::ffi::CStr;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -63,7 +63,7 @@ fn namespace() -> u64 {
 /// its parent.
 fn started(path: &CStr) -> Option<u64> {
     let mut text = [0u8; 1024];
-    let text = os::read(path, &mut text)?;
+    let text = machine::read(path, &mut text)?;
     // The second field is the program's name in parentheses, which may have parentheses and blanks itself.
     let end = text.iter().rposition(|byte| *byte == b')')?;
     let mut fields = text[end + 1..].split(|byte| *byte == b' ').skip(1);

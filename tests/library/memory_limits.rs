@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use support::pools::*;
 use tenure::pool::{self, PoolOptions};
-use tenure::sys::os;
+use tenure::sys::{machine, os};
 use tenure::types::*;
 use tenure_harness::{skip, test};
 
@@ -34,7 +34,7 @@ fn pretend_strict_overcommit() {
     if !is_mounted {
         skip(format!("it cannot mount a file over /proc/sys/vm/overcommit_memory: {error}"));
     }
-    assert!(!os::reserves_freely());
+    assert!(!machine::reserves_freely());
 }
 
 /// A field of a file in /proc, in bytes.
@@ -174,7 +174,7 @@ fn po_73_a_pool_in_a_control_group_is_limited_by_its_max_size() {
     const LIMIT: usize = 96 * MIB;
     let group = Group::new(LIMIT);
     let ended = group.run(|| {
-        let memory = os::memory();
+        let memory = machine::memory();
         assert!(memory.total == LIMIT as u64 && memory.free < LIMIT as u64, "{memory:?}");
         let pool = TestPool::new(|options| options.max_size = memory.free / 2);
         let mut blocks = Vec::new();

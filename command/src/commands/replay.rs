@@ -82,7 +82,7 @@ fn read(path: &str) -> Result<(Vec<u8>, Replay), Failure> {
     if operations.list.is_empty() {
         return Err(format!("{path}: the log has no allocation; record the kinds allocate, free and reallocate"));
     }
-    let (needs, free) = (operations.peak_bytes, tenure::sys::os::memory().free);
+    let (needs, free) = (operations.peak_bytes, tenure::sys::machine::memory().free);
     if u128::from(needs) * 100 > u128::from(free) * u128::from(MEMORY_PERCENT) {
         let (needs, free) = (size(needs), size(free));
         return Err(format!("{path}: its blocks need {needs}, and {free} are free; replay it on a larger machine"));

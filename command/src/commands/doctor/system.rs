@@ -16,7 +16,7 @@ fn read(path: &str) -> Option<String> {
 }
 
 fn memory() -> Finding {
-    let memory = tenure::sys::os::memory();
+    let memory = tenure::sys::machine::memory();
     Finding::new(State::Works, "memory", format!("{} available of {}", size(memory.free), size(memory.total)))
 }
 
