@@ -323,6 +323,54 @@ static void copies_defaults(void) /* FN-4, FN-10 */
     CHECK(t.runs == 6);
 }
 
+static void default_of(void) /* FN-48 */
+{
+    trace t = {0};
+    tn_array *value = numbers(NULL, SHAPE(4)), *seen = NULL, *again = NULL, *out, *none = NULL;
+    tn_shared *w = counting("w", SHAPE(2));
+    plan p = planned(keeps_default, &t);
+    takes_default(&p, "start", TN_MAY_OVERWRITE, value);
+    takes(&p, "other", NONE);
+    takes_value_of(&p, w, NONE);
+    gives(&p, "same", NONE);
+    tn_function *f = made(&p);
+    fill_i64(value, 9);
+    drop(value);
+    OK(tn_function_default(f, 0, &seen));
+    CHECK(HOLDS(seen, 0, 1, 2, 3) && strcmp(info_of(seen).name, "start") == 0);
+    CHECK(try_write(seen, TN_WRITE_ALIASED) == TN_ERR_READONLY);
+    OK(tn_function_default(f, 0, &again));
+    CHECK(address(seen) == address(again)); /* no copy */
+    /* One that moves to a copy leaves the value alone. */
+    tn_borrow *guard = NULL;
+    tn_view_info view;
+    OK(tn_array_borrow_write(again, TN_WRITE_COW, NULL, NULL, &view, &guard));
+    *(int64_t *)view.data = 5;
+    OK(tn_borrow_end(guard, 0, NULL));
+    CHECK(HOLDS(seen, 0, 1, 2, 3) && HOLDS(again, 5, 1, 2, 3));
+    drop(again);
+    tn_array *arguments[] = {NULL, seen};
+    OK(tn_function_call(f, 2, arguments, 1, &out, NULL, NULL));
+    fill_i64(out, 8);
+    drop(out);
+    CHECK(HOLDS(seen, 0, 1, 2, 3));
+
+    FAILS(tn_function_default(f, 1, &none), TN_ERR_INVALID);
+    CHECK(says("in[1]") && says("other"));
+    FAILS(tn_function_default(f, 2, &none), TN_ERR_INVALID);
+    CHECK(says("in[2]"));
+    FAILS(tn_function_default(f, 3, &none), TN_ERR_RANGE);
+    CHECK(says("3 inputs"));
+    FAILS(tn_function_default(f, 0, NULL), TN_ERR_NULL);
+    FAILS(tn_function_default(NULL, 0, &none), TN_ERR_NULL);
+    FAILS(tn_function_default((tn_function *)seen, 0, &none), TN_ERR_KIND);
+    CHECK(none == NULL);
+    end_shared(w);
+    end_function(f);
+    CHECK(HOLDS(seen, 0, 1, 2, 3)); /* it outlives the function */
+    drop(seen);
+}
+
 /* ---- calling ---- */
 
 static tn_status sees(void *context, tn_array *const *in, tn_array **out, tn_array **update)
@@ -878,6 +926,7 @@ int main(void)
     null_in_a_description();
     wrong_descriptions();
     copies_defaults();
+    default_of();
     arguments_cannot_be_written();
     inputs_released_early();
     wrong_calls();

@@ -5350,6 +5350,21 @@ tn_status tn_function_call_crossings(tn_function *function,
                                      const tn_call_crossings *crossings) TN_MUST_CHECK;
 
 /**
+ * Makes a READONLY handle on the default value of an input: on the function's own copy, which no call changes.
+ *
+ * @param function A function.
+ * @param index    The input, counted from 0 among all inputs of the description.
+ * @param[out] out The handle, with the name of the input if the value had none. It stays good after the function was
+ *                 released. Released by `tn_array_release`. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_RANGE for an input that does not exist; TN_ERR_INVALID
+ *         for one without a default value; TN_ERR_NO_HOST_MEMORY, TN_ERR_LIMIT if no more handles can be made.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only.
+ * @since 0.1
+ * @ingroup function
+ */
+tn_status tn_function_default(tn_function *function, size_t index, tn_array **out) TN_MUST_CHECK;
+
+/**
  * Releases a function. Calls that are running end first. Variables that only the function kept end with it.
  *
  * @param function A function. It is released exactly once.

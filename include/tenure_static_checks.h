@@ -207,6 +207,7 @@ tn_status tn_function_call(tn_function *function, size_t n_in, tn_array *const *
     tn_crossing *in_crossings, tn_crossing *out_crossings) TN_BORROWS(function);
 tn_status tn_function_call_crossings(tn_function *function, size_t n_in, tn_array *const *in, size_t n_out,
     tn_array **out, const tn_call_crossings *crossings) TN_BORROWS(function);
+tn_status tn_function_default(tn_function *function, size_t index, tn_array **out) TN_BORROWS(function) TN_GIVES(out);
 tn_status tn_function_release(tn_function *function) TN_ENDS(function);
 tn_status tn_mirror_create(const tn_mirror_options *options, tn_mirror **out, tn_crossing *crossing) TN_GIVES(out);
 tn_status tn_mirror_acquire(tn_mirror *mirror, tn_side side, tn_access access, tn_stream *stream, void **data,

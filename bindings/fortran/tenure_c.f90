@@ -3237,6 +3237,15 @@ module tenure_c
       integer(c_int32_t) :: returned
     end function
 
+    !> Makes a READONLY handle on the default value of an input: on the function's own copy, which no call changes.
+    function tn_function_default(function, index, out) bind(C,name="tn_function_default") result(returned)
+      import
+      type(c_ptr), value :: function
+      integer(c_size_t), value :: index
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
     !> Releases a function.
     function tn_function_release(function) bind(C,name="tn_function_release") result(returned)
       import

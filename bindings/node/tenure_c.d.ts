@@ -1727,6 +1727,8 @@ export interface Functions {
   tn_function_call(function_: Handle, n_in: Integer, in_: Memory | null, n_out: Integer, out: Memory | null, in_crossings: Memory | null, out_crossings: Memory | null): void;
   /** Calls a function as `tn_function_call`, and tells of every value what became of it: also of the implicit inputs, and of the variables that the call changes. */
   tn_function_call_crossings(function_: Handle, n_in: Integer, in_: Memory | null, n_out: Integer, out: Memory | null, crossings: Partial<tn_call_crossings>): void;
+  /** Makes a READONLY handle on the default value of an input: on the function's own copy, which no call changes. */
+  tn_function_default(function_: Handle, index: Integer): Handle;
   /** Releases a function. */
   tn_function_release(function_: Handle): void;
   /** Creates a mirror: one array with a side on the host and a side on a GPU, of which one or both are valid. */

@@ -1894,6 +1894,11 @@ export const functions = {
     out: "memory",
     crossings: "in tn_call_crossings",
   }],
+  tn_function_default: ["status", {
+    function: "handle",
+    index: "size_t",
+    out: "out handle",
+  }],
   tn_function_release: ["status", {
     function: "handle",
   }],

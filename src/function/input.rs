@@ -338,6 +338,13 @@ pub fn pass_default((at, input): (At<'_>, &Input), default: Id) -> Result<Passed
     pass().map_err(|status| about(status, at))
 }
 
+/// A new read-only handle on a default value, with the name of the input if that has none.
+pub fn share_default(input: &Input, default: Id) -> Result<Id> {
+    let mut spare = SpareClaim::take(thread::current())?;
+    let (mut locked, claim) = array::lock_with_layout(default, spare.layout())?;
+    Ok(lend_to_read(&mut locked, claim, spare, input))
+}
+
 /// Passes the value of a variable, which the body may only read. `value`: a handle on it, which is used up.
 /// `is_written`: the call updates the value in place, so the body gets a copy.
 pub fn pass_value(

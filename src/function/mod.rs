@@ -245,6 +245,20 @@ fn default_of(caller: &'static CStr, spec: &InputSpec) -> Result<Option<(array::
     Ok(Some((array::Owned::new(copy), copied)))
 }
 
+/// A new read-only handle on the default value of an input.
+pub fn default(id: Id, index: usize) -> Result<Id> {
+    let function = Ref::<Function>::find(id)?;
+    let n_inputs = function.inputs.len();
+    let Some((at, input)) = function.inputs().nth(index) else {
+        return Err(fail(TN_ERR_RANGE, format_args!("index is {index}, and the function has {n_inputs} inputs")));
+    };
+    match &input.from {
+        From::Argument(Some(default)) => input::share_default(input, default.id()),
+        From::Argument(None) => Err(fail(TN_ERR_INVALID, format_args!("{at} has no default value"))),
+        From::Variable(_) => Err(fail(TN_ERR_INVALID, format_args!("{at} is the value of a variable"))),
+    }
+}
+
 /// Releases a function.
 pub fn release(id: Id) -> Result<()> {
     counted::release::<Function>(id)

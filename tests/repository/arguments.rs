@@ -826,6 +826,10 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                 if status == TN_OK {
                     out.into_iter().take(n_out).for_each(|made| p.arrays.add(&mut p.random, made));
                 }
+                let mut value = null_mut();
+                if function::tn_function_default(called, p.random.below(4), &mut value) == TN_OK {
+                    p.arrays.add(&mut p.random, value);
+                }
                 status
             }
             53 => {

@@ -2520,6 +2520,9 @@ public final class TenureC {
     /** Calls a function as `tn_function_call`, and tells of every value what became of it: also of the implicit inputs, and of the variables that the call changes. */
     public static native int tn_function_call_crossings(long function, long n_in, long[] in, long n_out, long[] out, tn_call_crossings crossings);
 
+    /** Makes a READONLY handle on the default value of an input: on the function's own copy, which no call changes. */
+    public static native int tn_function_default(long function, long index, long[] out);
+
     /** Releases a function. */
     public static native int tn_function_release(long function);
 

@@ -263,6 +263,35 @@ def test_defaults():
     assert function().tolist() == [1] * 3
 
 
+# FN-48
+def test_a_default_is_copied_once(refused):
+    def requests(make):
+        with tenure.Pool(name="defaults") as pool:
+            made = make()
+            return made, pool.stats().allocation_count
+
+    value = np.ones(1000)
+    for own in (value, tenure.asarray(value), value[::2]):
+        function, count = requests(lambda: tenure.function(lambda x: x, [In("x", value=own)]))
+        assert count == 1
+        kept = function.inputs[0].value
+        assert kept.flags.readonly and kept.name == "x" and address(kept) not in (address(value), address(function()))
+        refused(Status.READONLY, kept.fill, 3)
+        copy, count = requests(function.copy)
+        assert count == 1 and address(copy.inputs[0].value) != address(kept)
+    value[:] = 7
+    assert function().sum() == copy().sum() == 500
+    del function
+    assert kept.sum() == 500
+
+    # One value of givens may serve several callables; a given value hides a default.
+    w = shared(0)
+    function, count = requests(lambda: tenure.function(lambda x, w: x + w, [In("x", value=np.ones(1))], shared=[w], givens={w: value, "x": tenure.ones(1000)}))
+    assert count == 3, "with tenure.ones"
+    value[:] = 0
+    assert function().tolist() == function.copy()().tolist() == [8.0] * 1000 and function.inputs[0].value is None
+
+
 # FN-2: implicit inputs, as Theano's users write them
 def test_variables_as_inputs(refused):
     w, v = shared(1, 2), shared(10, 20, name="v")

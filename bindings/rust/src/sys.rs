@@ -2655,6 +2655,11 @@ unsafe extern "C" {
         out: *mut *mut tn_array,
         crossings: *const tn_call_crossings,
     ) -> tn_status;
+    pub fn tn_function_default(
+        function: *mut tn_function,
+        index: usize,
+        out: *mut *mut tn_array,
+    ) -> tn_status;
     pub fn tn_function_release(function: *mut tn_function) -> tn_status;
     pub fn tn_mirror_create(
         options: *const tn_mirror_options,

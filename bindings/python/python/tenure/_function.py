@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from typing import Any, NamedTuple
 
+from ._errors import Error
 from ._tenure import Array, Function, Promise, SharedVariable, _function, array, asarray, take
 from ._variable import _BORROW, _MAY_OVERWRITE, _RAW, _REQUIRE_BORROW, _STRICT, _TAKE, Crossing, _crossing_of, _has_memory
 
@@ -189,7 +190,7 @@ def function(body, inputs=(), outputs=None, updates=(), givens=None, *, shared=(
     updates = _updates(updates, parameters)
     if body is None and (outputs or any(update.value is None for update in updates)):
         raise TypeError("without a body there are no outputs, and each update has a callable")
-    parameters = [declared if declared.value is None else replace(declared, value=_own(declared.value, declared.dtype)) for declared in parameters]
+    parameters = [declared if declared.value is None else replace(declared, value=_shown(declared.value, declared.dtype)) for declared in parameters]
     _check_names(parameters)
     own = [_own_parameter(update, parameters) for update in updates]
     returned = [*outputs, *(update for update in updates if update.value is None and not update.mutable)]
@@ -209,14 +210,17 @@ def function(body, inputs=(), outputs=None, updates=(), givens=None, *, shared=(
     if name is None:
         name = getattr(body, "__name__", None)
         name = None if name == "<lambda>" else name
-    return _function(
+    made = _function(
         (name, body, bool(lazy)),
         places,
         passed,
         [(out.name, out._flags(), out.dtype, out.device, _axes(out.ndim)) for out in outputs],
         [(update.variable, update._flags(), update.value, at) for update, at in zip(updates, own)],
-        (tuple(parameters), tuple(outputs), tuple(updates), body, givens, bool(lazy), tuple(read), tuple(update.variable for update in updates)),
     )
+    parameters, givens = _kept(made, parameters, givens, given, places)
+    changed = tuple(update.variable for update in updates)
+    made._declared = (parameters, tuple(outputs), tuple(updates), body, givens, bool(lazy), tuple(read), changed)
+    return made
 
 
 def _listed(items, kinds, what, words=None):
@@ -319,7 +323,7 @@ def _is_meant(declared, key):
 
 
 def _givens(givens, parameters, hidden):
-    """The fixed values by their keys, and by the positions of their parameters. Arrays are copied."""
+    """The fixed values by their keys, and by the positions of their parameters."""
     kept, found = {}, {}
     for key, value in dict(givens or {}).items():
         at = [n for n, declared in enumerate(parameters) if _is_meant(declared, key)]
@@ -327,7 +331,7 @@ def _givens(givens, parameters, hidden):
             raise ValueError(f"givens has {key!r}, which is neither the name of an input nor a variable in shared")
         if hidden & set(at):
             raise ValueError(f"{_named(parameters[at[0]].shared)} is changed in place, and nothing else reads it; leave it out of givens")
-        kept[key] = value if isinstance(value, SharedVariable) or value is None else _own(value, parameters[at[0]].dtype)
+        kept[key] = value if isinstance(value, SharedVariable) or value is None else _shown(value, parameters[at[0]].dtype)
         found |= dict.fromkeys(at, kept[key])
     return kept, found
 
@@ -342,13 +346,30 @@ def _passed(declared, given):
     return (declared.name, flags, declared.dtype, declared.device, _axes(declared.ndim), value, variable, given is not None)
 
 
-def _own(value, dtype):
-    """A new array of a value, which stays as it is for copies of the function."""
+def _shown(value, dtype):
+    """An array of a value, for the library to copy."""
     if isinstance(value, Promise):
         return take(value)
-    if isinstance(value, Array) or _has_memory(value):
-        return asarray(value, copy=True)
+    if isinstance(value, Array):
+        return value
+    if _has_memory(value):
+        try:
+            return asarray(value, copy=False)
+        except (Error, BufferError, TypeError, ValueError):
+            return asarray(value, copy=True)  # NumPy may convert it
     return array(value, dtype)
+
+
+def _kept(made, parameters, givens, given, places):
+    """The declarations and the fixed values, with the library's own arrays in place of those that it has copied."""
+    given = {at: value for at, value in given.items() if value is not None}
+    own = {at: made._default(places[at]) for at, declared in enumerate(parameters) if isinstance(given.get(at, declared.value), Array)}
+    fixed = {id(value): own[at] for at, value in given.items() if at in own}
+    declared = [
+        declared if declared.value is None else replace(declared, value=None if at in given else own[at])
+        for at, declared in enumerate(parameters)
+    ]
+    return tuple(declared), {key: fixed.get(id(value), value) for key, value in givens.items()}
 
 
 def _crossings(self):

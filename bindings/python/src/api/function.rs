@@ -145,6 +145,12 @@ pub unsafe fn call(
     })
 }
 
+/// A read-only array on the default value of an input.
+pub fn default(function: Id, index: usize) -> Result<Id> {
+    // SAFETY: a checked id.
+    made(|out| unsafe { tn_function_default(function.raw(), index, out) })
+}
+
 calls! {
     /// Releases a function.
     fn release(function: Id) = tn_function_release;

@@ -43,7 +43,7 @@ pub struct Function {
     inputs: Vec<Option<usize>>,
     n_outputs: usize,
     n_updates: usize,
-    /// The declarations; None: the garbage collector has cleared them.
+    /// The declarations; None: the function is not complete, or the garbage collector has cleared them.
     declared: Mutex<Option<Py<PyTuple>>>,
     /// `threading.local()`: what became of the values of the thread's last call.
     last: Py<PyAny>,
@@ -333,8 +333,7 @@ fn what(kind: &str, at: usize, name: Option<&str>) -> String {
 /// The name of a function, its body, and whether its code is on expressions.
 type BodySpec<'py> = (Option<String>, Bound<'py, PyAny>, bool);
 
-/// Creates a function. `parameters` has an input for each parameter of the callables; `declarations` is kept for the
-/// attributes.
+/// Creates a function. `parameters` has an input for each parameter of the callables.
 #[pyfunction]
 pub fn _function<'py>(
     body: BodySpec<'py>,
@@ -342,7 +341,6 @@ pub fn _function<'py>(
     inputs: Vec<InputSpec<'py>>,
     outputs: Vec<OutputSpec<'py>>,
     updates: Vec<UpdateSpec<'py>>,
-    declarations: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, Function>> {
     let (name, body, is_lazy) = body;
     let py = body.py();
@@ -413,7 +411,7 @@ pub fn _function<'py>(
         inputs: in_arguments,
         n_outputs: outputs.len(),
         n_updates: updates.len(),
-        declared: Mutex::new(Some(declarations.clone().unbind())),
+        declared: Mutex::new(None),
         last,
     };
     let _site = site::here(py);
@@ -490,6 +488,17 @@ impl Function {
     fn _declared<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyTuple>> {
         let declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner);
         declared.as_ref().map(|declared| declared.bind(py).clone())
+    }
+
+    /// Sets what `tenure._function` keeps.
+    #[setter(_declared)]
+    fn set_declared(&self, declared: Bound<'_, PyTuple>) {
+        *self.declared.lock().unwrap_or_else(PoisonError::into_inner) = Some(declared.unbind());
+    }
+
+    /// A read-only array on the default value that the library has for an input.
+    fn _default<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, Array>> {
+        Array::adopt(py, c::default(self.id()?, index)?)
     }
 
     /// The name in messages; None without one.
