@@ -126,6 +126,10 @@ static void building(void)
     FAILS(tn_expr_lu(b, &out), TN_ERR_SHAPE);
     FAILS(tn_expr_lu(NULL, &out), TN_ERR_NULL);
     FAILS(tn_expr_lu(x, NULL), TN_ERR_NULL);
+    FAILS(tn_expr_lu_part(w, TN_LU_L, &out), TN_ERR_SHAPE);
+    FAILS(tn_expr_lu_part(x, 3, &out), TN_ERR_INVALID);
+    FAILS(tn_expr_lu_part(NULL, TN_LU_L, &out), TN_ERR_NULL);
+    FAILS(tn_expr_lu_part(x, TN_LU_L, NULL), TN_ERR_NULL);
     FAILS(tn_expr_solve(w, y, &out), TN_ERR_SHAPE);
     FAILS(tn_expr_solve(x, z, &out), TN_ERR_SHAPE);
     FAILS(tn_expr_transpose(y, &out), TN_ERR_SHAPE);

@@ -705,7 +705,7 @@ TN_ENUM {
     /** Form, only for `tn_expr_leaf`: the form that the array's handle has. */
     TN_FORM_OF_HANDLE = 5,
     /**
-     * Form, only of expressions: the factors that `tn_expr_lu` makes of a full matrix. They solve equations, and are no
+     * Form, only of expressions: the factors that `tn_expr_lu` makes of a full matrix, or their transpose. They are no
      * array.
      */
     TN_FORM_FACTORS = 6,
@@ -4575,6 +4575,17 @@ TN_ENUM {
     TN_EXPR_LOG = 8,
 };
 
+/** A part of LU factors. The product of the three, in this order, is the matrix. */
+typedef uint32_t tn_lu_part;
+TN_ENUM {
+    /** Part: the permutation, a full matrix that has one 1 in each row and column. */
+    TN_LU_P = 0,
+    /** Part: the lower triangle, with a diagonal of ones. */
+    TN_LU_L = 1,
+    /** Part: the upper triangle. */
+    TN_LU_U = 2,
+};
+
 /** Format of `tn_expr_explain`. */
 typedef uint32_t tn_explain_format;
 TN_ENUM {
@@ -4640,10 +4651,10 @@ tn_status tn_expr_subtract(tn_expr *x, tn_expr *y, tn_expr **out) TN_MUST_CHECK;
 
 /**
  * Makes the product of a matrix and a matrix or vector. Two matrices give the form of their sum. The result may
- * overwrite either of two diagonals; of a diagonal and another operand, the other one; x if m is a triangle, and m if
- * it is full and x is a triangle. The product of two full operands overwrites neither.
+ * overwrite either of two diagonals; of a diagonal and another operand, the other one; x if m is a triangle or factors,
+ * and m if it is full and x is a triangle. The product of two full operands overwrites neither.
  *
- * @param m        A matrix of any form.
+ * @param m        A matrix of any form, or factors that `tn_expr_lu` made.
  * @param x        A matrix of any form, or a vector.
  * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
  *                 at any time. On failure: untouched.
@@ -4674,10 +4685,11 @@ tn_status tn_expr_multiply(tn_expr *m, tn_expr *x, tn_expr **out) TN_MUST_CHECK;
 tn_status tn_expr_cholesky(tn_expr *x, tn_expr **out) TN_MUST_CHECK;
 
 /**
- * Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them as m
- * solves the equations of x, and factors nothing while their expression is kept. They do nothing else: other operations
- * and `tn_expr_compute` refuse them. A diagonal or a triangle solves as it is, so its factors are the matrix itself. The
- * factors of a full matrix may overwrite x.
+ * Makes the LU factors of a square matrix, with partial pivoting, for several uses: `tn_expr_solve` with them as m
+ * solves the equations of x, `tn_expr_multiply` with them as m multiplies by x, `tn_expr_transpose` makes them those of
+ * the transpose, and `tn_expr_lu_part` shows them. None of these factors while their expression is kept. Other
+ * operations and `tn_expr_compute` refuse them. A diagonal or a triangle solves as it is, so its factors are the matrix
+ * itself. The factors of a full matrix may overwrite x.
  *
  * @param x        A square matrix of any form.
  * @param[out] out The expression, of form TN_FORM_FACTORS for a full x. Released by `tn_expr_release`. The operands stay
@@ -4691,6 +4703,25 @@ tn_status tn_expr_cholesky(tn_expr *x, tn_expr **out) TN_MUST_CHECK;
  */
 tn_status tn_expr_lu(tn_expr *x,
                      tn_expr **out) TN_MUST_CHECK;
+
+/**
+ * Makes a part of LU factors: with P, L and U, the matrix is P * L * U. L has ones on its diagonal. A lower triangle is
+ * its own L, an upper one or a diagonal its own U, and their other parts are identities of diagonal form. L or U may
+ * overwrite the factors, if nothing else needs them.
+ *
+ * @param factors  Factors that `tn_expr_lu` made, or a square matrix, as whose factors those of `tn_expr_lu` count. Not
+ *                 the transpose of factors: transpose their parts.
+ * @param part     TN_LU_P, TN_LU_L or TN_LU_U.
+ * @param[out] out The expression: full, lower and upper. Released by `tn_expr_release`. The operands stay the caller's,
+ *                 and may be released at any time. On failure: untouched.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another part; TN_ERR_SHAPE;
+ *         TN_ERR_UNSUPPORTED for transposed factors, and if the library was built without the Cargo feature `linalg`
+ *         and the matrix is full; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+ * @since 0.1
+ * @ingroup expr
+ */
+tn_status tn_expr_lu_part(tn_expr *factors, tn_lu_part part, tn_expr **out) TN_MUST_CHECK;
 
 /**
  * Makes the solution x of m * x = b. It is computed by forward substitution for a lower m, backward substitution for
@@ -4728,7 +4759,7 @@ tn_status tn_expr_scale(tn_expr *x, double factor, tn_expr **out) TN_MUST_CHECK;
 /**
  * Makes the transpose of x: another view of its bytes, which moves no element.
  *
- * @param x        A matrix.
+ * @param x        A matrix, or factors that `tn_expr_lu` made: the result are those of the transpose.
  * @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
  *                 at any time. On failure: untouched.
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_POISONED if an operand

@@ -178,6 +178,7 @@ tn_status tn_expr_subtract(tn_expr *x, tn_expr *y, tn_expr **out) TN_BORROWS(x) 
 tn_status tn_expr_multiply(tn_expr *m, tn_expr *x, tn_expr **out) TN_BORROWS(m) TN_BORROWS(x) TN_GIVES(out);
 tn_status tn_expr_cholesky(tn_expr *x, tn_expr **out) TN_BORROWS(x) TN_GIVES(out);
 tn_status tn_expr_lu(tn_expr *x, tn_expr **out) TN_BORROWS(x) TN_GIVES(out);
+tn_status tn_expr_lu_part(tn_expr *factors, tn_lu_part part, tn_expr **out) TN_BORROWS(factors) TN_GIVES(out);
 tn_status tn_expr_solve(tn_expr *m, tn_expr *b, tn_expr **out) TN_BORROWS(m) TN_BORROWS(b) TN_GIVES(out);
 tn_status tn_expr_scale(tn_expr *x, double factor, tn_expr **out) TN_BORROWS(x) TN_GIVES(out);
 tn_status tn_expr_transpose(tn_expr *x, tn_expr **out) TN_BORROWS(x) TN_GIVES(out);

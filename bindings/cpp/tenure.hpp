@@ -3822,6 +3822,13 @@ enum class explanation : tn_explain_format {
     dot = TN_EXPLAIN_DOT,   ///< a graph for Graphviz
 };
 
+/// A part of LU factors, for `lazy::part`.
+enum class lu_part : tn_lu_part {
+    p = TN_LU_P, ///< the permutation, a full matrix
+    l = TN_LU_L, ///< the lower triangle, with a diagonal of ones
+    u = TN_LU_U, ///< the upper triangle
+};
+
 /// A lazy expression: computed once, by `compute`, which overwrites operands without other holders.
 ///
 /// `(lazy(std::move(k)) + diagonal(d)).cholesky().compute()`: an operand that is moved in, or is a temporary, belongs to the expression
@@ -3870,10 +3877,16 @@ public:
     lazy cholesky() const & { return detail::output<lazy>(tn_expr_cholesky, handle_); }
     /// As above for an expression that is not needed any more.
     lazy cholesky() && { return used(*this, static_cast<const lazy &>(*this).cholesky()); }
-    /// The LU factors, which solve and do nothing else: `solve(f, b)` with one `f` for several b factors once.
+    /// The LU factors: `solve(f, b)` with one `f` for several b factors once. `f * x`, `f.transpose()` and `f.part(..)` use them too.
     lazy lu() const & { return detail::output<lazy>(tn_expr_lu, handle_); }
     /// As above for an expression that is not needed any more.
     lazy lu() && { return used(*this, static_cast<const lazy &>(*this).lu()); }
+    /// A part of LU factors: the matrix is `f.part(lu_part::p) * f.part(lu_part::l) * f.part(lu_part::u)`.
+    lazy part(lu_part which) const & {
+        return detail::output<lazy>(tn_expr_lu_part, handle_, static_cast<tn_lu_part>(which));
+    }
+    /// As above for factors that are not needed any more.
+    lazy part(lu_part which) && { return used(*this, static_cast<const lazy &>(*this).part(which)); }
     /// The transpose, a view of the same bytes.
     lazy transpose() const & { return detail::output<lazy>(tn_expr_transpose, handle_); }
     /// As above for an expression that is not needed any more.
@@ -4032,7 +4045,7 @@ public:
     lazy cholesky() const & { return detail::changed(*this, tn_expr_cholesky); }
     /// As above for a matrix that is not needed any more.
     lazy cholesky() && { return detail::changed(std::move(*this), tn_expr_cholesky); }
-    /// The LU factors, which solve and do nothing else: `lazy f = m.lu()`, then `solve(f, b)` for each b.
+    /// The LU factors: `lazy f = m.lu()`, then `solve(f, b)` for each b.
     lazy lu() const & { return detail::changed(*this, tn_expr_lu); }
     /// As above for a matrix that is not needed any more.
     lazy lu() && { return detail::changed(std::move(*this), tn_expr_lu); }

@@ -439,7 +439,7 @@ module tenure_c
   integer(c_int32_t), parameter :: TN_FORM_MATRIX = 4_c_int32_t
   !> Form, only for `tn_expr_leaf`: the form that the array's handle has.
   integer(c_int32_t), parameter :: TN_FORM_OF_HANDLE = 5_c_int32_t
-  !> Form, only of expressions: the factors that `tn_expr_lu` makes of a full matrix. They solve equations, and are no
+  !> Form, only of expressions: the factors that `tn_expr_lu` makes of a full matrix, or their transpose. They are no
   !> array.
   integer(c_int32_t), parameter :: TN_FORM_FACTORS = 6_c_int32_t
 
@@ -500,6 +500,14 @@ module tenure_c
   integer(c_int32_t), parameter :: TN_EXPR_EXP = 7_c_int32_t
   !> Element by element: the natural logarithm.
   integer(c_int32_t), parameter :: TN_EXPR_LOG = 8_c_int32_t
+
+  ! tn_lu_part: A part of LU factors.
+  !> Part: the permutation, a full matrix that has one 1 in each row and column.
+  integer(c_int32_t), parameter :: TN_LU_P = 0_c_int32_t
+  !> Part: the lower triangle, with a diagonal of ones.
+  integer(c_int32_t), parameter :: TN_LU_L = 1_c_int32_t
+  !> Part: the upper triangle.
+  integer(c_int32_t), parameter :: TN_LU_U = 2_c_int32_t
 
   ! tn_explain_format: Format of `tn_expr_explain`.
   !> Format: lines of text.
@@ -3026,11 +3034,21 @@ module tenure_c
       integer(c_int32_t) :: returned
     end function
 
-    !> Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them
-    !> as m solves the equations of x, and factors nothing while their expression is kept.
+    !> Makes the LU factors of a square matrix, with partial pivoting, for several uses: `tn_expr_solve` with them as m
+    !> solves the equations of x, `tn_expr_multiply` with them as m multiplies by x, `tn_expr_transpose` makes them
+    !> those of the transpose, and `tn_expr_lu_part` shows them.
     function tn_expr_lu(x, out) bind(C,name="tn_expr_lu") result(returned)
       import
       type(c_ptr), value :: x
+      type(c_ptr), intent(inout) :: out
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Makes a part of LU factors: with P, L and U, the matrix is P * L * U.
+    function tn_expr_lu_part(factors, part, out) bind(C,name="tn_expr_lu_part") result(returned)
+      import
+      type(c_ptr), value :: factors
+      integer(c_int32_t), value :: part
       type(c_ptr), intent(inout) :: out
       integer(c_int32_t) :: returned
     end function

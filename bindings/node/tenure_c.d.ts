@@ -370,7 +370,7 @@ export const TN_FORM_UPPER: 3;
 export const TN_FORM_MATRIX: 4;
 /** Form, only for `tn_expr_leaf`: the form that the array's handle has. */
 export const TN_FORM_OF_HANDLE: 5;
-/** Form, only of expressions: the factors that `tn_expr_lu` makes of a full matrix. They solve equations, and are no array. */
+/** Form, only of expressions: the factors that `tn_expr_lu` makes of a full matrix, or their transpose. They are no array. */
 export const TN_FORM_FACTORS: 6;
 /** The side in memory that the host can access. */
 export const TN_SIDE_HOST: 1;
@@ -416,6 +416,12 @@ export const TN_EXPR_SQRT: 6;
 export const TN_EXPR_EXP: 7;
 /** Element by element: the natural logarithm. */
 export const TN_EXPR_LOG: 8;
+/** Part: the permutation, a full matrix that has one 1 in each row and column. */
+export const TN_LU_P: 0;
+/** Part: the lower triangle, with a diagonal of ones. */
+export const TN_LU_L: 1;
+/** Part: the upper triangle. */
+export const TN_LU_U: 2;
 /** Format: lines of text. */
 export const TN_EXPLAIN_TEXT: 0;
 /** Format: a graph for Graphviz. */
@@ -1683,8 +1689,10 @@ export interface Functions {
   tn_expr_multiply(m: Handle, x: Handle): Handle;
   /** Makes the lower Cholesky factor of a symmetric positive definite matrix. */
   tn_expr_cholesky(x: Handle): Handle;
-  /** Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them as m solves the equations of x, and factors nothing while their expression is kept. */
+  /** Makes the LU factors of a square matrix, with partial pivoting, for several uses: `tn_expr_solve` with them as m solves the equations of x, `tn_expr_multiply` with them as m multiplies by x, `tn_expr_transpose` makes them those of the transpose, and `tn_expr_lu_part` shows them. */
   tn_expr_lu(x: Handle): Handle;
+  /** Makes a part of LU factors: with P, L and U, the matrix is P * L * U. */
+  tn_expr_lu_part(factors: Handle, part: number): Handle;
   /** Makes the solution x of m * x = b. */
   tn_expr_solve(m: Handle, b: Handle): Handle;
   /** Makes the product of x and a number, in the form of x. */

@@ -273,6 +273,11 @@ export const TN_EXPR_SQRT = 6;
 export const TN_EXPR_EXP = 7;
 export const TN_EXPR_LOG = 8;
 
+// tn_lu_part: A part of LU factors.
+export const TN_LU_P = 0;
+export const TN_LU_L = 1;
+export const TN_LU_U = 2;
+
 // tn_explain_format: Format of `tn_expr_explain`.
 export const TN_EXPLAIN_TEXT = 0;
 export const TN_EXPLAIN_DOT = 1;
@@ -1780,6 +1785,11 @@ export const functions = {
   }],
   tn_expr_lu: ["status", {
     x: "handle",
+    out: "out handle",
+  }],
+  tn_expr_lu_part: ["status", {
+    factors: "handle",
+    part: "uint32_t",
     out: "out handle",
   }],
   tn_expr_solve: ["status", {

@@ -20,7 +20,7 @@ use smallvec::SmallVec;
 pub struct Arguments {
     /// The factor of scale.
     pub(crate) factor: f64,
-    /// The axis of sum, or TN_ALL_AXES; a negative one counts from the end.
+    /// The axis of sum, or TN_ALL_AXES; a negative one counts from the end. Of lu_part, the part.
     pub(crate) axis: i32,
 }
 
@@ -201,6 +201,7 @@ fn check(
     let kind = |node: u32| kind(graph, node);
     let axis = match operation {
         Operation::Sum => axis_of(arguments.axis, kind(numbers[0]).dense_shape()?.len())?,
+        Operation::LuPart => part_of(arguments.axis)?,
         _ => 0,
     };
     let (form, shape) = match numbers {
@@ -246,6 +247,13 @@ pub fn query(id: Id, read: impl FnOnce(Dtype, Form, &[i64]) -> Result<()>) -> Re
     let graph = node::graph();
     let node = &graph[graph.find(id)?];
     read(node.dtype, node.form, &node.shape)
+}
+
+fn part_of(part: i32) -> Result<usize> {
+    match part as u32 {
+        TN_LU_P | TN_LU_L | TN_LU_U => Ok(part as usize),
+        _ => Err(fail(TN_ERR_INVALID, format_args!("part {part} is none of TN_LU_P (0), TN_LU_L (1) and TN_LU_U (2)"))),
+    }
 }
 
 fn axis_of(axis: i32, ndim: usize) -> Result<usize> {

@@ -12,7 +12,7 @@ use super::build::poisoned;
 use super::node::{self, EndedNodes, Graph, NONE, Progress};
 use crate::error::{Result, Status, fail};
 use crate::flags;
-use crate::layout::{Form, Layout};
+use crate::layout::Layout;
 use crate::ledger::{Operation, SpareClaim};
 use crate::slots::Id;
 use crate::thread::{self, Thread};
@@ -75,10 +75,10 @@ impl Run {
         let mut graph = node::graph();
         let root = graph.find(id)?;
         flags::check("flags", flags, TN_KEEP_ON_FAIL, &flags::COMPUTE)?;
-        if graph[root].form == Form::Factors {
+        if graph[root].form.is_factors() {
             return Err(fail(
                 TN_ERR_UNSUPPORTED,
-                format_args!("the factors that lu makes are no array; compute a solution with them"),
+                format_args!("the factors that lu makes are no array; compute a solution, a product or a part of them"),
             ));
         }
         let number = graph.next_run();

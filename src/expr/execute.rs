@@ -8,7 +8,7 @@ use super::op::Op;
 use super::step::Work;
 use crate::blit::{self, HostView};
 use crate::error::Result;
-use crate::kernels::{self, Binary, Pivot, Side, Triangle, Unary};
+use crate::kernels::{self, Binary, Factors, Pivot, Side, Triangle, Unary};
 use crate::layout::Form;
 use crate::ledger::Operation;
 
@@ -81,8 +81,24 @@ impl Work {
                 let workspace = workspace.as_mut().expect("taken for a factorisation");
                 kernels::lu(&dst, &mut op.rows, workspace).map_err(broken(op.operation))?;
             }
+            // The zeros of a triangle are written below.
+            Operation::LuPart => match op.form {
+                Form::Full => kernels::write_permutation(&dst, &op.rows),
+                Form::Diagonal => kernels::set_diagonal(&dst),
+                form => {
+                    copy_operand(0, &left)?;
+                    if form == Form::Lower {
+                        kernels::set_diagonal(&dst);
+                    }
+                }
+            },
             Operation::Multiply => match op.forms {
                 [Form::Diagonal, Form::Diagonal] => kernels::binary(Binary::Multiply, &dst, &left, &right),
+                [factors, _] if factors.is_factors() => {
+                    write_out_right()?;
+                    let workspace = workspace.as_mut().expect("taken for a product");
+                    kernels::times_factors(&factors_of(op, &left), &dst, workspace);
+                }
                 [Form::Diagonal, _] => kernels::scale_rows(&dst, &left, &right),
                 [_, Form::Diagonal] => kernels::scale_columns(&dst, &right, &left),
                 [Form::Full, Form::Full] => kernels::matmul(&dst, &left, &right),
@@ -98,10 +114,10 @@ impl Work {
             Operation::Solve => match op.forms[0] {
                 Form::Diagonal if op.forms[1] == Form::Diagonal => kernels::binary(Binary::Divide, &dst, &right, &left),
                 Form::Diagonal => kernels::divide_rows(&dst, &left, &right),
-                Form::Factors => {
+                factors if factors.is_factors() => {
                     write_out_right()?;
                     let workspace = workspace.as_mut().expect("taken for a solution");
-                    kernels::solve_factors(&left, &op.rows, &dst, workspace);
+                    kernels::solve_factors(&factors_of(op, &left), &dst, workspace);
                 }
                 triangle => {
                     write_out_right()?;
@@ -120,6 +136,10 @@ impl Work {
 
 fn triangle_of(form: Form) -> Triangle {
     if form == Form::Upper { Triangle::Upper } else { Triangle::Lower }
+}
+
+fn factors_of<'a, 'b>(op: &'a Op, packed: &'a HostView<'b>) -> Factors<'a, 'b> {
+    Factors { packed, rows: &op.rows, turned: op.forms[0] == Form::TurnedFactors }
 }
 
 /// Sums and differences by form.

@@ -61,13 +61,14 @@ pub struct Node {
     /// Left and right, or NONE; NONE also for an operand that was released.
     pub(crate) operands: [u32; 2],
     pub(crate) factor: f64,
+    /// The axis of sum; of lu_part, the part.
     pub(crate) axis: usize,
     /// The library added it, as an operand of another node. It never has a handle.
     pub(crate) implied: bool,
     pub(crate) progress: Progress,
     /// A leaf's array, or the computed value.
     pub(crate) value: Option<&'static Claim>,
-    /// Of LU factors, in the same order as the value: the row of the matrix that each row of the factors was.
+    /// Of LU factors: the row of the matrix that each row of the factors was.
     pub(crate) rows: Vec<usize>,
     /// Element order of the value.
     pub(crate) order: Order,

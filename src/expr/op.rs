@@ -32,7 +32,7 @@ pub(super) struct Op {
     pub(crate) forms: [Form; 2],
     /// Order of a new result.
     pub(crate) order: Order,
-    /// The rows of the factors that it makes, or that it solves with.
+    /// The rows of the factors that it makes, or that are its operand.
     pub(crate) rows: Vec<usize>,
 }
 
@@ -58,11 +58,13 @@ impl Op {
         let forms = [of(0).form, of(1).form];
         // The order of the operand that the result resembles: the one that it would overwrite first.
         let like = of(rules::candidates(node.operation, forms).first().copied().unwrap_or(0));
-        let order = if node.operation == Operation::Sum { Order::C } else { like.order };
-        let rows = match of(0).form {
-            Form::Factors => copy_rows(&of(0).rows)?,
-            _ => Vec::new(),
+        let order = match node.operation {
+            Operation::Sum => Order::C,
+            // The kernel makes factors in this order.
+            Operation::Lu if node.form == Form::Factors => Order::F,
+            _ => like.order,
         };
+        let rows = if of(0).form.is_factors() { copy_rows(&of(0).rows)? } else { Vec::new() };
         Ok(Op {
             number,
             operation: node.operation,
@@ -82,12 +84,17 @@ impl Op {
 
     /// Whether the result is the operand, seen as it is or transposed.
     pub(crate) fn is_view(&self) -> bool {
-        self.operation == Operation::Transpose || (self.operation == Operation::Lu && self.form != Form::Factors)
+        match self.operation {
+            Operation::Transpose => true,
+            Operation::Lu => self.form != Form::Factors,
+            Operation::LuPart => rules::is_own_part(self.forms[0], self.axis),
+            _ => false,
+        }
     }
 
     /// Whether it is a view with rows and columns exchanged.
     pub(crate) fn turns(&self) -> bool {
-        self.operation == Operation::Transpose && self.form != Form::Diagonal
+        self.operation == Operation::Transpose && self.form != Form::Diagonal && !self.form.is_factors()
     }
 
     /// Bytes of the result.
@@ -107,7 +114,7 @@ impl Op {
     pub(crate) fn workspace(&self) -> Result<Option<Workspace>> {
         let needs = match self.operation {
             Operation::Cholesky | Operation::Lu => self.forms[0] == Form::Full,
-            Operation::Solve => self.forms[0] == Form::Factors,
+            Operation::Solve | Operation::Multiply => self.forms[0].is_factors(),
             _ => false,
         };
         if needs { Workspace::take(self.shape[0] as usize, self.dtype).map(Some) } else { Ok(None) }

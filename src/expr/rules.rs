@@ -64,7 +64,39 @@ fn shape_of(lengths: &[i64]) -> Result<Shape> {
     Ok(shape)
 }
 
-/// Form and shape of the result of an operation with one operand. `axis`: of sum, or ALL_AXES.
+/// Form and shape of a part of LU factors. A diagonal or a triangle is one of its own factors, and the others are
+/// identities.
+fn part(x: Kind<'_>, part: usize) -> Result<(Form, Shape)> {
+    let own = match part as u32 {
+        TN_LU_P => Form::Full,
+        TN_LU_L => Form::Lower,
+        _ => Form::Upper,
+    };
+    match (x.form, x.matrix()) {
+        (Form::TurnedFactors, _) => Err(fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!("the factors were transposed, and have no parts; transpose the parts of the factors instead"),
+        )),
+        (Form::Full, matrix) if matrix.is_none_or(|(rows, columns)| rows != columns) => Err(fail(
+            TN_ERR_SHAPE,
+            format_args!("lu_part needs a square matrix, and this is a full {}", Tuple(x.shape)),
+        )),
+        (Form::Full | Form::Factors, _) => Ok((own, shape_of(x.shape)?)),
+        (form, _) if is_own_part(form, part) => Ok((form, shape_of(x.shape)?)),
+        _ => Ok((Form::Diagonal, shape_of(&x.shape[..1])?)),
+    }
+}
+
+/// Whether this part of a matrix of this form is the matrix itself.
+pub fn is_own_part(form: Form, part: usize) -> bool {
+    match form {
+        Form::Lower => part as u32 == TN_LU_L,
+        Form::Diagonal | Form::Upper => part as u32 == TN_LU_U,
+        _ => false,
+    }
+}
+
+/// Form and shape of the result of an operation with one operand. `axis`: of sum, or ALL_AXES; of lu_part, the part.
 pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Shape)> {
     let need = |what: &str| {
         fail(
@@ -91,6 +123,7 @@ pub fn unary(operation: Operation, x: Kind<'_>, axis: usize) -> Result<(Form, Sh
             // A diagonal or a triangle solves as it is.
             (form, _) => Ok((form, shape_of(x.shape)?)),
         },
+        Operation::LuPart => part(x, axis),
         Operation::Transpose => match (x.form, x.matrix()) {
             (Form::Diagonal, _) => Ok((Form::Diagonal, shape_of(x.shape)?)),
             (form, Some((rows, columns))) => Ok((form.transposed(), shape_of(&[columns, rows])?)),
@@ -169,19 +202,22 @@ pub fn implied(operation: Operation, side: usize, form: Form) -> Option<Operatio
     match operation {
         Operation::Divide | Operation::Exp | Operation::Log if form != Form::Full => Some(Operation::Dense),
         Operation::Sum if form.is_triangle() => Some(Operation::Dense),
-        Operation::Solve if side == 0 && form == Form::Full => Some(Operation::Lu),
+        Operation::Solve | Operation::LuPart if side == 0 && form == Form::Full => Some(Operation::Lu),
         _ => None,
     }
 }
 
-/// LU factors only solve. Factors, triangular solves and products of whole matrices are there only with the Cargo
+/// LU factors solve, multiply, have a transpose and parts. Factors, triangular solves and products of whole matrices are there only with the Cargo
 /// feature `linalg`.
 pub fn check_supported(operation: Operation, forms: [Form; 2]) -> Result<()> {
-    if forms[1] == Form::Factors || (forms[0] == Form::Factors && operation != Operation::Solve) {
+    let takes_factors =
+        matches!(operation, Operation::Solve | Operation::Multiply | Operation::Transpose | Operation::LuPart);
+    if forms[1].is_factors() || (forms[0].is_factors() && !takes_factors) {
         return Err(fail(
             TN_ERR_UNSUPPORTED,
             format_args!(
-                "{} of the factors that lu makes is not supported: they solve equations; use the matrix itself",
+                "{} of the factors that lu makes is not supported: they solve equations, multiply from the left, and have \
+                 parts; use the matrix itself",
                 operation.name()
             ),
         ));
@@ -189,7 +225,7 @@ pub fn check_supported(operation: Operation, forms: [Form; 2]) -> Result<()> {
     let needed = match operation {
         Operation::Multiply => !forms.contains(&Form::Diagonal),
         Operation::Cholesky | Operation::Solve => forms[0] != Form::Diagonal,
-        Operation::Lu => forms[0] == Form::Full,
+        Operation::Lu | Operation::LuPart => forms[0] == Form::Full,
         _ => false,
     };
     if cfg!(feature = "linalg") || !needed {
@@ -226,6 +262,7 @@ pub fn candidates(operation: Operation, forms: [Form; 2]) -> &'static [usize] {
     match (operation, forms) {
         (Operation::Multiply, [Diagonal, Diagonal]) => BOTH,
         (Operation::Multiply, [Full, Full]) => NEITHER,
+        (Operation::Multiply, [factors, Diagonal]) if factors.is_factors() => NEITHER,
         (Operation::Multiply, [Full, _] | [_, Diagonal]) => LEFT,
         (Operation::Multiply | Operation::Solve, [Diagonal, _]) => RIGHT,
         (Operation::Solve, [_, Diagonal]) => NEITHER,

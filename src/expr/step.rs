@@ -88,7 +88,7 @@ impl Run {
     /// Decides, allocates what the decision needs, and opens guards.
     fn prepare(&self, mut op: Op) -> Result<Work> {
         let workspace = op.workspace()?;
-        if op.form == Form::Factors {
+        if op.operation == Operation::Lu {
             op.rows = lists::vector(op.shape[0] as usize, ROWS)?;
         }
         let mut spares = [Some(SpareGuard::take(self.thread)?), Some(SpareGuard::take(self.thread)?)];
@@ -192,7 +192,12 @@ impl Run {
     /// Sets the value of an operation, and releases operands that are no longer needed.
     fn finish(&self, mut op: Op, claim: &'static Claim) {
         let mut locked = claim.lock_own();
-        locked.get_mut(claim).form = op.form;
+        let body = locked.get_mut(claim);
+        body.form = op.form;
+        if op.operation == Operation::Lu && op.form == Form::Factors && body.layout.is_c() {
+            // In place of a matrix in order C, the factors are in order F.
+            body.layout = body.layout.transpose().expect("two axes lie inline");
+        }
         let order = super::build::order_of(&locked.get(claim).layout);
         drop(locked);
         let mut ended = EndedNodes::new();
@@ -204,7 +209,7 @@ impl Run {
             }
         }
         graph.set_value(op.number, claim, order);
-        if op.form == Form::Factors {
+        if op.form.is_factors() {
             core::mem::swap(&mut graph[op.number].rows, &mut op.rows);
         }
         if self.keep {

@@ -87,10 +87,10 @@ pub unsafe extern "C" fn tn_expr_subtract(x: *mut tn_expr, y: *mut tn_expr, out:
 }
 
 /// Makes the product of a matrix and a matrix or vector. Two matrices give the form of their sum. The result may
-/// overwrite either of two diagonals; of a diagonal and another operand, the other one; x if m is a triangle, and m if
-/// it is full and x is a triangle. The product of two full operands overwrites neither.
+/// overwrite either of two diagonals; of a diagonal and another operand, the other one; x if m is a triangle or factors,
+/// and m if it is full and x is a triangle. The product of two full operands overwrites neither.
 ///
-/// @param m        A matrix of any form.
+/// @param m        A matrix of any form, or factors that `tn_expr_lu` made.
 /// @param x        A matrix of any form, or a vector.
 /// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
 ///                 at any time. On failure: untouched.
@@ -137,10 +137,11 @@ pub unsafe extern "C" fn tn_expr_cholesky(x: *mut tn_expr, out: *mut *mut tn_exp
     })
 }
 
-/// Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them as m
-/// solves the equations of x, and factors nothing while their expression is kept. They do nothing else: other operations
-/// and `tn_expr_compute` refuse them. A diagonal or a triangle solves as it is, so its factors are the matrix itself. The
-/// factors of a full matrix may overwrite x.
+/// Makes the LU factors of a square matrix, with partial pivoting, for several uses: `tn_expr_solve` with them as m
+/// solves the equations of x, `tn_expr_multiply` with them as m multiplies by x, `tn_expr_transpose` makes them those of
+/// the transpose, and `tn_expr_lu_part` shows them. None of these factors while their expression is kept. Other
+/// operations and `tn_expr_compute` refuse them. A diagonal or a triangle solves as it is, so its factors are the matrix
+/// itself. The factors of a full matrix may overwrite x.
 ///
 /// @param x        A square matrix of any form.
 /// @param[out] out The expression, of form TN_FORM_FACTORS for a full x. Released by `tn_expr_release`. The operands stay
@@ -157,6 +158,34 @@ pub unsafe extern "C" fn tn_expr_lu(x: *mut tn_expr, out: *mut *mut tn_expr) -> 
         let operands = [(convert::id(x, "x")?, "x")];
         let out = Out::new(out, "out")?;
         let node = expr::operation(Ok(Operation::Lu), &operands, Arguments::default())?;
+        // SAFETY: writable by this function's documentation.
+        unsafe { out.write(convert::handle(node)) };
+        Ok(())
+    })
+}
+
+/// Makes a part of LU factors: with P, L and U, the matrix is P * L * U. L has ones on its diagonal. A lower triangle is
+/// its own L, an upper one or a diagonal its own U, and their other parts are identities of diagonal form. L or U may
+/// overwrite the factors, if nothing else needs them.
+///
+/// @param factors  Factors that `tn_expr_lu` made, or a square matrix, as whose factors those of `tn_expr_lu` count. Not
+///                 the transpose of factors: transpose their parts.
+/// @param part     TN_LU_P, TN_LU_L or TN_LU_U.
+/// @param[out] out The expression: full, lower and upper. Released by `tn_expr_release`. The operands stay the caller's,
+///                 and may be released at any time. On failure: untouched.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for another part; TN_ERR_SHAPE;
+///         TN_ERR_UNSUPPORTED for transposed factors, and if the library was built without the Cargo feature `linalg`
+///         and the matrix is full; TN_ERR_POISONED if an operand failed; TN_ERR_LIMIT, TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: never. Allocates: bookkeeping only; computes nothing.
+/// @since 0.1
+/// @ingroup expr
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_expr_lu_part(factors: *mut tn_expr, part: tn_lu_part, out: *mut *mut tn_expr) -> tn_status {
+    enter("tn_expr_lu_part", || {
+        let operands = [(convert::id(factors, "factors")?, "factors")];
+        let out = Out::new(out, "out")?;
+        let arguments = Arguments { axis: part as i32, ..Arguments::default() };
+        let node = expr::operation(Ok(Operation::LuPart), &operands, arguments)?;
         // SAFETY: writable by this function's documentation.
         unsafe { out.write(convert::handle(node)) };
         Ok(())
@@ -214,7 +243,7 @@ pub unsafe extern "C" fn tn_expr_scale(x: *mut tn_expr, factor: f64, out: *mut *
 
 /// Makes the transpose of x: another view of its bytes, which moves no element.
 ///
-/// @param x        A matrix.
+/// @param x        A matrix, or factors that `tn_expr_lu` made: the result are those of the transpose.
 /// @param[out] out The expression. Released by `tn_expr_release`. The operands stay the caller's, and may be released
 ///                 at any time. On failure: untouched.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_SHAPE; TN_ERR_POISONED if an operand

@@ -92,7 +92,7 @@ pub fn divide_rows(dst: &HostView, diagonal: &HostView, x: &HostView) {
 /// Whether a matrix of this form has the element (i, j).
 fn has(form: Form, i: usize, j: usize) -> bool {
     match form {
-        Form::Full | Form::Matrix | Form::Factors => true,
+        Form::Full | Form::Matrix | Form::Factors | Form::TurnedFactors => true,
         Form::Diagonal => i == j,
         Form::Lower => i >= j,
         Form::Upper => i <= j,
@@ -155,6 +155,30 @@ pub fn write_diagonal(dst: &HostView, diagonal: &HostView) {
         for i in 0..n as isize {
             // SAFETY: element (i, i) of the matrix and i of the vector, within the views.
             unsafe { to.offset(i * step).write(from.offset(i * from_step).read()) };
+        }
+    });
+}
+
+/// Sets the diagonal of a matrix, or all numbers of a vector, to 1.
+pub fn set_diagonal(dst: &HostView) {
+    with_float!(dst.layout().dtype(), T => {
+        let ((n, ..), step) = (shape::<T>(dst.layout()), diagonal_step::<T>(dst));
+        let to = address::<T>(dst);
+        // SAFETY: element (i, i) of the matrix or i of the vector, within the view.
+        (0..n as isize).for_each(|i| unsafe { to.offset(i * step).write(T::of(1.0)) });
+    });
+}
+
+/// Writes the permutation that moves row i to row `rows[i]`.
+pub fn write_permutation(dst: &HostView, rows: &[usize]) {
+    blit::zero(dst);
+    with_float!(dst.layout().dtype(), T => {
+        let (n, _, down, across) = shape::<T>(dst.layout());
+        debug_assert!(rows.len() == n && rows.iter().all(|row| *row < n));
+        let to = address::<T>(dst);
+        for (i, &row) in rows.iter().enumerate() {
+            // SAFETY: element (rows[i], i) of the n x n matrix, within the view.
+            unsafe { to.offset(row as isize * down + i as isize * across).write(T::of(1.0)) };
         }
     });
 }

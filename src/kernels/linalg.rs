@@ -3,11 +3,11 @@
 //! Compiled with the Cargo feature `linalg`.
 //!
 //! faer's factorisations are fast on column-major matrices. A row-major matrix is the transpose of a column-major one.
-//! So Cholesky mirrors the lower triangle to the upper one first, and back afterwards. LU factors the transpose and
-//! solves with that. Neither needs a second matrix.
+//! So Cholesky mirrors the lower triangle to the upper one first, and back afterwards. LU exchanges rows and columns
+//! first, and leaves its factors column-major. Neither needs a second matrix.
 
 use super::diagonal::{Triangle, shape, zero_above};
-use super::{Float, Pivot, Workspace, address, openblas, with_float};
+use super::{Factors, Float, Pivot, Workspace, address, openblas, with_float};
 use crate::blit::HostView;
 use crate::layout::Layout;
 use faer::dyn_stack::MemStack;
@@ -152,9 +152,9 @@ pub fn times_triangle(triangle: Triangle, m: &HostView, x: &HostView) {
         // SAFETY: the elements of the views may be accessed, and the views share none.
         let (m, x) = unsafe { (matrix_ref::<T>(m), matrix_mut::<T>(x)) };
         match triangle {
-            Triangle::Lower => times_lower(m, x),
+            Triangle::Lower => times_lower(m, x, false),
             // With rows and columns reversed, an upper triangle is a lower one.
-            Triangle::Upper => times_lower(m.reverse_rows_and_cols(), x.reverse_rows_mut()),
+            Triangle::Upper => times_lower(m.reverse_rows_and_cols(), x.reverse_rows_mut(), false),
         }
     });
 }
@@ -167,14 +167,15 @@ pub fn times_triangle_from_right(triangle: Triangle, x: &HostView, m: &HostView)
         // The transpose of the result is m' * x'.
         let (m, x) = (m.transpose(), x.transpose_mut());
         match triangle {
-            Triangle::Upper => times_lower(m, x),
-            Triangle::Lower => times_lower(m.reverse_rows_and_cols(), x.reverse_rows_mut()),
+            Triangle::Upper => times_lower(m, x, false),
+            Triangle::Lower => times_lower(m.reverse_rows_and_cols(), x.reverse_rows_mut(), false),
         }
     });
 }
 
-/// Goes from the last rows to the first: a row needs only rows above it, which are not yet overwritten.
-fn times_lower<T: Float>(m: MatRef<'_, T>, mut x: MatMut<'_, T>) {
+/// Goes from the last rows to the first: a row needs only rows above it, which are not yet overwritten. `unit`: the
+/// diagonal counts as 1.
+fn times_lower<T: Float>(m: MatRef<'_, T>, mut x: MatMut<'_, T>, unit: bool) {
     let n = m.nrows();
     let mut end = n;
     while end > 0 {
@@ -184,7 +185,7 @@ fn times_lower<T: Float>(m: MatRef<'_, T>, mut x: MatMut<'_, T>) {
         let tile = m.submatrix(start, start, end - start, end - start);
         for j in 0..rows.ncols() {
             for i in (0..end - start).rev() {
-                let mut total = tile[(i, i)].times(rows[(i, j)]);
+                let mut total = if unit { rows[(i, j)] } else { tile[(i, i)].times(rows[(i, j)]) };
                 for k in 0..i {
                     total = total.plus(tile[(i, k)].times(rows[(k, j)]));
                 }
@@ -212,15 +213,18 @@ pub fn solve_triangle(triangle: Triangle, m: &HostView, x: &HostView) {
 
 /// Replaces a square matrix by its LU factors with partial pivoting, and fills `rows` with the row of the matrix that
 /// each row of the factors was. `rows` is empty, with room for them. If a pivot is 0 or NaN, the contents of both are
-/// undefined afterwards. The factors of a row-major matrix are those of its transpose.
+/// undefined afterwards. The factors are in order F: those of a row-major matrix are the transpose of its view.
 pub fn lu(matrix: &HostView, rows: &mut Vec<usize>, workspace: &mut Workspace) -> Result<(), Pivot> {
     with_float!(matrix.layout().dtype(), T => lu_of::<T>(matrix, rows, workspace))
 }
 
 fn lu_of<T: Float>(view: &HostView, rows: &mut Vec<usize>, workspace: &mut Workspace) -> Result<(), Pivot> {
     // SAFETY: the elements of the view may be accessed.
-    let matrix = unsafe { matrix_mut::<T>(view) };
-    let mut matrix = if is_row_major(view.layout()) { matrix.transpose_mut() } else { matrix };
+    let mut matrix = unsafe { matrix_mut::<T>(view) };
+    if is_row_major(view.layout()) {
+        turn(matrix.rb_mut());
+        matrix = matrix.transpose_mut();
+    }
     let n = matrix.nrows();
     let (mut inverse, stack) = MemStack::new(workspace.bytes()).make_with(n, |_| 0usize);
     debug_assert!(rows.is_empty() && rows.capacity() >= n);
@@ -232,38 +236,82 @@ fn lu_of<T: Float>(view: &HostView, rows: &mut Vec<usize>, workspace: &mut Works
     }
 }
 
-/// Solves m * x = b with the factors of m that [`lu`] made. `x` contains b before and the solution afterwards. The two
-/// share no byte.
-pub fn solve_factors(factors: &HostView, rows: &[usize], x: &HostView, workspace: &mut Workspace) {
-    with_float!(x.layout().dtype(), T => solve_factors_of::<T>(factors, rows, x, workspace));
+/// Exchanges the rows and columns of a square matrix, tile by tile, so that a tile and its mirror image stay in the
+/// cache.
+fn turn<T: Float>(mut matrix: MatMut<'_, T>) {
+    let n = matrix.nrows();
+    for rows in (0..n).step_by(TILE) {
+        for columns in (0..=rows).step_by(TILE) {
+            for i in rows..n.min(rows + TILE) {
+                for j in columns..i.min(columns + TILE) {
+                    let (below, above) = (matrix[(i, j)], matrix[(j, i)]);
+                    matrix[(i, j)] = above;
+                    matrix[(j, i)] = below;
+                }
+            }
+        }
+    }
 }
 
-fn solve_factors_of<T: Float>(factors: &HostView, rows: &[usize], x: &HostView, workspace: &mut Workspace) {
-    let transposed = is_row_major(factors.layout());
-    // SAFETY: the elements of the views may be accessed, and the views share none.
-    let (lu, mut x) = unsafe { (matrix_ref::<T>(factors), matrix_mut::<T>(x)) };
-    let (mut column, _) = MemStack::new(workspace.bytes()).make_with(rows.len(), |_| T::ZERO);
-    // Reorders the rows of `x` by the pivots, or back.
-    let mut reorder = |x: &mut MatMut<'_, T>, gather: bool| {
+impl Factors<'_, '_> {
+    /// Both triangles in one matrix.
+    ///
+    /// # Safety
+    /// - The elements may be read while the result is used.
+    unsafe fn packed<T: Float>(&self) -> MatRef<'_, T> {
+        debug_assert!(!is_row_major(self.packed.layout()));
+        // SAFETY: the caller's obligation.
+        unsafe { matrix_ref::<T>(self.packed) }
+    }
+
+    /// Moves row `rows[i]` of x to row i; or back.
+    fn reorder<T: Float>(&self, mut x: MatMut<'_, T>, back: bool, workspace: &mut Workspace) {
+        let (mut column, _) = MemStack::new(workspace.bytes()).make_with(self.rows.len(), |_| T::ZERO);
         for j in 0..x.ncols() {
-            for (i, &p) in rows.iter().enumerate() {
-                if gather { column[i] = x[(p, j)] } else { column[p] = x[(i, j)] }
+            for (i, &row) in self.rows.iter().enumerate() {
+                if back { column[row] = x[(i, j)] } else { column[i] = x[(row, j)] }
             }
-            for i in 0..rows.len() {
+            for i in 0..self.rows.len() {
                 x[(i, j)] = column[i];
             }
         }
-    };
-    if transposed {
-        // The transpose is P' L U, so the matrix is U' L' P.
-        triangular_solve::solve_lower_triangular_in_place(lu, x.rb_mut(), Par::Seq);
-        triangular_solve::solve_unit_upper_triangular_in_place(lu, x.rb_mut(), Par::Seq);
-        reorder(&mut x, false);
-    } else {
-        reorder(&mut x, true);
-        triangular_solve::solve_unit_lower_triangular_in_place(lu, x.rb_mut(), Par::Seq);
-        triangular_solve::solve_upper_triangular_in_place(lu, x.rb_mut(), Par::Seq);
     }
+}
+
+/// Solves m * x = b with the factors of m. `x` contains b before and the solution afterwards. The two share no byte.
+pub fn solve_factors(m: &Factors, x: &HostView, workspace: &mut Workspace) {
+    with_float!(x.layout().dtype(), T => {
+        // SAFETY: the elements of the views may be accessed, and the views share none.
+        let (lu, mut x) = unsafe { (m.packed::<T>(), matrix_mut::<T>(x)) };
+        if m.turned {
+            let lu = lu.transpose();
+            triangular_solve::solve_lower_triangular_in_place(lu, x.rb_mut(), Par::Seq);
+            triangular_solve::solve_unit_upper_triangular_in_place(lu, x.rb_mut(), Par::Seq);
+            m.reorder(x, true, workspace);
+        } else {
+            m.reorder(x.rb_mut(), false, workspace);
+            triangular_solve::solve_unit_lower_triangular_in_place(lu, x.rb_mut(), Par::Seq);
+            triangular_solve::solve_upper_triangular_in_place(lu, x, Par::Seq);
+        }
+    });
+}
+
+/// x = m * x with the factors of m, in place. The two share no byte.
+pub fn times_factors(m: &Factors, x: &HostView, workspace: &mut Workspace) {
+    with_float!(x.layout().dtype(), T => {
+        // SAFETY: the elements of the views may be accessed, and the views share none.
+        let (lu, mut x) = unsafe { (m.packed::<T>(), matrix_mut::<T>(x)) };
+        if m.turned {
+            let lu = lu.transpose();
+            m.reorder(x.rb_mut(), false, workspace);
+            times_lower(lu.reverse_rows_and_cols(), x.rb_mut().reverse_rows_mut(), true);
+            times_lower(lu, x, false);
+        } else {
+            times_lower(lu.reverse_rows_and_cols(), x.rb_mut().reverse_rows_mut(), false);
+            times_lower(lu, x.rb_mut(), true);
+            m.reorder(x, true, workspace);
+        }
+    });
 }
 
 fn is_no_pivot<T: Float>(value: T) -> bool {

@@ -27,8 +27,8 @@ mod openblas;
 mod linalg;
 
 pub use diagonal::{
-    Side, Triangle, add_diagonal, check_pivots, combine, divide_rows, scale_columns, scale_rows, times_diagonals,
-    write_diagonal, zero_above,
+    Side, Triangle, add_diagonal, check_pivots, combine, divide_rows, scale_columns, scale_rows, set_diagonal,
+    times_diagonals, write_diagonal, write_permutation, zero_above,
 };
 pub use elementwise::{ALL_AXES, Binary, Unary, binary, scale, sum, unary};
 #[cfg(not(feature = "linalg"))]
@@ -36,7 +36,9 @@ pub use linalg::{look, would_multiply};
 #[cfg(feature = "linalg")]
 pub use openblas::{look, prepare_option, would_multiply};
 
-pub use linalg::{cholesky, lu, matmul, solve_factors, solve_triangle, times_triangle, times_triangle_from_right};
+pub use linalg::{
+    cholesky, lu, matmul, solve_factors, solve_triangle, times_factors, times_triangle, times_triangle_from_right,
+};
 
 use crate::blit::{HostView, Scratch};
 use crate::dtype::Dtype;
@@ -46,6 +48,17 @@ use crate::types::*;
 /// The index of the first pivot with which a factorisation cannot continue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pivot(pub usize);
+
+/// The LU factors of a matrix: P times the lower factor, whose diagonal is 1, times the upper one.
+#[cfg_attr(not(feature = "linalg"), expect(dead_code, reason = "there are none"))]
+pub struct Factors<'a, 'b> {
+    /// Both triangles in one matrix, in order F.
+    pub packed: &'a HostView<'b>,
+    /// The row of the matrix that each row of the product of the triangles is.
+    pub rows: &'a [usize],
+    /// They stand for the transpose of that matrix.
+    pub turned: bool,
+}
 
 /// Temporary memory for one operation.
 #[cfg_attr(not(feature = "linalg"), expect(dead_code, reason = "taken, and never used"))]

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::diagonal::Triangle;
-use super::{Pivot, Workspace};
+use super::{Factors, Pivot, Workspace};
 use crate::blit::HostView;
 use crate::layout::Layout;
 
@@ -20,7 +20,12 @@ pub fn lu(_: &HostView, _: &mut Vec<usize>, _: &mut Workspace) -> Result<(), Piv
 }
 
 /// See `linalg`.
-pub fn solve_factors(_: &HostView, _: &[usize], _: &HostView, _: &mut Workspace) {
+pub fn solve_factors(_: &Factors, _: &HostView, _: &mut Workspace) {
+    unreachable!("{REFUSED}")
+}
+
+/// See `linalg`.
+pub fn times_factors(_: &Factors, _: &HostView, _: &mut Workspace) {
     unreachable!("{REFUSED}")
 }
 

@@ -23,6 +23,8 @@ pub enum Form {
     Matrix = TN_FORM_MATRIX as u8,
     /// The LU factors of a full matrix, only as the value of an expression.
     Factors = TN_FORM_FACTORS as u8,
+    /// The LU factors of the transpose of the matrix, as which C sees [`Form::Factors`].
+    TurnedFactors,
 }
 
 impl Form {
@@ -46,7 +48,7 @@ impl Form {
 
     /// As C gets it.
     pub(crate) fn raw(self) -> tn_form {
-        self as tn_form
+        if self == Form::TurnedFactors { TN_FORM_FACTORS } else { self as tn_form }
     }
 
     /// Its name in messages.
@@ -57,7 +59,7 @@ impl Form {
             Form::Lower => "lower",
             Form::Upper => "upper",
             Form::Matrix => "matrix",
-            Form::Factors => "factors",
+            Form::Factors | Form::TurnedFactors => "factors",
         }
     }
 
@@ -70,11 +72,17 @@ impl Form {
         matches!(self, Form::Lower | Form::Upper)
     }
 
+    pub(crate) fn is_factors(self) -> bool {
+        matches!(self, Form::Factors | Form::TurnedFactors)
+    }
+
     /// The form of the transpose.
     pub(crate) fn transposed(self) -> Form {
         match self {
             Form::Lower => Form::Upper,
             Form::Upper => Form::Lower,
+            Form::Factors => Form::TurnedFactors,
+            Form::TurnedFactors => Form::Factors,
             same => same,
         }
     }
@@ -82,8 +90,8 @@ impl Form {
     /// The form of the elements that are in either of two forms: of a sum, a product or a solution.
     pub(crate) fn union(self, other: Form) -> Form {
         match (self, other) {
+            (factors, _) if factors.is_factors() => Form::Full,
             (a, b) if a == b => a,
-            (Form::Factors, _) => Form::Full,
             (Form::Diagonal, form) | (form, Form::Diagonal) => form,
             _ => Form::Full,
         }

@@ -18,6 +18,8 @@ pub enum Operation {
     Cholesky,
     /// The LU factors, with which equations are solved.
     Lu,
+    /// The permutation, the lower or the upper factor of LU factors.
+    LuPart,
     /// The solution x of m x = b, for a diagonal, a triangle or LU factors.
     Solve,
     /// A number times x.
@@ -43,13 +45,14 @@ pub enum Operation {
 }
 
 impl Operation {
-    pub(crate) const ALL: [Operation; 17] = [
+    pub(crate) const ALL: [Operation; 18] = [
         Operation::Leaf,
         Operation::Add,
         Operation::Subtract,
         Operation::Multiply,
         Operation::Cholesky,
         Operation::Lu,
+        Operation::LuPart,
         Operation::Solve,
         Operation::Scale,
         Operation::Transpose,
@@ -72,6 +75,7 @@ impl Operation {
             Operation::Multiply => "multiply",
             Operation::Cholesky => "cholesky",
             Operation::Lu => "lu",
+            Operation::LuPart => "lu_part",
             Operation::Solve => "solve",
             Operation::Scale => "scale",
             Operation::Transpose => "transpose",

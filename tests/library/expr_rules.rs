@@ -239,7 +239,7 @@ fn ex_9_factors_for_several_threads() {
     end(pool);
 }
 
-/// Factors solve and do nothing else; a diagonal or a triangle is its own factor.
+/// What is no use of factors; a diagonal or a triangle is its own factor.
 #[test]
 fn ex_9_what_factors_do_not_do() {
     let pool = pool();
@@ -255,12 +255,12 @@ fn ex_9_what_factors_do_not_do() {
     unsafe {
         refused(tn_expr_lu(factors, &mut none), "lu");
         refused(tn_expr_cholesky(factors, &mut none), "cholesky");
-        refused(tn_expr_transpose(factors, &mut none), "transpose");
         refused(tn_expr_scale(factors, 2.0, &mut none), "scale");
         refused(tn_expr_dense(factors, &mut none), "dense");
         refused(tn_expr_sum(factors, 0, &mut none), "sum");
         refused(tn_expr_add(factors, x, &mut none), "add");
-        refused(tn_expr_multiply(factors, x, &mut none), "multiply");
+        refused(tn_expr_multiply(x, factors, &mut none), "multiply from the right");
+        refused(tn_expr_multiply(factors, factors, &mut none), "their square");
         refused(tn_expr_solve(x, factors, &mut none), "solve for factors");
         refused(tn_expr_solve(factors, factors, &mut none), "solve for themselves");
     }
@@ -278,6 +278,160 @@ fn ex_9_what_factors_do_not_do() {
     }
     [x, factors].into_iter().for_each(drop_expr);
     drop_array(m);
+    end(pool);
+}
+
+fn transposed(factors: Expr) -> Expr {
+    out!(tn_expr_transpose(factors))
+}
+
+/// Another expression of the factors, or of their transpose.
+fn used(factors: Expr, turned: bool) -> Expr {
+    let once = transposed(factors);
+    if turned {
+        return once;
+    }
+    let twice = transposed(once);
+    drop_expr(once);
+    twice
+}
+
+fn lu_part(factors: Expr, part: tn_lu_part) -> Expr {
+    out!(tn_expr_lu_part(factors, part))
+}
+
+/// The product of two expressions, which are used up.
+fn product(m: Expr, x: Expr) -> Expr {
+    let product: Expr = out!(tn_expr_multiply(m, x));
+    [m, x].into_iter().for_each(drop_expr);
+    product
+}
+
+/// EX-35, EX-36: factors, and their transpose, multiply and solve as the matrix does, in place of the right-hand side.
+#[test]
+fn ex_35_36_factors_multiply_and_have_a_transpose() {
+    let pool = pool();
+    for (n, order) in [1i64, 2, 5, 33, 70].into_iter().flat_map(|n| [(n, TN_ORDER_C), (n, TN_ORDER_F)]) {
+        let m = array(pool, &[n, n], order, &Numbers::new(7).vector((n * n) as usize));
+        let x = leaf(m);
+        let factors: Expr = out!(tn_expr_lu(x));
+        for (width, turned) in [(0, false), (0, true), (3, false), (3, true)] {
+            let shape = [n, width];
+            let count = (n * width.max(1)) as usize;
+            let b = array(pool, &shape[..if width == 0 { 1 } else { 2 }], TN_ORDER_C, &Numbers::new(8).vector(count));
+            let own = |e: Expr| if turned { transposed(e) } else { out!(tn_expr_scale(e, 1.0)) };
+            let expected = finish(product(own(x), leaf(b)));
+            // With b held, a new array; with b released, in its bytes.
+            let held = finish(product(used(factors, turned), leaf(b)));
+            assert_near(&read(held), &read(expected));
+            let y = leaf(b);
+            let place = address(b);
+            drop_array(b);
+            let (figures, v) = measure(pool, || finish(product(used(factors, turned), y)));
+            assert_eq!((figures.allocations, address(v)), (0, place));
+            assert_same(&read(v), &read(held));
+            // The solution with the same factors gives back what was multiplied.
+            let y = leaf(v);
+            drop_array(v);
+            let f = used(factors, turned);
+            let solution: Expr = out!(tn_expr_solve(f, y));
+            [f, y].into_iter().for_each(drop_expr);
+            let (figures, back) = measure(pool, || finish(solution));
+            assert_eq!(figures.allocations, 0);
+            assert_near(&read(back), &Numbers::new(8).vector(count));
+            [expected, held, back].into_iter().for_each(drop_array);
+        }
+        // A diagonal is written out.
+        let d = vector(pool, 3, n);
+        let expected = finish(product(out!(tn_expr_scale(x, 1.0)), diagonal(d)));
+        let scaled = finish(product(used(factors, false), diagonal(d)));
+        assert_near(&read(scaled), &read(expected));
+        [x, factors].into_iter().for_each(drop_expr);
+        [m, d, expected, scaled].into_iter().for_each(drop_array);
+    }
+    end(pool);
+}
+
+/// P L U is the matrix, with the same bits for both orders, and a part takes the bytes of factors that nobody else needs.
+#[test]
+fn ex_37_parts_of_factors() {
+    let pool = pool();
+    for n in [1i64, 2, 5, 33, 70] {
+        let values = Numbers::new(7).vector((n * n) as usize);
+        let mut bits: Option<[Vec<f64>; 3]> = None;
+        for order in [TN_ORDER_C, TN_ORDER_F] {
+            let m = array(pool, &[n, n], order, &values);
+            let x = leaf(m);
+            let factors: Expr = out!(tn_expr_lu(x));
+            let forms = [TN_FORM_FULL, TN_FORM_LOWER, TN_FORM_UPPER];
+            let parts = [TN_LU_P, TN_LU_L, TN_LU_U].map(|which| finish(lu_part(factors, which)));
+            assert_eq!(parts.map(|part| info(part).form), forms);
+            let [p, l, u] = parts;
+            let whole = finish(product(leaf(p), product(leaf(l), leaf(u))));
+            assert_near(&read(whole), &values);
+            let (ones, at) = (read(p), |i: i64, j: i64| (i * n + j) as usize);
+            assert_eq!(ones.iter().sum::<f64>(), n as f64);
+            assert!(ones.iter().all(|one| *one == 0.0 || *one == 1.0));
+            let (below, above) = (read(l), read(u));
+            for (i, j) in (0..n).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                assert!(if i == j { below[at(i, j)] == 1.0 } else { i > j || below[at(i, j)] == 0.0 });
+                assert!(below[at(i, j)].abs() <= 1.0 && (i <= j || above[at(i, j)] == 0.0));
+            }
+            let got = [ones, below, above];
+            assert!(bits.as_ref().is_none_or(|bits| *bits == got), "the order of a matrix changes no bit");
+            bits = Some(got);
+            parts.into_iter().chain([whole]).for_each(drop_array);
+            drop_expr(factors);
+            // Of the matrix itself, in its bytes.
+            drop_expr(x);
+            for which in [TN_LU_L, TN_LU_U, TN_LU_P] {
+                let copy = array(pool, &[n, n], order, &values);
+                let (x, place) = (leaf(copy), address(copy));
+                drop_array(copy);
+                let expression = lu_part(x, which);
+                drop_expr(x);
+                let (figures, value) = measure(pool, || finish(expression));
+                assert_eq!((figures.allocations, address(value)), (0, place));
+                assert_eq!(read(value), bits.as_ref().unwrap()[which as usize]);
+                drop_array(value);
+            }
+            drop_array(m);
+        }
+    }
+    // A triangle or a diagonal is one of its own parts.
+    let (n, m) = (4, vector(pool, 3, 16));
+    let mut square: Array = null_mut();
+    // SAFETY: a handle, a shape of two lengths, and a writable output.
+    ok(unsafe { tn_array_reshape(m, 2, [n, n].as_ptr(), TN_ORDER_C, &mut square) });
+    let d = vector(pool, 4, n);
+    for (form, own) in [(TN_FORM_LOWER, TN_LU_L), (TN_FORM_UPPER, TN_LU_U), (TN_FORM_DIAGONAL, TN_LU_U)] {
+        let source = if form == TN_FORM_DIAGONAL { d } else { square };
+        let x: Expr = out!(tn_expr_leaf(source, form));
+        for which in [TN_LU_P, TN_LU_L, TN_LU_U] {
+            let value = finish(lu_part(x, which));
+            if which == own {
+                assert_eq!((address(value), info(value).form), (address(source), form));
+            } else {
+                assert_eq!((read(value), info(value).form), (vec![1.0; n as usize], TN_FORM_DIAGONAL));
+            }
+            drop_array(value);
+        }
+        drop_expr(x);
+    }
+    let mut none: Expr = null_mut();
+    let x = leaf(square);
+    let factors: Expr = out!(tn_expr_lu(x));
+    let turned = transposed(factors);
+    // SAFETY: handles are checked ids, and the output is writable.
+    unsafe {
+        assert_eq!(tn_expr_lu_part(turned, TN_LU_L, &mut none), TN_ERR_UNSUPPORTED);
+        assert_eq!(tn_expr_lu_part(factors, 3, &mut none), TN_ERR_INVALID);
+        assert_eq!(tn_expr_compute(turned, 0, &mut null_mut()), TN_ERR_UNSUPPORTED);
+    }
+    let wide = leaf(m);
+    assert_eq!(status!(tn_expr_lu_part(wide, TN_LU_L)), TN_ERR_SHAPE);
+    [x, factors, turned, wide].into_iter().for_each(drop_expr);
+    [square, m, d].into_iter().for_each(drop_array);
     end(pool);
 }
 

@@ -287,6 +287,7 @@ const CALLS: &[(&str, Call)] = calls! {
     tn_expr_multiply: |c| { let (x, y, out) = (c.expr(), c.expr(), c.out()); let status = expr::tn_expr_multiply(x, y, out); c.keep(Kind::Expr, status) };
     tn_expr_cholesky: |c| { let (x, out) = (c.expr(), c.out()); let status = expr::tn_expr_cholesky(x, out); c.keep(Kind::Expr, status) };
     tn_expr_lu: |c| { let (x, out) = (c.expr(), c.out()); let status = expr::tn_expr_lu(x, out); c.keep(Kind::Expr, status) };
+    tn_expr_lu_part: |c| { let (x, part, out) = (c.expr(), c.random.below(3) as u32, c.out()); let status = expr::tn_expr_lu_part(x, part, out); c.keep(Kind::Expr, status) };
     tn_expr_solve: |c| { let (x, y, out) = (c.expr(), c.expr(), c.out()); let status = expr::tn_expr_solve(x, y, out); c.keep(Kind::Expr, status) };
     tn_expr_scale: |c| { let (x, out) = (c.expr(), c.out()); let status = expr::tn_expr_scale(x, 0.5, out); c.keep(Kind::Expr, status) };
     tn_expr_transpose: |c| { let (x, out) = (c.expr(), c.out()); let status = expr::tn_expr_transpose(x, out); c.keep(Kind::Expr, status) };

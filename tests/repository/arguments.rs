@@ -679,6 +679,7 @@ fn call(p: &mut Program, case: usize) -> tn_status {
                 1 => expr::tn_expr_multiply(p.expr(), p.expr(), out),
                 2 => expr::tn_expr_solve(p.expr(), p.expr(), out),
                 3 => expr::tn_expr_cholesky(p.expr(), out),
+                4 if p.random.chance(50) => expr::tn_expr_lu_part(p.expr(), p.random.below(4) as u32, out),
                 4 => expr::tn_expr_lu(p.expr(), out),
                 _ => expr::tn_expr_transpose(p.expr(), out),
             }),

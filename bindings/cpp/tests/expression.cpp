@@ -321,6 +321,20 @@ static void chains() {
     CHECK(A.to_vector<double>() == all && x.to_vector<double>() == y.to_vector<double>());
     THROWS(tenure::unsupported_error, TN_ERR_UNSUPPORTED, static_cast<void>(A.lu().compute()));
     CHECK(near(product(n, all, solve(lazy(A).lu(), x).to_vector<double>()), x.to_vector<double>()));
+    // Factors multiply, in the bytes of a vector that is moved in; their transpose solves; their product is the matrix.
+    lazy f = A.lu();
+    const table ones = table(n, 1.0);
+    array u = vector(n, 1.0, own);
+    place = address(u);
+    x = f * std::move(u);
+    CHECK(address(x) == place && near(x.to_vector<double>(), product(n, all, ones)));
+    x = solve(f.transpose(), f.transpose() * vector(n, 1.0, own));
+    CHECK(near(x.to_vector<double>(), ones));
+    using tenure::lu_part;
+    y = (f.part(lu_part::p) * f.part(lu_part::l) * f.part(lu_part::u)).compute();
+    CHECK(near(y.to_vector<double>(), all));
+    y = std::move(f).part(lu_part::l).compute();
+    CHECK(y.form() == tenure::form::lower && y.to_vector<double>()[0] == 1.0);
     // A matrix takes the promise of an array, and an expression the matrix of a temporary.
     array c = k.copy(own);
     place = address(c);

@@ -436,7 +436,7 @@ public final class TenureC {
     public static final int TN_FORM_MATRIX = 4;
     /** Form, only for `tn_expr_leaf`: the form that the array's handle has. */
     public static final int TN_FORM_OF_HANDLE = 5;
-    /** Form, only of expressions: the factors that `tn_expr_lu` makes of a full matrix. They solve equations, and are no array. */
+    /** Form, only of expressions: the factors that `tn_expr_lu` makes of a full matrix, or their transpose. They are no array. */
     public static final int TN_FORM_FACTORS = 6;
 
     // tn_side: A side of a mirror; in the masks of `tn_mirror_info` a bit.
@@ -496,6 +496,14 @@ public final class TenureC {
     public static final int TN_EXPR_EXP = 7;
     /** Element by element: the natural logarithm. */
     public static final int TN_EXPR_LOG = 8;
+
+    // tn_lu_part: A part of LU factors.
+    /** Part: the permutation, a full matrix that has one 1 in each row and column. */
+    public static final int TN_LU_P = 0;
+    /** Part: the lower triangle, with a diagonal of ones. */
+    public static final int TN_LU_L = 1;
+    /** Part: the upper triangle. */
+    public static final int TN_LU_U = 2;
 
     // tn_explain_format: Format of `tn_expr_explain`.
     /** Format: lines of text. */
@@ -2454,8 +2462,11 @@ public final class TenureC {
     /** Makes the lower Cholesky factor of a symmetric positive definite matrix. */
     public static native int tn_expr_cholesky(long x, long[] out);
 
-    /** Makes the LU factors of a square matrix, with partial pivoting, for several solutions: `tn_expr_solve` with them as m solves the equations of x, and factors nothing while their expression is kept. */
+    /** Makes the LU factors of a square matrix, with partial pivoting, for several uses: `tn_expr_solve` with them as m solves the equations of x, `tn_expr_multiply` with them as m multiplies by x, `tn_expr_transpose` makes them those of the transpose, and `tn_expr_lu_part` shows them. */
     public static native int tn_expr_lu(long x, long[] out);
+
+    /** Makes a part of LU factors: with P, L and U, the matrix is P * L * U. */
+    public static native int tn_expr_lu_part(long factors, int part, long[] out);
 
     /** Makes the solution x of m * x = b. */
     public static native int tn_expr_solve(long m, long b, long[] out);

@@ -192,11 +192,38 @@ def test_lu(p):
         np.testing.assert_allclose(a @ np.asarray(solution), u)
         np.testing.assert_array_equal(solution, first)
     np.testing.assert_allclose(p.D[0].lu().solve(p.u[0]), p.u[0] / p.d[0])
-    for refused in (f.compute, lambda: f + f, lambda: f * x, lambda: f.T, f.sum):
+    for refused in (f.compute, lambda: f + f, lambda: matrix(a) * f, f.sum):
         with pytest.raises(NotImplementedError, match="factors that lu makes"):
             refused()
     with pytest.raises(tenure.Error, match="lu: pivot 1 is 0 or NaN: the matrix is singular"):
         matrix([[1.0, 2.0], [2.0, 4.0]]).lu().solve(np.ones(2))
+
+
+# Factors multiply, have a transpose and parts (EX-35 to EX-37, FM-7).
+def test_what_factors_do(p):
+    a = p.a + np.triu(p.a) + np.diag(p.d[0])
+    u, block = p.u[0], np.stack(p.u, axis=1)
+    f = matrix(a).lu()
+    for right in (u, block):
+        np.testing.assert_allclose(f * right, a @ right)
+        np.testing.assert_allclose(f.T * right, a.T @ right)
+        np.testing.assert_allclose(a.T @ np.asarray(f.T.solve(right)), right)
+        np.testing.assert_allclose(f.h.i * (f.h * right), right)
+    with p.pool:
+        given = tenure.array(u)
+    (blocks, peak), x = p.blocks(lambda: f * give(given))
+    assert (blocks, peak) == (0, 0), "in the bytes of a vector that was given"
+    np.testing.assert_allclose(x, a @ u)
+    P, L, U = f.P.compute(), f.L.compute(), f.U.compute()
+    assert (P.form, L.form, U.form) == ("matrix", "lower", "upper")
+    np.testing.assert_allclose(P * L * U, a)
+    np.testing.assert_array_equal(L.dense(), np.tril(L.dense()))
+    assert (np.diag(L.dense()) == 1).all() and (np.abs(L.dense()) <= 1).all() and (np.tril(U.dense(), -1) == 0).all()
+    assert sorted(np.argmax(P, axis=1)) == list(range(N)) and np.sum(P) == N
+    np.testing.assert_array_equal(p.D[0].lu().U.dense(), np.diag(p.d[0]))
+    for refused in (lambda: f.T.L, lambda: (P * f)):
+        with pytest.raises(NotImplementedError, match="factors"):
+            refused()
 
 
 # The form belongs to the handle: arrays keep NumPy's operators, and views, clones and transposes work as on an array.

@@ -42,7 +42,7 @@ pub use dynamic::{Dtype, DynArray};
 pub use element::{Bool, Element};
 pub use error::{Error, Refused, Result, Status};
 pub use guard::{Chunk, Iter, IterMut, Ref, RefMut, SharedMut, SharedRef};
-pub use matrix::{Form, Lazy, Matrix, Operand, Real, RightSide};
+pub use matrix::{Form, Lazy, LuPart, Matrix, Operand, Real, RightSide};
 pub use pool::{CudaMemoryPool, CurrentPool, MemoryPool, Pool, PoolOptions, PoolStats};
 pub use promise::{Promise, enter};
 pub use view::Slice;

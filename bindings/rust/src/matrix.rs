@@ -342,6 +342,18 @@ impl<T: Real> Node<T> for Array<T> {
     }
 }
 
+/// A part of LU factors ([`Operand::lu_part`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum LuPart {
+    /// The permutation: a full matrix with one 1 in each row and column.
+    P = sys::TN_LU_P,
+    /// The lower triangle, with a diagonal of ones.
+    L = sys::TN_LU_L,
+    /// The upper triangle.
+    U = sys::TN_LU_U,
+}
+
 /// An operand of an expression: [`Matrix`] or [`Lazy`]. By value it belongs to the result, which may overwrite it; by
 /// reference it is kept: `m.cholesky()` and `(&m).cholesky()`.
 pub trait Operand<T: Real>: Node<T> + Sized {
@@ -358,11 +370,21 @@ pub trait Operand<T: Real>: Node<T> + Sized {
     }
 
     /// The LU factors, for several solutions: `let f = m.lu();`, then `(&f).solve(b)` for each b, which factors once.
-    /// They solve and do nothing else: other operations and [`compute`](Operand::compute) are
+    /// `&f * x` is the product with the matrix, `(&f).transpose()` has the factors of the transpose, and
+    /// [`lu_part`](Operand::lu_part) shows them. Other operations and [`compute`](Operand::compute) are
     /// [`Status::UNSUPPORTED`](crate::Status::UNSUPPORTED). A diagonal or a triangle is its own factor.
     #[track_caller]
     fn lu(self) -> Lazy<T> {
         unary(Location::caller(), self, sys::tn_expr_lu)
+    }
+
+    /// A part of LU factors: the matrix is P * L * U. Of a matrix, the part of its factors.
+    #[track_caller]
+    fn lu_part(self, part: LuPart) -> Lazy<T> {
+        let caller = Location::caller();
+        // SAFETY: a call on a handle, and a place for the expression.
+        let call = |x| make(caller, |out| unsafe { sys::tn_expr_lu_part(x, part as sys::tn_lu_part, out) });
+        Lazy::new(self.with(caller, call))
     }
 
     /// The matrix with all its elements, also the zeros of its form.

@@ -897,7 +897,7 @@ pub const TN_FORM_UPPER: tn_form = 3;
 pub const TN_FORM_MATRIX: tn_form = 4;
 /// Form, only for `tn_expr_leaf`: the form that the array's handle has.
 pub const TN_FORM_OF_HANDLE: tn_form = 5;
-/// Form, only of expressions: the factors that `tn_expr_lu` makes of a full matrix. They solve equations, and are no
+/// Form, only of expressions: the factors that `tn_expr_lu` makes of a full matrix, or their transpose. They are no
 /// array.
 pub const TN_FORM_FACTORS: tn_form = 6;
 
@@ -1410,6 +1410,15 @@ pub const TN_EXPR_SQRT: tn_expr_op = 6;
 pub const TN_EXPR_EXP: tn_expr_op = 7;
 /// Element by element: the natural logarithm.
 pub const TN_EXPR_LOG: tn_expr_op = 8;
+
+/// A part of LU factors. The product of the three, in this order, is the matrix.
+pub type tn_lu_part = u32;
+/// Part: the permutation, a full matrix that has one 1 in each row and column.
+pub const TN_LU_P: tn_lu_part = 0;
+/// Part: the lower triangle, with a diagonal of ones.
+pub const TN_LU_L: tn_lu_part = 1;
+/// Part: the upper triangle.
+pub const TN_LU_U: tn_lu_part = 2;
 
 /// Format of `tn_expr_explain`.
 pub type tn_explain_format = u32;
@@ -2560,6 +2569,11 @@ unsafe extern "C" {
     ) -> tn_status;
     pub fn tn_expr_cholesky(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
     pub fn tn_expr_lu(x: *mut tn_expr, out: *mut *mut tn_expr) -> tn_status;
+    pub fn tn_expr_lu_part(
+        factors: *mut tn_expr,
+        part: tn_lu_part,
+        out: *mut *mut tn_expr,
+    ) -> tn_status;
     pub fn tn_expr_solve(
         m: *mut tn_expr,
         b: *mut tn_expr,

@@ -1,7 +1,7 @@
 //! FM-9: matrices and lazy expressions by operators. What is passed by value may be overwritten; what is passed by
 //! reference stays. Bytes are counted in a pool of the test's own.
 
-use tenure_rs::{Array, Form, Lazy, Matrix, Operand, Result, Status, sys};
+use tenure_rs::{Array, Form, Lazy, LuPart, Matrix, Operand, Result, Status, sys};
 
 const N: usize = 24;
 
@@ -278,6 +278,18 @@ fn fm_9_chains_in_place() {
     });
     assert_eq!(figures, (3, 1), "a matrix by reference is kept, and factored once");
     assert_eq!((&x).lu().compute().unwrap_err().status(), Status::UNSUPPORTED);
+
+    // Factors multiply in the bytes of an array by value; their transpose solves; their product is the matrix.
+    let f = (&x).lu();
+    let (figures, v) = p.pool.blocks(|| (&f * p.vector(0)).unwrap());
+    assert_eq!(figures, (2, 1), "the vector that is made here, and the factors");
+    assert_close(&v.to_vec().unwrap(), &product(&p.a, &p.u[0]));
+    let v = ((&f).transpose() * p.vector(0)).unwrap();
+    assert_close(&v.to_vec().unwrap(), &product(&transposed(&p.a), &p.u[0]));
+    assert_close(&(&f).transpose().solve(v).unwrap().to_vec().unwrap(), &p.u[0]);
+    let whole = (&f).lu_part(LuPart::P) * (&f).lu_part(LuPart::L) * (&f).lu_part(LuPart::U);
+    assert_close(&whole.compute().unwrap().as_array().to_vec().unwrap(), &p.a);
+    assert_eq!(f.lu_part(LuPart::U).compute().unwrap().form().unwrap(), Form::Upper);
 
     // By value, but another handle holds the bytes.
     let x = p.full();

@@ -9,6 +9,8 @@ use core::ptr::null_mut;
 pub enum Unary {
     Cholesky,
     Lu,
+    /// A TN_LU_ part of factors.
+    LuPart(u32),
     Transpose,
     /// Multiplies by a number.
     Scale(f64),
@@ -48,6 +50,7 @@ pub fn unary(operation: Unary, x: Id) -> Result<Id> {
         match operation {
             Unary::Cholesky => tn_expr_cholesky(x.raw(), out),
             Unary::Lu => tn_expr_lu(x.raw(), out),
+            Unary::LuPart(part) => tn_expr_lu_part(x.raw(), part, out),
             Unary::Transpose => tn_expr_transpose(x.raw(), out),
             Unary::Scale(factor) => tn_expr_scale(x.raw(), factor, out),
             Unary::Sum(axis) => tn_expr_sum(x.raw(), axis, out),

@@ -351,9 +351,28 @@ impl Expr {
     }
 
     /// The LU factors of a square matrix, with partial pivoting: `f = e.lu()`, then `f.solve(b)` for each b, which factors
-    /// once. They solve and do nothing else, so they have no value. A diagonal or a triangle is its own factor.
+    /// once. `f * x` is the product with the matrix, `f.T` has the factors of the transpose, and `f.P`, `f.L`, `f.U` are
+    /// the parts. Factors have no value of their own. A diagonal or a triangle is its own factor.
     fn lu<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
         self.unary(py, Unary::Lu)
+    }
+
+    /// The permutation of `f = e.lu()`: the matrix is `f.P * f.L * f.U`.
+    #[getter(P)]
+    fn lu_p<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
+        self.unary(py, Unary::LuPart(TN_LU_P))
+    }
+
+    /// The lower factor of `f = e.lu()`, with a diagonal of ones.
+    #[getter(L)]
+    fn lu_l<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
+        self.unary(py, Unary::LuPart(TN_LU_L))
+    }
+
+    /// The upper factor of `f = e.lu()`.
+    #[getter(U)]
+    fn lu_u<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, Expr>> {
+        self.unary(py, Unary::LuPart(TN_LU_U))
     }
 
     /// The solution x of self * x = b: by substitution for a lower factor or its transpose, by division for a
