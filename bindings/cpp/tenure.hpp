@@ -4218,10 +4218,12 @@ public:
     }
 };
 
-/// What became of the arguments and outputs of a call.
+/// What became of the values of a call.
 struct crossings {
-    std::vector<crossing> in;  ///< one for each argument
-    std::vector<crossing> out; ///< one for each output
+    std::vector<crossing> in;                    ///< one for each argument
+    std::vector<crossing> out;                   ///< one for each output
+    std::vector<crossing> shared;                ///< one for each input that is the value of a variable
+    std::vector<std::optional<crossing>> update; ///< one for each update; none: the variable stays as it was
 };
 
 /// What a body works on that takes any number of arrays: `[](tenure::places &at) { at.out[0] = at.in[0].copy(); }`.
@@ -4537,12 +4539,15 @@ public:
     template <class F, class = std::enable_if_t<!std::is_same_v<std::decay_t<F>, function>>>
     function(F &&callable, span<const tenure::in> inputs, span<const tenure::out> outputs,
              span<const tenure::update> updates, const std::string &name = {}, site place = site::here())
-        : n_out_(outputs.size()) {
+        : n_out_(outputs.size()), n_update_(updates.size()) {
         using body = detail::body<std::decay_t<F>>;
         auto made = std::make_unique<body>(detail::body_base{inputs.size(), outputs.size(), updates.size()},
                                            std::decay_t<F>(std::forward<F>(callable)));
         made->check();
         const std::vector<tn_in> in = listed<tn_in>(inputs);
+        is_argument_.reserve(in.size());
+        for (const tn_in &input : in)
+            is_argument_.push_back(input.shared == nullptr);
         const std::vector<tn_out> out = listed<tn_out>(outputs);
         const std::vector<tn_update> update = listed<tn_update>(updates);
         tn_function_options options{};
@@ -4561,12 +4566,18 @@ public:
         detail::check(tn_function_create(&options, &handle_));
         made.release()->function = handle_;
     }
-    /// Takes ownership of a C handle of a function with so many outputs.
+    /// Takes ownership of a C handle of a function with so many outputs. `crossings` tell of its arguments and outputs alone.
     static function adopt(tn_function *handle, std::size_t n_out) noexcept {
         function made;
         made.handle_ = handle;
         made.n_out_ = n_out;
+        made.is_adopted_ = true;
         return made;
+    }
+    /// The default value of an input, counted among all inputs: a read-only array on the function's own copy.
+    [[nodiscard]] array default_value(std::size_t index, site place = site::here()) const {
+        detail::record(place);
+        return detail::output<array>(tn_function_default, handle_, index);
     }
 
     /// Calls it and returns its output, or an empty array if it has none; throws COUNT if it has several.
@@ -4577,7 +4588,7 @@ public:
     array operator()(A &&...arguments) const {
         return one(nullptr, std::forward<A>(arguments)...);
     }
-    /// As above; `what` tells what became of each argument and output.
+    /// As above; `what` tells what became of each value.
     template <class... A>
     array operator()(crossings *what, A &&...arguments) const {
         return one(what, std::forward<A>(arguments)...);
@@ -4587,7 +4598,7 @@ public:
     std::array<array, Count> call(A &&...arguments) const {
         return invoke<Count>(nullptr, std::forward<A>(arguments)...);
     }
-    /// As above; `what` tells what became of each argument and output.
+    /// As above; `what` tells what became of each value.
     template <std::size_t Count, class... A>
     std::array<array, Count> call(crossings *what, A &&...arguments) const {
         return invoke<Count>(what, std::forward<A>(arguments)...);
@@ -4620,16 +4631,29 @@ private:
         // One more than needed: there are no arrays of length 0.
         tn_array *const given[sizeof...(A) + 1] = {detail::argument(arguments)...};
         tn_array *made[Count + 1] = {};
+        const bool tells_all = what != nullptr && !is_adopted_;
         tn_crossing in_how[sizeof...(A) + 1] = {}, out_how[Count + 1] = {};
+        std::vector<tn_crossing> inputs, updates;
         // Allocates first, because the outputs must be stored.
         if (what != nullptr) {
             what->in.resize(sizeof...(A));
             what->out.resize(Count);
+            what->shared.clear();
+            what->update.clear();
         }
+        if (tells_all) {
+            inputs.resize(is_argument_.size());
+            updates.resize(n_update_);
+            what->shared.reserve(is_argument_.size());
+            what->update.reserve(n_update_);
+        }
+        const tn_call_crossings told{sizeof told, inputs.data(), out_how, updates.data()};
         detail::waiting_call call{};
         call.function = handle_;
         detail::waiting_call *const outer = std::exchange(detail::waiting_call::innermost(), &call);
-        const tn_status status = tn_function_call(handle_, sizeof...(A), given, Count, made, in_how, out_how);
+        const tn_status status =
+            tells_all ? tn_function_call_crossings(handle_, sizeof...(A), given, Count, made, &told)
+                      : tn_function_call(handle_, sizeof...(A), given, Count, made, in_how, out_how);
         detail::waiting_call::innermost() = outer;
 #if defined(__cpp_exceptions)
         if (status != TN_OK && call.thrown)
@@ -4640,6 +4664,16 @@ private:
         std::array<array, Count> outputs;
         for (std::size_t at = 0; at < Count; at++)
             outputs[at] = array::adopt(made[at]);
+        // A call with another number of arguments is refused, so each has its place.
+        std::size_t argument = 0;
+        for (std::size_t at = 0; at < inputs.size(); at++) {
+            if (is_argument_[at])
+                in_how[argument++] = inputs[at];
+            else
+                what->shared.push_back(detail::to_crossing(inputs[at]));
+        }
+        for (const tn_crossing &became : updates)
+            what->update.push_back(became.how == 0 ? std::nullopt : std::optional(detail::to_crossing(became)));
         if (what != nullptr) {
             for (std::size_t at = 0; at < sizeof...(A); at++)
                 what->in[at] = detail::to_crossing(in_how[at]);
@@ -4649,7 +4683,10 @@ private:
         return outputs;
     }
 
-    std::size_t n_out_ = 0;
+    std::size_t n_out_ = 0, n_update_ = 0;
+    // For each input; the others are values of variables.
+    std::vector<bool> is_argument_;
+    bool is_adopted_ = false;
 };
 
 } // namespace tenure

@@ -122,6 +122,39 @@ static void flags() {
     CHECK(is(kept, {0, 1, 2})); // a failed call leaves it with its owner
 }
 
+// FN-47, FN-48: what became of variables, as inputs and as updates; the default value of an input.
+static void told() {
+    shared w(numbers({3})), v(numbers({2})), same(numbers({1}));
+    crossings what;
+    array one = tenure::full<std::int64_t>({3}, 1);
+    function step(
+        [](const array &x, const array &value, const array &, array &to, array &) {
+            to = sum(x, value);
+            return value.copy();
+        },
+        {w, in("x").value(one), v}, {"y"}, {w, same});
+    const array x = numbers({3});
+    THROWS(tenure::argument_error, TN_ERR_COUNT, step(&what, x, x));
+    CHECK(what.shared.empty() && what.update.empty());
+    step(&what, x);
+    CHECK(what.in.size() == 1 && what.in[0].is_alias() && what.out.size() == 1);
+    CHECK(what.shared.size() == 2 && what.shared[0].is_alias() && what.shared[1].is_alias());
+    CHECK(what.update.size() == 2 && what.update[0] && what.update[0]->is_alias() && !what.update[1]);
+    CHECK(is(w.get(), {0, 2, 4}));
+    step(nullptr);
+    CHECK(is(w.get(), {1, 3, 5}));
+
+    one.write<std::int64_t>()[0] = 7;
+    array seen = step.default_value(1);
+    CHECK(is(seen, {1, 1, 1}) && seen.name() == "x");
+    THROWS(tenure::ownership_error, TN_ERR_READONLY, static_cast<void>(seen.write<std::int64_t>()));
+    THROWS(tenure::argument_error, TN_ERR_RANGE, static_cast<void>(step.default_value(3)));
+    THROWS(tenure::usage_error, TN_ERR_INVALID, static_cast<void>(step.default_value(0)));
+    const function adopted = function::adopt(step.detach(), 1);
+    adopted(&what, x);
+    CHECK(what.in.size() == 1 && what.in[0].is_alias() && what.shared.empty() && what.update.empty());
+}
+
 // FN-14, FN-34: updates in place, through a parameter.
 static void in_place() {
     shared w(numbers({3}));
@@ -457,6 +490,7 @@ int main() {
     returned();
     refused();
     flags();
+    told();
     in_place();
     all_places();
     swapped();
