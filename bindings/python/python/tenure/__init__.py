@@ -110,6 +110,7 @@ from ._report import Report, report, snapshot
 from ._install import Installed, install, numpy_allocator
 from ._takes import takes
 from ._variable import Crossing, shared
+from ._watch import Alias, watch
 from ._types import (
     ALIASED,
     COW,
@@ -213,6 +214,7 @@ def _readable(x):
 __all__ = [
     "ALIASED",
     "ArgumentError",
+    "Alias",
     "Array",
     "Borrow",
     "COW",
@@ -331,6 +333,7 @@ __all__ = [
     "to_jax",
     "to_torch",
     "upper",
+    "watch",
     "version",
     "why_not",
     "zeros",
