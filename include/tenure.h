@@ -684,6 +684,8 @@ TN_ENUM {
     TN_MAPPED = 1 << 7,
     /** Array flag: page-locked and slow to read on the host. */
     TN_WRITECOMBINED = 1 << 8,
+    /** Array flag: the bytes are in a file of their pool, and come back at the next use, see `tn_pool_set_spill`. */
+    TN_SPILLED = 1 << 9,
 };
 
 /** The form of a matrix: what expressions take an array for. It changes no byte and no shape. */
@@ -721,7 +723,7 @@ typedef struct tn_array_info {
     int32_t ndim;
     /** Where the bytes live. */
     tn_device device;
-    /** Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
+    /** Flags, TN_C_CONTIGUOUS .. TN_SPILLED. */
     tn_array_flags flags;
     /** The form of the handle, TN_FORM_FULL .. TN_FORM_MATRIX. */
     tn_form form;
@@ -925,6 +927,21 @@ tn_status tn_array_query(tn_array *array, tn_array_info *info) TN_MUST_CHECK;
  * @ingroup array
  */
 tn_status tn_array_set_name(tn_array *array, const char *name);
+
+/**
+ * Sets whether the pool of an array may spill its bytes, see `tn_pool_set_spill`. This concerns all handles on the bytes.
+ * An array that may not be spilled stays in memory, and its borrows note no time.
+ *
+ * @param array    An array, also a given one.
+ * @param on       1 or 0. 0 brings spilled bytes back first.
+ * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED; TN_ERR_UNSUPPORTED for 1 if the pool does
+ *         not spill arrays of this size; TN_ERR_POOL_LIMIT or TN_ERR_IO for 0 as from a borrow.
+ * @note Threads: any. Blocks: for 0, while a file is read. Allocates: nothing.
+ * @since 0.1
+ * @ingroup array
+ */
+tn_status tn_array_set_spillable(tn_array *array,
+                                 int32_t on) TN_MUST_CHECK;
 
 /**
  * Sets the form of a matrix: what expressions take the array for. No byte and no shape changes.
@@ -2265,7 +2282,25 @@ typedef struct tn_pool_stats {
     uint64_t serial;
     /** The pool's device. */
     tn_device device;
+    /** Of in_use_bytes: in files, see `tn_pool_set_spill`. max_size does not count them. */
+    uint64_t spilled_bytes;
+    /** How often an array was written to a file. */
+    uint64_t spill_count;
+    /** How often an array came back from a file. */
+    uint64_t unspill_count;
 } tn_pool_stats;
+
+/** Where a pool spills arrays that nobody uses, see `tn_pool_set_spill`. */
+typedef struct tn_spill_options {
+    /** sizeof this struct, set by the caller. */
+    size_t size;
+    /** A folder that the process may write. Its files have no names, and end with the process at the latest. */
+    const char *folder;
+    /** The most bytes in files; 0: no bound but the file system's. */
+    uint64_t max_bytes;
+    /** The smallest array that is spilled, bytes; 0, or less than 65536: 65536. */
+    uint64_t min_array_bytes;
+} tn_spill_options;
 
 /** Statistics of one size class of a pool. */
 typedef struct tn_pool_class_stats {
@@ -2712,6 +2747,51 @@ tn_status tn_pool_reset_peak(tn_pool *pool) TN_MUST_CHECK;
  * @ingroup pool
  */
 tn_status tn_pool_trim(tn_pool *pool, size_t keep_bytes, size_t *released_bytes) TN_MUST_CHECK;
+
+/**
+ * Lets a pool of ordinary host memory spill: at its limit, it writes arrays that nobody uses to files, and frees their
+ * memory, before a request fails with TN_ERR_POOL_LIMIT. max_size then bounds the bytes in memory.
+ *
+ * The array that was used longest ago goes first. Nobody uses an array that has no guard, export, expression or pending
+ * device work; its handles, views, promises and weak handles stay valid, and its address stays the same. The next use
+ * brings the bytes back: a borrow, export or copy then waits for the file to be read, and spills other arrays if that is
+ * what the limit needs. It fails with TN_ERR_POOL_LIMIT if guards and exports of others leave no room, and with
+ * TN_ERR_IO if the file cannot be read; nothing has changed then. A write that fails, as on a full disk, leaves the
+ * array in memory.
+ *
+ * This concerns arrays that are made from now on and have at least `min_array_bytes`, see also
+ * `tn_array_set_spillable`. Raw blocks and views of foreign memory are never spilled. Each borrow of such an array takes
+ * some 100 ns longer, because its time is noted. Files have no names, only the process and its forked children can read
+ * them, and they are gone when the process ends, however it ends. Spilled bytes are part of in_use_bytes, and
+ * `tn_pool_query` counts them in spilled_bytes.
+ *
+ * @param pool     The pool; NULL: the thread's current pool of the host.
+ * @param options  The folder and bounds, copied; NULL: nothing more is spilled. What is in files comes back when it is
+ *                 used.
+ * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_NULL if `folder` is NULL; TN_ERR_INVALID for a size of 0;
+ *         TN_ERR_UNSUPPORTED for a pool whose memory is shareable, page-locked, a device's or an upstream's, and with
+ *         the option `check`; TN_ERR_IO if no file can be made in the folder; TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: until other threads have finished reading or writing files of the pool. Allocates:
+ *       bookkeeping.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_set_spill(tn_pool *pool,
+                            const tn_spill_options *options) TN_MUST_CHECK;
+
+/**
+ * Spills arrays that nobody uses now, the one that was used longest ago first, until at least `bytes` bytes of memory
+ * are free or none is left.
+ *
+ * @param pool     The pool; NULL: the thread's current pool of the host.
+ * @param bytes    The number of bytes; SIZE_MAX: all that can be spilled.
+ * @param[out] spilled_bytes The bytes of memory that became free; may be NULL. On failure: untouched.
+ * @return TN_OK, also if nothing was spilled or the pool does not spill; TN_ERR_STALE, TN_ERR_KIND.
+ * @note Threads: any. Blocks: while files are written. Allocates: nothing.
+ * @since 0.1
+ * @ingroup pool
+ */
+tn_status tn_pool_spill(tn_pool *pool, size_t bytes, size_t *spilled_bytes) TN_MUST_CHECK;
 
 /**
  * Lists the size classes of a pool that were ever used. The sums of live_blocks, allocation_count and hit_count equal
@@ -4945,7 +5025,7 @@ typedef struct tn_shared_info {
     tn_dtype dtype;
     /** Number of axes. */
     int32_t ndim;
-    /** Flags of the value, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
+    /** Flags of the value, TN_C_CONTIGUOUS .. TN_SPILLED. */
     tn_array_flags flags;
     /** 1: an update in place failed, and the value is undefined until a set succeeds. Else 0. */
     int32_t is_poisoned;

@@ -44,6 +44,7 @@ tn_status tn_array_import_host(void *ptr, const tn_layout *layout, tn_borrow_fla
     void *context, tn_array **out, tn_how *how) TN_GIVES(out);
 tn_status tn_array_query(tn_array *array, tn_array_info *info) TN_BORROWS(array);
 tn_status tn_array_set_name(tn_array *array, const char *name) TN_BORROWS(array);
+tn_status tn_array_set_spillable(tn_array *array, int32_t on) TN_BORROWS(array);
 tn_status tn_array_set_form(tn_array *array, tn_form form) TN_BORROWS(array);
 tn_status tn_array_pool(tn_array *array, tn_pool **out) TN_BORROWS(array) TN_GIVES(out);
 tn_status tn_array_wait(tn_array *array, tn_access access) TN_BORROWS(array);

@@ -720,6 +720,26 @@ pub struct tn_pool_stats {
     pub serial: u64,
     /// The pool's device.
     pub device: tn_device,
+    /// Of in_use_bytes: in files, see `tn_pool_set_spill`. max_size does not count them.
+    pub spilled_bytes: u64,
+    /// How often an array was written to a file.
+    pub spill_count: u64,
+    /// How often an array came back from a file.
+    pub unspill_count: u64,
+}
+
+/// Where a pool spills arrays that nobody uses, see `tn_pool_set_spill`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_spill_options {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// A folder that the process may write. Its files have no names, and end with the process at the latest.
+    pub folder: *const core::ffi::c_char,
+    /// The most bytes in files; 0: no bound but the file system's.
+    pub max_bytes: u64,
+    /// The smallest array that is spilled, bytes; 0, or less than 65536: 65536.
+    pub min_array_bytes: u64,
 }
 
 /// Statistics of one size class of a pool.
@@ -882,6 +902,8 @@ pub const TN_PINNED: tn_array_flags = 1 << 6;
 pub const TN_MAPPED: tn_array_flags = 1 << 7;
 /// Array flag: page-locked and slow to read on the host.
 pub const TN_WRITECOMBINED: tn_array_flags = 1 << 8;
+/// Array flag: the bytes are in a file of their pool, and come back at the next use, see `tn_pool_set_spill`.
+pub const TN_SPILLED: tn_array_flags = 1 << 9;
 
 /// The form of a matrix: what expressions take an array for. It changes no byte and no shape.
 pub type tn_form = u32;
@@ -914,7 +936,7 @@ pub struct tn_array_info {
     pub ndim: i32,
     /// Where the bytes live.
     pub device: tn_device,
-    /// Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED.
+    /// Flags, TN_C_CONTIGUOUS .. TN_SPILLED.
     pub flags: tn_array_flags,
     /// The form of the handle, TN_FORM_FULL .. TN_FORM_MATRIX.
     pub form: tn_form,
@@ -1103,7 +1125,7 @@ pub struct tn_shared_info {
     pub dtype: tn_dtype,
     /// Number of axes.
     pub ndim: i32,
-    /// Flags of the value, TN_C_CONTIGUOUS .. TN_WRITECOMBINED.
+    /// Flags of the value, TN_C_CONTIGUOUS .. TN_SPILLED.
     pub flags: tn_array_flags,
     /// 1: an update in place failed, and the value is undefined until a set succeeds. Else 0.
     pub is_poisoned: i32,

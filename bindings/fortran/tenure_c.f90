@@ -424,6 +424,8 @@ module tenure_c
   integer(c_int32_t), parameter :: TN_MAPPED = 128_c_int32_t
   !> Array flag: page-locked and slow to read on the host.
   integer(c_int32_t), parameter :: TN_WRITECOMBINED = 256_c_int32_t
+  !> Array flag: the bytes are in a file of their pool, and come back at the next use, see `tn_pool_set_spill`.
+  integer(c_int32_t), parameter :: TN_SPILLED = 512_c_int32_t
 
   ! tn_form: The form of a matrix: what expressions take an array for.
   !> Form: all elements.
@@ -745,7 +747,7 @@ module tenure_c
   !> Statistics of a pool.
   type, bind(C) :: tn_pool_stats
     !> sizeof this struct, set by the caller.
-    integer(c_size_t) :: size = 280
+    integer(c_size_t) :: size = 304
     !> Sum of the requested sizes of all live blocks.
     integer(c_int64_t) :: requested_bytes = 0
     !> Sum of the usable sizes of all live blocks.
@@ -814,6 +816,24 @@ module tenure_c
     integer(c_int64_t) :: serial = 0
     !> The pool's device.
     type(tn_device) :: device
+    !> Of in_use_bytes: in files, see `tn_pool_set_spill`. max_size does not count them.
+    integer(c_int64_t) :: spilled_bytes = 0
+    !> How often an array was written to a file.
+    integer(c_int64_t) :: spill_count = 0
+    !> How often an array came back from a file.
+    integer(c_int64_t) :: unspill_count = 0
+  end type
+
+  !> Where a pool spills arrays that nobody uses, see `tn_pool_set_spill`.
+  type, bind(C) :: tn_spill_options
+    !> sizeof this struct, set by the caller.
+    integer(c_size_t) :: size = 32
+    !> A folder that the process may write. Its files have no names, and end with the process at the latest.
+    type(c_ptr) :: folder = c_null_ptr
+    !> The most bytes in files; 0: no bound but the file system's.
+    integer(c_int64_t) :: max_bytes = 0
+    !> The smallest array that is spilled, bytes; 0, or less than 65536: 65536.
+    integer(c_int64_t) :: min_array_bytes = 0
   end type
 
   !> Statistics of one size class of a pool.
@@ -902,7 +922,7 @@ module tenure_c
     integer(c_int32_t) :: ndim = 0
     !> Where the bytes live.
     type(tn_device) :: device
-    !> Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED.
+    !> Flags, TN_C_CONTIGUOUS .. TN_SPILLED.
     integer(c_int32_t) :: flags = 0
     !> The form of the handle, TN_FORM_FULL .. TN_FORM_MATRIX.
     integer(c_int32_t) :: form = 0
@@ -1048,7 +1068,7 @@ module tenure_c
     integer(c_int32_t) :: dtype = 0
     !> Number of axes.
     integer(c_int32_t) :: ndim = 0
-    !> Flags of the value, TN_C_CONTIGUOUS .. TN_WRITECOMBINED.
+    !> Flags of the value, TN_C_CONTIGUOUS .. TN_SPILLED.
     integer(c_int32_t) :: flags = 0
     !> 1: an update in place failed, and the value is undefined until a set succeeds. Else 0.
     integer(c_int32_t) :: is_poisoned = 0
@@ -1681,6 +1701,14 @@ module tenure_c
       integer(c_int32_t) :: returned
     end function
 
+    !> Sets whether the pool of an array may spill its bytes, see `tn_pool_set_spill`.
+    function tn_array_set_spillable(array, on) bind(C,name="tn_array_set_spillable") result(returned)
+      import
+      type(c_ptr), value :: array
+      integer(c_int32_t), value :: on
+      integer(c_int32_t) :: returned
+    end function
+
     !> Sets the form of a matrix: what expressions take the array for.
     function tn_array_set_form(array, form) bind(C,name="tn_array_set_form") result(returned)
       import
@@ -2274,6 +2302,25 @@ module tenure_c
       type(c_ptr), value :: pool
       integer(c_size_t), value :: keep_bytes
       integer(c_size_t), intent(inout), optional :: released_bytes
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Lets a pool of ordinary host memory spill: at its limit, it writes arrays that nobody uses to files, and frees
+    !> their memory, before a request fails with TN_ERR_POOL_LIMIT.
+    function tn_pool_set_spill(pool, options) bind(C,name="tn_pool_set_spill") result(returned)
+      import
+      type(c_ptr), value :: pool
+      type(tn_spill_options), intent(in), optional :: options
+      integer(c_int32_t) :: returned
+    end function
+
+    !> Spills arrays that nobody uses now, the one that was used longest ago first, until at least `bytes` bytes of
+    !> memory are free or none is left.
+    function tn_pool_spill(pool, bytes, spilled_bytes) bind(C,name="tn_pool_spill") result(returned)
+      import
+      type(c_ptr), value :: pool
+      integer(c_size_t), value :: bytes
+      integer(c_size_t), intent(inout), optional :: spilled_bytes(*)
       integer(c_int32_t) :: returned
     end function
 

@@ -358,6 +358,8 @@ export const TN_PINNED: 64;
 export const TN_MAPPED: 128;
 /** Array flag: page-locked and slow to read on the host. */
 export const TN_WRITECOMBINED: 256;
+/** Array flag: the bytes are in a file of their pool, and come back at the next use, see `tn_pool_set_spill`. */
+export const TN_SPILLED: 512;
 /** Form: all elements. */
 export const TN_FORM_FULL: 0;
 /** Form: the vector is the diagonal of a matrix that is 0 elsewhere. */
@@ -704,6 +706,23 @@ export interface tn_pool_stats {
   serial: Integer;
   /** The pool's device. */
   device: tn_device;
+  /** Of in_use_bytes: in files, see `tn_pool_set_spill`. max_size does not count them. */
+  spilled_bytes: Integer;
+  /** How often an array was written to a file. */
+  spill_count: Integer;
+  /** How often an array came back from a file. */
+  unspill_count: Integer;
+}
+/** Where a pool spills arrays that nobody uses, see `tn_pool_set_spill`. */
+export interface tn_spill_options {
+  /** sizeof this struct, set by the caller. */
+  size: Integer;
+  /** A folder that the process may write. Its files have no names, and end with the process at the latest. */
+  folder: string | null;
+  /** The most bytes in files; 0: no bound but the file system's. */
+  max_bytes: Integer;
+  /** The smallest array that is spilled, bytes; 0, or less than 65536: 65536. */
+  min_array_bytes: Integer;
 }
 /** Statistics of one size class of a pool. */
 export interface tn_pool_class_stats {
@@ -787,7 +806,7 @@ export interface tn_array_info {
   ndim: number;
   /** Where the bytes live. */
   device: tn_device;
-  /** Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
+  /** Flags, TN_C_CONTIGUOUS .. TN_SPILLED. */
   flags: number;
   /** The form of the handle, TN_FORM_FULL .. TN_FORM_MATRIX. */
   form: number;
@@ -923,7 +942,7 @@ export interface tn_shared_info {
   dtype: number;
   /** Number of axes. */
   ndim: number;
-  /** Flags of the value, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
+  /** Flags of the value, TN_C_CONTIGUOUS .. TN_SPILLED. */
   flags: number;
   /** 1: an update in place failed, and the value is undefined until a set succeeds. Else 0. */
   is_poisoned: number;
@@ -1407,6 +1426,8 @@ export interface Functions {
   tn_array_query(array: Handle): tn_array_info;
   /** Sets the name of the array in messages and reports. */
   tn_array_set_name(array: Handle, name: string | null): void;
+  /** Sets whether the pool of an array may spill its bytes, see `tn_pool_set_spill`. */
+  tn_array_set_spillable(array: Handle, on: number): void;
   /** Sets the form of a matrix: what expressions take the array for. */
   tn_array_set_form(array: Handle, form: number): void;
   /** Makes a new handle on the pool of an array's bytes. */
@@ -1533,6 +1554,10 @@ export interface Functions {
   tn_pool_reset_peak(pool: Handle | null): void;
   /** Returns cached memory to the device, longest unused first, until at most `keep_bytes` are cached or no whole segment is free. */
   tn_pool_trim(pool: Handle | null, keep_bytes: Integer, released_bytes: Memory | null): void;
+  /** Lets a pool of ordinary host memory spill: at its limit, it writes arrays that nobody uses to files, and frees their memory, before a request fails with TN_ERR_POOL_LIMIT. */
+  tn_pool_set_spill(pool: Handle | null, options: Partial<tn_spill_options> | null): void;
+  /** Spills arrays that nobody uses now, the one that was used longest ago first, until at least `bytes` bytes of memory are free or none is left. */
+  tn_pool_spill(pool: Handle | null, bytes: Integer, spilled_bytes: Memory | null): void;
   /** Lists the size classes of a pool that were ever used. */
   tn_pool_query_classes(pool: Handle | null, item_size: Integer, capacity: Integer, classes: Memory | null): Integer;
   /** Lists the clients of a pool with their statistics: arrays, raw blocks, and each library that allocates from it. */

@@ -227,6 +227,7 @@ export const TN_FOREIGN = 32;
 export const TN_PINNED = 64;
 export const TN_MAPPED = 128;
 export const TN_WRITECOMBINED = 256;
+export const TN_SPILLED = 512;
 
 // tn_form: The form of a matrix: what expressions take an array for.
 export const TN_FORM_FULL = 0;
@@ -416,7 +417,7 @@ export const structs = {
     },
   },
   tn_pool_stats: {
-    size: 280,
+    size: 304,
     isSized: true,
     fields: {
       size: ["size_t", 0, 0],
@@ -454,6 +455,19 @@ export const structs = {
       shared_out_bytes: ["uint64_t", 256, 0],
       serial: ["uint64_t", 264, 0],
       device: ["tn_device", 272, 0],
+      spilled_bytes: ["uint64_t", 280, 0],
+      spill_count: ["uint64_t", 288, 0],
+      unspill_count: ["uint64_t", 296, 0],
+    },
+  },
+  tn_spill_options: {
+    size: 32,
+    isSized: true,
+    fields: {
+      size: ["size_t", 0, 0],
+      folder: ["text", 8, 0],
+      max_bytes: ["uint64_t", 16, 0],
+      min_array_bytes: ["uint64_t", 24, 0],
     },
   },
   tn_pool_class_stats: {
@@ -1043,6 +1057,10 @@ export const functions = {
     array: "handle",
     name: "text",
   }],
+  tn_array_set_spillable: ["status", {
+    array: "handle",
+    on: "int32_t",
+  }],
   tn_array_set_form: ["status", {
     array: "handle",
     form: "uint32_t",
@@ -1370,6 +1388,15 @@ export const functions = {
     pool: "handle",
     keep_bytes: "size_t",
     released_bytes: "memory",
+  }],
+  tn_pool_set_spill: ["status", {
+    pool: "handle",
+    options: "in tn_spill_options",
+  }],
+  tn_pool_spill: ["status", {
+    pool: "handle",
+    bytes: "size_t",
+    spilled_bytes: "memory",
   }],
   tn_pool_query_classes: ["status", {
     pool: "handle",

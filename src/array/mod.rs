@@ -150,6 +150,7 @@ fn flags(locked: &Locked, claim: &'static Claim) -> u32 {
         (TN_ALIGNED, layout.is_aligned()),
         (TN_SELF_OVERLAP, layout.self_overlaps()),
         (TN_FOREIGN, state.foreign()),
+        (TN_SPILLED, state.is_away()),
     ]
     .into_iter()
     .fold(locked.pool(locked.ledger_of(claim)).map_or(0, Pool::memory_flags), |flags, (flag, on)| {
@@ -167,6 +168,39 @@ pub fn set_name(id: Id, name: Result<Name>) -> Result<()> {
         events::name(id.bits(), locked.get(claim).layout.offset() as u64, name.as_str());
         Ok(())
     })
+}
+
+/// Sets whether the bytes of the array may be spilled by its pool. Spilled bytes come back first if not.
+pub fn set_spillable(id: Id, on: bool) -> Result<()> {
+    loop {
+        let away = with(id, |locked, claim| {
+            check_not_destructed(locked, claim)?;
+            check_process(locked, claim)?;
+            let ledger = locked.ledger_of(claim);
+            if locked.is_spillable(ledger) == on {
+                return Ok(None);
+            }
+            if on && !locked.can_be_spilled(ledger) {
+                return Err(fail(
+                    TN_ERR_UNSUPPORTED,
+                    format_args!(
+                        "{} cannot be spilled: its pool spills nothing, or only larger arrays (tn_pool_set_spill)",
+                        Quoted(&locked.get(claim).name)
+                    ),
+                )
+                .into());
+            }
+            if locked.state(ledger).is_away() {
+                return Ok(Some(ledger.tag()));
+            }
+            locked.set_spillable(ledger, on);
+            Ok(None)
+        })?;
+        match away {
+            Some(tag) => ledger::bring_back(tag, &[])?,
+            None => return Ok(()),
+        }
+    }
 }
 
 /// Changes the form. No byte is read or written, so the array may be borrowed, exported, READONLY or poisoned.

@@ -440,7 +440,8 @@ pub fn order_after_work(id: Id, writing: bool, order: UseTime) -> Result<()> {
     }
 }
 
-/// TN_ERR_PENDING, unless the caller waits or uses a stream. The points to wait for are added to `points` in any case.
+/// TN_ERR_PENDING, unless the caller waits or uses a stream. The points to wait for are added to `points` in any case, and
+/// so is a store that has to come back into memory.
 pub(super) fn check_work(
     locked: &Locked,
     claim: &'static Claim,
@@ -448,6 +449,7 @@ pub(super) fn check_work(
     order: UseTime,
     points: &mut Points,
 ) -> Checked<()> {
+    locked.add_if_away(claim, points);
     if locked.state(locked.ledger_of(claim)).works == 0 {
         return Ok(());
     }

@@ -124,6 +124,7 @@ impl Run {
             if !points.is_empty() {
                 drop(locked);
                 drop(graph);
+                points.bring_back()?;
                 if points.have_passed() {
                     continue;
                 }

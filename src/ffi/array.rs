@@ -356,6 +356,21 @@ pub unsafe extern "C" fn tn_array_set_name(array: *mut tn_array, name: *const c_
     })
 }
 
+/// Sets whether the pool of an array may spill its bytes, see `tn_pool_set_spill`. This concerns all handles on the bytes.
+/// An array that may not be spilled stays in memory, and its borrows note no time.
+///
+/// @param array    An array, also a given one.
+/// @param on       1 or 0. 0 brings spilled bytes back first.
+/// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_DESTRUCTED; TN_ERR_UNSUPPORTED for 1 if the pool does
+///         not spill arrays of this size; TN_ERR_POOL_LIMIT or TN_ERR_IO for 0 as from a borrow.
+/// @note Threads: any. Blocks: for 0, while a file is read. Allocates: nothing.
+/// @since 0.1
+/// @ingroup array
+#[unsafe(no_mangle)]
+pub extern "C" fn tn_array_set_spillable(array: *mut tn_array, on: i32) -> tn_status {
+    enter("tn_array_set_spillable", || array::set_spillable(convert::id(array, "array")?, on != 0))
+}
+
 /// Sets the form of a matrix: what expressions take the array for. No byte and no shape changes.
 ///
 /// The form belongs to the handle; other handles on the bytes keep theirs. A clone, a taken or entered handle, an

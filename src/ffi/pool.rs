@@ -11,7 +11,7 @@ use crate::stream::StreamArg;
 use crate::transfer;
 use crate::types::*;
 use core::ffi::{CStr, c_void};
-use core::ptr::null_mut;
+use core::ptr::{NonNull, null_mut};
 
 impl convert::VersionedStruct for tn_pool_options {
     const FIRST: usize = size_of::<tn_pool_options>();
@@ -22,10 +22,18 @@ impl convert::VersionedStruct for tn_pool_options {
 }
 
 impl convert::VersionedStruct for tn_pool_stats {
-    const FIRST: usize = size_of::<tn_pool_stats>();
+    const FIRST: usize = core::mem::offset_of!(tn_pool_stats, spilled_bytes);
     const NAME: &'static str = "tn_pool_stats";
     fn defaults() -> tn_pool_stats {
         tn_pool_stats::default()
+    }
+}
+
+impl convert::VersionedStruct for tn_spill_options {
+    const FIRST: usize = size_of::<tn_spill_options>();
+    const NAME: &'static str = "tn_spill_options";
+    fn defaults() -> tn_spill_options {
+        tn_spill_options { size: 0, folder: core::ptr::null(), max_bytes: 0, min_array_bytes: 0 }
     }
 }
 
@@ -681,6 +689,66 @@ pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, rel
         let released = transfer::trim(pool, keep_bytes)?;
         // SAFETY: NULL or writable, by the function's documentation.
         unsafe { convert::write_opt(released_bytes, released) };
+        Ok(())
+    })
+}
+
+/// Lets a pool of ordinary host memory spill: at its limit, it writes arrays that nobody uses to files, and frees their
+/// memory, before a request fails with TN_ERR_POOL_LIMIT. max_size then bounds the bytes in memory.
+///
+/// The array that was used longest ago goes first. Nobody uses an array that has no guard, export, expression or pending
+/// device work; its handles, views, promises and weak handles stay valid, and its address stays the same. The next use
+/// brings the bytes back: a borrow, export or copy then waits for the file to be read, and spills other arrays if that is
+/// what the limit needs. It fails with TN_ERR_POOL_LIMIT if guards and exports of others leave no room, and with
+/// TN_ERR_IO if the file cannot be read; nothing has changed then. A write that fails, as on a full disk, leaves the
+/// array in memory.
+///
+/// This concerns arrays that are made from now on and have at least `min_array_bytes`, see also
+/// `tn_array_set_spillable`. Raw blocks and views of foreign memory are never spilled. Each borrow of such an array takes
+/// some 100 ns longer, because its time is noted. Files have no names, only the process and its forked children can read
+/// them, and they are gone when the process ends, however it ends. Spilled bytes are part of in_use_bytes, and
+/// `tn_pool_query` counts them in spilled_bytes.
+///
+/// @param pool     The pool; NULL: the thread's current pool of the host.
+/// @param options  The folder and bounds, copied; NULL: nothing more is spilled. What is in files comes back when it is
+///                 used.
+/// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_NULL if `folder` is NULL; TN_ERR_INVALID for a size of 0;
+///         TN_ERR_UNSUPPORTED for a pool whose memory is shareable, page-locked, a device's or an upstream's, and with
+///         the option `check`; TN_ERR_IO if no file can be made in the folder; TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: until other threads have finished reading or writing files of the pool. Allocates:
+///       bookkeeping.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_set_spill(pool: *mut tn_pool, options: *const tn_spill_options) -> tn_status {
+    enter("tn_pool_set_spill", || {
+        let pool = find(pool)?;
+        // SAFETY: NULL or a struct of its size, by the function's documentation.
+        let Some(options) = (unsafe { convert::sized(options)? }) else { return pool.set_spill(None, 0, 0) };
+        let folder = NonNull::new(options.folder.cast_mut()).ok_or_else(|| convert::null("options->folder"))?;
+        // SAFETY: a text by the function's documentation.
+        let folder = unsafe { CStr::from_ptr(folder.as_ptr()) };
+        let most = if options.max_bytes == 0 { u64::MAX } else { options.max_bytes };
+        pool.set_spill(Some(folder), most, usize::try_from(options.min_array_bytes).unwrap_or(usize::MAX))
+    })
+}
+
+/// Spills arrays that nobody uses now, the one that was used longest ago first, until at least `bytes` bytes of memory
+/// are free or none is left.
+///
+/// @param pool     The pool; NULL: the thread's current pool of the host.
+/// @param bytes    The number of bytes; SIZE_MAX: all that can be spilled.
+/// @param[out] spilled_bytes The bytes of memory that became free; may be NULL. On failure: untouched.
+/// @return TN_OK, also if nothing was spilled or the pool does not spill; TN_ERR_STALE, TN_ERR_KIND.
+/// @note Threads: any. Blocks: while files are written. Allocates: nothing.
+/// @since 0.1
+/// @ingroup pool
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tn_pool_spill(pool: *mut tn_pool, bytes: usize, spilled_bytes: *mut usize) -> tn_status {
+    enter("tn_pool_spill", || {
+        let spilled = find(pool)?.spill(bytes);
+        // SAFETY: NULL or writable, by the function's documentation.
+        unsafe { convert::write_opt(spilled_bytes, spilled) };
         Ok(())
     })
 }

@@ -38,7 +38,7 @@ impl DeferredWork {
             let state = locked.state_mut(ledger);
             at = state.next_dead.take();
             let backing = core::mem::replace(&mut state.backing, Backing::None);
-            let (start, mut due) = (state.start, state.due.take());
+            let (start, mut due, spilled) = (state.start, state.due.take(), state.end_residence());
             drop(locked);
             let mut noted = true;
             while let Some(record) = due {
@@ -53,7 +53,15 @@ impl DeferredWork {
             }
             match backing {
                 Backing::None => {}
-                Backing::Pool(pool, _) if noted => pool.free_store(thread, start as usize),
+                Backing::Pool(pool, requested) if noted => {
+                    if let Some(file) = spilled {
+                        pool.end_spilled(file, start as usize, requested as usize);
+                    }
+                    pool.free_store(thread, start as usize);
+                    if spilled.is_some() {
+                        pool.return_above_limit();
+                    }
+                }
                 // The end of the device's use is unknown, so the block is never reused.
                 Backing::Pool(..) => {}
                 Backing::Taken(lease) => {

@@ -100,6 +100,7 @@ impl Locked {
         self.check(owner.guarded());
         guard.guarded.set_ledger(ledger);
         let origin = self.origin();
+        self.note_use(ledger);
         // SAFETY: `state_mut` checks that the ledger is locked by us; it guards the region and, with it, the owner; the
         // guard is unpublished.
         unsafe { self.state_mut(ledger).link_guard(guard, owner, params, origin) };

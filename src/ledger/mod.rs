@@ -31,6 +31,7 @@
 //! | `mirror` | claims and writers of mirrors |
 //! | `weak`, `upgrade` | weak handles, and claims made from them |
 //! | `lease`, `release_queue`, `deferred_release` | imports; releases that the caller runs; stores that wait for device work |
+//! | `residence` | whether the bytes are in memory, or in a file of their pool |
 //! | `new_store`, `store_end` | creation and end of stores |
 //! | `scope` | lists of handles that end together |
 //! | `reach` | memory that the host can access |
@@ -95,6 +96,8 @@ mod release;
 
 mod release_queue;
 
+mod residence;
+
 mod scope;
 
 mod state;
@@ -131,6 +134,7 @@ pub use points::{Points, UseTime, end_point, point_behind};
 pub use promise::SparePromise;
 pub use reach::is_reachable;
 pub use release::Release;
+pub use residence::bring_back;
 pub use release_queue::{each_lingering, each_queued, queued, run_releases};
 pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};
 pub use state::{

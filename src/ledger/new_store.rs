@@ -10,7 +10,6 @@ use super::origin::Origin;
 use super::reach::check_reachable;
 use super::state::{Backing, Claim, GuardedSlot, Lease, Ledger};
 use crate::blit::HostView;
-use crate::device::checked;
 use crate::device_copy::{Memory, MemoryView};
 use crate::error::Result;
 use crate::layout::Layout;
@@ -220,20 +219,20 @@ impl NewStore {
         let ready = unsafe { core::ptr::read(&this.ready) };
         let (mut locked, _, id) = create(ledger, what, claim);
         locked.begin_access(id);
+        locked.begin_residence(id);
         locked.begin_after(id, ready.and_then(|ready| ready.take(thread::current())));
         (locked, id)
     }
 }
 
-/// Orders all uses of a new store after the device work that its memory still has, and closes its bytes if accesses are
-/// checked.
+/// Completes a new store of a special pool: orders all uses after the device work that its memory still has, closes its
+/// bytes if accesses are checked, and lets a pool that spills have it.
 #[cold]
 fn begin_after(id: Id, ready: StartPoint) {
     let work = ready.take(thread::current());
-    if (work.is_some() || checked::exists())
-        && let Ok((mut locked, _)) = locked::lock::<Claim>(id)
-    {
+    if let Ok((mut locked, _)) = locked::lock::<Claim>(id) {
         locked.begin_access(id);
+        locked.begin_residence(id);
         locked.begin_after(id, work);
     }
 }

@@ -1,5 +1,6 @@
 //! When bytes are used, and the points of the device work that must be done before.
 
+use super::residence;
 use crate::error::Result;
 use crate::gpu::managed;
 use crate::lists::reserve;
@@ -66,14 +67,19 @@ pub(super) fn leaves_unknown(device: tn_device, point: Point) -> bool {
     point.is_lost() && !is_of(device, point)
 }
 
-/// Unfinished device work to wait for, found under a lock: the last point of each stream. Points that do not fit are
-/// found again by the next check.
+/// What has to be done before bytes can be used, found under a lock: the unfinished device work to wait for, as the last
+/// point of each stream, and the stores to bring back into memory. What does not fit is found again by the next check.
 #[derive(Default)]
 pub struct Points {
     list: [Option<Wanted>; Points::CAPACITY],
     length: usize,
     /// The waits that were already made, so that they are not repeated.
     done: SmallVec<[Wanted; 4]>,
+    /// Tags of stores whose bytes are not in memory.
+    away: [u64; Points::MOST_AWAY],
+    away_count: usize,
+    /// Stores that this call has brought back, and needs in memory.
+    brought: SmallVec<[u64; 4]>,
 }
 
 #[derive(Clone, Copy)]
@@ -85,9 +91,30 @@ struct Wanted {
 
 impl Points {
     const CAPACITY: usize = 8;
+    const MOST_AWAY: usize = 4;
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.length == 0
+        self.length == 0 && self.away_count == 0
+    }
+
+    /// Adds a store whose bytes have to come back into memory.
+    pub(super) fn add_away(&mut self, tag: u64) {
+        let known = self.away[..self.away_count].contains(&tag);
+        if !known && let Some(place) = self.away.get_mut(self.away_count) {
+            *place = tag;
+            self.away_count += 1;
+        }
+    }
+
+    /// Brings stores back into memory. Under no lock.
+    pub(crate) fn bring_back(&mut self) -> Result<()> {
+        let count = core::mem::take(&mut self.away_count);
+        reserve(&mut self.brought, count)?;
+        for tag in &self.away[..count] {
+            residence::bring_back(*tag, &self.brought)?;
+            self.brought.push(*tag);
+        }
+        Ok(())
     }
 
     /// Adds a point that a stream, or the host, has to wait for.
@@ -116,6 +143,7 @@ impl Points {
         for wanted in other.wanted() {
             self.add(wanted.point, wanted.by);
         }
+        other.away[..other.away_count].iter().for_each(|tag| self.add_away(*tag));
     }
 
     fn wanted(&self) -> impl Iterator<Item = Wanted> {
@@ -139,9 +167,10 @@ impl Points {
         self.wanted().all(|wanted| stream.follows(wanted.point))
     }
 
-    /// Lets each stream wait for its points on the device, blocks until the host's points have passed, and empties the
-    /// list. Under no lock.
+    /// Brings stores back into memory, lets each stream wait for its points on the device, blocks until the host's points
+    /// have passed, and empties the list. Under no lock.
     pub(crate) fn wait(&mut self) -> Result<()> {
+        self.bring_back()?;
         reserve(&mut self.done, self.length)?;
         self.length = 0;
         for wanted in core::mem::take(&mut self.list).into_iter().flatten() {
@@ -159,5 +188,6 @@ impl Points {
     pub(crate) fn clear(&mut self) {
         self.list = Default::default();
         self.length = 0;
+        self.away_count = 0;
     }
 }

@@ -255,9 +255,20 @@ impl Locked {
         (!ordered && !order.unordered).then_some(point)
     }
 
-    /// The unfinished work on a claim's region for which the host has to wait as a reader or writer.
+    /// Adds the store of a claim, if its bytes have to come back into memory first.
+    #[inline]
+    pub(crate) fn add_if_away(&self, claim: &'static Claim, points: &mut Points) {
+        let ledger = self.ledger_of(claim);
+        if self.state(ledger).is_away() {
+            points.add_away(ledger.tag());
+        }
+    }
+
+    /// The unfinished work on a claim's region for which the host has to wait as a reader or writer, and the store if its
+    /// bytes have to come back into memory.
     pub(crate) fn work_over(&self, claim: &'static Claim, writing: bool) -> Points {
         let mut points = Points::default();
+        self.add_if_away(claim, &mut points);
         if self.state(self.ledger_of(claim)).works > 0 {
             self.each_record_over(claim, |record| {
                 if let Some(point) = self.blocking_work(record, writing, UseTime::HOST) {

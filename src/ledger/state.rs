@@ -6,6 +6,7 @@ use super::class::{Class, Completion};
 use super::operation::NodeTag;
 use super::origin::Origin;
 use super::release::Release;
+use super::residence::Residence;
 use crate::layout::{Form, Layout};
 use crate::names::Name;
 use crate::pool::Pool;
@@ -84,8 +85,8 @@ pub struct LedgerState {
     pub(crate) exports_shared: u32,
     /// Exclusive exports. XW in the specification.
     pub(crate) exports_exclusive: u32,
-    /// Records of ended guards: poisoned regions and unfinished device work. One count, so that most calls check one
-    /// number.
+    /// Records of ended guards: poisoned regions and unfinished device work; and one more for a store that its pool may
+    /// spill. One count, so that most calls check one number.
     pub(crate) records: u32,
     /// Live and given handles, claims that promises keep, and expression nodes. H in the specification.
     pub claims: u32,
@@ -133,6 +134,8 @@ pub struct LedgerState {
     pub(super) next_locked: Option<&'static Ledger>,
     /// Bytes that the pool's statistics count as held without a claim.
     pub(super) held: i64,
+    /// Where the bytes are.
+    pub(super) residence: Residence,
 }
 
 impl LedgerState {
@@ -171,6 +174,7 @@ impl LedgerState {
         due: None,
         next_locked: None,
         held: 0,
+        residence: Residence::Fixed,
     };
 
     #[inline]
@@ -186,14 +190,15 @@ impl LedgerState {
 
     /// The invariants that hold between any two calls.
     pub(crate) fn is_valid(&self) -> bool {
+        let records = self.records - self.tracked();
         self.nodes <= self.claims
             && self.frozen <= self.readers
             && self.foreign_leases <= self.leases
             && (self.claims == 0) == self.claim_list.is_none()
             && (self.readers + self.writers + self.exports() == 0) == self.guard_list.is_none()
-            && (self.records == 0) == self.record_list.is_none()
-            && self.works.max(self.poisoned) <= self.records
-            && self.records <= self.works + self.poisoned
+            && (records == 0) == self.record_list.is_none()
+            && self.works.max(self.poisoned) <= records
+            && records <= self.works + self.poisoned
     }
 }
 

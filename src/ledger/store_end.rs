@@ -5,6 +5,7 @@
 
 use super::deferred_release;
 use super::locked::Locked;
+use super::residence::Residence;
 use super::state::{Backing, Ledger, LedgerState};
 use crate::slots::State;
 
@@ -18,7 +19,10 @@ impl LedgerState {
     /// Whether the bytes of an unused store can go back now.
     #[inline]
     pub(super) fn can_end(&self) -> bool {
-        self.is_unused() && self.leases == 0 && (self.works == 0 || self.is_own_memory())
+        self.is_unused()
+            && self.leases == 0
+            && self.residence != Residence::Moving
+            && (self.works == 0 || self.is_own_memory())
     }
 
     /// Whether the bytes are a pool's, which waits for unfinished device work itself. The owner of foreign bytes would

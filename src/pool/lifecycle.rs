@@ -93,6 +93,8 @@ impl Pool {
             ordered.into_iter().for_each(StreamLists::release);
             self.call(|_| self.upstream.end());
             self.end_source();
+            #[cfg(not(preload))]
+            self.end_spill();
             retire(self);
         }
         more_is_due

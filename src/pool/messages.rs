@@ -139,7 +139,7 @@ pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want)
         status,
         format_args!(
             "pool \"{}\" on {{{}, {}}}: {} asked (alignment {}), {} in use, {} cached, {} pending, largest free {}, \
-             limit {}, {memory}{}; {advice}",
+             limit {}{}, {memory}{}; {advice}",
             pool.name().as_str(),
             crate::device::type_name(device.r#type),
             device.id,
@@ -150,9 +150,37 @@ pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want)
             Bytes(stats.pending_bytes),
             Bytes(stats.largest_free_bytes),
             Limit(stats.limit_bytes),
+            Spilling::of(pool, &stats),
             Holders::of(pool),
         ),
     )
+}
+
+/// What a pool has spilled, and why it spills no more.
+pub(super) struct Spilling {
+    bytes: u64,
+    failure: Option<Errno>,
+}
+
+impl Spilling {
+    #[cfg(not(preload))]
+    pub fn of(pool: &'static Pool, stats: &tn_pool_stats) -> Spilling {
+        Spilling { bytes: stats.spilled_bytes, failure: pool.spill_failure() }
+    }
+
+    #[cfg(preload)]
+    pub fn of(_: &'static Pool, _: &tn_pool_stats) -> Spilling {
+        Spilling { bytes: 0, failure: None }
+    }
+}
+
+impl fmt::Display for Spilling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.bytes > 0 {
+            write!(f, ", {} spilled", Bytes(self.bytes))?;
+        }
+        self.failure.map_or(Ok(()), |errno| write!(f, ", nothing more can be spilled: {errno}"))
+    }
 }
 
 /// What the device reports about its memory. An upstream only has the status of its last refusal. The system may have

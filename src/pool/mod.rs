@@ -117,6 +117,9 @@ mod requests;
 
 mod span;
 
+#[cfg(not(preload))]
+mod spill;
+
 mod state;
 
 mod stream_ordered;
@@ -139,6 +142,8 @@ pub use options::{LARGEST_ALIGNMENT, PoolOptions};
 pub use query::{Segment, describe};
 pub use registry::each_pool;
 pub use requests::{deallocate, deallocate_finished, deallocate_for, deallocate_on, of, usable_size};
+#[cfg(not(preload))]
+pub use spill::{Hooks as SpillHooks, SpillFile, Turn, spill_by};
 pub use stream_ordered::{collect, record_use_on};
 pub use thread_heap::{
     Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast, reallocate_fast,
@@ -204,6 +209,9 @@ pub struct Pool {
     returned: AtomicStack<Span>,
     /// Data of the plug-in layer; NULL at creation.
     plugin: AtomicPtr<()>,
+    /// What it has for spilling; NULL: it never spilled.
+    #[cfg(not(preload))]
+    spill: AtomicPtr<spill::Area>,
     /// The streams that private pools serve in place of this one, and their number, which is read without the lock.
     redirections: Lock<Redirections<Pool>>,
     redirection_count: AtomicU32,

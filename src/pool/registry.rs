@@ -87,6 +87,8 @@ fn blank() -> Pool {
         number: AtomicUsize::new(0),
         returned: AtomicStack::new(),
         plugin: AtomicPtr::new(core::ptr::null_mut()),
+        #[cfg(not(preload))]
+        spill: AtomicPtr::new(core::ptr::null_mut()),
         redirections: Lock::new(Redirections::NONE),
         redirection_count: AtomicU32::new(0),
         serves: AtomicU64::new(0),

@@ -227,6 +227,34 @@ impl File {
         Ok(())
     }
 
+    /// Writes all bytes from `offset` on. Keeps the file position.
+    ///
+    /// # Safety
+    /// - `from` may be read for `bytes` bytes.
+    pub unsafe fn write_at(&self, from: *const u8, bytes: usize, offset: u64) -> Outcome<()> {
+        let mut done = 0;
+        while done < bytes {
+            // SAFETY: the caller's obligation; the system reads at most the rest of the bytes.
+            let n = retry_quietly(|| unsafe {
+                libc::pwrite(self.fd, from.add(done).cast(), bytes - done, (offset + done as u64) as libc::off_t)
+            })?;
+            if n == 0 {
+                return Err(Errno(libc::EIO));
+            }
+            done += n as usize;
+        }
+        Ok(())
+    }
+
+    /// Returns the space of a part of the file, which then reads 0. A file system that cannot do this keeps the space.
+    pub fn punch_hole(&self, offset: u64, bytes: u64) {
+        let how = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        // SAFETY: accesses no memory.
+        let _ = retry(|| unsafe {
+            libc::fallocate(self.fd, how, offset as libc::off_t, bytes as libc::off_t) as isize
+        });
+    }
+
     /// Maps the first `bytes` bytes, at least one. The file may be closed afterwards.
     pub fn map(&self, bytes: usize, access: Access) -> Outcome<Mapping> {
         let (protection, flags) = match access {

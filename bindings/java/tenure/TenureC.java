@@ -422,6 +422,8 @@ public final class TenureC {
     public static final int TN_MAPPED = 128;
     /** Array flag: page-locked and slow to read on the host. */
     public static final int TN_WRITECOMBINED = 256;
+    /** Array flag: the bytes are in a file of their pool, and come back at the next use, see `tn_pool_set_spill`. */
+    public static final int TN_SPILLED = 512;
 
     // tn_form: The form of a matrix: what expressions take an array for.
     /** Form: all elements. */
@@ -814,10 +816,10 @@ public final class TenureC {
     }
 
     /** Statistics of a pool. */
-    @Structure.FieldOrder({"size", "requested_bytes", "in_use_bytes", "cached_bytes", "pending_bytes", "overhead_bytes", "reserved_bytes", "address_bytes", "huge_bytes", "metadata_bytes", "peak_in_use_bytes", "peak_reserved_bytes", "peak_requested_bytes", "allocation_count", "deallocation_count", "reallocation_count", "failure_count", "live_blocks", "hit_count", "thread_hit_count", "device_allocate_count", "device_free_count", "device_bytes_total", "trim_count", "pressure_count", "oom_count", "misuse_count", "zero_bytes_skipped", "largest_free_bytes", "limit_bytes", "thread_count", "held_bytes", "shared_out_bytes", "serial", "device"})
+    @Structure.FieldOrder({"size", "requested_bytes", "in_use_bytes", "cached_bytes", "pending_bytes", "overhead_bytes", "reserved_bytes", "address_bytes", "huge_bytes", "metadata_bytes", "peak_in_use_bytes", "peak_reserved_bytes", "peak_requested_bytes", "allocation_count", "deallocation_count", "reallocation_count", "failure_count", "live_blocks", "hit_count", "thread_hit_count", "device_allocate_count", "device_free_count", "device_bytes_total", "trim_count", "pressure_count", "oom_count", "misuse_count", "zero_bytes_skipped", "largest_free_bytes", "limit_bytes", "thread_count", "held_bytes", "shared_out_bytes", "serial", "device", "spilled_bytes", "spill_count", "unspill_count"})
     public static class tn_pool_stats extends Structure {
         /** sizeof this struct, set by the caller. */
-        public long size = 280;
+        public long size = 304;
         /** Sum of the requested sizes of all live blocks. */
         public long requested_bytes;
         /** Sum of the usable sizes of all live blocks. */
@@ -886,13 +888,41 @@ public final class TenureC {
         public long serial;
         /** The pool's device. */
         public tn_device device = new tn_device();
+        /** Of in_use_bytes: in files, see `tn_pool_set_spill`. max_size does not count them. */
+        public long spilled_bytes;
+        /** How often an array was written to a file. */
+        public long spill_count;
+        /** How often an array came back from a file. */
+        public long unspill_count;
 
         /** Its size in C. */
-        public static final int BYTES = 280;
+        public static final int BYTES = 304;
 
         public tn_pool_stats() {}
 
         public tn_pool_stats(Pointer address) {
+            super(address);
+        }
+    }
+
+    /** Where a pool spills arrays that nobody uses, see `tn_pool_set_spill`. */
+    @Structure.FieldOrder({"size", "folder", "max_bytes", "min_array_bytes"})
+    public static class tn_spill_options extends Structure {
+        /** sizeof this struct, set by the caller. */
+        public long size = 32;
+        /** A folder that the process may write. Its files have no names, and end with the process at the latest. */
+        public String folder;
+        /** The most bytes in files; 0: no bound but the file system's. */
+        public long max_bytes;
+        /** The smallest array that is spilled, bytes; 0, or less than 65536: 65536. */
+        public long min_array_bytes;
+
+        /** Its size in C. */
+        public static final int BYTES = 32;
+
+        public tn_spill_options() {}
+
+        public tn_spill_options(Pointer address) {
             super(address);
         }
     }
@@ -1024,7 +1054,7 @@ public final class TenureC {
         public int ndim;
         /** Where the bytes live. */
         public tn_device device = new tn_device();
-        /** Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
+        /** Flags, TN_C_CONTIGUOUS .. TN_SPILLED. */
         public int flags;
         /** The form of the handle, TN_FORM_FULL .. TN_FORM_MATRIX. */
         public int form;
@@ -1248,7 +1278,7 @@ public final class TenureC {
         public int dtype;
         /** Number of axes. */
         public int ndim;
-        /** Flags of the value, TN_C_CONTIGUOUS .. TN_WRITECOMBINED. */
+        /** Flags of the value, TN_C_CONTIGUOUS .. TN_SPILLED. */
         public int flags;
         /** 1: an update in place failed, and the value is undefined until a set succeeds. Else 0. */
         public int is_poisoned;
@@ -2039,6 +2069,9 @@ public final class TenureC {
     /** Sets the name of the array in messages and reports. */
     public static native int tn_array_set_name(long array, String name);
 
+    /** Sets whether the pool of an array may spill its bytes, see `tn_pool_set_spill`. */
+    public static native int tn_array_set_spillable(long array, int on);
+
     /** Sets the form of a matrix: what expressions take the array for. */
     public static native int tn_array_set_form(long array, int form);
 
@@ -2227,6 +2260,12 @@ public final class TenureC {
 
     /** Returns cached memory to the device, longest unused first, until at most `keep_bytes` are cached or no whole segment is free. */
     public static native int tn_pool_trim(long pool, long keep_bytes, long[] released_bytes);
+
+    /** Lets a pool of ordinary host memory spill: at its limit, it writes arrays that nobody uses to files, and frees their memory, before a request fails with TN_ERR_POOL_LIMIT. */
+    public static native int tn_pool_set_spill(long pool, tn_spill_options options);
+
+    /** Spills arrays that nobody uses now, the one that was used longest ago first, until at least `bytes` bytes of memory are free or none is left. */
+    public static native int tn_pool_spill(long pool, long bytes, long[] spilled_bytes);
 
     /** Lists the size classes of a pool that were ever used. */
     public static native int tn_pool_query_classes(long pool, long item_size, long capacity, Pointer classes, long[] n_classes);

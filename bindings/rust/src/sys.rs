@@ -719,6 +719,26 @@ pub struct tn_pool_stats {
     pub serial: u64,
     /// The pool's device.
     pub device: tn_device,
+    /// Of in_use_bytes: in files, see `tn_pool_set_spill`. max_size does not count them.
+    pub spilled_bytes: u64,
+    /// How often an array was written to a file.
+    pub spill_count: u64,
+    /// How often an array came back from a file.
+    pub unspill_count: u64,
+}
+
+/// Where a pool spills arrays that nobody uses, see `tn_pool_set_spill`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct tn_spill_options {
+    /// sizeof this struct, set by the caller.
+    pub size: usize,
+    /// A folder that the process may write. Its files have no names, and end with the process at the latest.
+    pub folder: *const core::ffi::c_char,
+    /// The most bytes in files; 0: no bound but the file system's.
+    pub max_bytes: u64,
+    /// The smallest array that is spilled, bytes; 0, or less than 65536: 65536.
+    pub min_array_bytes: u64,
 }
 
 /// Statistics of one size class of a pool.
@@ -881,6 +901,8 @@ pub const TN_PINNED: tn_array_flags = 1 << 6;
 pub const TN_MAPPED: tn_array_flags = 1 << 7;
 /// Array flag: page-locked and slow to read on the host.
 pub const TN_WRITECOMBINED: tn_array_flags = 1 << 8;
+/// Array flag: the bytes are in a file of their pool, and come back at the next use, see `tn_pool_set_spill`.
+pub const TN_SPILLED: tn_array_flags = 1 << 9;
 
 /// The form of a matrix: what expressions take an array for. It changes no byte and no shape.
 pub type tn_form = u32;
@@ -913,7 +935,7 @@ pub struct tn_array_info {
     pub ndim: i32,
     /// Where the bytes live.
     pub device: tn_device,
-    /// Flags, TN_C_CONTIGUOUS .. TN_WRITECOMBINED.
+    /// Flags, TN_C_CONTIGUOUS .. TN_SPILLED.
     pub flags: tn_array_flags,
     /// The form of the handle, TN_FORM_FULL .. TN_FORM_MATRIX.
     pub form: tn_form,
@@ -1102,7 +1124,7 @@ pub struct tn_shared_info {
     pub dtype: tn_dtype,
     /// Number of axes.
     pub ndim: i32,
-    /// Flags of the value, TN_C_CONTIGUOUS .. TN_WRITECOMBINED.
+    /// Flags of the value, TN_C_CONTIGUOUS .. TN_SPILLED.
     pub flags: tn_array_flags,
     /// 1: an update in place failed, and the value is undefined until a set succeeds. Else 0.
     pub is_poisoned: i32,
@@ -1942,6 +1964,7 @@ unsafe extern "C" {
     ) -> tn_status;
     pub fn tn_array_query(array: *mut tn_array, info: *mut tn_array_info) -> tn_status;
     pub fn tn_array_set_name(array: *mut tn_array, name: *const c_char) -> tn_status;
+    pub fn tn_array_set_spillable(array: *mut tn_array, on: i32) -> tn_status;
     pub fn tn_array_set_form(array: *mut tn_array, form: tn_form) -> tn_status;
     pub fn tn_array_pool(array: *mut tn_array, out: *mut *mut tn_pool) -> tn_status;
     pub fn tn_array_wait(array: *mut tn_array, access: tn_access) -> tn_status;
@@ -2212,6 +2235,15 @@ unsafe extern "C" {
         pool: *mut tn_pool,
         keep_bytes: usize,
         released_bytes: *mut usize,
+    ) -> tn_status;
+    pub fn tn_pool_set_spill(
+        pool: *mut tn_pool,
+        options: *const tn_spill_options,
+    ) -> tn_status;
+    pub fn tn_pool_spill(
+        pool: *mut tn_pool,
+        bytes: usize,
+        spilled_bytes: *mut usize,
     ) -> tn_status;
     pub fn tn_pool_query_classes(
         pool: *mut tn_pool,

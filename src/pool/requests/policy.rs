@@ -12,6 +12,8 @@ use crate::pool::client::Client;
 use crate::pool::span::block_state::Block;
 use crate::pool::span::stream_uses::Stream;
 use crate::pool::span::{Span, StreamMark};
+#[cfg(not(preload))]
+use crate::pool::spill;
 use crate::pool::state::growth::Growth;
 use crate::pool::state::{NewBlock, PoolState, Prealloc, Want};
 use crate::pool::stream_ordered::steps as stream_steps;
@@ -57,6 +59,8 @@ pub(in crate::pool) static HOST: Policy = Policy {
         steps::free_held_back,
         steps::reclaim_from_threads,
         steps::shrink_request,
+        #[cfg(not(preload))]
+        spill::spill_idle,
         steps::call_listeners,
     ],
     at_refusal: &[steps::trim_once, steps::reclaim_elsewhere_once, steps::call_listeners],

@@ -176,9 +176,14 @@ impl PoolState {
 
     /// Whether so many more bytes from the device would exceed the limit.
     pub fn over_limit(&self, more: usize) -> bool {
-        let limit = self.settings.limit;
-        limit != 0
-            && (self.figures.reserved_bytes as usize).saturating_add(self.coming_bytes).saturating_add(more) > limit
+        self.bytes_above_limit(more) > 0
+    }
+
+    /// By how many bytes so many more would exceed the limit. Spilled bytes do not count.
+    pub fn bytes_above_limit(&self, more: usize) -> usize {
+        let resident = (self.figures.reserved_bytes - self.figures.spilled_bytes) as usize;
+        let all = resident.saturating_add(self.coming_bytes).saturating_add(more);
+        if self.settings.limit == 0 { 0 } else { all.saturating_sub(self.settings.limit) }
     }
 
     /// Counts a served request. `hit`: without a device call.

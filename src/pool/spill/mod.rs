@@ -1,0 +1,426 @@
+//! Spilling: a pool at its limit writes stores that nobody uses to a file, and gives their pages back.
+//!
+//! A spilled block keeps its addresses, its span and its ledger; only its pages are gone. So handles, views and layouts
+//! stay as they are, and the pool counts the block as in use. The limit counts what is not spilled. Which stores nobody
+//! uses, and when one has to come back, is decided by `ledger::residence`, which registers [`Hooks`] here.
+//!
+//! Contract: one thread at a time reads and writes the files of a pool: it has the pool's [`Turn`]. It is inside a
+//! critical section meanwhile, so that a fork waits, and no child meets a store that is half written. A failed write or
+//! read changes nothing. Blocks of 64 KiB and more are spilled, in whole pages: the rest of their last page stays.
+//!
+//! | file | what |
+//! |---|---|
+//! | `files` | the files, and the places of blocks in them |
+
+mod files;
+
+use crate::arena;
+use crate::error::{Result, Status, fail};
+use crate::names::Name;
+use crate::pool::requests::{Request, StepOutcome};
+use crate::pool::{Pool, lookup, messages, thread_heap};
+use crate::sys::file::{Errno, File, Outcome};
+use crate::sys::{checker, os};
+use crate::thread::{ColdGuard, ColdLock};
+use crate::types::*;
+use core::cell::Cell;
+use core::ffi::CStr;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+pub use files::SpillFile;
+use files::{Files, Place};
+use std::sync::OnceLock;
+
+/// The smallest block that is spilled, bytes: smaller ones share pages and spans.
+const LEAST_BYTES: usize = 64 << 10;
+/// The part of a pool's limit that one search makes free at least, because it looks at all blocks; as a divisor.
+const LEAST_PART: usize = 64;
+/// Blocks that one search finds.
+const FOUND: usize = 128;
+
+/// What a pool needs to know of stores. `tag`: the owner of a block.
+pub struct Hooks {
+    /// When the store was used last, if it may be spilled now.
+    pub last_use: fn(tag: u64) -> Option<u64>,
+    /// Spills the store by [`Turn::write`], if nobody uses it still. Returns the bytes that this made free.
+    pub spill: fn(&Turn, tag: u64) -> usize,
+}
+
+static HOOKS: OnceLock<Hooks> = OnceLock::new();
+
+/// Sets what all pools know of stores. Only the first call counts.
+pub fn spill_by(hooks: Hooks) {
+    let _ = HOOKS.set(hooks);
+}
+
+/// What a pool has for spilling. Made once for each record of a pool.
+pub(super) struct Area {
+    /// Taken while files are read and written.
+    turn: ColdLock<()>,
+    files: Files,
+    /// Whether new stores may be spilled.
+    on: AtomicBool,
+    /// The smallest block.
+    least: AtomicUsize,
+    /// Why the last write failed; 0: it did not.
+    failed: AtomicI32,
+}
+
+/// The right to read and write the files of a pool.
+pub struct Turn {
+    pool: &'static Pool,
+    area: &'static Area,
+    /// Stores that stay in memory: the call of this thread needs them.
+    keep: [u64; Turn::KEPT],
+    /// Bytes that are about to come back. Their file space becomes free only after that of what makes room for them was
+    /// taken.
+    arriving: Cell<usize>,
+    _held: ColdGuard<'static, ()>,
+}
+
+/// A spilled array in a message.
+struct Spilled(Name, usize);
+
+impl fmt::Display for Spilled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.is_none() {
+            true => write!(f, "an array of {}", messages::Bytes(self.1 as u64)),
+            false => write!(f, "\"{}\" of {}", self.0.as_str(), messages::Bytes(self.1 as u64)),
+        }
+    }
+}
+
+/// The whole pages of a block's requested bytes.
+fn pages(start: usize, bytes: usize) -> (usize, usize) {
+    (start, bytes / os::page_bytes() * os::page_bytes())
+}
+
+impl Pool {
+    /// Spills arrays to nameless files in a folder from now on: at most `most` bytes, and only those of at least
+    /// `least` bytes. None: nothing more is spilled. What is in files comes back when it is used.
+    pub fn set_spill(&'static self, folder: Option<&CStr>, most: u64, least: usize) -> Result<()> {
+        let Some(path) = folder else {
+            if let Some(area) = self.area() {
+                let _turn = area.turn.lock();
+                area.on.store(false, Ordering::Relaxed);
+                area.files.set_folder(None, 0);
+            }
+            return Ok(());
+        };
+        if !self.is_plain_host() {
+            return Err(self.refuse_to_spill());
+        }
+        let name = path.to_str().unwrap_or("its folder");
+        let failed = |errno: Errno| {
+            fail(
+                TN_ERR_IO,
+                format_args!("no file for spilled arrays can be made in {name}: {errno}; pass a folder that this process may write"),
+            )
+        };
+        let folder = File::open(None, path, libc::O_RDONLY | libc::O_DIRECTORY, 0).map_err(failed)?;
+        // Refused now rather than when memory is short.
+        files::make(&folder).map_err(failed)?;
+        let area = self.make_area()?;
+        let _turn = area.turn.lock();
+        area.files.set_folder(Some(folder), most);
+        area.least.store(least.max(LEAST_BYTES), Ordering::Relaxed);
+        area.on.store(true, Ordering::Relaxed);
+        self.special.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    #[cold]
+    fn refuse_to_spill(&'static self) -> Status {
+        let name = self.name();
+        fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!(
+                "pool \"{}\" cannot spill: its memory is not ordinary memory of the host, or accesses are checked (option check)",
+                name.as_str()
+            ),
+        )
+    }
+
+    /// The end of the pool: nothing is in its files any more.
+    pub(super) fn end_spill(&'static self) {
+        if let Some(area) = self.area() {
+            area.on.store(false, Ordering::Relaxed);
+            area.files.set_folder(None, 0);
+        }
+    }
+
+    /// Whether a new store of that many bytes may be spilled later.
+    pub fn spills(&'static self, bytes: usize) -> bool {
+        self.area().is_some_and(|area| {
+            area.on.load(Ordering::Relaxed) && bytes >= area.least.load(Ordering::Relaxed)
+        })
+    }
+
+    /// Spills stores that nobody uses, the least recently used first, until `bytes` bytes are free or none is left.
+    /// Returns the bytes that became free.
+    pub fn spill(&'static self, bytes: usize) -> usize {
+        self.turn().map_or(0, |turn| turn.spill_idle(bytes))
+    }
+
+    /// Waits for the right to use the files. None: the pool never spilled.
+    pub fn turn(&'static self) -> Option<Turn> {
+        let area = self.area()?;
+        Some(Turn { pool: self, area, keep: [0; Turn::KEPT], arriving: Cell::new(0), _held: area.turn.lock() })
+    }
+
+    /// Ends the place of a spilled store that comes back, or ends. Its block is not freed as yet.
+    pub fn end_spilled(&'static self, file: SpillFile, start: usize, bytes: usize) {
+        let Some(area) = self.area() else { return };
+        let (start, bytes) = pages(start, bytes);
+        area.files.end(file, start, bytes);
+        self.state.lock().figures.spilled_bytes -= bytes as u64;
+    }
+
+    /// Returns free memory until the pool is below its limit: the block of a spilled store was freed, whose pages do not
+    /// count as spilled any more.
+    pub fn return_above_limit(&'static self) {
+        thread_heap::give_up_large(self);
+        loop {
+            let mut state = self.state.lock();
+            let above = state.bytes_above_limit(0);
+            let Some(piece) = state.evict(above, usize::MAX / 2, None) else { return };
+            drop(self.give_back(state, piece));
+        }
+    }
+
+    /// Why the last array could not be spilled, if one could not.
+    pub(super) fn spill_failure(&self) -> Option<Errno> {
+        let code = self.area()?.failed.load(Ordering::Relaxed);
+        (code != 0).then_some(Errno(code))
+    }
+
+    /// Asks the program's pressure callbacks for memory, from the one after `heard` on. Under no lock and no turn.
+    pub fn ask_listeners(&'static self, bytes: usize, heard: &mut usize) -> bool {
+        self.call_listeners(bytes, TN_PRESSURE_LIMIT, heard)
+    }
+
+    /// The status of a spilled store for whose bytes the limit has no room.
+    #[cold]
+    pub fn no_room_for_spilled(&'static self, array: Name, bytes: usize) -> Status {
+        let (stats, name) = (self.query(), self.name());
+        fail(
+            TN_ERR_POOL_LIMIT,
+            format_args!(
+                "{} was spilled, and pool \"{}\" has no room for it: limit {}, {} in memory that is in use or may not be spilled{}; end guards, \
+                 exports or expressions of other arrays, or raise max_size",
+                Spilled(array, bytes),
+                name.as_str(),
+                messages::Bytes(stats.limit_bytes),
+                messages::Bytes(stats.in_use_bytes.saturating_sub(stats.spilled_bytes)),
+                messages::Spilling::of(self, &stats)
+            ),
+        )
+    }
+
+    /// The status of a spilled store whose file cannot be read.
+    #[cold]
+    pub fn not_read_back(&'static self, array: Name, bytes: usize, errno: Errno) -> Status {
+        let name = self.name();
+        fail(
+            TN_ERR_IO,
+            format_args!("{} was spilled by pool \"{}\" and cannot be read back: {errno}", Spilled(array, bytes), name.as_str()),
+        )
+    }
+
+    fn area(&self) -> Option<&'static Area> {
+        // SAFETY: NULL, or set by `make_area` from a reference to an area, and those are never unmapped.
+        unsafe { self.spill.load(Ordering::Acquire).as_ref() }
+    }
+
+    fn make_area(&'static self) -> Result<&'static Area> {
+        if let Some(area) = self.area() {
+            return Ok(area);
+        }
+        let Some(at) = arena::take(size_of::<Area>(), align_of::<Area>()) else {
+            return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the descriptor of spilled arrays")));
+        };
+        let at = at.cast::<Area>().as_ptr();
+        let area = Area {
+            turn: ColdLock::new(()),
+            files: Files::new(),
+            on: AtomicBool::new(false),
+            least: AtomicUsize::new(LEAST_BYTES),
+            failed: AtomicI32::new(0),
+        };
+        // SAFETY: memory of the right size and alignment, never unmapped, which no other thread knows.
+        unsafe { at.write(area) };
+        // Another thread may have been first. Release pairs with the Acquire in `area`.
+        let _ = self.spill.compare_exchange(core::ptr::null_mut(), at, Ordering::Release, Ordering::Relaxed);
+        Ok(self.area().expect("there is one now"))
+    }
+}
+
+impl Turn {
+    /// The most stores that one call keeps in memory.
+    pub const KEPT: usize = 16;
+
+    /// The turn, for a call that needs these stores in memory too.
+    pub fn keeping(mut self, tags: &[u64]) -> Turn {
+        self.keep.iter_mut().zip(tags).for_each(|(place, tag)| *place = *tag);
+        self
+    }
+
+    /// Writes a block to a file and frees its pages. Nobody uses it meanwhile. Err: it is unchanged.
+    ///
+    /// # Safety
+    /// - `start` is the block of a store of that many bytes, which nobody uses until it was read again.
+    pub unsafe fn write(&self, start: usize, bytes: usize) -> Outcome<(SpillFile, usize)> {
+        let (start, whole) = pages(start, bytes);
+        let (file, Place { file: open, offset }) = self
+            .area
+            .files
+            .begin(start, whole, self.arriving.get())
+            .inspect_err(|errno| self.area.failed.store(errno.0, Ordering::Relaxed))?;
+        // The program need not have written all of it.
+        // SAFETY: a part of the block, by the caller's obligation.
+        let written = checker::without_reports(|| unsafe { open.write_at(start as *const u8, whole, offset) });
+        if let Err(errno) = written {
+            self.area.files.end(file, start, whole);
+            self.area.failed.store(errno.0, Ordering::Relaxed);
+            return Err(errno);
+        }
+        self.area.failed.store(0, Ordering::Relaxed);
+        // SAFETY: as above; the contents are in the file.
+        unsafe { self.pool.ops().discard(start, whole, false) };
+        let mut state = self.pool.state.lock();
+        state.figures.spilled_bytes += whole as u64;
+        state.figures.spill_count += 1;
+        Ok((file, whole))
+    }
+
+    /// Reads a spilled block back. `make_room` made room for it, which this call uses up. Err: it is still spilled.
+    ///
+    /// # Safety
+    /// - As for [`Turn::write`], which returned the file.
+    pub unsafe fn read(&self, file: SpillFile, start: usize, bytes: usize) -> Outcome<()> {
+        let (start, whole) = pages(start, bytes);
+        let Place { file: open, offset } = self.area.files.place(file, start);
+        // SAFETY: a part of the block, by the caller's obligation.
+        let read = unsafe { open.read_at(start as *mut u8, whole, offset) };
+        let outcome = match read {
+            Ok(read) if read == whole => Ok(()),
+            Ok(_) => Err(Errno(libc::EIO)),
+            Err(errno) => Err(errno),
+        };
+        if outcome.is_err() {
+            // SAFETY: as above.
+            unsafe { self.pool.ops().discard(start, whole, false) };
+        } else {
+            self.pool.end_spilled(file, start, bytes);
+        }
+        let mut state = self.pool.state.lock();
+        state.coming_bytes -= whole;
+        state.figures.unspill_count += u64::from(outcome.is_ok());
+        outcome
+    }
+
+    /// Makes room for a block that comes back, below the limit. False: there is none.
+    pub fn make_room(&self, bytes: usize) -> bool {
+        let (_, bytes) = pages(0, bytes);
+        self.arriving.set(bytes);
+        let mut reclaimed = false;
+        loop {
+            let mut state = self.pool.state.lock();
+            let missing = state.bytes_above_limit(bytes);
+            if missing == 0 {
+                state.coming_bytes += bytes;
+                return true;
+            }
+            state.dissolve_empty(os::coarse_ms());
+            if let Some(piece) = state.evict(missing, usize::MAX / 2, None) {
+                drop(self.pool.give_back(state, piece));
+                continue;
+            }
+            drop(state);
+            let helped = thread_heap::give_up_large(self.pool)
+                || self.spill_idle(missing) > 0
+                || !core::mem::replace(&mut reclaimed, true) && thread_heap::reclaim_from_threads(self.pool, true);
+            if !helped {
+                return false;
+            }
+        }
+    }
+
+    /// See [`Pool::spill`].
+    fn spill_idle(&self, bytes: usize) -> usize {
+        let Some(hooks) = HOOKS.get() else { return 0 };
+        let mut freed = 0;
+        while freed < bytes {
+            let before = freed;
+            for found in Oldest::of(self, hooks).found() {
+                if freed >= bytes {
+                    break;
+                }
+                freed += (hooks.spill)(self, found.tag);
+            }
+            if freed == before {
+                break;
+            }
+        }
+        freed
+    }
+}
+
+/// A store that may be spilled.
+#[derive(Clone, Copy)]
+struct Found {
+    used: u64,
+    tag: u64,
+}
+
+/// The least recently used stores of a pool.
+struct Oldest {
+    /// Sorted.
+    found: [Found; FOUND],
+    count: usize,
+}
+
+impl Oldest {
+    fn of(turn: &Turn, hooks: &Hooks) -> Oldest {
+        let mut oldest = Oldest { found: [Found { used: 0, tag: 0 }; FOUND], count: 0 };
+        let least = turn.area.least.load(Ordering::Relaxed);
+        lookup::each_span_with_blocks(turn.pool, |info, blocks| {
+            if info.block_bytes < least || info.class.is_some() {
+                return;
+            }
+            blocks.each(|_, block| {
+                let may = block.owner != 0 && block.requested >= least && !turn.keep.contains(&block.owner);
+                if let Some(used) = may.then(|| (hooks.last_use)(block.owner)).flatten() {
+                    oldest.add(Found { used, tag: block.owner });
+                }
+            });
+        });
+        oldest
+    }
+
+    fn add(&mut self, new: Found) {
+        let at = self.found[..self.count].partition_point(|found| found.used < new.used);
+        if at == FOUND {
+            return;
+        }
+        self.count = (self.count + 1).min(FOUND);
+        self.found[at..self.count].rotate_right(1);
+        self.found[at] = new;
+    }
+
+    fn found(&self) -> &[Found] {
+        &self.found[..self.count]
+    }
+}
+
+/// While the limit forbids growth: spills stores that nobody uses, where the program allows it.
+pub(super) fn spill_idle(pool: &'static Pool, request: &mut Request) -> StepOutcome {
+    if pool.area().is_none_or(|area| !area.on.load(Ordering::Relaxed)) {
+        return StepOutcome::NoEffect;
+    }
+    let (missing, limit) = {
+        let state = pool.state.lock();
+        (state.bytes_above_limit(state.least(request.want.span_bytes)), state.settings.limit)
+    };
+    StepOutcome::of(missing > 0 && pool.spill(missing.max(limit / LEAST_PART)) > 0)
+}
