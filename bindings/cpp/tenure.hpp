@@ -1298,6 +1298,18 @@ public:
         detail::check(tn_pool_trim(handle_, keep_bytes, &released));
         return released;
     }
+    /// At its limit, the pool writes arrays that nobody uses to nameless files in this folder, see `tn_pool_set_spill`. NULL: no longer.
+    /// `max_bytes` in files, 0: no bound; arrays of at least `min_array_bytes`.
+    void set_spill(const char *folder, std::uint64_t max_bytes = 0, std::uint64_t min_array_bytes = 0) {
+        const tn_spill_options options{sizeof options, folder, max_bytes, min_array_bytes};
+        detail::check(tn_pool_set_spill(handle_, folder == nullptr ? nullptr : &options));
+    }
+    /// Spills arrays that nobody uses until so many bytes of memory are free. Returns the number of bytes.
+    std::size_t spill(std::size_t bytes = SIZE_MAX) {
+        std::size_t spilled = 0;
+        detail::check(tn_pool_spill(handle_, bytes, &spilled));
+        return spilled;
+    }
     /// Statistics of all block sizes in use: large blocks first, with block_bytes 0, then by size.
     std::vector<tn_pool_class_stats> classes() const {
         return detail::listed<tn_pool_class_stats>(
@@ -2125,6 +2137,11 @@ public:
     /// Its name; "" without one.
     std::string name() const { return info().name; }
     /// Sets its name in messages and reports.
+    /// Whether the pool may spill the bytes, see `pool::set_spill`. False brings them back first.
+    array &set_spillable(bool on) {
+        detail::check(tn_array_set_spillable(handle_, on ? 1 : 0));
+        return *this;
+    }
     array &set_name(const char *text) {
         detail::check(tn_array_set_name(handle_, text));
         return *this;

@@ -302,6 +302,8 @@ pub struct Store {
     pub(crate) file: bool,
     /// A failed write left an undefined region.
     pub(crate) poisoned: bool,
+    /// The bytes are in a file of the pool.
+    pub(crate) spilled: bool,
     /// Number of imports that are not released yet.
     pub(crate) imports: u32,
     /// Number of finished writes.
@@ -324,6 +326,7 @@ pub fn store_of(locked: &Locked, ledger: &'static Ledger) -> Store {
         flags: flags.into_iter().fold(memory, |all, (flag, on)| if on { all | flag } else { all }),
         file: state.mapped,
         poisoned: state.poisoned > 0,
+        spilled: state.is_away(),
         imports: state.leases,
         version: state.version,
         time_ns: state.time_ns,
@@ -389,6 +392,7 @@ pub fn holders_of(start: u64, bytes: u64, visit: &mut dyn FnMut(HolderInfo)) -> 
                 flags: 0,
                 file: false,
                 poisoned: false,
+                spilled: false,
                 imports: 0,
                 version: 0,
                 time_ns: 0,

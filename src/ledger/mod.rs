@@ -134,8 +134,8 @@ pub use points::{Points, UseTime, end_point, point_behind};
 pub use promise::SparePromise;
 pub use reach::is_reachable;
 pub use release::Release;
-pub use residence::bring_back;
 pub use release_queue::{each_lingering, each_queued, queued, run_releases};
+pub use residence::bring_back;
 pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};
 pub use state::{
     Backing, Claim, ClaimBody, Group, Guard, GuardBody, Guarded, GuardedSlot, Lease, Ledger, LedgerState, Promise,

@@ -41,7 +41,9 @@ impl LockedSlot<Claim> {
         let comes_after = |(_, body): (&Guard, &GuardBody)| {
             body.class == Class::WorkRead && !writing || body.point.is_some_and(|point| stream.follows(point))
         };
-        self.state().poisoned == 0 && self.state().tracked() == 0 && self.records().is_some_and(|mut records| records.all(comes_after))
+        self.state().poisoned == 0
+            && self.state().tracked() == 0
+            && self.records().is_some_and(|mut records| records.all(comes_after))
     }
 }
 

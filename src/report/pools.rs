@@ -39,7 +39,7 @@ pub(super) fn write_pool(json: &mut Json<'_>, pool: &'static Pool, map: &mut Map
         huge_bytes metadata_bytes peak_in_use_bytes peak_reserved_bytes peak_requested_bytes allocation_count
         deallocation_count reallocation_count failure_count live_blocks hit_count thread_hit_count device_allocate_count
         device_free_count device_bytes_total trim_count pressure_count oom_count misuse_count zero_bytes_skipped
-        largest_free_bytes limit_bytes thread_count held_bytes shared_out_bytes serial);
+        largest_free_bytes limit_bytes thread_count held_bytes shared_out_bytes serial spilled_bytes spill_count unspill_count);
     json.close('}');
     json.open_field("clients", '[');
     write_clients(json, pool);

@@ -109,6 +109,7 @@ fn begin_store(json: &mut Json<'_>, store: &Store) {
         ("foreign", store.flags & TN_FOREIGN != 0),
         ("file", store.file),
         ("poisoned", store.poisoned),
+        ("spilled", store.spilled),
     ];
     flags.iter().filter(|(_, on)| *on).for_each(|(name, _)| json.item(name));
     json.close(']');

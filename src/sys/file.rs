@@ -250,9 +250,8 @@ impl File {
     pub fn punch_hole(&self, offset: u64, bytes: u64) {
         let how = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
         // SAFETY: accesses no memory.
-        let _ = retry(|| unsafe {
-            libc::fallocate(self.fd, how, offset as libc::off_t, bytes as libc::off_t) as isize
-        });
+        let _ =
+            retry(|| unsafe { libc::fallocate(self.fd, how, offset as libc::off_t, bytes as libc::off_t) as isize });
     }
 
     /// Maps the first `bytes` bytes, at least one. The file may be closed afterwards.

@@ -249,6 +249,10 @@ calls! {
     fn pool_reset_peak(pool: Id) = tn_pool_reset_peak;
     /// Releases cached memory to the system. Returns the number of bytes.
     fn pool_trim(pool: Id, keep_bytes: usize) -> usize = tn_pool_trim;
+    /// Spills arrays that nobody uses. Returns the number of bytes.
+    fn pool_spill(pool: Id, bytes: usize) -> usize = tn_pool_spill;
+    /// Sets whether the pool of an array may spill it.
+    fn array_set_spillable(array: Id, on: i32) = tn_array_set_spillable;
     /// Lets another pool serve a pool's requests on a stream.
     fn pool_private_begin(pool: Id, private_pool: Id, stream: Id) = tn_pool_private_begin;
     /// Ends what `pool_private_begin` began.
@@ -259,6 +263,14 @@ calls! {
 pub fn pool_query(pool: Id) -> Result<tn_pool_stats> {
     // SAFETY: a checked id; `stats` is writable, and says its size.
     filled(sized!(tn_pool_stats), |stats| unsafe { tn_pool_query(pool.raw(), stats) })
+}
+
+/// Lets a pool spill to a folder.
+pub fn pool_set_spill(pool: Id, folder: Option<&CStr>, max_bytes: u64, min_array_bytes: u64) -> Result<()> {
+    let size = size_of::<tn_spill_options>();
+    let options = folder.map(|folder| tn_spill_options { size, folder: folder.as_ptr(), max_bytes, min_array_bytes });
+    // SAFETY: a checked id; NULL, or a struct that says its size, with a terminated folder.
+    check(unsafe { tn_pool_set_spill(pool.raw(), options.as_ref().map_or(null(), core::ptr::from_ref)) })
 }
 
 /// The thread's runner.

@@ -10,6 +10,7 @@ use std::ffi::CString;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
+use std::path::Path;
 use std::ptr;
 
 /// An allocator of memory on one device. Arrays stay valid after their pool is dropped.
@@ -79,6 +80,7 @@ impl Pool {
             limit: stats.limit_bytes,
             live_blocks: stats.live_blocks,
             allocations: stats.allocation_count,
+            spilled: stats.spilled_bytes,
         })
     }
 
@@ -88,6 +90,30 @@ impl Pool {
         // SAFETY: a place for the number.
         check(unsafe { sys::tn_pool_trim(self.handle.get(), keep, &mut released) })?;
         Ok(released)
+    }
+
+    /// At its limit, the pool writes arrays that nobody uses to nameless files in this folder, and frees their memory; the
+    /// next use brings an array back. This concerns arrays of at least 64 KiB that are made from now on. `max_bytes`: in
+    /// files; 0: no bound.
+    pub fn spill_to(&self, folder: impl AsRef<Path>, max_bytes: u64) -> Result<()> {
+        let folder = CString::new(folder.as_ref().as_os_str().as_encoded_bytes())
+            .map_err(|_| Error::new(Status::INVALID, "the folder's name contains a NUL"))?;
+        let options = sys::tn_spill_options {
+            size: size_of::<sys::tn_spill_options>(),
+            folder: folder.as_ptr(),
+            max_bytes,
+            min_array_bytes: 0,
+        };
+        // SAFETY: a struct of that size, whose text ends with a NUL.
+        check(unsafe { sys::tn_pool_set_spill(self.handle.get(), &options) })
+    }
+
+    /// Spills arrays that nobody uses until `bytes` bytes of memory are free. Returns how many were spilled.
+    pub fn spill(&self, bytes: usize) -> Result<usize> {
+        let mut spilled = 0;
+        // SAFETY: a place for the number.
+        check(unsafe { sys::tn_pool_spill(self.handle.get(), bytes, &mut spilled) })?;
+        Ok(spilled)
     }
 
     fn query(&self) -> Result<sys::tn_pool_stats> {
@@ -122,6 +148,8 @@ pub struct PoolStats {
     pub live_blocks: u64,
     /// Allocations that succeeded.
     pub allocations: u64,
+    /// Of `in_use`: in files, see [`Pool::spill_to`].
+    pub spilled: u64,
 }
 
 /// The description of a pool. What is not set has the library's default.

@@ -44,7 +44,8 @@ impl State {
     }
 
     fn offset(&self, start: usize) -> Option<u64> {
-        Some((start as u64).wrapping_sub(self.middle).wrapping_add(HALF_BYTES)).filter(|offset| *offset < 2 * HALF_BYTES)
+        Some((start as u64).wrapping_sub(self.middle).wrapping_add(HALF_BYTES))
+            .filter(|offset| *offset < 2 * HALF_BYTES)
     }
 }
 
@@ -66,6 +67,14 @@ impl Files {
         state.most = most;
         drop(state);
         drop(old.map(File::owned));
+    }
+
+    /// The pool has no block any more.
+    pub fn close(&self) {
+        self.set_folder(None, 0);
+        let files = core::mem::take(&mut self.0.lock().files);
+        debug_assert!(files.is_empty(), "each spilled store has ended");
+        drop(files);
     }
 
     /// A place for `bytes` of the block at `start`. `beyond`: how many bytes the bound may be exceeded. Not while another
@@ -162,7 +171,8 @@ mod tests {
         files.end(file, middle, 4096);
         assert_eq!(files.0.lock().files.len(), 1);
         files.end(file, middle - 8192, 4096);
-        assert_eq!((files.0.lock().files.len(), files.0.lock().bytes), (0, 0));
+        assert_eq!(files.0.lock().files.len(), 0);
+        assert_eq!(files.0.lock().bytes, 0);
         files.set_folder(None, 0);
         assert_eq!(files.begin(middle, 4096, 0).err(), Some(Errno(libc::ENOENT)));
     }

@@ -114,7 +114,9 @@ impl Pool {
         let failed = |errno: Errno| {
             fail(
                 TN_ERR_IO,
-                format_args!("no file for spilled arrays can be made in {name}: {errno}; pass a folder that this process may write"),
+                format_args!(
+                    "no file for spilled arrays can be made in {name}: {errno}; pass a folder that this process may write"
+                ),
             )
         };
         let folder = File::open(None, path, libc::O_RDONLY | libc::O_DIRECTORY, 0).map_err(failed)?;
@@ -145,15 +147,13 @@ impl Pool {
     pub(super) fn end_spill(&'static self) {
         if let Some(area) = self.area() {
             area.on.store(false, Ordering::Relaxed);
-            area.files.set_folder(None, 0);
+            area.files.close();
         }
     }
 
     /// Whether a new store of that many bytes may be spilled later.
     pub fn spills(&'static self, bytes: usize) -> bool {
-        self.area().is_some_and(|area| {
-            area.on.load(Ordering::Relaxed) && bytes >= area.least.load(Ordering::Relaxed)
-        })
+        self.area().is_some_and(|area| area.on.load(Ordering::Relaxed) && bytes >= area.least.load(Ordering::Relaxed))
     }
 
     /// Spills stores that nobody uses, the least recently used first, until `bytes` bytes are free or none is left.
@@ -223,7 +223,11 @@ impl Pool {
         let name = self.name();
         fail(
             TN_ERR_IO,
-            format_args!("{} was spilled by pool \"{}\" and cannot be read back: {errno}", Spilled(array, bytes), name.as_str()),
+            format_args!(
+                "{} was spilled by pool \"{}\" and cannot be read back: {errno}",
+                Spilled(array, bytes),
+                name.as_str()
+            ),
         )
     }
 

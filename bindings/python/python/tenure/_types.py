@@ -304,6 +304,9 @@ class PoolStats(NamedTuple):
     held_bytes: int
     shared_out_bytes: int
     serial: int
+    spilled_bytes: int
+    spill_count: int
+    unspill_count: int
 
 
 class PoolClass(NamedTuple):

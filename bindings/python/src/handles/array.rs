@@ -357,6 +357,18 @@ impl Array {
         Ok(api::set_name(self.id()?, name.as_deref())?)
     }
 
+    /// Whether the bytes are in a file of the pool, see `Pool.set_spill`. The next use brings them back.
+    #[getter]
+    fn spilled(&self) -> PyResult<bool> {
+        Ok(self.info()?.flags & TN_SPILLED != 0)
+    }
+
+    /// Sets whether the pool may spill the array, with all views of it. False brings its bytes back first.
+    fn set_spillable(&self, py: Python<'_>, on: bool) -> PyResult<()> {
+        let id = self.id()?;
+        py.detach(|| api::array_set_spillable(id, i32::from(on)).map_err(PyErr::from))
+    }
+
     /// The form of the matrix that expressions take this handle for: "full"; "diagonal": the array is a vector, the
     /// diagonal of a matrix that is 0 elsewhere; "lower" or "upper": the elements above or below the diagonal count as
     /// 0 and are not read; "matrix": all elements, and operators are those of matrices. Assigning changes no element, and other handles keep their form.

@@ -9,6 +9,7 @@ use crate::handles::pressure::Listeners;
 use crate::handles::stream::Stream;
 use crate::sys::*;
 use crate::values::convert::{HOST, cached_objects, device_of, device_text, fixed_text, parameter_of, text_of};
+use crate::values::file::path_of;
 use core::sync::atomic::{AtomicU64, Ordering};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -145,7 +146,7 @@ impl Pool {
     #[new]
     #[pyo3(signature = (device="cpu", *, name=None, initial_size=0, max_growth=0, max_size=0, growth_factor=0.0,
                         alignment=0, thread_cache_size=0, release_threshold=0, release_delay_ms=0, huge_pages=0,
-                        numa_node=0, flags=0, host_flags=0, peers=0, backend=0))]
+                        numa_node=0, flags=0, host_flags=0, peers=0, backend=0, spill=None, spill_limit=0))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         device: &str,
@@ -164,6 +165,8 @@ impl Pool {
         host_flags: u32,
         peers: u64,
         backend: u32,
+        spill: Option<&Bound<'_, PyAny>>,
+        spill_limit: u64,
     ) -> PyResult<Pool> {
         let device = device_of(device)?;
         let text = name.as_deref().map(text_of).transpose()?;
@@ -188,7 +191,31 @@ impl Pool {
         };
         // SAFETY: the name is NULL or terminated, and lives until the call returned.
         let id = unsafe { api::pool_create(device, &options)? };
-        Ok(Pool::of(id, name, memory_device(device, host_flags)))
+        let pool = Pool::of(id, name, memory_device(device, host_flags));
+        if spill.is_some() {
+            pool.set_spill(spill, spill_limit, 0)?;
+        }
+        Ok(pool)
+    }
+
+    /// Lets the pool spill: at `max_size` it writes arrays that nobody uses to nameless files in `folder`, the one that was
+    /// used longest ago first, and frees their memory. The next use brings an array back. An array stays in memory while it
+    /// is borrowed, exported, viewed by NumPy, or in a lazy expression. This concerns arrays that are made from now on, of
+    /// at least `min_array_bytes` (65536). `limit`: the most bytes in files; 0: none. None as folder ends spilling.
+    ///
+    /// >>> pool = tenure.Pool(max_size=1 << 30, spill="/var/tmp")
+    #[pyo3(signature = (folder, limit=0, min_array_bytes=0))]
+    fn set_spill(&self, folder: Option<&Bound<'_, PyAny>>, limit: u64, min_array_bytes: u64) -> PyResult<()> {
+        let folder = folder.map(path_of).transpose()?;
+        Ok(api::pool_set_spill(self.live()?, folder.as_deref(), limit, min_array_bytes)?)
+    }
+
+    /// Spills arrays that nobody uses now, the one that was used longest ago first, until `nbytes` bytes of memory are free,
+    /// or all that can be. Returns the number of bytes.
+    #[pyo3(signature = (nbytes=None))]
+    fn spill(&self, py: Python<'_>, nbytes: Option<usize>) -> PyResult<usize> {
+        let id = self.live()?;
+        py.detach(|| api::pool_spill(id, nbytes.unwrap_or(usize::MAX)).map_err(PyErr::from))
     }
 
     /// Until the end of the block, the thread's new arrays on the pool's device come from this pool.
@@ -232,7 +259,7 @@ impl Pool {
         set!(allocation_count deallocation_count reallocation_count failure_count live_blocks hit_count);
         set!(thread_hit_count device_allocate_count device_free_count device_bytes_total trim_count pressure_count);
         set!(oom_count misuse_count zero_bytes_skipped largest_free_bytes limit_bytes thread_count held_bytes);
-        set!(shared_out_bytes serial);
+        set!(shared_out_bytes serial spilled_bytes spill_count unspill_count);
         cached_objects(py)?.types_module.bind(py).getattr("PoolStats")?.call((), Some(&fields))
     }
 
