@@ -29,20 +29,23 @@ type Total = Family<Labels, Counter>;
 type PoolLabels<'a> = [(&'static str, &'a str); 3];
 type Field<T> = (&'static str, &'static str, fn(&T) -> u64);
 
-const POOL_BYTES: [Field<Stats>; 7] = [
+const POOL_BYTES: [Field<Stats>; 8] = [
     ("tenure_pool_in_use", "Bytes of live blocks", |stats| stats.in_use_bytes),
     ("tenure_pool_requested", "Bytes that were asked for in live blocks", |stats| stats.requested_bytes),
     ("tenure_pool_cached", "Free bytes that the pool keeps for reuse", |stats| stats.cached_bytes),
     ("tenure_pool_pending", "Bytes that were freed and that a device may still use", |stats| stats.pending_bytes),
     ("tenure_pool_reserved", "Bytes that the pool has from the system or the device", |stats| stats.reserved_bytes),
     ("tenure_pool_peak_in_use", "The most bytes of live blocks since creation", |stats| stats.peak_in_use_bytes),
-    ("tenure_pool_limit", "The limit of reserved bytes; 0: none", |stats| stats.limit_bytes),
+    ("tenure_pool_limit", "The limit of the bytes in memory; 0: none", |stats| stats.limit_bytes),
+    ("tenure_pool_spilled", "Bytes of live blocks in files", |stats| stats.spilled_bytes),
 ];
-const POOL_COUNTS: [Field<Stats>; 6] = [
+const POOL_COUNTS: [Field<Stats>; 8] = [
     ("tenure_pool_allocations", "Allocations that succeeded", |stats| stats.allocation_count),
     ("tenure_pool_deallocations", "Blocks that were freed", |stats| stats.deallocation_count),
     ("tenure_pool_failures", "Calls that failed", |stats| stats.failure_count),
     ("tenure_pool_out_of_memory", "Requests that failed for lack of memory", |stats| stats.oom_count),
+    ("tenure_pool_spills", "How often an array was written to a file", |stats| stats.spill_count),
+    ("tenure_pool_unspills", "How often an array was read back from a file", |stats| stats.unspill_count),
     ("tenure_pool_misuses", "Invalid frees that were refused", |stats| stats.misuse_count),
     ("tenure_pool_device_allocations", "Calls that allocated memory of the system or the device", |stats| {
         stats.device_allocate_count

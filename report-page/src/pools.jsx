@@ -13,13 +13,14 @@ function Figures({ pool }) {
   const figures = [
     ["in use", size(s.in_use_bytes), `${size(s.requested_bytes)} asked for`],
     ["peak", size(s.peak_in_use_bytes), `${size(s.peak_reserved_bytes)} from the system`],
-    ["limit", s.limit_bytes ? size(s.limit_bytes) : "none", s.limit_bytes ? `${percent(s.reserved_bytes, s.limit_bytes)} reserved` : ""],
+    ["limit", s.limit_bytes ? size(s.limit_bytes) : "none", s.limit_bytes ? `${percent(s.reserved_bytes - (s.spilled_bytes ?? 0), s.limit_bytes)} in memory` : ""],
     ["cached", size(s.cached_bytes), `largest piece ${size(s.largest_free_bytes)}`],
     ["fragmentation", percent(fragmentation(s), 1), `${size(s.overhead_bytes)} lost in spans`],
     ["requests", number(s.allocation_count), `${percent(s.hit_count, s.allocation_count)} without the system`],
     ["failed", number(s.failure_count), s.oom_count ? `${count(s.oom_count, "time")} out of memory` : ""],
     ["misuse", number(s.misuse_count), s.misuse_count ? "wrong pointers, refused" : ""],
   ];
+  if (s.spilled_bytes) figures.push(["spilled", size(s.spilled_bytes), `${count(s.spill_count, "array")} written to files, ${number(s.unspill_count)} read back`]);
   if (s.pending_bytes) figures.push(["pending", size(s.pending_bytes), "freed, still used by a device"]);
   return (
     <dl class="figures">

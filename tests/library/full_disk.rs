@@ -142,3 +142,43 @@ fn ev_22_a_full_disk_drops_events() {
     log_stop();
     assert_eq!(names(&folder), ["a.events", "filler"]);
 }
+
+/// SP-7: what cannot be written stays in memory, what is in files comes back in exchange for it.
+#[test]
+fn sp_7_a_full_disk_keeps_arrays_in_memory() {
+    const BYTES: i64 = 128 << 10;
+    let folder = disk();
+    let path = c(&folder);
+    let pool = pool_of(|options| options.max_size = 4 * BYTES as u64).unwrap();
+    let spill = tn_spill_options {
+        size: size_of::<tn_spill_options>(),
+        folder: path.as_ptr(),
+        max_bytes: 0,
+        min_array_bytes: 0,
+    };
+    // SAFETY: a struct of its size with a text.
+    done(|| unsafe { tenure::ffi::pool::tn_pool_set_spill(pool as *mut tn_pool, &spill) }).unwrap();
+    let mut arrays = Vec::new();
+    let refused = loop {
+        match full(pool, &[BYTES / 8], arrays.len() as i64) {
+            Ok(array) => arrays.push(array),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(refused, TN_ERR_POOL_LIMIT);
+    assert!(text().contains("nothing more can be spilled: No space left on device"), "{}", text());
+    let spilled = stats(pool).spilled_bytes;
+    assert!((DISK / 2..=DISK).contains(&spilled) && arrays.len() >= 8, "{spilled} {}", arrays.len());
+    assert!(names(&folder).is_empty());
+    for _ in 0..2 {
+        for (value, array) in arrays.iter().enumerate() {
+            assert_eq!(elements(*array), vec![value as i64; BYTES as usize / 8]);
+        }
+        let now = stats(pool);
+        assert!(now.reserved_bytes - now.spilled_bytes <= 4 * BYTES as u64);
+    }
+    for array in arrays {
+        release(array).unwrap();
+    }
+    pool_release(pool).unwrap();
+}

@@ -11,7 +11,7 @@ from tenure import cuda
 
 FOLDER = Path(__file__).parents[3] / "examples"
 PRODUCT = FOLDER / "tiled_matmul/tiled_matmul.py"
-EXAMPLES = [*sorted(FOLDER.glob("*.py")), *sorted(FOLDER.glob("documents/*.py")), PRODUCT]
+EXAMPLES = [*sorted(FOLDER.glob("*.py")), *sorted(FOLDER.glob("documents/*.py")), FOLDER / "out_of_core/kmeans.py", PRODUCT]
 NEED_GPU = [path for path in EXAMPLES if path.read_text().partition("\n")[0].endswith('Needs a GPU."""')]
 
 

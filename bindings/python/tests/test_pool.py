@@ -186,3 +186,33 @@ def test_enable():
     tenure.zeros(3)
     with pytest.raises(tenure.Error):
         pool.enable()
+
+
+# SP-1, SP-2, SP-3, SP-5, SP-11, SP-14
+def test_arrays_beyond_the_limit_are_spilled(refused, tmp_path, capsys):
+    pool = tenure.Pool(name="tiles", max_size=8 << 20, spill=tmp_path, spill_limit=1 << 30)
+    tiles = [tenure.full(1 << 17, i, dtype="float64", pool=pool, name=f"tile {i}") for i in range(24)]
+    stats = pool.stats()
+    assert stats.reserved_bytes - stats.spilled_bytes <= 8 << 20 < stats.in_use_bytes
+    assert tiles[0].spilled and not tiles[-1].spilled and stats.spill_count > 0 == stats.unspill_count
+    assert all(np.all(np.asarray(tile) == i) for i, tile in enumerate(tiles))
+    assert not list(tmp_path.iterdir())
+
+    # A view that NumPy keeps pins its array, and says so when there is no room.
+    kept = [np.asarray(tile) for tile in tiles[:7]]
+    assert pool.spill() == 1 << 20 or pool.stats().spilled_bytes == 17 << 20
+    assert not any(tile.spilled for tile in tiles[:7])
+    kind, text = refused(Status.POOL_LIMIT, lambda: [np.asarray(tile) for tile in tiles])
+    assert issubclass(kind, MemoryError) and '"tiles"' in text and "was spilled" in text
+    tenure.report()
+    text = capsys.readouterr().out
+    assert "MiB spilled to files, limit 8 MiB" in text and 'in pool "tiles"; spilled' in text
+    del kept
+    tiles[0].set_spillable(False)
+    pool.spill()
+    assert not tiles[0].spilled and tiles[1].spilled and tiles[1][5] == 1
+    tiles.clear()
+    assert pool.stats().spilled_bytes == 0
+    pool.set_spill(None)
+    refused(Status.IO, pool.set_spill, tmp_path / "missing")
+    refused(Status.UNSUPPORTED, tenure.zeros(1 << 20).set_spillable, True)

@@ -77,13 +77,12 @@ impl Files {
         drop(files);
     }
 
-    /// A place for `bytes` of the block at `start`. `beyond`: how many bytes the bound may be exceeded. Not while another
-    /// thread calls this or `set_folder`.
-    pub fn begin(&self, start: usize, bytes: usize, beyond: usize) -> Outcome<(SpillFile, Place)> {
+    /// A place for `bytes` of the block at `start`. Not while another thread calls this or `set_folder`.
+    pub fn begin(&self, start: usize, bytes: usize) -> Outcome<(SpillFile, Place)> {
         let file = SpillFile(thread::children());
         loop {
             let mut state = self.0.lock();
-            if state.bytes.saturating_add(bytes as u64) > state.most.saturating_add(beyond as u64) {
+            if state.bytes.saturating_add(bytes as u64) > state.most {
                 return Err(Errno(libc::ENOSPC));
             }
             if state.middle == 0 {
@@ -158,22 +157,22 @@ mod tests {
     #[test]
     fn places_are_those_of_addresses() {
         let files = Files::new();
-        let folder = File::open(None, c"/tmp", libc::O_PATH | libc::O_DIRECTORY, 0).unwrap();
+        let folder = File::open(None, c"/tmp", libc::O_PATH | libc::O_DIRECTORY).unwrap();
         files.set_folder(Some(folder), 1 << 20);
         let middle = 1 << 46;
-        let (file, first) = files.begin(middle, 4096, 0).unwrap();
+        let (file, first) = files.begin(middle, 4096).unwrap();
         assert_eq!(first.offset, HALF_BYTES);
-        let (_, below) = files.begin(middle - 8192, 4096, 0).unwrap();
+        let (_, below) = files.begin(middle - 8192, 4096).unwrap();
         assert_eq!(below.offset, HALF_BYTES - 8192);
-        assert_eq!(files.begin(middle + HALF_BYTES as usize, 1, 0).err(), Some(Errno(libc::EFBIG)));
-        assert_eq!(files.begin(middle - HALF_BYTES as usize - 4096, 1, 0).err(), Some(Errno(libc::EFBIG)));
-        assert_eq!(files.begin(middle + 4096, 1 << 20, 0).err(), Some(Errno(libc::ENOSPC)));
+        assert_eq!(files.begin(middle + HALF_BYTES as usize, 1).err(), Some(Errno(libc::EFBIG)));
+        assert_eq!(files.begin(middle - HALF_BYTES as usize - 4096, 1).err(), Some(Errno(libc::EFBIG)));
+        assert_eq!(files.begin(middle + 4096, 1 << 20).err(), Some(Errno(libc::ENOSPC)));
         files.end(file, middle, 4096);
         assert_eq!(files.0.lock().files.len(), 1);
         files.end(file, middle - 8192, 4096);
         assert_eq!(files.0.lock().files.len(), 0);
         assert_eq!(files.0.lock().bytes, 0);
-        files.set_folder(None, 0);
-        assert_eq!(files.begin(middle, 4096, 0).err(), Some(Errno(libc::ENOENT)));
+        files.set_folder(None, 1 << 20);
+        assert_eq!(files.begin(middle, 4096).err(), Some(Errno(libc::ENOENT)));
     }
 }

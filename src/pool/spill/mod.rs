@@ -23,7 +23,6 @@ use crate::sys::file::{Errno, File, Outcome};
 use crate::sys::{checker, os};
 use crate::thread::{ColdGuard, ColdLock};
 use crate::types::*;
-use core::cell::Cell;
 use core::ffi::CStr;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
@@ -72,9 +71,6 @@ pub struct Turn {
     area: &'static Area,
     /// Stores that stay in memory: the call of this thread needs them.
     keep: [u64; Turn::KEPT],
-    /// Bytes that are about to come back. Their file space becomes free only after that of what makes room for them was
-    /// taken.
-    arriving: Cell<usize>,
     _held: ColdGuard<'static, ()>,
 }
 
@@ -165,7 +161,7 @@ impl Pool {
     /// Waits for the right to use the files. None: the pool never spilled.
     pub fn turn(&'static self) -> Option<Turn> {
         let area = self.area()?;
-        Some(Turn { pool: self, area, keep: [0; Turn::KEPT], arriving: Cell::new(0), _held: area.turn.lock() })
+        Some(Turn { pool: self, area, keep: [0; Turn::KEPT], _held: area.turn.lock() })
     }
 
     /// Ends the place of a spilled store that comes back, or ends. Its block is not freed as yet.
@@ -278,7 +274,7 @@ impl Turn {
         let (file, Place { file: open, offset }) = self
             .area
             .files
-            .begin(start, whole, self.arriving.get())
+            .begin(start, whole)
             .inspect_err(|errno| self.area.failed.store(errno.0, Ordering::Relaxed))?;
         // The program need not have written all of it.
         // SAFETY: a part of the block, by the caller's obligation.
@@ -320,13 +316,17 @@ impl Turn {
         let mut state = self.pool.state.lock();
         state.coming_bytes -= whole;
         state.figures.unspill_count += u64::from(outcome.is_ok());
+        let above = state.bytes_above_limit(0);
+        drop(state);
+        self.spill_idle(above);
         outcome
     }
 
-    /// Makes room for a block that comes back, below the limit. False: there is none.
+    /// Makes room for a block that comes back, below the limit. False: there is none. If files have no room for what would
+    /// have to go, the block may come first: its end in the file then makes room for another, and the pool is above its
+    /// limit by one block meanwhile.
     pub fn make_room(&self, bytes: usize) -> bool {
         let (_, bytes) = pages(0, bytes);
-        self.arriving.set(bytes);
         let mut reclaimed = false;
         loop {
             let mut state = self.pool.state.lock();
@@ -345,9 +345,15 @@ impl Turn {
                 || self.spill_idle(missing) > 0
                 || !core::mem::replace(&mut reclaimed, true) && thread_heap::reclaim_from_threads(self.pool, true);
             if !helped {
-                return false;
+                let by_exchange = self.area.failed.load(Ordering::Relaxed) != 0 && self.has_idle();
+                self.pool.state.lock().coming_bytes += if by_exchange { bytes } else { 0 };
+                return by_exchange;
             }
         }
+    }
+
+    fn has_idle(&self) -> bool {
+        HOOKS.get().is_some_and(|hooks| !Oldest::of(self, hooks).found().is_empty())
     }
 
     /// See [`Pool::spill`].

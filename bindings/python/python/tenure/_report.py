@@ -165,10 +165,11 @@ def _pool(pool: dict[str, Any]) -> Iterable[str]:
     s = pool["stats"]
     limit = f", limit {size(s['limit_bytes'])}" if s["limit_bytes"] else ""
     failed = f", {_number(s['oom_count'], 'request')} ran out of memory" if s["oom_count"] else ""
+    spilled = f", {size(s['spilled_bytes'])} spilled to files" if s["spilled_bytes"] else ""
     released = ", released" if pool["released"] else ""
     yield (
         f"pool \"{pool['name']}\" on {pool['device']}{released}: {size(s['in_use_bytes'])} in use, "
-        f"peak {size(s['peak_in_use_bytes'])}, {size(s['reserved_bytes'])} from the system{limit}{failed}"
+        f"peak {size(s['peak_in_use_bytes'])}, {size(s['reserved_bytes'])} from the system{spilled}{limit}{failed}"
     )
     for client in sorted(pool["clients"], key=lambda client: -client["live_bytes"]):
         misuse = f", {_number(client['misuse_count'], 'wrong free')} refused" if client["misuse_count"] else ""
