@@ -150,7 +150,7 @@ fn flags(locked: &Locked, claim: &'static Claim) -> u32 {
         (TN_ALIGNED, layout.is_aligned()),
         (TN_SELF_OVERLAP, layout.self_overlaps()),
         (TN_FOREIGN, state.foreign()),
-        (TN_SPILLED, state.is_away()),
+        (TN_SPILLED, state.residence.is_away()),
     ]
     .into_iter()
     .fold(locked.pool(locked.ledger_of(claim)).map_or(0, Pool::memory_flags), |flags, (flag, on)| {
@@ -190,7 +190,7 @@ pub fn set_spillable(id: Id, on: bool) -> Result<()> {
                 )
                 .into());
             }
-            if locked.state(ledger).is_away() {
+            if locked.state(ledger).residence.is_away() {
                 return Ok(Some(ledger.tag()));
             }
             locked.set_spillable(ledger, on);

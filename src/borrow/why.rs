@@ -326,7 +326,7 @@ pub fn store_of(locked: &Locked, ledger: &'static Ledger) -> Store {
         flags: flags.into_iter().fold(memory, |all, (flag, on)| if on { all | flag } else { all }),
         file: state.mapped,
         poisoned: state.poisoned > 0,
-        spilled: state.is_away(),
+        spilled: state.residence.is_away(),
         imports: state.leases,
         version: state.version,
         time_ns: state.time_ns,

@@ -31,7 +31,7 @@
 //! | `mirror` | claims and writers of mirrors |
 //! | `weak`, `upgrade` | weak handles, and claims made from them |
 //! | `lease`, `release_queue`, `deferred_release` | imports; releases that the caller runs; stores that wait for device work |
-//! | `residence` | whether the bytes are in memory, or in a file of their pool |
+//! | `spill`, `residence` | bytes that go to a file of their pool and come back; where they are |
 //! | `new_store`, `store_end` | creation and end of stores |
 //! | `scope` | lists of handles that end together |
 //! | `reach` | memory that the host can access |
@@ -100,6 +100,8 @@ mod residence;
 
 mod scope;
 
+mod spill;
+
 mod state;
 
 mod store_end;
@@ -135,8 +137,8 @@ pub use promise::SparePromise;
 pub use reach::is_reachable;
 pub use release::Release;
 pub use release_queue::{each_lingering, each_queued, queued, run_releases};
-pub use residence::bring_back;
 pub use scope::{LockedScope, Scope, SpareScope, each_scope, lock_scope};
+pub use spill::bring_back;
 pub use state::{
     Backing, Claim, ClaimBody, Group, Guard, GuardBody, Guarded, GuardedSlot, Lease, Ledger, LedgerState, Promise,
     PromiseBody, Root, TakenBy,

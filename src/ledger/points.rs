@@ -1,6 +1,6 @@
 //! When bytes are used, and the points of the device work that must be done before.
 
-use super::residence;
+use super::spill;
 use crate::error::Result;
 use crate::gpu::managed;
 use crate::lists::reserve;
@@ -111,7 +111,7 @@ impl Points {
         let count = core::mem::take(&mut self.away_count);
         reserve(&mut self.brought, count)?;
         for tag in &self.away[..count] {
-            residence::bring_back(*tag, &self.brought)?;
+            spill::bring_back(*tag, &self.brought)?;
             self.brought.push(*tag);
         }
         Ok(())

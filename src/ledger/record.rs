@@ -259,7 +259,7 @@ impl Locked {
     #[inline]
     pub(crate) fn add_if_away(&self, claim: &'static Claim, points: &mut Points) {
         let ledger = self.ledger_of(claim);
-        if self.state(ledger).is_away() {
+        if self.state(ledger).residence.is_away() {
             points.add_away(ledger.tag());
         }
     }

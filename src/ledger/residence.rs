@@ -1,31 +1,13 @@
-//! Where the bytes of a store are: in memory, or in a file of their pool.
-//!
-//! A store of a pool that spills counts one record more than it has, so that no fast path serves it: each use is noted,
-//! and finds out whether the bytes are there. Whoever has to wait for device work on the bytes also waits here, see
-//! [`Points`]. Other stores have no cost.
-//!
-//! Contract: bytes leave only while nobody uses them: there is no guard, export, expression, import, record of device work
-//! or poison, and no call that moves or lends the array. While they are on their way, the store goes on to exist. Files
-//! are read and written under no ledger's lock, by the thread that has the pool's turn. The lock of a ledger comes after
-//! the turn. A failure changes nothing.
-//!
-//! [`Points`]: super::points::Points
+//! Where the bytes of a store are.
 
-use super::locked::{self, Locked};
-use super::state::{Backing, Claim, Ledger, LedgerState};
-use crate::error::Result;
-use crate::names::Name;
-use crate::pool::{self, Pool, SpillFile, SpillHooks, Turn};
-use crate::slots::Id;
-use crate::thread;
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::pool::SpillFile;
 
-/// Where the bytes are.
+/// Where the bytes of a store are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Residence {
     /// In memory, and they stay there. No use is noted.
     Fixed,
-    /// In memory, used last at this time.
+    /// In memory, used last at this time. The pool may spill them.
     Memory(u64),
     /// On the way to a file, or from one.
     Moving,
@@ -33,166 +15,14 @@ pub enum Residence {
     File(SpillFile),
 }
 
-/// The time of uses: their number.
-static USES: AtomicU64 = AtomicU64::new(1);
-
 impl Residence {
-    fn used_now() -> Residence {
-        Residence::Memory(USES.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-impl LedgerState {
     /// Whether the bytes are not in memory, or on their way.
-    #[inline]
-    pub(crate) fn is_away(&self) -> bool {
-        matches!(self.residence, Residence::Moving | Residence::File(_))
+    pub fn is_away(self) -> bool {
+        matches!(self, Residence::Moving | Residence::File(_))
     }
 
-    /// What `records` counts beside the records.
-    #[inline]
-    pub(super) fn tracked(&self) -> u32 {
-        u32::from(self.residence != Residence::Fixed)
-    }
-
-    /// When the bytes were used last, if nobody uses them.
-    fn idle_since(&self) -> Option<u64> {
-        let in_use = self.readers + self.writers + self.exports() + self.nodes + self.moves + self.leases;
-        match self.residence {
-            Residence::Memory(used) if in_use == 0 && self.records == 1 && self.claims > 0 => Some(used),
-            _ => None,
-        }
-    }
-
-    /// The file of a spilled store, which ends.
-    pub(super) fn end_residence(&mut self) -> Option<SpillFile> {
-        self.records -= self.tracked();
-        match core::mem::replace(&mut self.residence, Residence::Fixed) {
-            Residence::File(file) => Some(file),
-            _ => None,
-        }
-    }
-
-    fn pool_block(&self) -> Option<(&'static Pool, usize, usize)> {
-        match self.backing {
-            Backing::Pool(pool, requested) => Some((pool, self.start as usize, requested as usize)),
-            _ => None,
-        }
-    }
-}
-
-impl Locked {
-    /// Notes a use of the bytes.
-    #[inline]
-    pub(super) fn note_use(&mut self, ledger: &'static Ledger) {
-        if let Residence::Memory(_) = self.state(ledger).residence {
-            self.state_mut(ledger).residence = Residence::used_now();
-        }
-    }
-
-    /// Lets the pool of a new store spill it, if the pool spills.
-    pub(super) fn begin_residence(&mut self, id: Id) {
-        let Ok(claim) = locked::find::<Claim>(id) else { return };
-        let ledger = self.ledger_of(claim);
-        if self.can_be_spilled(ledger) {
-            self.set_spillable(ledger, true);
-        }
-    }
-
-    /// Whether the store may be spilled.
-    pub(crate) fn is_spillable(&self, ledger: &'static Ledger) -> bool {
-        self.state(ledger).tracked() > 0
-    }
-
-    /// Whether the pool of the store spills stores of its size.
-    pub(crate) fn can_be_spilled(&self, ledger: &'static Ledger) -> bool {
-        self.state(ledger).pool_block().is_some_and(|(pool, _, bytes)| pool.spills(bytes))
-    }
-
-    /// Sets whether the store may be spilled. Its bytes are in memory.
-    pub(crate) fn set_spillable(&mut self, ledger: &'static Ledger, on: bool) {
-        let state = self.state_mut(ledger);
-        debug_assert!(!state.is_away());
-        state.records -= state.tracked();
-        state.residence = if on { Residence::used_now() } else { Residence::Fixed };
-        state.records += state.tracked();
-        pool::spill_by(SpillHooks { last_use, spill });
-    }
-
-    fn set_residence(&mut self, ledger: &'static Ledger, residence: Residence) {
-        self.state_mut(ledger).residence = residence;
-        // The last claim may have ended on the way.
-        self.mark_dead_if_unused(ledger);
-    }
-
-    fn name_of(&self, ledger: &'static Ledger) -> Name {
-        let mut name = Name::NONE;
-        self.each_claim(ledger, |claim| {
-            let own = self.get(claim).name;
-            if !own.is_none() {
-                name = own;
-            }
-        });
-        name
-    }
-}
-
-/// For a pool: when a store was used last, if it may be spilled.
-fn last_use(tag: u64) -> Option<u64> {
-    let (mut locked, ledger) = locked::lock_tag(tag)?;
-    if !matches!(locked.state(ledger).residence, Residence::Memory(_)) {
-        return None;
-    }
-    locked.drop_passed_work(ledger);
-    locked.state(ledger).idle_since()
-}
-
-/// For a pool: spills a store, if nobody uses it. Returns the bytes that became free.
-fn spill(turn: &Turn, tag: u64) -> usize {
-    let Some((mut locked, ledger)) = locked::lock_tag(tag) else { return 0 };
-    let state = locked.state_mut(ledger);
-    let (Some(used), Some((_, start, bytes))) = (state.idle_since(), state.pool_block()) else { return 0 };
-    state.residence = Residence::Moving;
-    drop(locked);
-    // SAFETY: the store's block. `Moving` keeps the store, and whoever wants to use the bytes waits for the turn.
-    let written = unsafe { turn.write(start, bytes) };
-    let mut locked = Locked::one(thread::current(), ledger);
-    let (residence, freed) = match written {
-        Ok((file, freed)) => (Residence::File(file), freed),
-        Err(_) => (Residence::Memory(used), 0),
-    };
-    locked.set_residence(ledger, residence);
-    freed
-}
-
-/// Brings the bytes of a store back into memory, if they are away. The stores `keep` stay in memory. TN_ERR_POOL_LIMIT;
-/// TN_ERR_IO, and nothing has changed.
-pub fn bring_back(tag: u64, keep: &[u64]) -> Result<()> {
-    let mut heard = 0;
-    loop {
-        let Some((locked, ledger)) = locked::lock_tag(tag) else { return Ok(()) };
-        let (away, block) = (locked.state(ledger).is_away(), locked.state(ledger).pool_block());
-        let (Some((pool, start, bytes)), true) = (block, away) else { return Ok(()) };
-        let name = locked.name_of(ledger);
-        drop(locked);
-        let Some(turn) = pool.turn() else { return Ok(()) };
-        let turn = turn.keeping(keep);
-        let Some((mut locked, ledger)) = locked::lock_tag(tag) else { return Ok(()) };
-        let state = locked.state_mut(ledger);
-        let Residence::File(file) = state.residence else { continue };
-        state.residence = Residence::Moving;
-        drop(locked);
-        let has_room = turn.make_room(bytes);
-        // SAFETY: the store's block, which was spilled to this file; `Moving` as in `spill`.
-        let outcome = has_room.then(|| unsafe { turn.read(file, start, bytes) });
-        let back = if outcome == Some(Ok(())) { Residence::used_now() } else { Residence::File(file) };
-        Locked::one(thread::current(), ledger).set_residence(ledger, back);
-        drop(turn);
-        match outcome {
-            Some(Ok(())) => return Ok(()),
-            Some(Err(errno)) => return Err(pool.not_read_back(name, bytes, errno)),
-            None if pool.ask_listeners(bytes, &mut heard) => {}
-            None => return Err(pool.no_room_for_spilled(name, bytes)),
-        }
+    /// What the count of a store's records has beside the records: 1 if each use is noted.
+    pub fn tracked(self) -> u32 {
+        u32::from(self != Residence::Fixed)
     }
 }

@@ -135,7 +135,7 @@ pub struct LedgerState {
     /// Bytes that the pool's statistics count as held without a claim.
     pub(super) held: i64,
     /// Where the bytes are.
-    pub(super) residence: Residence,
+    pub(crate) residence: Residence,
 }
 
 impl LedgerState {
@@ -190,7 +190,7 @@ impl LedgerState {
 
     /// The invariants that hold between any two calls.
     pub(crate) fn is_valid(&self) -> bool {
-        let records = self.records - self.tracked();
+        let records = self.records - self.residence.tracked();
         self.nodes <= self.claims
             && self.frozen <= self.readers
             && self.foreign_leases <= self.leases

@@ -42,7 +42,7 @@ impl LockedSlot<Claim> {
             body.class == Class::WorkRead && !writing || body.point.is_some_and(|point| stream.follows(point))
         };
         self.state().poisoned == 0
-            && self.state().tracked() == 0
+            && self.state().residence.tracked() == 0
             && self.records().is_some_and(|mut records| records.all(comes_after))
     }
 }

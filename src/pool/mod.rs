@@ -211,7 +211,7 @@ pub struct Pool {
     plugin: AtomicPtr<()>,
     /// What it has for spilling; NULL: it never spilled.
     #[cfg(not(preload))]
-    spill: AtomicPtr<spill::Area>,
+    spill: AtomicPtr<spill::area::Area>,
     /// The streams that private pools serve in place of this one, and their number, which is read without the lock.
     redirections: Lock<Redirections<Pool>>,
     redirection_count: AtomicU32,

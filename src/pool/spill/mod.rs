@@ -2,7 +2,7 @@
 //!
 //! A spilled block keeps its addresses, its span and its ledger; only its pages are gone. So handles, views and layouts
 //! stay as they are, and the pool counts the block as in use. The limit counts what is not spilled. Which stores nobody
-//! uses, and when one has to come back, is decided by `ledger::residence`, which registers [`Hooks`] here.
+//! uses, and when one has to come back, is decided by `ledger::spill`, which registers [`Hooks`] here.
 //!
 //! Contract: one thread at a time reads and writes the files of a pool: it has the pool's [`Turn`]. It is inside a
 //! critical section meanwhile, so that a fork waits, and no child meets a store that is half written. A failed write or
@@ -10,7 +10,10 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `area` | what a pool has for spilling |
 //! | `files` | the files, and the places of blocks in them |
+
+pub(super) mod area;
 
 mod files;
 
@@ -21,13 +24,14 @@ use crate::pool::requests::{Request, StepOutcome};
 use crate::pool::{Pool, lookup, messages, thread_heap};
 use crate::sys::file::{Errno, File, Outcome};
 use crate::sys::{checker, os};
-use crate::thread::{ColdGuard, ColdLock};
+use crate::thread::ColdGuard;
 use crate::types::*;
+use area::Area;
 use core::ffi::CStr;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use core::sync::atomic::Ordering;
+use files::Place;
 pub use files::SpillFile;
-use files::{Files, Place};
 use std::sync::OnceLock;
 
 /// The smallest block that is spilled, bytes: smaller ones share pages and spans.
@@ -50,19 +54,6 @@ static HOOKS: OnceLock<Hooks> = OnceLock::new();
 /// Sets what all pools know of stores. Only the first call counts.
 pub fn spill_by(hooks: Hooks) {
     let _ = HOOKS.set(hooks);
-}
-
-/// What a pool has for spilling. Made once for each record of a pool.
-pub(super) struct Area {
-    /// Taken while files are read and written.
-    turn: ColdLock<()>,
-    files: Files,
-    /// Whether new stores may be spilled.
-    on: AtomicBool,
-    /// The smallest block.
-    least: AtomicUsize,
-    /// Why the last write failed; 0: it did not.
-    failed: AtomicI32,
 }
 
 /// The right to read and write the files of a pool.
@@ -240,15 +231,8 @@ impl Pool {
             return Err(fail(TN_ERR_NO_HOST_MEMORY, format_args!("no memory for the descriptor of spilled arrays")));
         };
         let at = at.cast::<Area>().as_ptr();
-        let area = Area {
-            turn: ColdLock::new(()),
-            files: Files::new(),
-            on: AtomicBool::new(false),
-            least: AtomicUsize::new(LEAST_BYTES),
-            failed: AtomicI32::new(0),
-        };
         // SAFETY: memory of the right size and alignment, never unmapped, which no other thread knows.
-        unsafe { at.write(area) };
+        unsafe { at.write(Area::new()) };
         // Another thread may have been first. Release pairs with the Acquire in `area`.
         let _ = self.spill.compare_exchange(core::ptr::null_mut(), at, Ordering::Release, Ordering::Relaxed);
         Ok(self.area().expect("there is one now"))
