@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn places_are_those_of_addresses() {
         let files = Files::new();
-        let folder = File::open(None, c"/tmp", libc::O_PATH | libc::O_DIRECTORY).unwrap();
+        let folder = File::open(None, c"/tmp", libc::O_PATH | libc::O_DIRECTORY, 0).unwrap();
         files.set_folder(Some(folder), 1 << 20);
         let middle = 1 << 46;
         let (file, first) = files.begin(middle, 4096).unwrap();
