@@ -1725,7 +1725,8 @@ module tenure_c
       integer(c_int32_t) :: returned
     end function
 
-    !> Waits until the device work on an array is done, so that the host may access the bytes.
+    !> Waits until the device work on an array is done, so that the host may access the bytes, and brings them back if
+    !> they were spilled.
     function tn_array_wait(array, access) bind(C,name="tn_array_wait") result(returned)
       import
       type(c_ptr), value :: array

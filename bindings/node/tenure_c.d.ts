@@ -1432,7 +1432,7 @@ export interface Functions {
   tn_array_set_form(array: Handle, form: number): void;
   /** Makes a new handle on the pool of an array's bytes. */
   tn_array_pool(array: Handle): Handle;
-  /** Waits until the device work on an array is done, so that the host may access the bytes. */
+  /** Waits until the device work on an array is done, so that the host may access the bytes, and brings them back if they were spilled. */
   tn_array_wait(array: Handle, access: number): void;
   /** Makes another handle with its own claim on the same bytes, and with the same layout, form and name. */
   tn_array_clone(array: Handle): Handle;

@@ -415,14 +415,15 @@ pub unsafe extern "C" fn tn_array_pool(array: *mut tn_array, out: *mut *mut tn_p
     })
 }
 
-/// Waits until the device work on an array is done, so that the host may access the bytes. It neither checks nor takes
-/// guards, and does not call the driver if no work is unfinished.
+/// Waits until the device work on an array is done, so that the host may access the bytes, and brings them back if they
+/// were spilled. It neither checks nor takes guards, and does not call the driver if no work is unfinished.
 ///
 /// @param array    An array.
 /// @param access   TN_READ: wait for unfinished writers. TN_WRITE: wait for unfinished readers and writers.
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for access 0 or another bit;
-///         TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DRIVER, also if the device is lost.
-/// @note Threads: any. Blocks: for the device, never for a holder.
+///         TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_DRIVER, also if the device is lost; TN_ERR_POOL_LIMIT or TN_ERR_IO if
+///         spilled bytes cannot come back, see `tn_pool_set_spill`.
+/// @note Threads: any. Blocks: for the device and for files, never for a holder.
 /// @since 0.1
 /// @ingroup array
 #[unsafe(no_mangle)]

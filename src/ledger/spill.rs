@@ -122,7 +122,7 @@ fn last_use(tag: u64) -> Option<u64> {
 }
 
 /// For a pool: spills a store, if nobody uses it. Returns the bytes that became free.
-fn spill(turn: &Turn, tag: u64) -> usize {
+fn spill(turn: &Turn<'_>, tag: u64) -> usize {
     let Some((mut locked, ledger)) = locked::lock_tag(tag) else { return 0 };
     let state = locked.state_mut(ledger);
     let (Some(used), Some((_, start, bytes))) = (state.idle_since(), state.pool_block()) else { return 0 };
@@ -149,8 +149,7 @@ pub fn bring_back(tag: u64, keep: &[u64]) -> Result<()> {
         let (Some((pool, start, bytes)), true) = (block, away) else { return Ok(()) };
         let name = locked.name_of(ledger);
         drop(locked);
-        let Some(turn) = pool.turn() else { return Ok(()) };
-        let turn = turn.keeping(keep);
+        let Some(turn) = pool.turn(keep) else { return Ok(()) };
         let Some((mut locked, ledger)) = locked::lock_tag(tag) else { return Ok(()) };
         let state = locked.state_mut(ledger);
         let Residence::File(file) = state.residence else { continue };

@@ -2078,7 +2078,7 @@ public final class TenureC {
     /** Makes a new handle on the pool of an array's bytes. */
     public static native int tn_array_pool(long array, long[] out);
 
-    /** Waits until the device work on an array is done, so that the host may access the bytes. */
+    /** Waits until the device work on an array is done, so that the host may access the bytes, and brings them back if they were spilled. */
     public static native int tn_array_wait(long array, int access);
 
     /** Makes another handle with its own claim on the same bytes, and with the same layout, form and name. */

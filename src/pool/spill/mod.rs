@@ -46,7 +46,7 @@ pub struct Hooks {
     /// When the store was used last, if it may be spilled now.
     pub last_use: fn(tag: u64) -> Option<u64>,
     /// Spills the store by [`Turn::write`], if nobody uses it still. Returns the bytes that this made free.
-    pub spill: fn(&Turn, tag: u64) -> usize,
+    pub spill: fn(&Turn<'_>, tag: u64) -> usize,
 }
 
 static HOOKS: OnceLock<Hooks> = OnceLock::new();
@@ -57,11 +57,11 @@ pub fn spill_by(hooks: Hooks) {
 }
 
 /// The right to read and write the files of a pool.
-pub struct Turn {
+pub struct Turn<'a> {
     pool: &'static Pool,
     area: &'static Area,
     /// Stores that stay in memory: the call of this thread needs them.
-    keep: [u64; Turn::KEPT],
+    keep: &'a [u64],
     _held: ColdGuard<'static, ()>,
 }
 
@@ -146,13 +146,13 @@ impl Pool {
     /// Spills stores that nobody uses, the least recently used first, until `bytes` bytes are free or none is left.
     /// Returns the bytes that became free.
     pub fn spill(&'static self, bytes: usize) -> usize {
-        self.turn().map_or(0, |turn| turn.spill_idle(bytes))
+        self.turn(&[]).map_or(0, |turn| turn.spill_idle(bytes))
     }
 
-    /// Waits for the right to use the files. None: the pool never spilled.
-    pub fn turn(&'static self) -> Option<Turn> {
+    /// Waits for the right to use the files. The stores `keep` stay in memory meanwhile. None: the pool never spilled.
+    pub fn turn<'a>(&'static self, keep: &'a [u64]) -> Option<Turn<'a>> {
         let area = self.area()?;
-        Some(Turn { pool: self, area, keep: [0; Turn::KEPT], _held: area.turn.lock() })
+        Some(Turn { pool: self, area, keep, _held: area.turn.lock() })
     }
 
     /// Ends the place of a spilled store that comes back, or ends. Its block is not freed as yet.
@@ -239,16 +239,7 @@ impl Pool {
     }
 }
 
-impl Turn {
-    /// The most stores that one call keeps in memory.
-    pub const KEPT: usize = 16;
-
-    /// The turn, for a call that needs these stores in memory too.
-    pub fn keeping(mut self, tags: &[u64]) -> Turn {
-        self.keep.iter_mut().zip(tags).for_each(|(place, tag)| *place = *tag);
-        self
-    }
-
+impl Turn<'_> {
     /// Writes a block to a file and frees its pages. Nobody uses it meanwhile. Err: it is unchanged.
     ///
     /// # Safety
@@ -375,7 +366,7 @@ struct Oldest {
 }
 
 impl Oldest {
-    fn of(turn: &Turn, hooks: &Hooks) -> Oldest {
+    fn of(turn: &Turn<'_>, hooks: &Hooks) -> Oldest {
         let mut oldest = Oldest { found: [Found { used: 0, tag: 0 }; FOUND], count: 0 };
         let least = turn.area.least.load(Ordering::Relaxed);
         lookup::each_span_with_blocks(turn.pool, |info, blocks| {
