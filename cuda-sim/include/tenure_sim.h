@@ -53,6 +53,8 @@ int tenure_sim_reset(void);
  *   "idle_us", "junk", "reuse", "askew", "free_waits", "abort", "peers", "version", "trace"  as in the environment
  *   "same_context"  1: the primary context after cuDevicePrimaryCtxReset has the handle of the one before; 0: another. Without it, as the
  *                 seed decides. Its number (cuCtxGetId) is new in either case
+ *   "ptx"         the newest version of PTX that the driver accepts, times ten: newer is 222. Without it, that of the driver's version
+ *   "lost_peer_writes"  1: a peer copy into memory of a pool that the source's device may access writes nothing, as with driver 590
  *   "green"       1: streams that are created from now on belong to a green context of the current device
  *   "devices", "memory"  before cuInit only, else 401 */
 int tenure_sim_set(const char *name, uint64_t value);
@@ -63,8 +65,8 @@ int tenure_sim_set(const char *name, uint64_t value);
  *   "device_synchronizes"                     calls of cuCtxSynchronize
  *   "implicit_synchronizes"                   calls that free memory and found unfinished work
  *   "copied_to_device", "copied_from_device", "copied_on_device"   bytes of copies that ran
- *   "direct_peer_copies", "staged_peer_copies"  copies between two devices that ran: with peer access enabled in the context of their
- *                                             stream, and those that a driver stages through host memory
+ *   "direct_peer_copies", "staged_peer_copies"  copies between two devices that ran: those where the device of the stream may access both
+ *                                             sides, and those that a driver stages through host memory
  *   "host_alloc_flags", "host_register_flags" the flags of the last cuMemHostAlloc and cuMemHostRegister
  *   "host_alloc_node"                         1 + the NUMA node that the thread of the last cuMemHostAlloc preferred then; 0: none
  *   "allocations" (by cuMemAlloc), "imported" (open, of other processes), "pooled", "managed", "physical", "reserved", "pinned",

@@ -195,7 +195,7 @@ driver! {
 
     fn cuCtxGetId(context: Handle, id: *mut u64) in Init => |call| {
         let context = if context == 0 { call.context } else { context };
-        call.check_exists(context)?;
+        call.check_context_or_abort(context)?;
         put(id, call.contexts.get(&context).ok_or(INVALID_CONTEXT)?.id)
     }
 
@@ -206,16 +206,18 @@ driver! {
     }
 
     fn cuCtxSynchronize() in Context => |call| {
-        call.refuse_in_capture()?;
         call.statistics.device_synchronizes += 1;
+        let context = call.context;
+        call.refuse_device_wait(context)?;
         call.synchronize()
     }
 
     fn cuCtxSynchronize_v2(context: Handle) in Context => |call| {
-        call.refuse_in_capture()?;
         call.statistics.device_synchronizes += 1;
         call.context = if context == 0 { call.context } else { context };
         call.check_exists(call.context)?;
+        let context = call.context;
+        call.refuse_device_wait(context)?;
         call.synchronize()
     }
 

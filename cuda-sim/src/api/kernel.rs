@@ -1,6 +1,7 @@
 //! Queries about kernels and libraries: attributes, names, parameters, occupancy, globals.
 //!
-//! A library and its module share one handle, as do a kernel and its function. Occupancy is limited only by the number
+//! A kernel of a library is no function: launches and occupancy take both, what asks about functions refuses kernels,
+//! and the other way round. Occupancy is limited only by the number
 //! of threads and the dynamic shared memory. There are no global variables, because nothing is compiled.
 
 use super::module::{get_attribute, set_attribute};
@@ -24,8 +25,7 @@ type SharedBytesFor = Option<unsafe extern "C" fn(c_int) -> usize>;
 /// Names with their NUL. They are never freed: a caller may keep the pointer.
 static NAMES: Mutex<BTreeMap<String, CString>> = Mutex::new(BTreeMap::new());
 
-fn put_name(call: &Call, out: *mut *const c_char, function: Handle) -> Answer {
-    let name = &call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?.name;
+fn put_name(name: &String, out: *mut *const c_char) -> Answer {
     let mut names = NAMES.lock();
     if !names.contains_key(name) {
         names.insert(name.clone(), CString::new(name.as_str()).map_err(|_| INVALID_VALUE)?);
@@ -47,7 +47,9 @@ fn put_parameter(call: &Call, function: Handle, index: usize, offset: *mut usize
 
 /// How many blocks of `threads` threads one multiprocessor holds.
 fn active_blocks(call: &Call, function: Handle, threads: c_int, shared: usize) -> Answer<c_int> {
-    call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?;
+    if !call.modules.functions.contains_key(&function) && !call.modules.library_kernels.contains_key(&function) {
+        return Err(INVALID_HANDLE);
+    }
     let device = &call.devices[call.device()];
     if threads <= 0 || threads > device.attribute(MAX_THREADS_PER_BLOCK)? {
         return Err(INVALID_VALUE);
@@ -95,29 +97,37 @@ fn put_best_block_size(
 driver! {
     fn cuKernelGetAttribute(value: *mut c_int, attribute: c_int, kernel: Handle, device: c_int) in Context => |call| {
         call.ordinal(device)?;
-        get_attribute(call, value, attribute, kernel)
+        let context = call.context;
+        let function = call.function_of(kernel, context)?;
+        get_attribute(call, value, attribute, function)
     }
 
     fn cuKernelSetAttribute(attribute: c_int, value: c_int, kernel: Handle, device: c_int) in Context => |call| {
         call.ordinal(device)?;
-        set_attribute(call, kernel, attribute, value)
+        let context = call.context;
+        let function = call.function_of(kernel, context)?;
+        set_attribute(call, function, attribute, value)
     }
 
     fn cuKernelSetCacheConfig(kernel: Handle, _config: c_uint, device: c_int) in Context => |call| {
         call.ordinal(device)?;
-        call.modules.functions.get(&kernel).map(|_| ()).ok_or(INVALID_HANDLE)
+        call.modules.library_kernels.get(&kernel).map(|_| ()).ok_or(INVALID_HANDLE)
     }
 
     fn cuFuncSetSharedMemConfig(function: Handle, _config: c_uint) in Context => |call| {
         call.modules.functions.get(&function).map(|_| ()).ok_or(INVALID_HANDLE)
     }
 
-    fn cuFuncGetName(out: *mut *const c_char, function: Handle) in Context => |call| { put_name(call, out, function) }
+    fn cuFuncGetName(out: *mut *const c_char, function: Handle) in Context => |call| {
+        put_name(&call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?.name, out)
+    }
 
-    fn cuKernelGetName(out: *mut *const c_char, kernel: Handle) in Context => |call| { put_name(call, out, kernel) }
+    fn cuKernelGetName(out: *mut *const c_char, kernel: Handle) in Context => |call| {
+        put_name(&call.modules.library_kernels.get(&kernel).ok_or(INVALID_HANDLE)?.name, out)
+    }
 
     fn cuKernelGetLibrary(out: *mut Handle, kernel: Handle) in Context => |call| {
-        put(out, call.modules.functions.get(&kernel).ok_or(INVALID_HANDLE)?.module)
+        put(out, call.modules.library_kernels.get(&kernel).ok_or(INVALID_HANDLE)?.library)
     }
 
     fn cuFuncGetParamInfo(function: Handle, index: usize, offset: *mut usize, size: *mut usize) in Context => |call| {
@@ -125,7 +135,9 @@ driver! {
     }
 
     fn cuKernelGetParamInfo(kernel: Handle, index: usize, offset: *mut usize, size: *mut usize) in Context => |call| {
-        put_parameter(call, kernel, index, offset, size)
+        let context = call.context;
+        let function = call.function_of(kernel, context)?;
+        put_parameter(call, function, index, offset, size)
     }
 
     // No kernel is loaded lazily.
@@ -144,16 +156,16 @@ driver! {
     ) in Context => |call| {
         get(file)?;
         let context = call.context;
-        put(out, call.load_module(context, std::ptr::null())?)
+        put(out, call.load_library(context, std::ptr::null())?)
     }
 
     fn cuLibraryGetGlobal(_address: *mut u64, _size: *mut usize, library: Handle, _name: *const c_char) in Context => |call| {
-        call.modules.modules.get(&library).ok_or(INVALID_HANDLE)?;
+        call.modules.libraries.get(&library).ok_or(INVALID_HANDLE)?;
         Err(NOT_FOUND)
     }
 
     fn cuLibraryGetManaged(_address: *mut u64, _size: *mut usize, library: Handle, _name: *const c_char) in Context => |call| {
-        call.modules.modules.get(&library).ok_or(INVALID_HANDLE)?;
+        call.modules.libraries.get(&library).ok_or(INVALID_HANDLE)?;
         Err(NOT_FOUND)
     }
 

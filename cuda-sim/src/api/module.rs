@@ -1,8 +1,9 @@
 //! Modules and launches. A kernel is a host function that the program registered under the kernel's name.
 //!
 //! Any image is accepted as a module, except PTX without a number behind `.version`, and every module has all
-//! registered kernels. PTX that declares kernels of the library Tenure also has those, which the simulator implements
-//! itself (`strided`); the driver and the device must be new enough for such PTX. Arguments are copied at the launch,
+//! registered kernels; a library has a module in each context that uses it. The driver must be new enough for PTX. PTX
+//! that declares kernels of the library Tenure also has those, which the simulator implements
+//! itself (`strided`); the device must be new enough for it. Arguments are copied at the launch,
 //! by the registered sizes, so the caller may reuse its variables at once.
 
 use super::strided;
@@ -16,7 +17,7 @@ use crate::state::device::{
     COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR, MAX_BLOCK_X, MAX_GRID_X, SHARED_BYTES_PER_BLOCK_OPT_IN,
 };
 use crate::state::machine::{HandleKind, Machine};
-use crate::state::module::{Function, Kernel, Launch, Module, Registered, Run};
+use crate::state::module::{Function, Kernel, Launch, Library, LibraryKernel, Module, Registered, Run};
 use crate::state::work::Work;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -26,14 +27,76 @@ use std::sync::Arc;
 impl Machine {
     /// Loads an image; NULL: of unknown contents.
     pub fn load_module(&mut self, context: Handle, image: *const c_void) -> Answer<Handle> {
-        let own = match ptx_of(image) {
-            Some(text) if error_of(&text).is_some() => return Err(INVALID_PTX),
-            Some(text) => self.own_kernels(context, &text)?,
-            None => BTreeMap::new(),
-        };
+        let own = self.compile(context, image)?;
         let handle = self.new_handle(HandleKind::Module);
         self.modules.modules.insert(handle, Module { context, own });
         Ok(handle)
+    }
+
+    /// As [`Machine::load_module`], for code that belongs to no context. The simulator compiles it at once.
+    pub fn load_library(&mut self, context: Handle, image: *const c_void) -> Answer<Handle> {
+        let own = self.compile(context, image)?;
+        let handle = self.new_handle(HandleKind::Module);
+        self.modules.libraries.insert(handle, Library { own, modules: BTreeMap::new() });
+        Ok(handle)
+    }
+
+    fn compile(&self, context: Handle, image: *const c_void) -> Answer<BTreeMap<String, Registered>> {
+        match ptx_of(image) {
+            Some(text) if error_of(&text).is_some() => Err(INVALID_PTX),
+            Some(text) if number(&text, ".version").is_some_and(|version| version > self.config.newest_ptx()) => {
+                Err(UNSUPPORTED_PTX_VERSION)
+            }
+            Some(text) => self.own_kernels(context, &text),
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// The module of a library in a context.
+    fn module_of(&mut self, library: Handle, context: Handle) -> Answer<Handle> {
+        let known = self.modules.libraries.get(&library).ok_or(INVALID_HANDLE)?;
+        if let Some(module) = known.modules.get(&context) {
+            return Ok(*module);
+        }
+        let own = known.own.clone();
+        let module = self.new_handle(HandleKind::Module);
+        self.modules.modules.insert(module, Module { context, own });
+        self.modules.libraries.get_mut(&library).ok_or(INVALID_HANDLE)?.modules.insert(context, module);
+        Ok(module)
+    }
+
+    /// The function of a library's kernel in a context.
+    pub fn function_of(&mut self, kernel: Handle, context: Handle) -> Answer<Handle> {
+        let LibraryKernel { name, library } = self.modules.library_kernels.get(&kernel).ok_or(INVALID_HANDLE)?;
+        let (name, library) = (name.clone(), *library);
+        let module = self.module_of(library, context)?;
+        self.find_named(module, name)
+    }
+
+    /// The function that a handle means where a driver takes both functions and kernels.
+    pub fn function_or_kernel(&mut self, handle: Handle, context: Handle) -> Answer<Handle> {
+        if self.modules.functions.contains_key(&handle) { Ok(handle) } else { self.function_of(handle, context) }
+    }
+
+    fn find_kernel(&mut self, library: Handle, name: *const c_char) -> Answer<Handle> {
+        let name = get_text(name)?.to_string_lossy().into_owned();
+        let known = self.modules.libraries.get(&library).ok_or(INVALID_HANDLE)?;
+        if !known.own.contains_key(&name) && !self.modules.kernels.contains_key(&name) {
+            return Err(NOT_FOUND);
+        }
+        let is_it = |kernel: &LibraryKernel| kernel.library == library && kernel.name == name;
+        if let Some((handle, _)) = self.modules.library_kernels.iter().find(|(_, kernel)| is_it(kernel)) {
+            return Ok(*handle);
+        }
+        let handle = self.new_handle(HandleKind::Function);
+        self.modules.library_kernels.insert(handle, LibraryKernel { name, library });
+        Ok(handle)
+    }
+
+    fn unload_library(&mut self, library: Handle) -> Answer {
+        let known = self.modules.libraries.remove(&library).ok_or(INVALID_HANDLE)?;
+        self.modules.library_kernels.retain(|_, kernel| kernel.library != library);
+        known.modules.into_values().try_for_each(|module| self.unload_module(module))
     }
 
     /// The kernels of PTX that the simulator implements.
@@ -49,16 +112,7 @@ impl Machine {
         if own.is_empty() {
             return Ok(own);
         }
-        let number = |directive: &str| {
-            let rest = text.split_once(directive)?.1;
-            let digits: String = rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
-            digits.replace('.', "").parse::<c_int>().ok()
-        };
-        let version = number("\n.version ").ok_or(INVALID_PTX)?;
-        let target = number("\n.target sm_").ok_or(INVALID_PTX)?;
-        if version > newest_ptx(self.config.version) {
-            return Err(UNSUPPORTED_PTX_VERSION);
-        }
+        let target = number(text, "\n.target sm_").ok_or(INVALID_PTX)?;
         let device = &self.devices[self.contexts.get(&context).ok_or(INVALID_CONTEXT)?.device];
         let capability =
             10 * device.attribute(COMPUTE_CAPABILITY_MAJOR)? + device.attribute(COMPUTE_CAPABILITY_MINOR)?;
@@ -73,6 +127,10 @@ impl Machine {
 
     fn find_function(&mut self, module: Handle, name: *const c_char) -> Answer<Handle> {
         let name = get_text(name)?.to_string_lossy().into_owned();
+        self.find_named(module, name)
+    }
+
+    fn find_named(&mut self, module: Handle, name: String) -> Answer<Handle> {
         if !self.modules.modules.contains_key(&module) {
             return Err(INVALID_HANDLE);
         }
@@ -105,11 +163,11 @@ fn error_of(text: &str) -> Option<&'static str> {
         .then_some("ptxas application ptx input, line 1; fatal   : Parsing error near '.version': syntax error\0")
 }
 
-/// The newest version of PTX that a driver accepts, times ten, by the release notes of PTX: 6.3 came with CUDA 10.0,
-/// 7.0 with 11.0, 8.0 with 12.0, 9.0 with 13.0.
-fn newest_ptx(driver: c_int) -> c_int {
-    let (major, minor) = (driver / 1000, driver % 1000 / 10);
-    if major <= 10 { 63 + minor } else { 10 * (major - 4) + minor }
+/// The number behind a directive of PTX, without its point.
+fn number(text: &str, directive: &str) -> Option<c_int> {
+    let rest = text.split_once(directive)?.1.trim_start_matches(' ');
+    let digits: String = rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    digits.replace('.', "").parse::<c_int>().ok()
 }
 
 /// CU_LAUNCH_PARAM_*, in the `extra` of a launch.
@@ -244,8 +302,9 @@ fn launch(
     extra: *mut *mut c_void,
 ) -> Answer {
     let stream = call.stream(stream)?;
-    let Function { name, module, .. } = call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?;
     let owner = call.streams.get(&stream).ok_or(INVALID_HANDLE)?.context;
+    let function = call.function_or_kernel(function, owner)?;
+    let Function { name, module, .. } = call.modules.functions.get(&function).ok_or(INVALID_HANDLE)?;
     if call.modules.modules.get(module).ok_or(INVALID_HANDLE)?.context != owner {
         return Err(INVALID_HANDLE);
     }
@@ -384,23 +443,23 @@ driver! {
         }
         put_empty_logs(jit_count, jit, jit_values)?;
         let context = call.context;
-        put(out, call.load_module(context, image)?)
+        put(out, call.load_library(context, image)?)
     }
 
-    fn cuLibraryUnload(library: Handle) in Context => |call| { call.unload_module(library) }
+    fn cuLibraryUnload(library: Handle) in Context => |call| { call.unload_library(library) }
 
     fn cuLibraryGetKernel(out: *mut Handle, library: Handle, name: *const c_char) in Context => |call| {
-        put(out, call.find_function(library, name)?)
+        put(out, call.find_kernel(library, name)?)
     }
 
     fn cuLibraryGetModule(out: *mut Handle, library: Handle) in Context => |call| {
-        call.modules.modules.get(&library).ok_or(INVALID_HANDLE)?;
-        put(out, library)
+        let context = call.context;
+        put(out, call.module_of(library, context)?)
     }
 
     fn cuKernelGetFunction(out: *mut Handle, kernel: Handle) in Context => |call| {
-        call.modules.functions.get(&kernel).ok_or(INVALID_HANDLE)?;
-        put(out, kernel)
+        let context = call.context;
+        put(out, call.function_of(kernel, context)?)
     }
 
     fn cuFuncGetModule(out: *mut Handle, function: Handle) in Context => |call| {

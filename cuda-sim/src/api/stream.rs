@@ -56,6 +56,10 @@ driver! {
     fn cuStreamSynchronize(stream: Handle) | cuStreamSynchronize_ptsz in Context => |call| {
         let stream = call.stream(stream)?;
         call.refuse_if_capturing(stream)?;
+        if stream == call.legacy_stream(call.context) {
+            let context = call.context;
+            call.refuse_blocking_capture(context)?;
+        }
         call.refuse_in_capture()?;
         call.wait_for_stream(stream)?;
         call.trim_pools();

@@ -9,8 +9,9 @@
 //! their way, so a stream that is not ordered behind the legacy one finds the old ones. NVIDIA's page on
 //! synchronisation says so, for any size.
 //!
-//! A copy between two devices always works. It is direct if peer access is enabled in the context of its stream.
-//! Otherwise a driver stages it through host memory, which `staged_peer_copies` counts.
+//! A copy between two devices always works. It is direct if the device of its stream may access both sides: memory of
+//! cuMemAlloc once peer access is enabled in the context of the stream, mapped and pooled memory once access to it was
+//! set. Otherwise a driver stages it through host memory, which `staged_peer_copies` counts.
 
 use crate::base::status::*;
 use crate::base::types::Handle;
@@ -116,6 +117,9 @@ impl Side {
 
 fn run(machine: &mut Machine, context: Handle, from: &Side, to: &Side, shape: &Shape) -> Answer {
     let device = machine.contexts.get(&context).map_or(0, |context| context.device);
+    if loses_writes(machine, from, to) {
+        return Ok(());
+    }
     for z in 0..shape.depth {
         for y in 0..shape.height {
             let source = from.bytes(machine, from.row(y, z), shape.width, device, false)?;
@@ -142,20 +146,37 @@ fn run(machine: &mut Machine, context: Handle, from: &Side, to: &Side, shape: &S
     Ok(())
 }
 
-/// For a copy between the memories of two devices: whether the context has enabled access to the other device. None:
-/// any other copy.
+/// For a copy between the memories of two devices: whether the device of the context may access both. None: any other
+/// copy.
 fn peer_access(machine: &Machine, context: Handle, from: &Side, to: &Side) -> Option<bool> {
+    let context = machine.contexts.get(&context)?;
+    // The device that has the memory of a side, and whether that of the context may access it.
     let device_of = |side: &Side| {
         let region = machine.space.find(side.address).filter(|_| side.memory == Memory::Device)?;
-        let is_local = matches!(region.kind, MemoryKind::Device | MemoryKind::Array | MemoryKind::Pooled);
-        is_local.then_some(region.device)
+        let (device, is_allowed) = match region.kind {
+            MemoryKind::Device | MemoryKind::Array => (region.device, context.peers.contains(&region.device)),
+            MemoryKind::Pooled => (region.device, machine.pools.allows(region.pool, context.device)),
+            MemoryKind::Reserved => {
+                let (_, mapping) = region.mapping_at(side.address - region.base)?;
+                (mapping.device, mapping.access[context.device] == 3)
+            }
+            _ => return None,
+        };
+        Some((device, is_allowed || device == context.device))
     };
-    let (from, to) = (device_of(from)?, device_of(to)?);
-    if from == to {
-        return None;
-    }
-    let context = machine.contexts.get(&context)?;
-    Some([(from, to), (to, from)].iter().any(|(own, other)| context.device == *own && context.peers.contains(other)))
+    let ((from, reads), (to, writes)) = (device_of(from)?, device_of(to)?);
+    (from != to).then_some(reads && writes)
+}
+
+/// Whether a driver with the fault that JuliaGPU/CUDA.jl#3112 reports loses what a copy writes: a peer copy into memory
+/// of a pool that the other device was given access to.
+fn loses_writes(machine: &Machine, from: &Side, to: &Side) -> bool {
+    let device_of = |side: &Side| machine.contexts.get(&side.owner).map(|context| context.device);
+    let (Some(from), Some(owner), true) = (device_of(from), device_of(to), machine.config.lost_peer_writes) else {
+        return false;
+    };
+    let target = machine.space.find(to.address).filter(|region| region.kind == MemoryKind::Pooled);
+    from != owner && target.is_some_and(|region| machine.pools.allows(region.pool, from))
 }
 
 /// Copies between overlapping rows, with a result that no program can rely on.

@@ -58,6 +58,11 @@ pub struct Config {
     pub aborts: bool,
     /// Whether the primary context after a reset has the handle of the one before; None: as the seed decides.
     pub same_context: Option<bool>,
+    /// The newest version of PTX that the driver accepts, times ten; None: that of the driver's version.
+    pub ptx: Option<i32>,
+    /// A peer copy into memory of a pool that the source's device was given access to writes nothing, as with driver
+    /// 590.
+    pub lost_peer_writes: bool,
     /// Streams that are created now belong to a green context.
     pub green: bool,
 }
@@ -83,6 +88,8 @@ impl Config {
             free_waits: number("TENURE_SIM_FREE_WAITS").is_none_or(|flag| flag != 0),
             aborts: number("TENURE_SIM_ABORT").is_none_or(|flag| flag != 0),
             same_context: None,
+            ptx: None,
+            lost_peer_writes: false,
             green: false,
         }
     }
@@ -92,6 +99,13 @@ impl Config {
 const ASKEW_PART: u32 = 64;
 
 impl Config {
+    /// The newest version of PTX that the driver accepts, times ten. By the release notes of PTX 6.3 came with CUDA
+    /// 10.0, 7.0 with 11.0, 8.0 with 12.0, 9.0 with 13.0.
+    pub fn newest_ptx(&self) -> i32 {
+        let (major, minor) = (self.version / 1000, self.version % 1000 / 10);
+        self.ptx.unwrap_or(if major <= 10 { 63 + minor } else { 10 * (major - 4) + minor })
+    }
+
     /// See the field of that name.
     pub fn askew(&self) -> u32 {
         self.askew.unwrap_or(if self.seed.is_multiple_of(4) { ASKEW_PART } else { 0 })

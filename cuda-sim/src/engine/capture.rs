@@ -49,6 +49,23 @@ impl World {
         Err(STREAM_CAPTURE_IMPLICIT)
     }
 
+    /// Refuses a wait for all work of a context's device while a stream of that device captures, and breaks all captures
+    /// there, whatever their modes and the caller's.
+    pub fn refuse_device_wait(&mut self, context: Handle) -> Answer {
+        let device_of = |context: &Handle| self.contexts.get(context).map(|context| context.device);
+        let device = device_of(&context);
+        let on_device =
+            |stream: &Handle| self.streams.get(stream).and_then(|stream| device_of(&stream.context)) == device;
+        let captures = self.graphs.captures.iter().filter(|(_, capture)| on_device(&capture.origin));
+        let broken: Vec<Handle> = captures.map(|(handle, _)| *handle).collect();
+        for handle in &broken {
+            if let Some(capture) = self.graphs.captures.get_mut(handle) {
+                capture.invalid = true;
+            }
+        }
+        if broken.is_empty() { Ok(()) } else { Err(STREAM_CAPTURE_UNSUPPORTED) }
+    }
+
     /// Refuses a call that might wait for a captured stream, if this thread's mode and the captures' modes forbid it.
     pub fn refuse_in_capture(&mut self) -> Answer {
         let mode = capture_mode();

@@ -112,6 +112,21 @@ impl Call<'_> {
         std::process::abort();
     }
 
+    /// The code for a context that does not exist. A driver may crash where a call dereferences it, so the process ends
+    /// there.
+    pub fn check_context_or_abort(&self, context: Handle) -> Answer {
+        let exists = self.check_exists(context);
+        if exists.is_err() && self.config.aborts {
+            eprintln!(
+                "cuda-sim: {} was called with the context {context:#x}, which does not exist any more. A driver may crash \
+                 here. The process ends (TENURE_SIM_ABORT=0: the call returns a code).",
+                self.name
+            );
+            std::process::abort();
+        }
+        exists
+    }
+
     /// The index of the current context's device.
     pub fn device(&self) -> usize {
         self.world.contexts.get(&self.context).map_or(0, |context| context.device)

@@ -62,12 +62,28 @@ pub struct Module {
     pub own: BTreeMap<String, Registered>,
 }
 
+/// A library: code that belongs to no context. Each context that uses it has a module of it.
+pub struct Library {
+    /// As in `Module`.
+    pub own: BTreeMap<String, Registered>,
+    /// Its module, by context.
+    pub modules: BTreeMap<Handle, Handle>,
+}
+
+/// A kernel of a library, which has a function in each context.
+pub struct LibraryKernel {
+    pub name: String,
+    pub library: Handle,
+}
+
 #[derive(Default)]
 pub struct Modules {
     /// The kernels that every module has.
     pub kernels: BTreeMap<String, Registered>,
     pub modules: BTreeMap<Handle, Module>,
     pub functions: BTreeMap<Handle, Function>,
+    pub libraries: BTreeMap<Handle, Library>,
+    pub library_kernels: BTreeMap<Handle, LibraryKernel>,
 }
 
 impl Modules {
@@ -75,6 +91,9 @@ impl Modules {
     pub fn remove_context(&mut self, context: Handle) {
         self.modules.retain(|_, module| module.context != context);
         self.functions.retain(|_, function| self.modules.contains_key(&function.module));
+        self.libraries.values_mut().for_each(|library| {
+            library.modules.remove(&context);
+        });
     }
 
     /// The kernel of this name in a module.
