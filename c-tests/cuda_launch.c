@@ -591,6 +591,38 @@ static void kn_8_block_memory(tn_stream *s)
     }
 }
 
+/* A kernel of a library (CUDA 12.0) is no CUfunction: launches take it, and what asks about functions refuses it. */
+static void kn_8_kernels_of_libraries(tn_stream *s)
+{
+    int (*load_library)(void **, const void *, void *, void *, unsigned, void *, void *, unsigned) = NULL;
+    int (*unload_library)(void *) = NULL, (*kernel_of)(void **, void *, const char *) = NULL;
+    void *driver = dlopen("libcuda.so.1", RTLD_NOW), *library = NULL, *change = NULL, *memory = NULL;
+    *(void **)&load_library = dlsym(driver, "cuLibraryLoadData");
+    *(void **)&unload_library = dlsym(driver, "cuLibraryUnload");
+    *(void **)&kernel_of = dlsym(driver, "cuLibraryGetKernel");
+    if (load_library == NULL || load_library(&library, kernels_image(), NULL, NULL, 0, NULL, NULL, 0) != 0)
+        return;
+    CHECK(kernel_of(&change, library, "launch_change") == 0 && kernel_of(&memory, library, "launch_block_memory") == 0);
+    void *before = CHANGE;
+    CHANGE = change;
+    tn_array *x = count_up();
+    for (int i = 0; i < 3; i++) /* also where the launch is known */
+        add_one(x, s);
+    CHECK(is_line(x, 1, 3));
+    tn_launch_config config = config_of(change, s);
+    tn_arg arg = pointer_arg(x, TN_READ | TN_WRITE);
+    FAILS(tn_launch(&config, 1, &arg), TN_ERR_COUNT);
+    CHECK(says("launch_change") && says("4 parameters"));
+    int64_t sum = 0, most = (int64_t)block_limit();
+    OK(try_block_memory(memory, most, s, &sum));
+    CHECK(sum == most);
+    CHECK(try_block_memory(memory, most + 1, s, &sum) == TN_ERR_LIMIT && says("launch_block_memory"));
+    CHANGE = before;
+    OK(tn_array_release(x));
+    OK(tn_stream_synchronize(s));
+    CHECK(unload_library(library) == 0);
+}
+
 /* Launches with its own need of block memory, beside a thread that needs another size. */
 struct need {
     void *function;
@@ -1016,6 +1048,7 @@ int main(void)
         if (simulated())
             CHECK(sim.tenure_sim_set("seed", seed) == 0);
         kn_8_block_memory(s);
+        kn_8_kernels_of_libraries(s);
         kn_9_shapes(s);
         kn_9_arguments(s);
         kn_10_events();

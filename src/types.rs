@@ -1867,7 +1867,7 @@ pub type tn_host_kernel =
 pub struct tn_launch_config {
     /// sizeof this struct, set by the caller.
     pub size: usize,
-    /// A kernel of a GPU: a CUfunction, or NULL.
+    /// A kernel of a GPU: a CUfunction, or a CUkernel of a library (CUDA 12.0); or NULL.
     pub function: *mut core::ffi::c_void,
     /// The blocks in each of three directions, at least 1.
     pub grid: [u32; 3],

@@ -29,6 +29,8 @@ pub const JIT_COMPILER_NOT_FOUND: u32 = 221;
 pub const UNSUPPORTED_PTX_VERSION: u32 = 222;
 /// The driver may not compile PTX.
 pub const JIT_COMPILATION_DISABLED: u32 = 223;
+/// A handle is none of its kind.
+pub const INVALID_HANDLE: u32 = 400;
 /// There is no kernel, symbol or other object of this name.
 pub const NOT_FOUND: u32 = 500;
 /// The work is not finished.

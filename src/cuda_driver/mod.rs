@@ -17,7 +17,8 @@ use core::fmt::Write;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
 pub use cudarc::driver::sys::{
-    self, CUcontext, CUdevice, CUdevice_attribute as Attribute, CUdeviceptr, CUevent, CUfunction, CUmodule, CUstream,
+    self, CUcontext, CUdevice, CUdevice_attribute as Attribute, CUdeviceptr, CUevent, CUfunction, CUkernel, CUmodule,
+    CUstream,
 };
 use cudarc::driver::sys::{
     CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUipcEventHandle, CUipcMemHandle, CUmem_advise, CUmemAccessDesc,
@@ -165,6 +166,7 @@ functions! {
     cuFuncGetAttribute(value: *mut c_int, attribute: c_int, function: CUfunction);
     cuFuncSetAttribute(function: CUfunction, attribute: c_int, value: c_int);
     cuFuncGetParamInfo(function: CUfunction, index: usize, offset: *mut usize, bytes: *mut usize);
+    cuKernelGetFunction(function: *mut CUfunction, kernel: CUkernel);
     cuFuncGetName(name: *mut *const c_char, function: CUfunction);
     cuLaunchKernel(
         function: CUfunction,

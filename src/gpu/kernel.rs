@@ -44,7 +44,7 @@ impl Shape {
     }
 }
 
-/// A kernel, by the driver's CUfunction.
+/// A kernel, by the driver's CUfunction, or by a CUkernel of a library (CUDA 12.0), which launches take for one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Kernel(CUfunction);
 
@@ -101,7 +101,7 @@ fn signature(sizes: &[usize]) -> u64 {
 }
 
 impl Kernel {
-    /// The kernel of a CUfunction, which is not NULL.
+    /// The kernel of a CUfunction or CUkernel, which is not NULL.
     pub fn new(function: *mut c_void) -> Kernel {
         Kernel(function.cast())
     }
@@ -137,10 +137,25 @@ impl Kernel {
     #[cold]
     pub fn ask(self, inside: &Inside, shape: &Shape, sizes: &[usize]) -> Answers {
         let keep = |outcome: Result<()>| outcome.map_err(Kept::new);
+        let function = self.function(inside);
         Answers {
-            parameters: keep(self.check_parameters(inside, sizes)),
-            shape: keep(self.facts(inside).and_then(|facts| self.check_shape(inside, shape, facts))),
+            parameters: keep(function.check_parameters(inside, sizes)),
+            shape: keep(function.facts(inside).and_then(|facts| function.check_shape(inside, shape, facts))),
         }
+    }
+
+    /// The kernel as a function of the present context, which alone can be asked for what it needs. The driver refuses a
+    /// CUkernel there as an invalid handle (accel-sim/accel-sim-framework#521).
+    fn function(self, inside: &Inside) -> Kernel {
+        let (mut value, mut function) = (0, null_mut());
+        // SAFETY: the number and the pointer are ours; the caller of `launch` vouches for the kernel.
+        let asked = quietly(|| unsafe {
+            match inside.cuFuncGetAttribute(&mut value, MAX_THREADS, self.0)? {
+                code::INVALID_HANDLE => inside.cuKernelGetFunction(&mut function, self.0.cast()).map(Some),
+                _ => Ok(None),
+            }
+        });
+        if matches!(asked, Ok(Some(SUCCESS))) { Kernel(function) } else { self }
     }
 
     fn attribute(self, inside: &Inside, attribute: c_int) -> Result<i64> {
@@ -270,7 +285,7 @@ impl Kernel {
     /// has no effect.
     ///
     /// # Safety
-    /// - The function is a CUfunction of the driver, whose module is loaded.
+    /// - The function is a CUfunction of the driver whose module is loaded, or a CUkernel whose library is.
     /// - `stream` is one of the device of `inside`, and exists.
     /// - The kernel has parameters of these sizes, unless the driver can tell that it has not.
     /// - The memory that the kernel uses stays valid until the launch is done, and no other access conflicts with it.
@@ -297,11 +312,12 @@ impl Kernel {
             // Another library has lowered the limit, or another kernel has this CUfunction now.
             self.confirmed().function.store(0, Ordering::Relaxed);
         }
-        self.check_parameters(inside, sizes)?;
-        let facts = self.facts(inside)?;
-        self.check_shape(inside, shape, facts)?;
+        let function = self.function(inside);
+        function.check_parameters(inside, sizes)?;
+        let facts = function.facts(inside)?;
+        function.check_shape(inside, shape, facts)?;
         let block_bytes = match shape.block_bytes > facts.dynamic_bytes {
-            true => self.raise(inside, shape.block_bytes)?,
+            true => function.raise(inside, shape.block_bytes)?,
             false => facts.dynamic_bytes,
         };
         inside.gpu().check(call()?, "cuLaunchKernel")?;
