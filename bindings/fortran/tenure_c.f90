@@ -1529,7 +1529,7 @@ module tenure_c
   type, bind(C) :: tn_launch_config
     !> sizeof this struct, set by the caller.
     integer(c_size_t) :: size = 64
-    !> A kernel of a GPU: a CUfunction, or NULL.
+    !> A kernel of a GPU: a CUfunction, or a CUkernel of a library (CUDA 12.0); or NULL.
     type(c_ptr) :: function = c_null_ptr
     !> The blocks in each of three directions, at least 1.
     integer(c_int32_t) :: grid(3) = 0
@@ -1553,8 +1553,8 @@ module tenure_c
     !> The name of the module in messages, reports, and the compiler's log: at most 63 bytes of UTF-8, copied.
     type(c_ptr) :: name = c_null_ptr
     !> `tn_module_compile`: "compute_80" makes PTX, which newer GPUs run too. "sm_80" makes a cubin for these GPUs,
-    !> which older drivers run too. NULL: PTX for the oldest of the process's GPUs; without a GPU, for the compiler's
-    !> default.
+    !> which older drivers run too. NULL: a cubin where all GPUs of the process are of one kind that the compiler knows,
+    !> else PTX for the oldest of them; without a GPU, for the compiler's default.
     type(c_ptr) :: arch = c_null_ptr
     !> `tn_module_compile`: options of NVRTC, such as "-DTILE=16" and "--use_fast_math".
     type(c_ptr) :: options = c_null_ptr

@@ -1363,7 +1363,7 @@ export interface tn_host_block {
 export interface tn_launch_config {
   /** sizeof this struct, set by the caller. */
   size: Integer;
-  /** A kernel of a GPU: a CUfunction, or NULL. */
+  /** A kernel of a GPU: a CUfunction, or a CUkernel of a library (CUDA 12.0); or NULL. */
   function: Memory | null;
   /** The blocks in each of three directions, at least 1. */
   grid: Uint32Array;
@@ -1382,7 +1382,7 @@ export interface tn_module_options {
   size: Integer;
   /** The name of the module in messages, reports, and the compiler's log: at most 63 bytes of UTF-8, copied. */
   name: string | null;
-  /** `tn_module_compile`: "compute_80" makes PTX, which newer GPUs run too. "sm_80" makes a cubin for these GPUs, which older drivers run too. NULL: PTX for the oldest of the process's GPUs; without a GPU, for the compiler's default. */
+  /** `tn_module_compile`: "compute_80" makes PTX, which newer GPUs run too. "sm_80" makes a cubin for these GPUs, which older drivers run too. NULL: a cubin where all GPUs of the process are of one kind that the compiler knows, else PTX for the oldest of them; without a GPU, for the compiler's default. */
   arch: string | null;
   /** `tn_module_compile`: options of NVRTC, such as "-DTILE=16" and "--use_fast_math". */
   options: Memory | null;

@@ -81,6 +81,11 @@ impl Compiler {
         known[..count as usize].iter().copied().filter(|capability| *capability <= at_most).max()
     }
 
+    /// Whether it makes code for an architecture, and not only PTX: since 11.1.
+    pub fn makes_code(&self) -> bool {
+        self.functions.nvrtcGetCUBIN.is_some() && self.functions.nvrtcGetCUBINSize.is_some()
+    }
+
     /// Compiles a program to a cubin if the options ask for that of one architecture, else to PTX. The image ends with
     /// a NUL. The log is written also where the program has errors.
     ///

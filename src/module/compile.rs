@@ -1,7 +1,8 @@
 //! CUDA C++ that NVRTC compiles to the image of a module.
 //!
-//! Contract: needs no driver. Where there are GPUs, the PTX is for the oldest of them, so that each can load it. The
-//! standard is C++17, which tenure_kernel.cuh needs, unless the options name another one.
+//! Contract: needs no driver. Where all GPUs have one architecture that the compiler knows, the image is code for it,
+//! which drivers older than the compiler load too. Otherwise it is PTX for the oldest of them, so that each can load it.
+//! The standard is C++17, which tenure_kernel.cuh needs, unless the options name another one.
 
 use super::image::Image;
 use crate::cuda_compiler::{Compiler, Source};
@@ -102,7 +103,7 @@ impl Argument {
             let _ = write!(text, "--gpu-architecture={}", readable(arch.to_bytes()));
         } else {
             let given = has(how.options, &["-arch", "--gpu-architecture"]);
-            let Some(oldest) = oldest_capability().filter(|_| !given) else { return Ok(None) };
+            let Some((oldest, latest)) = capabilities().filter(|_| !given) else { return Ok(None) };
             let Some(newest) = compiler.newest_capability(oldest) else {
                 return Err(fail(
                     TN_ERR_UNSUPPORTED,
@@ -114,17 +115,23 @@ impl Argument {
                     ),
                 ));
             };
-            let _ = write!(text, "--gpu-architecture=compute_{newest}");
+            // PTX has no compatibility between minor versions: a driver refuses that of a newer compiler (222).
+            let alike = oldest == latest && newest == oldest && compiler.makes_code();
+            let kind = if alike { "sm" } else { "compute" };
+            let _ = write!(text, "--gpu-architecture={kind}_{newest}");
         }
         Argument::of(text.as_str()).map(Some)
     }
 }
 
-/// The lowest compute capability of the GPUs that the process sees. None: there is no GPU, or the driver fails.
-fn oldest_capability() -> Option<i32> {
+/// The lowest and the highest compute capability of the GPUs that the process sees. None: there is no GPU, or the driver
+/// fails.
+fn capabilities() -> Option<(i32, i32)> {
     quietly(|| {
-        let count = gpu::count().unwrap_or(0);
-        (0..count).filter_map(|id| gpu::gpu(id).ok()?.compute_capability().ok()).filter(|known| *known > 0).min()
+        let of = |id: i32| gpu::gpu(id).ok()?.compute_capability().ok().filter(|known| *known > 0);
+        let mut known = (0..gpu::count().unwrap_or(0)).filter_map(of);
+        let first = known.next()?;
+        Some(known.fold((first, first), |(oldest, latest), next| (oldest.min(next), latest.max(next))))
     })
 }
 

@@ -307,6 +307,13 @@ fn cuda_the_oldest_gpu_decides_the_ptx() {
         // SAFETY: the number is ours.
         assert_eq!(unsafe { tn_device_count(TN_CUDA, &mut count) }, TN_OK);
         let count = count as i32;
+        // Where all GPUs are alike, the driver compiles nothing, and need not be as new as NVRTC.
+        for (capability, architecture) in [(90, "sm_90"), (86, "compute_80"), (50, "sm_50"), (120, "compute_90")] {
+            (0..count).for_each(|device| set(device, capability));
+            let expected = format!("--gpu-architecture={architecture}");
+            assert_eq!(options_in(&compiled("", None, None, &[])), ["--std=c++17", &expected]);
+        }
+        assert!(count > 1, "two GPUs that differ");
         for (capability, newest) in [(90, 90), (86, 80), (72, 70), (50, 50), (120, 90)] {
             (0..count).for_each(|device| set(device, if device == count - 1 { capability } else { 121 }));
             let expected = format!("--gpu-architecture=compute_{newest}");
@@ -317,6 +324,34 @@ fn cuda_the_oldest_gpu_decides_the_ptx() {
         assert_eq!(compile("", None, None, &[]).status, TN_ERR_UNSUPPORTED);
         assert!(last_error().contains("3.5"), "{}", last_error());
         compiled("", None, Some("compute_80"), &[]);
+    });
+}
+
+/// What a compiler that is newer than the driver makes can be loaded, where it makes code and no PTX.
+#[test]
+fn cuda_a_compiler_that_is_newer_than_the_driver() {
+    require_simulator();
+    let test = "cuda_a_compiler_that_is_newer_than_the_driver";
+    with_files(test, true, &[("libnvrtc.so", Some(&["PTX=\"8.5\""]))], |_| {
+        support::cuda::device().simulated().set("ptx", 84);
+        let load = |arch: Option<&CStr>| {
+            let (mut options, mut module, mut function): (tn_module_options, _, _) = (zero(), null_mut(), null_mut());
+            (options.size, options.arch) = (size_of::<tn_module_options>(), arch.map_or(null(), CStr::as_ptr));
+            let gpu = tn_device { r#type: TN_CUDA, id: 0 };
+            // SAFETY: texts, and outputs of ours.
+            let status = unsafe {
+                assert_eq!(tn_module_compile(c"".as_ptr(), &options, &mut module), TN_OK, "{}", last_error());
+                tn_module_function(module, c"f".as_ptr(), gpu, &mut function)
+            };
+            let said = last_error();
+            assert_eq!(tn_module_release(module), TN_OK);
+            (status, said)
+        };
+        let (status, said) = load(Some(c"compute_80"));
+        assert!(status == TN_ERR_UNSUPPORTED && said.contains("newer than the driver"), "{said}");
+        // It is loaded, and the simulator knows no such kernel.
+        let (status, said) = load(None);
+        assert!(status == TN_ERR_INVALID && said.contains("no kernel has the name"), "{said}");
     });
 }
 

@@ -1,13 +1,17 @@
 /*
  * nvrtc.c - a stand-in for NVRTC. Its log tells what it was asked for; words in the source choose how a compilation ends.
  *
- * VARIANT: a text in the log. OLD: without the functions of NVRTC 11.1 and later. BROKEN: without a function that every version has.
+ * PTX: the version of PTX that it makes. VARIANT: a text in the log. OLD: without the functions of NVRTC 11.1 and later. BROKEN: without a function that every version has.
  */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifndef PTX
+#define PTX "8.0"
+#endif
 
 #ifndef VARIANT
 #define VARIANT "stand-in"
@@ -82,7 +86,7 @@ int nvrtcCompileProgram(program p, int n, const char *const *options)
     } else if (strstr(p->source, "intermediate") != NULL) {
         p->image_bytes = 1;
     } else {
-        p->image_bytes = (size_t)snprintf(p->image, sizeof p->image, ".version 8.0\n.target sm_70\n") + 1;
+        p->image_bytes = (size_t)snprintf(p->image, sizeof p->image, ".version " PTX "\n.target sm_70\n") + 1;
     }
     return 0;
 }

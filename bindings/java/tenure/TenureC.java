@@ -1974,7 +1974,7 @@ public final class TenureC {
     public static class tn_launch_config extends Structure {
         /** sizeof this struct, set by the caller. */
         public long size = 64;
-        /** A kernel of a GPU: a CUfunction, or NULL. */
+        /** A kernel of a GPU: a CUfunction, or a CUkernel of a library (CUDA 12.0); or NULL. */
         public Pointer function;
         /** The blocks in each of three directions, at least 1. */
         public int[] grid = new int[3];
@@ -2004,7 +2004,7 @@ public final class TenureC {
         public long size = 64;
         /** The name of the module in messages, reports, and the compiler's log: at most 63 bytes of UTF-8, copied. */
         public String name;
-        /** `tn_module_compile`: "compute_80" makes PTX, which newer GPUs run too. "sm_80" makes a cubin for these GPUs, which older drivers run too. NULL: PTX for the oldest of the process's GPUs; without a GPU, for the compiler's default. */
+        /** `tn_module_compile`: "compute_80" makes PTX, which newer GPUs run too. "sm_80" makes a cubin for these GPUs, which older drivers run too. NULL: a cubin where all GPUs of the process are of one kind that the compiler knows, else PTX for the oldest of them; without a GPU, for the compiler's default. */
         public String arch;
         /** `tn_module_compile`: options of NVRTC, such as "-DTILE=16" and "--use_fast_math". */
         public Pointer options;

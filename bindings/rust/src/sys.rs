@@ -1866,7 +1866,7 @@ pub type tn_host_kernel =
 pub struct tn_launch_config {
     /// sizeof this struct, set by the caller.
     pub size: usize,
-    /// A kernel of a GPU: a CUfunction, or NULL.
+    /// A kernel of a GPU: a CUfunction, or a CUkernel of a library (CUDA 12.0); or NULL.
     pub function: *mut core::ffi::c_void,
     /// The blocks in each of three directions, at least 1.
     pub grid: [u32; 3],
@@ -1892,7 +1892,8 @@ pub struct tn_module_options {
     /// The name of the module in messages, reports, and the compiler's log: at most 63 bytes of UTF-8, copied.
     pub name: *const core::ffi::c_char,
     /// `tn_module_compile`: "compute_80" makes PTX, which newer GPUs run too. "sm_80" makes a cubin for these GPUs,
-    /// which older drivers run too. NULL: PTX for the oldest of the process's GPUs; without a GPU, for the compiler's
+    /// which older drivers run too. NULL: a cubin where all GPUs of the process are of one kind that the compiler
+    /// knows, else PTX for the oldest of them; without a GPU, for the compiler's
     /// default.
     pub arch: *const core::ffi::c_char,
     /// `tn_module_compile`: options of NVRTC, such as "-DTILE=16" and "--use_fast_math".
