@@ -8,6 +8,7 @@ use super::reset;
 use crate::cuda_driver::{self, CUcontext, Driver, code};
 use crate::error::{Result, Status, Text, fail, quietly};
 use crate::sys::lock::Mutex;
+use crate::sys::os;
 use crate::thread::QuickLock;
 use crate::types::*;
 use core::fmt::Write;
@@ -24,6 +25,8 @@ pub struct Gpu {
     context: AtomicPtr<cuda_driver::sys::CUctx_st>,
     /// The driver's unique number of that context; 0: none yet, or the driver is older than 12.0.
     context_id: AtomicU64,
+    /// When it was last compared with the GPU's present primary context.
+    compared_ms: AtomicU64,
     /// How often the primary context was reset.
     epoch: AtomicU32,
     lost: AtomicBool,
@@ -158,6 +161,7 @@ impl Gpu {
             id: 0,
             context: AtomicPtr::new(core::ptr::null_mut()),
             context_id: AtomicU64::new(0),
+            compared_ms: AtomicU64::new(0),
             epoch: AtomicU32::new(0),
             lost: AtomicBool::new(false),
             why_lost: QuickLock::new(Text::new()),
@@ -288,6 +292,7 @@ impl Gpu {
         // SAFETY: the driver's own device, and the pointer is ours.
         let number = unsafe { driver.cuDevicePrimaryCtxRetain(&mut context, device)? };
         self.check(number, "cuDevicePrimaryCtxRetain")?;
+        self.compared_ms.store(os::coarse_ms(), Ordering::Relaxed);
         // A context without a number, as a failure leaves it, is never found to be reset.
         self.context_id.store(quietly(|| id_of(driver, context)).unwrap_or(0), Ordering::Relaxed);
         USED.store(true, Ordering::Relaxed);
@@ -296,18 +301,49 @@ impl Gpu {
         Ok(())
     }
 
-    /// Whether the recorded context is the one that was retained. A reset may end it and give its handle to the next
-    /// one, so the driver's number decides. Drivers before 12.0 have no numbers.
+    /// Whether the recorded context is the one that was retained. A reset ends it: then the GPU has no active primary
+    /// context, until another library retains the next one. So once in each tick of the coarse clock the present one is
+    /// compared with it.
+    #[inline]
     pub(super) fn is_retained(&self, driver: &'static Driver) -> bool {
-        let known = self.context_id.load(Ordering::Relaxed);
-        if known == 0 {
+        let now = os::coarse_ms();
+        let is_due = self.compared_ms.load(Ordering::Relaxed) != now;
+        if is_due {
+            self.compared_ms.store(now, Ordering::Relaxed);
+        }
+        self.is_active(driver) && (!is_due || self.is_present(driver))
+    }
+
+    /// Whether the GPU has a primary context. A driver that cannot tell is believed to have one.
+    fn is_active(&self, driver: &'static Driver) -> bool {
+        let (mut flags, mut active) = (0, 0);
+        // A GPU's ordinal is the driver's device.
+        // SAFETY: the numbers are ours.
+        let asked = unsafe { driver.cuDevicePrimaryCtxGetState(self.id, &mut flags, &mut active) };
+        !matches!(asked, Ok(code::SUCCESS)) || active != 0
+    }
+
+    /// Whether the GPU's present primary context, which exists, is the recorded one. The recorded handle is not passed to
+    /// the driver, which may crash for a context that ended (openucx/ucx#10852). Retaining gives the handle of the
+    /// present one. It may be the old handle, so its number decides; drivers before 12.0 have no numbers.
+    #[cold]
+    fn is_present(&self, driver: &'static Driver) -> bool {
+        let mut context = core::ptr::null_mut();
+        // SAFETY: as above, and the pointer is ours.
+        let retained = unsafe { driver.cuDevicePrimaryCtxRetain(&mut context, self.id) };
+        if !matches!(retained, Ok(code::SUCCESS)) {
             return true;
         }
-        match id_of(driver, self.context()) {
-            Ok(id) => id == known,
-            // Any other failure says nothing about the context.
-            Err(number) => !code::is_of_context(number),
-        }
+        let known = self.context_id.load(Ordering::Relaxed);
+        let is_known = context == self.context()
+            && match id_of(driver, context) {
+                Ok(id) => known == 0 || id == known,
+                // Any other failure says nothing about the context.
+                Err(number) => !code::is_of_context(number),
+            };
+        // SAFETY: as above; retained a moment ago.
+        let _ = unsafe { driver.cuDevicePrimaryCtxRelease_v2(self.id) };
+        is_known
     }
 
     /// Retains the new primary context if the one in use was reset, and lets the layers above forget what was in it.
@@ -319,8 +355,7 @@ impl Gpu {
         if self.epoch() != before {
             return true;
         }
-        let numbered = self.context_id.load(Ordering::Relaxed) != 0;
-        if self.context().is_null() || !numbered || self.is_retained(driver) {
+        if self.context().is_null() || self.is_active(driver) && self.is_present(driver) {
             return false;
         }
         let renewed = quietly(|| self.retain_new(driver)).is_ok();
@@ -340,7 +375,7 @@ impl Gpu {
 /// The driver's unique number of a context, or the result code of a failure; 0: the driver is too old.
 fn id_of(driver: &'static Driver, context: CUcontext) -> core::result::Result<u64, u32> {
     let mut id = 0;
-    // SAFETY: the number is ours; the driver recognises a primary context that was reset.
+    // SAFETY: the number is ours, and the context exists.
     match unsafe { driver.cuCtxGetId(context, &mut id) } {
         Ok(code::SUCCESS) => Ok(id),
         Ok(number) => Err(number),

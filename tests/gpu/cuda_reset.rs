@@ -91,6 +91,32 @@ fn pd_20_pools_work_again_after_a_reset() {
     });
 }
 
+/// DV-8: another library begins the new context before this one finds out, and the old one is current on the thread. The
+/// driver is asked about neither: it may crash for a context that ended.
+#[test]
+fn dv_8_a_reset_behind_which_another_library_goes_on() {
+    both("dv_8_a_reset_behind_which_another_library_goes_on", |_gpu, sim, same| {
+        let pool = pool();
+        let array = zeros(&pool, 1 << 20);
+        assert_eq!(fill(array), TN_OK);
+        let mut before = 0u64;
+        assert_eq!(driver_call!(cuDevicePrimaryCtxRetain(&mut before => *mut u64, 0 => i32)), 0);
+        assert_eq!(driver_call!(cuCtxSetCurrent(before => u64)), 0);
+        reset(sim, same);
+        let mut after = 0u64;
+        assert_eq!(driver_call!(cuDevicePrimaryCtxRetain(&mut after => *mut u64, 0 => i32)), 0);
+        assert_eq!(before == after, same);
+        // The context is compared once in each tick of the coarse clock.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        find_out();
+        assert_eq!(fill(array), TN_ERR_DRIVER);
+        assert!(last_error().contains("went with"), "{}", last_error());
+        let after = zeros(&pool, 1000);
+        assert_eq!((fill(after), tn_array_release(after), tn_array_release(array)), (TN_OK, TN_OK, TN_OK));
+        assert_eq!(driver_call!(cuCtxSetCurrent(0 => u64)), 0);
+    });
+}
+
 #[test]
 fn pd_20_arrays_of_before_a_reset_are_refused() {
     both("pd_20_arrays_of_before_a_reset_are_refused", |_gpu, sim, same| {
