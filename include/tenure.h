@@ -3235,8 +3235,12 @@ tn_status tn_device_query(tn_device device, tn_query_flags flags, tn_device_info
  * Waits for all work on a device, whoever issued it. For TN_CPU it returns at once.
  *
  * @param device   The device. TN_CUDA_HOST and TN_CUDA_MANAGED mean all GPUs that this process uses.
- * @return TN_OK; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER if
- *         work on it failed earlier; the device is then lost to this process.
+ * A wait for a whole GPU breaks every graph capture there, whatever its mode and whoever captures. The call is refused
+ * while a stream captures that the library may ask: one that it created, or one that is ordered with the legacy
+ * stream. It cannot know of captures on other streams of other libraries.
+ *
+ * @return TN_OK; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED without a driver, and during a
+ *         capture; TN_ERR_DRIVER if work on it failed earlier; the device is then lost to this process.
  * @note Threads: any. Blocks: until the device's work is done; TN_CPU: never. Allocates: nothing.
  * @since 0.1
  * @ingroup device
@@ -5721,7 +5725,8 @@ typedef struct tn_module_options {
     const char *name;
     /**
      * `tn_module_compile`: "compute_80" makes PTX, which newer GPUs run too. "sm_80" makes a cubin for these GPUs,
-     * which older drivers run too. NULL: PTX for the oldest of the process's GPUs; without a GPU, for the compiler's
+     * which older drivers run too. NULL: a cubin where all GPUs of the process are of one kind that the compiler
+     * knows, else PTX for the oldest of them; without a GPU, for the compiler's
      * default.
      */
     const char *arch;
@@ -5896,7 +5901,7 @@ typedef void (*tn_host_kernel)(const tn_host_block *block, void *const *args);
 typedef struct tn_launch_config {
     /** sizeof this struct, set by the caller. */
     size_t size;
-    /** A kernel of a GPU: a CUfunction, or NULL. */
+    /** A kernel of a GPU: a CUfunction, or a CUkernel of a library (CUDA 12.0); or NULL. */
     void *function;
     /** The blocks in each of three directions, at least 1. */
     uint32_t grid[3];

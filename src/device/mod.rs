@@ -20,7 +20,7 @@
 //! | `driver_pool` | memory of a GPU from a pool of the driver, for one pool each |
 //! | `source` | which device a pool takes its memory from |
 //! | `query`, `cuda_query`, `no_info` | which devices exist, and their description |
-//! | `synchronize` | waits for all work on a device |
+//! | `synchronize` | waits for all work on a device, and captures there |
 
 // The preload library has no arrays.
 #[cfg(not(preload))]
@@ -80,7 +80,7 @@ pub use no_info::NO_INFO;
 pub use query::{count, find, query};
 pub use source::Source;
 #[cfg(not(preload))]
-pub use synchronize::{synchronize, synchronize_outside_captures};
+pub use synchronize::{captures, outlast_streams, synchronize};
 
 /// TN_ERR_DRIVER if the memory at an address is gone: with a context that was reset, or with the process that exported
 /// it. Checked before each call that uses memory: that may have happened, or been found out, after the checks of the

@@ -1,7 +1,7 @@
 //! Waits for all work on a device.
 
 use super::query::query;
-use crate::error::Result;
+use crate::error::{Result, quietly};
 use crate::types::*;
 use crate::{gpu, stream};
 
@@ -16,11 +16,22 @@ pub fn synchronize(device: tn_device) -> Result<()> {
     if device.r#type == TN_CPU { Ok(()) } else { gpu::used().try_for_each(stream::synchronize_gpu) }
 }
 
-/// As [`synchronize`] for a GPU's memory, page-locked or managed memory. TN_ERR_UNSUPPORTED: a stream captures a graph,
-/// as far as the library knows; a capture in progress may not take a wait for the device.
-pub fn synchronize_outside_captures(device: tn_device) -> Result<()> {
-    if device.r#type == TN_CUDA {
-        return stream::synchronize_gpu_outside_captures(gpu::gpu(device.id)?);
-    }
-    gpu::used().try_for_each(stream::synchronize_gpu_outside_captures)
+/// Waits on the host for the work of the known streams that may use a device's memory. Breaks no capture.
+pub fn outlast_streams(device: tn_device) {
+    each_gpu_of(device, &mut |gpu| {
+        stream::outlast_streams(gpu);
+        true
+    });
+}
+
+/// Whether a stream captures a graph on a GPU whose work may use a device's memory, as far as the library may ask.
+pub fn captures(device: tn_device) -> bool {
+    !each_gpu_of(device, &mut |gpu| quietly(|| stream::refuse_captures(gpu)).is_ok())
+}
+
+/// Calls `visit` with the GPU of a device, or with each one in use for page-locked and managed memory, while it returns
+/// true. Returns its last answer.
+fn each_gpu_of(device: tn_device, visit: &mut dyn FnMut(&'static gpu::Gpu) -> bool) -> bool {
+    let is_of = |gpu: &&gpu::Gpu| device.r#type != TN_CUDA || gpu.id() == device.id;
+    gpu::used().filter(is_of).all(visit)
 }

@@ -28,7 +28,12 @@ const MAX_COLUMN_BYTES: u64 = 1 << 20;
 pub fn fill(stream: &'static Stream, dst: &MemoryView, value: &[u8]) -> core::result::Result<Outstanding, Failed> {
     debug_assert!(value.len() as i64 == dst.layout.item());
     let mut context = CopyContext { stream, strict: true, wrote: false };
-    fill_on(&mut context, dst.layout, value).map_err(|status| Failed { status, wrote: context.wrote })
+    // What follows enters again, without a call of the driver.
+    let filled = stream.enter().and_then(|_inside| {
+        stream.check_legacy()?;
+        fill_on(&mut context, dst.layout, value)
+    });
+    filled.map_err(|status| Failed { status, wrote: context.wrote })
 }
 
 fn fill_on(context: &mut CopyContext, dst: &Layout, value: &[u8]) -> Result<Outstanding> {

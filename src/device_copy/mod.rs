@@ -60,6 +60,9 @@ pub fn copy(
         return Ok(Outstanding::Nothing);
     }
     let mut copy = CopyContext { stream, strict, wrote: false };
+    // What follows enters again, without a call of the driver.
+    let entered = stream.enter().and_then(|inside| stream.check_legacy().map(|()| inside));
+    let _inside = entered.map_err(|status| Failed { status, wrote: false })?;
     let outcome = match (dst.memory, src.memory) {
         (Memory::Device(to), Memory::Device(from)) if to.id() != from.id() => {
             device::between(&mut copy, (to, dst), (from, src))

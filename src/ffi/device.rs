@@ -68,8 +68,12 @@ pub unsafe extern "C" fn tn_device_query(
 /// Waits for all work on a device, whoever issued it. For TN_CPU it returns at once.
 ///
 /// @param device   The device. TN_CUDA_HOST and TN_CUDA_MANAGED mean all GPUs that this process uses.
-/// @return TN_OK; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED without a driver; TN_ERR_DRIVER if
-///         work on it failed earlier; the device is then lost to this process.
+/// A wait for a whole GPU breaks every graph capture there, whatever its mode and whoever captures. The call is refused
+/// while a stream captures that the library may ask: one that it created, or one that is ordered with the legacy
+/// stream. It cannot know of captures on other streams of other libraries.
+///
+/// @return TN_OK; TN_ERR_DEVICE for a device that does not exist; TN_ERR_UNSUPPORTED without a driver, and during a
+///         capture; TN_ERR_DRIVER if work on it failed earlier; the device is then lost to this process.
 /// @note Threads: any. Blocks: until the device's work is done; TN_CPU: never. Allocates: nothing.
 /// @since 0.1
 /// @ingroup device

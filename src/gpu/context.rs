@@ -1,7 +1,8 @@
 //! Makes a GPU's primary context current for the calling thread.
 //!
 //! Contract: while an [`Inside`] lives, the GPU's primary context is current; its drop restores the caller's context,
-//! which may be none, the primary one or a foreign one (DV-6). Values nest, and drop in reverse order.
+//! which may be none, the primary one or a foreign one (DV-6). Values nest, and drop in reverse order. To enter a context
+//! that the thread is inside of already takes no call of the driver, so a call with many parts enters once around them.
 //!
 //! The thread's capture mode is relaxed meanwhile, so that no call of the library breaks a graph capture (PD-15).
 //! Otherwise a capture in global mode forbids every thread to allocate, to page-lock memory and to query events, and
@@ -11,6 +12,8 @@
 use super::table::Gpu;
 use crate::cuda_driver::{CUcontext, Driver, SUCCESS};
 use crate::error::Result;
+use crate::thread::{self, Area, PerThread, area};
+use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Deref;
 
@@ -23,8 +26,10 @@ pub struct Inside {
     gpu: &'static Gpu,
     /// The context to restore; None: it was current already.
     before: Option<CUcontext>,
-    /// The capture mode to restore; None: the driver is older than capture modes.
+    /// The capture mode to restore; None: it is that already, or the driver is older than capture modes.
     mode: Option<u32>,
+    /// What the thread was inside of before.
+    outer: u64,
     /// Not Send: the current context belongs to a thread.
     own: PhantomData<*const ()>,
 }
@@ -33,20 +38,26 @@ impl Gpu {
     /// Makes the primary context current until the value drops. TN_ERR_DRIVER: the device is lost; the message names
     /// the error.
     pub fn enter(&'static self) -> Result<Inside> {
-        let driver = self.alive()?;
-        self.enter_as(driver, exchange_mode(driver, CAPTURE_MODE_RELAXED))
+        self.enter_as(true)
     }
 
     /// As [`Gpu::enter`], for calls that no capture forbids: the capture mode stays, which spares two calls of the
     /// driver.
     #[inline]
     pub fn enter_unrelaxed(&'static self) -> Result<Inside> {
-        self.enter_as(self.alive()?, None)
+        self.enter_as(false)
     }
 
     #[inline]
-    fn enter_as(&'static self, driver: &'static Driver, mode: Option<u32>) -> Result<Inside> {
-        let mut inside = Inside { driver, gpu: self, before: None, mode, own: PhantomData };
+    fn enter_as(&'static self, relaxes: bool) -> Result<Inside> {
+        let driver = self.alive()?;
+        let entered = Entered::of(thread::current());
+        let outer = entered.0.get();
+        let mut inside = Inside { driver, gpu: self, before: None, mode: None, outer, own: PhantomData };
+        if outer == self.key(true) || !relaxes && outer == self.key(false) {
+            return Ok(inside);
+        }
+        inside.mode = if relaxes { exchange_mode(driver, CAPTURE_MODE_RELAXED) } else { None };
         let mut context = self.retained_context(driver)?;
         if !self.is_retained(driver) && self.renew_if_reset(driver) {
             context = self.context();
@@ -59,8 +70,23 @@ impl Gpu {
             self.check(unsafe { driver.cuCtxSetCurrent(context)? }, "cuCtxSetCurrent")?;
             inside.before = Some(before);
         }
+        entered.0.set(self.key(relaxes));
         Ok(inside)
     }
+
+    /// What [`Entered`] has while a thread is inside the GPU's context of now.
+    #[inline]
+    fn key(&self, relaxed: bool) -> u64 {
+        u64::from(self.epoch()) << 32 | (self.id() as u64 + 1) << 1 | u64::from(relaxed)
+    }
+}
+
+/// What the thread is inside of: 0: nothing, else [`Gpu::key`]. Entering it again takes no call of the driver.
+struct Entered(Cell<u64>);
+
+// SAFETY: zero is valid; only the thread accesses it; the area is for this type.
+unsafe impl PerThread for Entered {
+    const AREA: Area = area::ENTERED;
 }
 
 impl Inside {
@@ -91,6 +117,7 @@ impl Deref for Inside {
 
 impl Drop for Inside {
     fn drop(&mut self) {
+        Entered::of(thread::current()).0.set(self.outer);
         if let Some(before) = self.before {
             // SAFETY: it was current before, and its owner keeps it that long.
             let _ = unsafe { self.driver.cuCtxSetCurrent(before) };

@@ -177,7 +177,7 @@ impl Points {
             wanted.point.stream().note_wait(wanted.point.tick());
             match wanted.by {
                 Some(stream) => stream.wait_for(wanted.point)?,
-                None => wanted.point.wait_at_any_cost()?,
+                None => wanted.point.wait()?,
             }
             self.done.push(wanted);
         }

@@ -1,13 +1,14 @@
 //! The module behind a handle: its image, and its end.
 //!
 //! Contract: each running call has a reference. A module that has ended is unloaded from each GPU once the work that was
-//! issued there before is done; later calls on modules find that out. No lock is held during a call of the driver.
+//! issued there before is done and no stream captures a graph; later calls on modules find that out. No lock is held during a call of the driver.
 
 use super::image::Image;
 use super::loaded::OnGpus;
 use crate::borrow::HolderInfo;
 use crate::counted::{self, Last, Object};
 use crate::error::{Status, about, quietly};
+use crate::gpu::Gpu;
 use crate::ledger::Origin;
 use crate::names::Name;
 use crate::slots::Kind;
@@ -74,7 +75,7 @@ fn unload_or_keep(mut module: Last<Module>) {
     let loads = module.on_gpus.loads();
     for at in (0..loads.len()).rev() {
         let is_gone = loads[at].is_gone();
-        if !is_gone && !stream::is_done(loads[at].gpu(), tick) {
+        if !is_gone && !may_unload(loads[at].gpu(), tick) {
             continue;
         }
         let load = loads.swap_remove(at);
@@ -88,6 +89,12 @@ fn unload_or_keep(mut module: Last<Module>) {
         module.next = list.take();
         *list = Some(module);
     }
+}
+
+/// Whether all work of a GPU before a tick is done, and no stream captures a graph there, as far as the library may ask:
+/// unloading breaks captures (NVIDIA/warp#401).
+fn may_unload(gpu: &'static Gpu, tick: u64) -> bool {
+    stream::is_done(gpu, tick) && stream::refuse_captures(gpu).is_ok()
 }
 
 /// Calls `visit` with each module whose handle is not released.

@@ -1,7 +1,7 @@
 //! References on pools, and the end of a pool. Dropping the last reference retires the pool. Its record is
 //! quarantined after the last block was freed (PO-6).
 
-use crate::error::{Result, fail};
+use crate::error::{Result, fail, quietly};
 use crate::pool::registry::retire;
 use crate::pool::requests::LockedState;
 use crate::pool::state::stream_lists::StreamLists;
@@ -70,7 +70,8 @@ impl Pool {
     }
 
     /// Returns free memory above the threshold, or unused for too long, to the device. Every call that freed something
-    /// ends here. A pool that nothing refers to any more ends here too. `just_freed`: bytes that this very call freed;
+    /// ends here. A pool that nothing refers to any more ends here too. Pools of devices return nothing during a capture; a
+    /// later call does. `just_freed`: bytes that this very call freed;
     /// usize::MAX: none. True: more is due, and is left to later calls.
     pub(super) fn enforce_threshold(&'static self, mut state: LockedState, just_freed: usize) -> bool {
         if state.retired && state.ring.is_some_and(|ring| ring.count() > 0) {
@@ -78,7 +79,11 @@ impl Pool {
         }
         let now = os::coarse_ms();
         let mut more_is_due = false;
-        if !self.is_calling(thread::current()) {
+        let mut postponed = false;
+        if self.is_stream_ordered() && state.is_due(just_freed, now) {
+            (state, postponed) = self.unlocked(state, || quietly(|| self.waits_for_captures()));
+        }
+        if !postponed && !self.is_calling(thread::current()) {
             let mut start = None;
             while !more_is_due && let Some(piece) = state.evict_due(just_freed, now) {
                 let start = *start.get_or_insert_with(os::time_ns);

@@ -11,6 +11,7 @@ use crate::sites::Site;
 use crate::sys::file::Errno;
 use crate::types::*;
 use core::fmt;
+use core::sync::atomic::Ordering;
 use std::sync::OnceLock;
 
 /// A number of bytes: "8 GiB" where that is exact, else "1000 bytes".
@@ -129,6 +130,15 @@ pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want)
         system: pool.ops().last_refusal().filter(|_| status != TN_ERR_POOL_LIMIT),
     };
     let asked = want.block.requested as u64;
+    // The request has waited for all events.
+    let strict = pool.flags.load(Ordering::Relaxed) & TN_POOL_STRICT != 0;
+    let pending = match stats.pending_bytes {
+        0 => "",
+        _ if strict => "",
+        _ => {
+            "; no event ends the pending work (freed within a capture, or by a library that names no stream): wait for that work with tn_device_synchronize"
+        }
+    };
     let advice = match memory.told {
         _ if status == TN_ERR_POOL_LIMIT => "release arrays or raise max_size",
         // No release would make this request fit.
@@ -139,7 +149,7 @@ pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want)
         status,
         format_args!(
             "pool \"{}\" on {{{}, {}}}: {} asked (alignment {}), {} in use, {} cached, {} pending, largest free {}, \
-             limit {}{}, {memory}{}; {advice}",
+             limit {}{}, {memory}{}{pending}; {advice}",
             pool.name().as_str(),
             crate::device::type_name(device.r#type),
             device.id,

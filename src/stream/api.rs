@@ -179,9 +179,12 @@ pub fn prefetch(stream: &'static Stream, start: u64, bytes: usize, device: tn_de
 }
 
 /// Waits for all work on a GPU, also of other libraries. Afterwards every point of its streams has passed (ST-14,
-/// PD-8).
+/// PD-8). Only the program asks for this: a wait for the whole device breaks each capture there, whatever its mode.
+///
+/// TN_ERR_UNSUPPORTED: a stream captures a graph, as far as the library may ask ([`refuse_captures`]).
 pub fn synchronize_gpu(gpu: &'static Gpu) -> Result<()> {
     let inside = gpu.enter()?;
+    refuse_captures(gpu)?;
     let tick = state::advance_clock();
     // SAFETY: inside.
     gpu.check(unsafe { inside.cuCtxSynchronize()? }, "cuCtxSynchronize")?;
@@ -194,18 +197,28 @@ pub fn synchronize_gpu(gpu: &'static Gpu) -> Result<()> {
     Ok(())
 }
 
-/// As [`synchronize_gpu`]. TN_ERR_UNSUPPORTED: a stream captures a graph, as far as the library may ask. It does not
-/// ask imported streams, which their owners may have destroyed.
-pub fn synchronize_gpu_outside_captures(gpu: &'static Gpu) -> Result<()> {
-    let mut captures = Ok(());
+/// TN_ERR_UNSUPPORTED: a stream of the GPU captures a graph, as far as the library may ask. It asks the streams that it
+/// created, and the legacy stream, which answers for all blocking ones. It does not ask imported streams, which their
+/// owners may have destroyed.
+pub fn refuse_captures(gpu: &'static Gpu) -> Result<()> {
+    let mut captures = legacy(gpu)?.refuse_capture();
     state::each(|stream| {
-        let asks = core::ptr::eq(stream.gpu(), gpu) && stream.origin() != Origin::Imported;
+        let asks = core::ptr::eq(stream.gpu(), gpu) && !stream.is_foreign();
         if asks && captures.is_ok() {
             captures = stream.refuse_capture();
         }
     });
-    captures?;
-    synchronize_gpu(gpu)
+    captures
+}
+
+/// Waits on the host for the work of a GPU's known streams, which breaks no capture. What has no event afterwards stays
+/// unfinished: uses of another library's stream that ended within a capture, and of streams that it did not name.
+pub fn outlast_streams(gpu: &'static Gpu) {
+    state::each(|stream| {
+        if core::ptr::eq(stream.gpu(), gpu) {
+            quietly(|| stream.outlast());
+        }
+    });
 }
 
 /// A tick after all work that was issued so far, on any stream.

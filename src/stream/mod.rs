@@ -77,8 +77,8 @@ mod no_device;
 #[cfg(not(preload))]
 pub use self::{
     api::{
-        create, handle_on_current, import, is_done, native, prefetch, set_current, synchronize, synchronize_gpu,
-        synchronize_gpu_outside_captures, tick,
+        create, handle_on_current, import, is_done, native, outlast_streams, prefetch, refuse_captures, set_current,
+        synchronize, synchronize_gpu, tick,
     },
     argument::StreamArg,
     current::current,

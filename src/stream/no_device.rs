@@ -60,6 +60,12 @@ impl Stream {
     pub fn can_be_captured(&self) -> bool {
         match *self {}
     }
+    pub fn while_held<R>(&'static self, _work: impl FnOnce(&'static Stream) -> R) -> Option<R> {
+        match *self {}
+    }
+    pub fn check_legacy(&'static self) -> Result<()> {
+        match *self {}
+    }
     pub fn is_capturing(&'static self) -> Result<bool> {
         match *self {}
     }

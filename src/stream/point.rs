@@ -3,7 +3,6 @@
 //! A point is a stream and a tick of the clock (see `state`), and so can be kept without limit. It has passed when all
 //! work that was issued on the stream before that tick is done, or when the device is lost.
 
-use super::api::synchronize_gpu_outside_captures;
 use super::event_pool::EventRef;
 use super::state::Stream;
 use crate::cuda_driver::code;
@@ -71,7 +70,8 @@ impl Point {
     }
 
     /// Waits for the work on the host; if no event can be recorded, for all work of the stream. Called under no lock.
-    /// TN_ERR_DRIVER: the device is lost.
+    /// TN_ERR_DRIVER: the device is lost; or the stream is another library's and has no event, so that only the
+    /// program's wait for the whole device shows the end.
     pub fn wait(self) -> Result<()> {
         if self.stream.has_passed(self.tick) {
             return Ok(());
@@ -90,14 +90,6 @@ impl Point {
             return Ok(());
         }
         self.stream.wait_for_own(&self.event()?)
-    }
-
-    /// As [`Point::wait`]. Where the stream is another library's and has no event, for all work of the device.
-    pub fn wait_at_any_cost(self) -> Result<()> {
-        if !self.is_passed() && self.stream.is_foreign() && quietly(|| self.event()).is_err() {
-            return synchronize_gpu_outside_captures(self.stream.gpu());
-        }
-        self.wait()
     }
 
     /// Waits on the host until the work no longer runs; called under no lock. False: it may still run, and the driver

@@ -43,7 +43,9 @@ pub const STREAM_SCOPE: Area = Area::after(STREAMS, 1);
 pub const EXPORTS: Area = Area::after(STREAM_SCOPE, 3);
 /// Where the thread writes events (`events`).
 pub const EVENTS: Area = Area::after(EXPORTS, 4);
+/// The GPU whose context the thread is inside of (`gpu`).
+pub const ENTERED: Area = Area::after(EVENTS, 1);
 
 /// The preload library has no arrays, streams and expressions.
 const SLOT_KINDS: usize = if cfg!(preload) { 12 } else { 21 };
-pub(super) const WORDS: usize = (EVENTS.start + EVENTS.bytes) / 8;
+pub(super) const WORDS: usize = (ENTERED.start + ENTERED.bytes) / 8;

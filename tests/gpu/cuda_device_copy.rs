@@ -581,7 +581,9 @@ fn tr_6_counts_of_driver_calls() {
     for (to, from, at) in [(gpu, Memory::PageLocked, 0), (Memory::PageLocked, gpu, 1), (gpu, gpu, 2)] {
         let calls = counted(&device, to, from, 1 << 20, &names);
         assert_eq!((calls[at], calls[3], calls[4]), (1, 0, 0), "one copy, nothing recorded or waited for");
-        assert!(calls[5] <= 7, "{calls:?}: one copy, and the context and the capture mode there and back");
+        // One copy, the legacy stream's capture, and the context and the capture mode there and back; now and then the
+        // context is compared with the present one.
+        assert!(calls[5] <= 8 + 3, "{calls:?}");
     }
     let calls = counted(&device, gpu, Memory::Pageable, 8 << 10, &names);
     assert_eq!(

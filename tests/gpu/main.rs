@@ -18,6 +18,7 @@ mod support {
 
 mod cuda_borrow;
 mod cuda_borrowing;
+mod cuda_captures;
 mod cuda_cleared;
 mod cuda_device;
 mod cuda_device_copy;

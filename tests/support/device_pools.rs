@@ -136,6 +136,14 @@ pub fn stream_on(device: tn_device, flags: u32) -> Stream {
     Stream(stream)
 }
 
+/// A handle on another library's CUstream.
+pub fn imported(native: u64) -> Stream {
+    let mut stream = null_mut();
+    // SAFETY: the pointer is ours.
+    assert_eq!(unsafe { tn_stream_import(GPU, native, &mut stream) }, TN_OK);
+    Stream(stream)
+}
+
 pub fn stream() -> Stream {
     stream_on(GPU, 0)
 }

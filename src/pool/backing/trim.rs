@@ -29,13 +29,16 @@ pub fn trim_at_unload() {
 impl Pool {
     /// Returns cached memory to the device, longest unused first, until at most `keep` bytes are cached or no whole
     /// piece is left. Never goes below what was committed at creation. Purges what stays cached. Returns the bytes by
-    /// which reserved memory fell (PO-40, PO-41).
+    /// which reserved memory fell (PO-40, PO-41). A pool of a device returns nothing during a capture (PD-15).
     pub fn trim(&'static self, keep: usize) -> usize {
         if self.is_calling(thread::current()) {
             return 0;
         }
         self.free_ring();
         self.poll_all();
+        if self.waits_for_captures() {
+            return 0;
+        }
         // What other processes had, and have no more.
         self.ops().free_left_over();
         if self.has_heaps() {

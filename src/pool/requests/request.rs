@@ -3,6 +3,7 @@
 //! Contract: owned by one call; no other thread sees it.
 
 use crate::device::host::GRANULE;
+use crate::pool::Pool;
 use crate::pool::span::class;
 use crate::pool::span::stream_uses::Stream;
 use crate::pool::state::{Count, Prealloc, Want};
@@ -44,10 +45,12 @@ pub(in crate::pool) struct ReclaimProgress {
     /// Free granules were kept for the growth of this request.
     pub remapped: bool,
     pub polled_some: bool,
-    /// The host waited for all work of the device.
-    pub waited_for_device: bool,
+    /// The host waited for the known streams of the device.
+    pub outlasted_streams: bool,
     /// Whether the request's stream captures a graph; None: not asked yet.
     captures: Option<bool>,
+    /// Whether memory may go back to the device; None: not asked yet.
+    may_return: Option<bool>,
 }
 
 /// The result of one step.
@@ -70,12 +73,18 @@ impl Request {
         Request { want, count, prealloc, progress: ReclaimProgress::default(), reason: TN_PRESSURE_LIMIT }
     }
 
-    /// Whether its stream captures a graph: then the request returns no memory to the device, and the host waits for
-    /// nothing (PD-15). Asks the driver once, under no lock. Where the driver cannot tell, it counts as capturing.
+    /// Whether its stream captures a graph: then the host waits for nothing (PD-15). Asks the driver once, under no lock. Where the driver cannot tell, it counts as capturing.
     pub fn captures(&mut self) -> bool {
         let asks = |stream: &'static Stream| stream.can_be_captured() && stream.is_capturing().unwrap_or(true);
         let stream = self.want.stream;
         *self.progress.captures.get_or_insert_with(|| stream.is_some_and(asks))
+    }
+
+    /// Whether memory may go back to the device for it: no stream captures a graph, as far as the library may ask. Asks
+    /// the driver once, under no lock.
+    pub fn may_return(&mut self, pool: &'static Pool) -> bool {
+        let captures = self.captures();
+        *self.progress.may_return.get_or_insert_with(|| !captures && !pool.waits_for_captures())
     }
 
     /// Bytes of the smallest span that can serve it.

@@ -419,6 +419,13 @@ impl PoolState {
         first
     }
 
+    /// Whether a piece may be due to go back, for pools of devices.
+    pub fn is_due(&mut self, just_freed: usize, now: u64) -> bool {
+        let oldest = self.free_bins.oldest().map(|oldest| now.saturating_sub(oldest.freed_ms()));
+        let late = oldest.is_some_and(|age| age > self.settings.delay_ms);
+        self.retired || self.settings.flags & TN_POOL_DIRECT != 0 || late || self.excess(just_freed, now) > 0
+    }
+
     /// A piece that is due to go back: more than may stay, or unused for too long. `just_freed`: bytes that were freed
     /// in this very call; without decay they do not count, so that a loop with one large block keeps it. usize::MAX:
     /// the call freed nothing.

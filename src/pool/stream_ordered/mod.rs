@@ -196,6 +196,7 @@ impl Pool {
             unsafe { self.ops().fill(address, bytes, 0) };
             return Ok(None);
         };
+        stream.check_legacy()?;
         // SAFETY: as above, and the stream may have it: it is used in that order only.
         unsafe { self.ops().fill_on(stream, address, bytes, 0)? };
         let point = stream.end_of_use();

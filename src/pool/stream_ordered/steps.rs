@@ -6,7 +6,7 @@
 //! is tried once for each request.
 
 use crate::device::host::GRANULE;
-use crate::error::{Result, quietly};
+use crate::error::quietly;
 use crate::pool::requests::{Request, StepOutcome, steps};
 use crate::pool::span::range_map::RANGE_BYTES;
 use crate::pool::span::stream_uses::Stream;
@@ -52,10 +52,10 @@ pub(in crate::pool) fn poll_some_once(pool: &'static Pool, request: &mut Request
 }
 
 /// For a large request of a pool whose granules can be mapped anywhere: frees the addresses of free granules. The
-/// growth of the request maps them again, side by side (PD-11). While its stream captures a graph, nothing is unmapped.
+/// growth of the request maps them again, side by side (PD-11). During a capture nothing is unmapped.
 pub(in crate::pool) fn remap_free_granules_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let is_large = pool.ops().terms().keeps && !request.want.is_in_range();
-    if core::mem::replace(&mut request.progress.remapped, true) || !is_large || request.captures() {
+    if core::mem::replace(&mut request.progress.remapped, true) || !is_large || !request.may_return(pool) {
         return StepOutcome::NoEffect;
     }
     let needed = pool.state.lock().least(request.want.span_bytes);
@@ -68,15 +68,15 @@ pub(in crate::pool) fn wait_on_device(pool: &'static Pool, request: &mut Request
     StepOutcome::of(!strict && pool.wait_for_pending(&request.want, &mut request.prealloc))
 }
 
-/// As for host pools, but not while the request's stream captures a graph: a free of the driver may break the capture.
+/// As for host pools, but not during a capture, which a free of the driver may break.
 pub(in crate::pool) fn return_cached_below_limit(pool: &'static Pool, request: &mut Request) -> StepOutcome {
-    if request.captures() { StepOutcome::NoEffect } else { steps::return_cached_below_limit(pool, request) }
+    if request.may_return(pool) { steps::return_cached_below_limit(pool, request) } else { StepOutcome::NoEffect }
 }
 
-/// After the first refusal: this pool, and then other pools and layers, return what they have cached. Not while the
-/// request's stream captures a graph.
+/// After the first refusal: this pool, and then other pools and layers, return what they have cached. Not during a
+/// capture.
 pub(in crate::pool) fn trim_and_reclaim_elsewhere_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
-    let first = !request.captures() && !core::mem::replace(&mut request.progress.trimmed, true);
+    let first = request.may_return(pool) && !core::mem::replace(&mut request.progress.trimmed, true);
     if first {
         pool.trim(0);
         pool.ops().free_left_over();
@@ -97,7 +97,8 @@ pub(in crate::pool) fn search_exhaustively_once(pool: &'static Pool, request: &m
 }
 
 /// At last, before the program's pressure callbacks, while memory is only pending: the host waits for a pending span
-/// that fits, then once for all work of the device, which also ends what has no event. Not in strict mode, and not
+/// that fits, then once for the known streams of the device. What no event ends stays pending: a wait for the whole
+/// device would break the captures of other libraries, so only the program asks for one. Not in strict mode, and not
 /// while the request's stream captures a graph.
 pub(in crate::pool) fn wait_on_host(pool: &'static Pool, request: &mut Request) -> StepOutcome {
     let strict = pool.flags.load(Ordering::Relaxed) & TN_POOL_STRICT != 0;
@@ -111,29 +112,37 @@ pub(in crate::pool) fn wait_on_host(pool: &'static Pool, request: &mut Request) 
     let device = pool.device();
     let mut pending = false;
     each_pool(|other| pending = pending || other.device() == device && other.has_pending());
-    if !pending || core::mem::replace(&mut request.progress.waited_for_device, true) {
+    if !pending || core::mem::replace(&mut request.progress.outlasted_streams, true) {
         return StepOutcome::NoEffect;
     }
-    let waited = quietly(|| wait_for_device(device)).is_ok();
+    outlast_streams(device);
     // What was pending can be taken, or goes back to the device.
     request.progress.trimmed = false;
     request.progress.polled_some = false;
     request.want.exhaustive = false;
-    StepOutcome::of(waited)
+    StepOutcome::Retry
 }
 
 #[cfg(not(preload))]
-fn wait_for_device(device: tn_device) -> Result<()> {
-    crate::device::synchronize_outside_captures(device)
-}
+use crate::device::{captures, outlast_streams};
 
 /// The library without devices has no stream-ordered pools.
 #[cfg(preload)]
-fn wait_for_device(_: tn_device) -> Result<()> {
-    Ok(())
+fn outlast_streams(_: tn_device) {}
+
+#[cfg(preload)]
+fn captures(_: tn_device) -> bool {
+    false
 }
 
 impl Pool {
+    /// Whether its memory must not go back to the driver now: a stream captures a graph, as far as the library may ask.
+    /// What a driver does with captures when memory is unmapped or freed is documented nowhere. Asks the driver, under
+    /// no lock.
+    pub(in crate::pool) fn waits_for_captures(&'static self) -> bool {
+        self.is_stream_ordered() && !self.ops().is_gone() && captures(self.device())
+    }
+
     /// Whether freed memory waits for work of its device.
     fn has_pending(&self) -> bool {
         self.is_stream_ordered() && self.state.lock().figures.pending_bytes > 0

@@ -215,6 +215,16 @@ impl Stream {
         Point::new(self, if self.is_foreign() { last.min(tick) } else { tick }).poll()
     }
 
+    /// Waits on the host for the work behind all points that were returned; where the last ones have no event, for that
+    /// behind the last event. Called under no lock.
+    pub(in crate::stream) fn outlast(&'static self) {
+        let recorded = self.recorded.load(Ordering::Relaxed);
+        let last = self.last_point.load(Ordering::Relaxed).max(recorded);
+        if !self.has_passed(last) && Point::new(self, last).wait().is_err() {
+            let _ = Point::new(self, recorded).wait();
+        }
+    }
+
     /// Whether a point was returned that has not passed and has no event behind it.
     pub(in crate::stream) fn has_unrecorded(&self) -> bool {
         let last_point = self.last_point.load(Ordering::Relaxed);

@@ -4,7 +4,7 @@
 
 use super::{Origin, Stream, advance_clock};
 use crate::cuda_driver::{CUevent, CUstream};
-use crate::error::{Result, Status, fail};
+use crate::error::{Result, Status, fail, quietly};
 use crate::gpu::{Gpu, Inside};
 use crate::options;
 use crate::stream::point::Point;
@@ -112,12 +112,29 @@ impl Stream {
     }
 
     /// TN_ERR_UNSUPPORTED: the stream captures a graph. A stream that ended, or that this thread cannot name, is not
-    /// asked.
+    /// asked, and one whose context is gone captures nothing.
     pub(in crate::stream) fn refuse_capture(&'static self) -> Result<()> {
         match self.try_ref().filter(|_| self.is_nameable()) {
-            Some(_stream_ref) if self.is_capturing()? => Err(capturing(self.gpu())),
+            Some(_stream_ref) if quietly(|| self.is_capturing()).unwrap_or(false) => Err(capturing(self.gpu())),
             _ => Ok(()),
         }
+    }
+
+    /// TN_ERR_UNSUPPORTED: the stream is the legacy one, and a blocking stream of the GPU captures a graph, which work on
+    /// the legacy stream would break. Asks the driver for the legacy stream only, once for each call of the program that
+    /// issues work there. Another thread may begin a capture behind the question.
+    pub fn check_legacy(&'static self) -> Result<()> {
+        if self.can_be_captured() || !self.is_capturing()? {
+            return Ok(());
+        }
+        Err(fail(
+            TN_ERR_UNSUPPORTED,
+            format_args!(
+                "a blocking stream of GPU {} captures a graph, and work on the legacy stream would break that; use another stream, or \
+                 capture on a stream that does not block",
+                self.gpu().id()
+            ),
+        ))
     }
 
     #[cold]
