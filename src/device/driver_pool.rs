@@ -9,7 +9,7 @@
 //! When the GPU's context is reset, its pools are not used again, and the next request makes a new one.
 
 use super::cuda::{self, Allocation};
-use super::interface::{Device, GRANULE, Terms};
+use super::interface::{Device, GRANULE, PeerAccess, Terms};
 use crate::arena::{self, Link, Linked, Quarantine};
 use crate::error::{Result, Status, fail, quietly};
 use crate::gpu::memory_pool::{self, MemoryPool, PoolBytes};
@@ -187,6 +187,11 @@ impl Device for DriverPool {
     fn reserve(&self, _bytes: usize, _alignment: usize, _node: u32) -> Result<Option<usize>> {
         debug_assert!(false, "ranges come in the order of streams");
         Ok(None)
+    }
+
+    fn open_to(&self, peer: i32) -> PeerAccess {
+        let has_access = self.peers.load(Ordering::Relaxed) & 1 << peer != 0;
+        if has_access { PeerAccess::OpenPool } else { PeerAccess::Closed }
     }
 
     fn reserve_on(&self, stream: &'static Stream, bytes: usize, alignment: usize) -> Result<Option<usize>> {

@@ -61,6 +61,20 @@ impl Terms {
     };
 }
 
+/// The access of another GPU to the memory of a GPU.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PeerAccess {
+    /// The access of the contexts decides.
+    ByContext,
+    /// The GPU has access to the memory.
+    Open,
+    /// The GPU has access to memory of a driver's pool. The driver may lose what a copy between contexts writes there
+    /// (590, JuliaGPU/CUDA.jl#3112).
+    OpenPool,
+    /// The GPU has no access: only copies between contexts reach the memory.
+    Closed,
+}
+
 /// A source of memory for pools. Ranges are given by address and size in bytes.
 pub trait Device: Sync {
     /// The properties of the memory; constant for the life of the device.
@@ -153,6 +167,17 @@ pub trait Device: Sync {
     /// - that of `free`.
     unsafe fn keep(&self, _start: usize, _bytes: usize) -> bool {
         false
+    }
+
+    /// The first part of a range that can go back alone, if `keeps`: at least `wanted` bytes where that is possible, at
+    /// most `most`. None: there is none. The caller may hold a lock.
+    fn whole_part(&self, start: usize, end: usize, _wanted: usize, _most: usize) -> Option<(usize, usize)> {
+        Some((start, end))
+    }
+
+    /// Lets another GPU, by its ordinal, access the memory of a GPU, now and later, as far as the driver does.
+    fn open_to(&self, _peer: i32) -> PeerAccess {
+        PeerAccess::ByContext
     }
 
     /// Frees the memory that `keep` kept.

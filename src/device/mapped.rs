@@ -2,9 +2,13 @@
 //! mapped.
 //!
 //! Contract: that of every [`Device`]. A range that is handed out consists of whole granules. Any part of it can go
-//! back in whole granules, and ranges that touch can be merged. The granules of a part that goes back by
-//! [`Device::keep`] stay the pool's: the next range is made of them, at other addresses. No lock is held while the
-//! driver is called.
+//! back in whole granules, as [`Device::whole_part`] finds them, and ranges that touch can be merged. The granules of a
+//! part that goes back by [`Device::keep`] stay the pool's: the next range is made of them, at other addresses. No lock
+//! is held while the driver is called.
+//!
+//! Granules have two sizes, because each costs the driver a few calls, whatever its size: 2 MiB, and 32 MiB wherever as
+//! much of a range is left. A large granule goes back as a whole. So a pool whose granules are mapped elsewhere, because
+//! its free memory is scattered, makes no more large ones, and breaks up those that it has: until nothing is mapped.
 //!
 //! A range belongs to the context in which it was reserved. Whether the driver keeps its granules when that context is
 //! reset is not documented, so nothing in it is used again: the memory is lost to the process if the driver kept it.
@@ -13,11 +17,11 @@
 //! beginning. So small blocks do not break the addresses up that large ones need.
 //!
 //! Comparison: PyTorch's expandable segments also reserve addresses for the whole GPU and map granules there (2 MiB for
-//! small blocks, 20 MiB for large ones). GMLake maps free granules of 2 MiB to a new contiguous range, as `keep` does
+//! small blocks, 20 MiB for large ones; pytorch/pytorch#96995 has the time that each takes). GMLake maps free granules of 2 MiB to a new contiguous range, as `keep` does
 //! here.
 
 use super::cuda;
-use super::interface::{Device, Terms};
+use super::interface::{Device, PeerAccess, Terms};
 use crate::arena::{self, Link, Linked, Quarantine};
 use crate::error::{Result, fail, quietly};
 use crate::gpu::virtual_memory::{self, GRANULE_BYTES, Granule, Maker};
@@ -26,7 +30,7 @@ use crate::stream::Stream;
 use crate::sys::os;
 use crate::thread::QuickLock;
 use crate::types::*;
-use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 /// The mapped memory of one pool; type-stable.
 pub struct Mapped {
@@ -46,28 +50,62 @@ impl Linked for Mapped {
 /// What the lock guards.
 struct Ranges {
     first: Option<&'static AddressRange>,
-    /// Granules that have an address.
+    /// Addresses that are handed out, in units of [`GRANULE_BYTES`].
     mapped: usize,
-    /// Granules without one.
-    kept: usize,
+    /// Granules without an address, of each size.
+    kept: [usize; 2],
+    /// Granules went to other addresses since the pool had none: its memory is fragmented, and large granules would make
+    /// that worse.
+    is_fragmented: bool,
 }
 
-/// Reserved addresses. The record lies in front of its three tables, in memory of its own. The tables change under the
-/// lock.
+/// The sizes of granules, in units of [`GRANULE_BYTES`].
+const SIZES: [usize; 2] = [1, virtual_memory::LARGE_GRANULE_BYTES / GRANULE_BYTES];
+const SMALL: usize = 0;
+const LARGE: usize = 1;
+
+/// Reserved addresses, in units of [`GRANULE_BYTES`]. The record lies in front of its tables, in memory of its own. The
+/// tables change under the lock.
 struct AddressRange {
     start: usize,
     granules: usize,
     /// Which of the GPU's contexts it was reserved in.
     epoch: u32,
     next: Option<&'static AddressRange>,
-    /// A bit for each granule of addresses: they are handed out.
+    /// A bit for each unit: it is handed out.
     used: &'static [AtomicU64],
-    /// A bit for each entry of `handles`: it has a granule without an address.
-    kept: &'static [AtomicU64],
+    /// A bit for each unit: a large granule is mapped from it on.
+    large: &'static [AtomicU64],
+    /// The granule that is mapped from a unit on.
     handles: &'static [AtomicU64],
+    /// Granules without an address, of each size.
+    kept: [Stack; 2],
 }
 
-/// Some granules of addresses: range, index of the first, number.
+/// Granules without an address.
+struct Stack {
+    count: AtomicUsize,
+    granules: &'static [AtomicU64],
+}
+
+impl Stack {
+    fn pop(&self) -> Option<Granule> {
+        let count = self.count.load(Ordering::Relaxed).checked_sub(1)?;
+        self.count.store(count, Ordering::Relaxed);
+        Some(self.granules[count].load(Ordering::Relaxed))
+    }
+
+    /// False: it is full.
+    fn push(&self, granule: Granule) -> bool {
+        let count = self.count.load(Ordering::Relaxed);
+        let Some(place) = self.granules.get(count) else { return false };
+        place.store(granule, Ordering::Relaxed);
+        self.count.store(count + 1, Ordering::Relaxed);
+        true
+    }
+}
+
+/// Some units of addresses: range, index of the first, number.
 #[derive(Clone, Copy)]
 struct Hole {
     range: &'static AddressRange,
@@ -85,6 +123,11 @@ fn set_bit(bits: &[AtomicU64], at: usize, on: bool) {
     bits[at / 64].store(if on { word | mask } else { word & !mask }, Ordering::Relaxed);
 }
 
+/// The first unit of a range at or behind an address.
+fn from_unit(range: &AddressRange, address: usize) -> usize {
+    (address.saturating_sub(range.start) / GRANULE_BYTES).min(range.granules)
+}
+
 /// The first bit in [from, end) that is `on`.
 fn next_bit(bits: &[AtomicU64], from: usize, end: usize, on: bool) -> Option<usize> {
     let mut at = from;
@@ -100,24 +143,33 @@ fn next_bit(bits: &[AtomicU64], from: usize, end: usize, on: bool) -> Option<usi
 }
 
 impl AddressRange {
+    /// Entries of the tables: `used`, `large`, `handles`, and what is kept of each size.
+    fn table_sizes(granules: usize) -> [usize; 5] {
+        let words = granules.div_ceil(64);
+        [words, words, granules, granules, granules / SIZES[LARGE]]
+    }
+
     /// Bytes of the record and its tables.
     fn record_bytes(granules: usize) -> usize {
-        let words = granules.div_ceil(64);
-        (size_of::<AddressRange>() + (2 * words + granules) * 8).next_multiple_of(os::page_bytes())
+        let entries: usize = AddressRange::table_sizes(granules).iter().sum();
+        (size_of::<AddressRange>() + entries * 8).next_multiple_of(os::page_bytes())
     }
 
     /// A record for reserved addresses. None: no memory.
     fn create(start: usize, granules: usize, epoch: u32) -> Option<&'static mut AddressRange> {
         let at = os::map(AddressRange::record_bytes(granules), os::page_bytes())?;
-        let words = granules.div_ceil(64);
-        let tables = (at + size_of::<AddressRange>()) as *const AtomicU64;
+        let mut next = (at + size_of::<AddressRange>()) as *const AtomicU64;
         // SAFETY: the mapping is zeroed, has room for the record and behind it for the tables, and is unmapped in
         // `Mapped::end`, when no other thread uses them.
         unsafe {
-            let table = |first: usize, count: usize| core::slice::from_raw_parts(tables.add(first), count);
-            let (used, kept, handles) = (table(0, words), table(words, words), table(2 * words, granules));
+            let [used, large, handles, small_kept, large_kept] = AddressRange::table_sizes(granules).map(|count| {
+                let table = core::slice::from_raw_parts(next, count);
+                next = next.add(count);
+                table
+            });
+            let kept = [small_kept, large_kept].map(|granules| Stack { count: AtomicUsize::new(0), granules });
             let record = at as *mut AddressRange;
-            record.write(AddressRange { start, granules, epoch, next: None, used, kept, handles });
+            record.write(AddressRange { start, granules, epoch, next: None, used, large, handles, kept });
             Some(&mut *record)
         }
     }
@@ -146,9 +198,22 @@ impl AddressRange {
         }
     }
 
-    fn take_kept(&self, at: usize) -> Granule {
-        set_bit(self.kept, at, false);
-        self.handles[at].load(Ordering::Relaxed)
+    /// The size of the granule that is mapped from a unit on.
+    fn size_at(&self, at: usize) -> usize {
+        SIZES[usize::from(bit(self.large, at))]
+    }
+
+    /// The first unit at or behind this one from which a granule is mapped.
+    fn boundary(&self, at: usize) -> usize {
+        let first = (at + 1).saturating_sub(SIZES[LARGE]);
+        let inside = (first..at).rev().find(|&before| bit(self.large, before));
+        inside.map_or(at, |before| before + SIZES[LARGE])
+    }
+
+    /// Records the granule that is mapped from a unit on.
+    fn set_granule(&self, at: usize, size: usize, granule: Granule) {
+        set_bit(self.large, at, size == LARGE);
+        self.handles[at].store(granule, Ordering::Relaxed);
     }
 }
 
@@ -171,22 +236,21 @@ impl Ranges {
     }
 
     fn give_back(&mut self, hole: Hole) {
-        (hole.first..hole.first + hole.count).for_each(|at| set_bit(hole.range.used, at, false));
+        for at in hole.first..hole.first + hole.count {
+            set_bit(hole.range.used, at, false);
+            set_bit(hole.range.large, at, false);
+        }
         self.mapped -= hole.count;
+        self.is_fragmented = self.is_fragmented && self.mapped > 0;
     }
 
-    /// A granule without an address: that of the entry, else any.
-    fn take_kept(&mut self, range: &'static AddressRange, at: usize) -> Option<Granule> {
-        if self.kept == 0 {
+    /// A granule without an address.
+    fn take_kept(&mut self, epoch: u32, size: usize) -> Option<Granule> {
+        if self.kept[size] == 0 {
             return None;
         }
-        let own = bit(range.kept, at).then(|| range.take_kept(at));
-        let any = |range: &'static AddressRange| {
-            let at = next_bit(range.kept, 0, range.granules, true)?;
-            Some(range.take_kept(at))
-        };
-        let granule = own.or_else(|| self.of(range.epoch).find_map(any));
-        self.kept -= usize::from(granule.is_some());
+        let granule = self.of(epoch).find_map(|range| range.kept[size].pop());
+        self.kept[size] -= usize::from(granule.is_some());
         granule
     }
 
@@ -204,6 +268,19 @@ impl Hole {
     fn bytes(&self) -> usize {
         self.count * GRANULE_BYTES
     }
+
+    /// The granules that are mapped in its first units: the unit, the size, and the granule.
+    fn granules(&self, units: usize) -> impl Iterator<Item = (usize, usize, Granule)> {
+        let (range, mut at, end) = (self.range, self.first, self.first + units);
+        core::iter::from_fn(move || {
+            let here = at;
+            (here < end).then(|| {
+                let size = usize::from(bit(range.large, here));
+                at += SIZES[size];
+                (here, size, range.handles[here].load(Ordering::Relaxed))
+            })
+        })
+    }
 }
 
 /// Records without a pool.
@@ -217,7 +294,7 @@ impl Mapped {
         let unused = FREE.lock().take_beyond(0);
         let mapped = unused.or_else(|| {
             let at = arena::take(size_of::<Mapped>(), align_of::<Mapped>())?.cast::<Mapped>();
-            let ranges = QuickLock::new(Ranges { first: None, mapped: 0, kept: 0 });
+            let ranges = QuickLock::new(Ranges { first: None, mapped: 0, kept: [0; 2], is_fragmented: false });
             let record = Mapped { gpu: AtomicI32::new(0), peers: AtomicU64::new(0), ranges, link: Link::new() };
             // SAFETY: fresh memory of the right size and alignment, which is never unmapped.
             unsafe {
@@ -264,32 +341,71 @@ impl Mapped {
         Ok(true)
     }
 
-    /// Maps granules into a hole. The second value says how many were mapped. Ok(false): the GPU has no memory left.
+    /// Maps granules into a hole. The second value says how many units were mapped. Ok(false): the GPU has no memory
+    /// left.
     fn fill_hole(&self, inside: &Inside, hole: Hole) -> (Result<bool>, usize) {
         let maker = Maker::new(inside.gpu());
-        for done in 0..hole.count {
-            let at = hole.first + done;
-            let kept = self.ranges.lock().take_kept(hole.range, at);
-            let granule = match kept.map_or_else(|| maker.create(inside), |kept| Ok(Some(kept))) {
-                Ok(Some(granule)) => granule,
+        let mut done = 0;
+        while done < hole.count {
+            let (size, granule) = match self.granule_for(inside, &maker, hole, hole.count - done) {
+                Ok(Some(found)) => found,
                 Ok(None) => return (Ok(false), done),
                 Err(status) => return (Err(status), done),
             };
-            // SAFETY: the addresses were just taken, so nothing is mapped there.
-            let is_mapped = unsafe { virtual_memory::map(inside, hole.start() + done * GRANULE_BYTES, granule) };
+            let start = hole.start() + done * GRANULE_BYTES;
+            // SAFETY: the addresses were just taken, so nothing is mapped there; the granule has that size.
+            let is_mapped = unsafe { virtual_memory::map(inside, start, SIZES[size] * GRANULE_BYTES, granule) };
             if !matches!(is_mapped, Ok(true)) {
                 // SAFETY: not mapped.
                 unsafe { virtual_memory::release(inside, granule) };
                 return (is_mapped, done);
             }
-            // The entry has no kept granule any more: this one was that granule, or another thread took it.
-            hole.range.handles[at].store(granule, Ordering::Relaxed);
+            let ranges = self.ranges.lock();
+            hole.range.set_granule(hole.first + done, size, granule);
+            drop(ranges);
+            done += SIZES[size];
         }
-        let peers = self.peers.load(Ordering::Relaxed);
-        (virtual_memory::allow(inside, hole.start(), hole.bytes(), peers), hole.count)
+        loop {
+            let peers = self.peers.load(Ordering::SeqCst);
+            let allowed = virtual_memory::allow(inside, hole.start(), hole.bytes(), peers);
+            // Another thread may have added a peer meanwhile, and does not know of the hole.
+            if !matches!(allowed, Ok(true)) || peers == self.peers.load(Ordering::SeqCst) {
+                return (allowed, done);
+            }
+        }
     }
 
-    /// Unmaps the first granules of a hole, and frees them. False: the driver refused.
+    /// A granule for a hole of which `left` units are not filled: a large one where it fits. None: the GPU has no memory
+    /// left.
+    fn granule_for(&self, inside: &Inside, maker: &Maker, hole: Hole, left: usize) -> Result<Option<(usize, Granule)>> {
+        loop {
+            let mut ranges = self.ranges.lock();
+            let fits = left >= SIZES[LARGE] && !ranges.is_fragmented;
+            let mut kept = |size: usize| ranges.take_kept(hole.range.epoch, size).map(|granule| (size, granule));
+            let found = if fits { kept(LARGE).or_else(|| kept(SMALL)) } else { kept(SMALL) };
+            drop(ranges);
+            if found.is_some() {
+                return Ok(found);
+            }
+            // A large granule that was kept has the memory that small ones need.
+            let broken = self.ranges.lock().take_kept(hole.range.epoch, LARGE);
+            if let Some(granule) = broken {
+                // SAFETY: it has no address, and is in no list.
+                unsafe { virtual_memory::release(inside, granule) };
+            }
+            let sizes: &[usize] = if fits { &[LARGE, SMALL] } else { &[SMALL] };
+            for &size in sizes {
+                if let Some(granule) = maker.create(inside, SIZES[size] * GRANULE_BYTES)? {
+                    return Ok(Some((size, granule)));
+                }
+            }
+            if broken.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Unmaps the granules in the first units of a hole, and frees them. False: the driver refused.
     ///
     /// # Safety
     /// - all work on them is done, and they are not used again.
@@ -298,11 +414,39 @@ impl Mapped {
         if mapped > 0 && !unsafe { virtual_memory::unmap(inside, hole.start(), mapped * GRANULE_BYTES) } {
             return false;
         }
-        for at in hole.first..hole.first + mapped {
+        for (_, _, granule) in hole.granules(mapped) {
             // SAFETY: unmapped, and in no list.
-            unsafe { virtual_memory::release(inside, hole.range.handles[at].load(Ordering::Relaxed)) };
+            unsafe { virtual_memory::release(inside, granule) };
         }
         true
+    }
+
+    /// Lets another GPU access all that is mapped, and all that will be. Fails where the driver does; what it refuses it
+    /// copies through host memory.
+    fn open_all(&self, peer: i32) -> Result<()> {
+        let inside = self.gpu()?.enter()?;
+        let peers = self.peers.fetch_or(1 << peer, Ordering::SeqCst) | 1 << peer;
+        let mut from = 0;
+        loop {
+            // The first run of units that are handed out, at an address behind the last one.
+            let ranges = self.ranges.lock();
+            let run = ranges.of(inside.gpu().epoch()).filter_map(|range| {
+                let first = next_bit(range.used, from_unit(range, from), range.granules, true)?;
+                let end = next_bit(range.used, first, range.granules, false).unwrap_or(range.granules);
+                Some(Hole { range, first, count: end - first })
+            });
+            let next = run.min_by_key(Hole::start);
+            drop(ranges);
+            let Some(hole) = next else { return Ok(()) };
+            from = hole.start() + hole.bytes();
+            // A part that another thread fills at this moment is not mapped yet, and gets its access there.
+            if virtual_memory::allow(&inside, hole.start(), hole.bytes(), peers).is_err() {
+                for (at, size, _) in hole.granules(hole.count) {
+                    let start = hole.range.start + at * GRANULE_BYTES;
+                    let _ = quietly(|| virtual_memory::allow(&inside, start, SIZES[size] * GRANULE_BYTES, peers));
+                }
+            }
+        }
     }
 
     /// The part of a range that goes back, and the GPU's context. Err: no driver call may be made; true: the memory is
@@ -329,7 +473,7 @@ impl Mapped {
             unsafe { os::unmap(core::ptr::from_ref(range) as usize, AddressRange::record_bytes(range.granules)) };
         }
         let mut ranges = self.ranges.lock();
-        (ranges.mapped, ranges.kept) = (0, 0);
+        (ranges.mapped, ranges.kept, ranges.is_fragmented) = (0, [0; 2], false);
         drop(ranges);
         FREE.lock().put(self);
     }
@@ -399,23 +543,59 @@ impl Device for Mapped {
         if !unsafe { virtual_memory::unmap(&inside, start, bytes) } {
             return false;
         }
+        for (_, size, granule) in hole.granules(hole.count) {
+            let mut ranges = self.ranges.lock();
+            let kept = ranges.of(hole.range.epoch).any(|range| range.kept[size].push(granule));
+            ranges.kept[size] += usize::from(kept);
+            drop(ranges);
+            if !kept {
+                // SAFETY: it has no address, and is in no list.
+                unsafe { virtual_memory::release(&inside, granule) };
+            }
+        }
         let mut ranges = self.ranges.lock();
-        (hole.first..hole.first + hole.count).for_each(|at| set_bit(hole.range.kept, at, true));
-        ranges.kept += hole.count;
+        ranges.is_fragmented = true;
         ranges.give_back(hole);
         true
     }
 
+    fn whole_part(&self, start: usize, end: usize, wanted: usize, most: usize) -> Option<(usize, usize)> {
+        let hole = self.ranges.lock().hole(start, end - start)?;
+        let (range, last) = (hole.range, hole.first + hole.count);
+        let mut from = range.boundary(hole.first);
+        while from < last {
+            let mut to = from;
+            while to < last && (to - from) * GRANULE_BYTES < wanted {
+                let next = to + range.size_at(to);
+                if next > last || (next - from) * GRANULE_BYTES > most {
+                    break;
+                }
+                to = next;
+            }
+            if to > from {
+                return Some((range.start + from * GRANULE_BYTES, range.start + to * GRANULE_BYTES));
+            }
+            from += range.size_at(from);
+        }
+        None
+    }
+
+    fn open_to(&self, peer: i32) -> PeerAccess {
+        let is_open = self.peers.load(Ordering::Relaxed) & 1 << peer != 0 || quietly(|| self.open_all(peer)).is_ok();
+        if is_open { PeerAccess::Open } else { PeerAccess::Closed }
+    }
+
     fn release_kept(&self) {
-        if self.ranges.lock().kept == 0 {
+        if self.ranges.lock().kept == [0; 2] {
             return;
         }
         let Ok(inside) = quietly(|| self.gpu().and_then(Gpu::enter)) else { return };
         loop {
             let mut ranges = self.ranges.lock();
-            let Some(first) = ranges.of(inside.gpu().epoch()).next() else { return };
-            let Some(granule) = ranges.take_kept(first, 0) else { return };
+            let epoch = inside.gpu().epoch();
+            let kept = ranges.take_kept(epoch, SMALL).or_else(|| ranges.take_kept(epoch, LARGE));
             drop(ranges);
+            let Some(granule) = kept else { return };
             // SAFETY: it has no address, and is in no list.
             unsafe { virtual_memory::release(&inside, granule) };
         }

@@ -75,7 +75,7 @@ pub mod upstream;
 pub use crate::names::device_type_name as type_name;
 #[cfg(not(preload))]
 pub use export_file::{Entry, check as check_export_file, is_own as is_own_export_file, lend as lend_export_file};
-pub use interface::{Device, Terms};
+pub use interface::{Device, PeerAccess, Terms};
 pub use no_info::NO_INFO;
 pub use query::{count, find, query};
 pub use source::Source;

@@ -15,11 +15,15 @@ use super::mapped;
 use super::query::known_type;
 #[cfg(not(preload))]
 use super::shareable;
+#[cfg(not(preload))]
+use crate::error::quietly;
 use crate::error::{Result, fail};
 #[cfg(not(preload))]
 use crate::gpu::{GPUS, gpu};
 #[cfg(preload)]
 use crate::names::device_type_name;
+#[cfg(not(preload))]
+use crate::stream;
 use crate::types::*;
 
 /// Bits of a source: mapped memory, a pool of the driver. Records are aligned to more.
@@ -128,11 +132,13 @@ impl Source {
     }
 
     /// Mapped memory of a GPU for one pool (PD-10), which [`Source::end`] returns. `peers`: GPUs that may access it
-    /// too. None: the driver or the GPU has no support for that.
+    /// too. None: the driver, the GPU or the system has no support for that.
     #[cfg(not(preload))]
     pub fn mapped(device: tn_device, peers: u64) -> Result<Option<Source>> {
         let owner = gpu(device.id)?;
-        if !owner.maps_granules() {
+        // The trial unmaps memory, which may break a capture.
+        let is_usable = || quietly(|| stream::refuse_captures(owner)).is_err() || owner.can_map();
+        if !owner.maps_granules() || !is_usable() {
             return Ok(None);
         }
         let mapped = mapped::Mapped::create(owner, peers)?;

@@ -3,7 +3,8 @@
 //! Within a device the two sides may share bytes. [`OverlapPlan`] gives an order of pieces that is safe, or says that
 //! the copy needs a temporary. The temporary is device memory, and no call waits for it.
 //!
-//! Between two devices the driver copies directly if they can access each other's memory. Otherwise it stages a run
+//! Between two devices the driver copies directly if they can access each other's memory, which the first copy asks for:
+//! of the contexts, and of the pools that map memory. Otherwise it stages a run
 //! through host memory by itself, and all other layouts pass through the staging memory of this library, where the
 //! processor rearranges them. So do the bytes of a copy within a device that would need too many driver calls.
 
@@ -12,6 +13,7 @@ use super::host_device::{stage_to_device, stage_to_host};
 use super::kernels;
 use super::plan::{self, BroadcastSplit, OverlapPlan, Plan};
 use crate::blit::Scratch;
+use crate::device::PeerAccess;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::gpu::copy::CopyKind;
@@ -101,9 +103,19 @@ pub fn between(
             "copy by way of an array in page-locked memory",
         )?;
     }
+    let start = |layout: &Layout| layout.extent().map_or(0, |(start, _)| start as usize);
+    let access = (pool::open_to(start(dst), from.id()), pool::open_to(start(src), to.id()));
+    let other = if context.stream.gpu().id() == to.id() { access.1 } else { access.0 };
+    // A copy between contexts may be lost in a driver's pool that the other GPU has access to.
+    let is_open_pool = access.0 == PeerAccess::OpenPool || access.1 == PeerAccess::OpenPool;
+    let is_reached = is_direct && other != PeerAccess::Closed;
     // Without access the driver stages a run by itself, in the order of the stream.
-    if is_direct || !src.stretched() && Plan::copy(dst, src).is_some_and(|plan| plan.is_run()) {
-        let kind = CopyKind::Peer { dst: to.enter()?.context(), src: from.enter()?.context() };
+    let is_run = || !src.stretched() && Plan::copy(dst, src).is_some_and(|plan| plan.is_run());
+    if if is_open_pool { is_reached } else { is_direct || is_run() } {
+        let kind = match is_open_pool {
+            true => CopyKind::Within,
+            false => CopyKind::Peer { dst: to.enter()?.context(), src: from.enter()?.context() },
+        };
         return copy_disjoint(context, kind, Some((to, from)), dst, src);
     }
     by_host(context, to, from, dst, src)

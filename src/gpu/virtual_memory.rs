@@ -4,18 +4,22 @@
 //! relaxed. Unmapping does not wait for work, so the caller unmaps only memory whose work is done.
 
 use super::context::Inside;
-use super::table::{Gpu, gpu};
+use super::table::{GPUS, Gpu, gpu};
 use crate::cuda_driver::sys::{
     CUmemAccess_flags, CUmemAccessDesc, CUmemAllocationHandleType, CUmemAllocationProp, CUmemAllocationType,
     CUmemLocation, CUmemLocationType,
 };
 use crate::cuda_driver::{Attribute, CUdeviceptr, SUCCESS, code};
-use crate::error::{Result, fail};
-use crate::types::TN_ERR_DEVICE;
+use crate::error::{Result, fail, quietly};
+use crate::types::{TN_ERR_DEVICE, TN_ERR_DRIVER};
 use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Physical memory is made and mapped in units of this size.
+/// Physical memory is made and mapped in multiples of this size.
 pub const GRANULE_BYTES: usize = 2 << 20;
+
+/// The size of a granule where much memory is wanted at once.
+pub const LARGE_GRANULE_BYTES: usize = 32 << 20;
 
 /// Alignment of reserved addresses.
 const ALIGNMENT_BYTES: usize = 2 * GRANULE_BYTES;
@@ -40,6 +44,63 @@ impl Gpu {
         // SAFETY: the number and the struct are ours.
         let number = unsafe { driver.cuMemGetAllocationGranularity(&mut granularity, &self.properties(), MINIMUM) };
         matches!(number, Ok(SUCCESS)) && granularity > 0 && GRANULE_BYTES.is_multiple_of(granularity)
+    }
+
+    /// Whether mapping works on this system. A container or a virtual GPU may refuse it although the driver says that it
+    /// can, and a limit of the process's addresses may forbid to reserve as many as the GPU has memory. Tries it once for
+    /// each context, with one granule. What a lack of memory leaves open counts as yes, and is tried again.
+    pub fn can_map(&'static self) -> bool {
+        const UNKNOWN: u64 = 0;
+        const WORKS: u64 = 1;
+        const REFUSED: u64 = 2;
+        static TRIED: [AtomicU64; GPUS] = [const { AtomicU64::new(UNKNOWN) }; GPUS];
+        let answer = &TRIED[self.id() as usize];
+        let key = u64::from(self.epoch()) << 2;
+        let known = answer.load(Ordering::Relaxed);
+        if known != UNKNOWN && known & !3 == key {
+            return known & 3 == WORKS;
+        }
+        let (works, is_known) = match quietly(|| self.try_mapping()) {
+            Ok(Some(())) => (true, true),
+            Ok(None) => (true, false),
+            Err(_) => (false, !self.is_lost()),
+        };
+        if is_known {
+            answer.store(key | if works { WORKS } else { REFUSED }, Ordering::Relaxed);
+        }
+        works
+    }
+
+    /// Maps a granule at the beginning of addresses of the GPU's total size, and takes all of it back. None: the GPU has
+    /// no memory for it now.
+    fn try_mapping(&'static self) -> Result<Option<()>> {
+        let inside = self.enter()?;
+        let (_, total) = self.memory()?;
+        let bytes = (total as usize).next_multiple_of(ALIGNMENT_BYTES);
+        let Some(start) = reserve(&inside, bytes)? else {
+            return Err(fail(TN_ERR_DRIVER, format_args!("the driver reserves no {bytes} bytes of addresses")));
+        };
+        let granule = Maker::new(self).create(&inside, GRANULE_BYTES);
+        let tried = granule.and_then(|granule| {
+            let Some(granule) = granule else { return Ok(None) };
+            // SAFETY: just reserved, and the granule has that size.
+            let mapped = unsafe { map(&inside, start, GRANULE_BYTES, granule) };
+            let allowed = match mapped {
+                Ok(true) => allow(&inside, start, GRANULE_BYTES, 0),
+                other => other,
+            };
+            // SAFETY: nothing uses the granule.
+            unsafe {
+                if mapped == Ok(true) && !unmap(&inside, start, GRANULE_BYTES) {
+                    return Err(fail(TN_ERR_DRIVER, format_args!("the driver does not unmap memory")));
+                }
+                release(&inside, granule);
+            }
+            allowed.map(|done| done.then_some(()))
+        });
+        // SAFETY: nothing is mapped there.
+        unsafe { release_addresses(&inside, start, bytes)? };
+        tried
     }
 
     /// The properties of its granules. Other devices than GPUs may access them too, where the GPU supports that.
@@ -87,10 +148,10 @@ impl Maker {
     }
 
     /// Makes a granule. None: the GPU has no memory left.
-    pub fn create(&self, inside: &Inside) -> Result<Option<Granule>> {
+    pub fn create(&self, inside: &Inside, bytes: usize) -> Result<Option<Granule>> {
         let mut granule = 0;
         // SAFETY: the number and the struct are ours.
-        let number = unsafe { inside.cuMemCreate(&mut granule, GRANULE_BYTES, &self.0, 0)? };
+        let number = unsafe { inside.cuMemCreate(&mut granule, bytes, &self.0, 0)? };
         if number == code::OUT_OF_MEMORY {
             return Ok(None);
         }
@@ -111,10 +172,10 @@ pub unsafe fn release(inside: &Inside, granule: Granule) {
 /// Maps a granule at reserved addresses, where no device can access it yet. False: the driver has no memory for that.
 ///
 /// # Safety
-/// - Nothing is mapped at the addresses, which are reserved.
-pub unsafe fn map(inside: &Inside, start: usize, granule: Granule) -> Result<bool> {
+/// - Nothing is mapped at the addresses, which are reserved. The granule has that size.
+pub unsafe fn map(inside: &Inside, start: usize, bytes: usize, granule: Granule) -> Result<bool> {
     // SAFETY: the caller's obligation.
-    let number = unsafe { inside.cuMemMap(start as CUdeviceptr, GRANULE_BYTES, 0, granule, 0)? };
+    let number = unsafe { inside.cuMemMap(start as CUdeviceptr, bytes, 0, granule, 0)? };
     done(inside, number, "cuMemMap")
 }
 

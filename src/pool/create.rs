@@ -158,6 +158,7 @@ fn make(
     }
     let mut state = PoolState::new(settings, name, ring, Some(&pool.peak_updates), size_of::<Pool>());
     state.stream_lists = ordered;
+    state.parts = if terms.keeps { Some(source.device()) } else { None };
     state.figures.metadata_bytes += ordered.map_or(0, |_| size_of::<StreamLists>() as u64);
     *pool.state.lock() = state;
     events::define_pool(serial, name.as_str());

@@ -135,6 +135,13 @@ pub fn is_in_pool(address: usize) -> bool {
     table::find(address).and_then(Span::pool).is_some()
 }
 
+/// Lets another GPU, by its ordinal, access the memory of a GPU at an address, as far as its pool can.
+#[cfg(not(preload))]
+pub fn open_to(address: usize, peer: i32) -> crate::device::PeerAccess {
+    let owner = table::find(address).and_then(Span::pool).filter(|pool| !pool.is_imported());
+    owner.map_or(crate::device::PeerAccess::ByContext, |pool| pool.ops().open_to(peer))
+}
+
 /// The live block that contains the address.
 pub fn locate(address: usize) -> Option<Located> {
     loop {

@@ -135,6 +135,8 @@ pub use client::{CLIENTS, Client};
 pub use create::{create, import};
 pub use current::{current, current_of_host, default, default_exists, initial, like, set_current, set_default};
 pub use handle::{Opened, close, each_open, new_handle, of_handle, open, remember};
+#[cfg(not(preload))]
+pub use lookup::open_to;
 pub use lookup::{Located, SpanInfo, each_block, first_in, is_in_pool, locate};
 pub use memory_map::{MapPart, Run};
 pub use messages::{DamageCallback, HolderName, name_holders, on_damage};

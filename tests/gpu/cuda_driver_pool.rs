@@ -4,11 +4,15 @@
 use crate::driver_call;
 use crate::support;
 use std::ffi::c_void;
+use std::ptr::null_mut;
 use support::cuda::{Device, device, last_error, with_context, without_blocking};
 use support::device_pools::*;
 use tenure::ffi::allocators::{tn_cupy_free, tn_cupy_malloc};
+use tenure::ffi::array::*;
 use tenure::ffi::device::tn_device_synchronize;
 use tenure::ffi::pool::*;
+use tenure::ffi::transfer::*;
+use tenure::ffi::view::tn_array_slice;
 use tenure::types::*;
 use tenure_harness::test;
 
@@ -229,6 +233,50 @@ fn pd_19_peers_access_the_drivers_pool() {
     other.finish();
     pool.give(block, &s);
     assert_eq!(driver_pool(|o| o.peers = 1 << 5).err(), Some(TN_ERR_DEVICE), "there is no GPU 5");
+}
+
+/// PD-19, TR-7: a copy from another GPU into memory that this GPU was given access to is written, also by a driver that
+/// loses peer copies into its pools then (590).
+#[test]
+fn pd_19_copies_into_a_pool_with_peers_are_written() {
+    let gpu = device();
+    gpu.require_two();
+    let sim = gpu.simulated();
+    sim.set("lost_peer_writes", 1);
+    let pools = [driver_pool(|o| o.peers = 2).unwrap(), pool_on(SECOND, |_| ()).unwrap()];
+    for (on, shape) in [(GPU, [1 << 20, 1]), (SECOND, [1 << 20, 1]), (GPU, [1000, 300]), (SECOND, [1000, 300])] {
+        let array = |at: usize| {
+            let mut array = null_mut();
+            // SAFETY: the shape and the pointer are ours.
+            let made = unsafe { tn_array_zeros(pools[at].0, TN_F32, 2, shape.as_ptr(), std::ptr::null(), &mut array) };
+            assert_eq!(made, TN_OK);
+            array
+        };
+        let (to, from, value) = (array(0), array(1), 3.0f32);
+        // SAFETY: a value of the array's type.
+        assert_eq!(unsafe { tn_array_fill(from, (&raw const value).cast(), 0, null_mut()) }, TN_OK);
+        let (mut rows, mut source) = (to, from);
+        if shape[1] > 1 {
+            // Rows with gaps between them.
+            let specs =
+                [TN_NONE, 200].map(|stop| tn_slice_spec { start: TN_NONE, stop, step: TN_NONE, reserved: [0; 4] });
+            for (whole, part_of) in [(to, &mut rows), (from, &mut source)] {
+                // SAFETY: the slice and the pointer are ours.
+                assert_eq!(unsafe { tn_array_slice(whole, 2, specs.as_ptr(), part_of) }, TN_OK);
+            }
+        }
+        let s = stream_on(on, 0);
+        assert_eq!(tn_array_copy_into(source, rows, 0, s.0), TN_OK, "{}", last_error());
+        s.finish();
+        let mut got = vec![0f32; (shape[0] * shape[1].min(200)) as usize];
+        // SAFETY: room for all elements.
+        let read = unsafe { tn_array_copy_to_host(rows, got.as_mut_ptr().cast(), std::ptr::null(), null_mut()) };
+        assert_eq!(read, TN_OK, "{}", last_error());
+        assert!(got.iter().all(|element| *element == value), "{on:?} {shape:?}");
+        for array in [to, from].into_iter().chain([rows, source].into_iter().filter(|_| shape[1] > 1)) {
+            assert_eq!(tn_array_release(array), TN_OK);
+        }
+    }
 }
 
 /// PD-17: without support in the GPU or the driver the pool is refused, with a text that says what to use. Other

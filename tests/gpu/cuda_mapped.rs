@@ -7,6 +7,8 @@ use crate::support;
 use support::cuda::{Device, device, simulator, with_context};
 use support::device_pools::*;
 use support::random::Random;
+use tenure::ffi::array::*;
+use tenure::ffi::transfer::tn_array_copy_into;
 use tenure::types::*;
 use tenure_harness::test;
 
@@ -98,6 +100,140 @@ fn pd_10_plain_segments_without_support() {
     let plain = pool_on(GPU, |o| o.backend = TN_BACKEND_PLAIN).unwrap();
     assert_eq!(sim.calls_of("cuMemCreate", || plain.take(5 * MIB, &s).unwrap()).0, 0);
     assert_eq!(pool_on(GPU, |o| (o.backend, o.peers) = (TN_BACKEND_PLAIN, 2)).err(), Some(TN_ERR_UNSUPPORTED));
+}
+
+/// PD-10: the driver says that it maps memory, and a system such as a container refuses one of the calls.
+#[test]
+fn pd_10_plain_segments_where_mapping_fails() {
+    for (call, code) in [
+        ("cuMemCreate", 801),
+        ("cuMemCreate", 800),
+        ("cuMemAddressReserve", 2),
+        ("cuMemAddressReserve", 1),
+        ("cuMemMap", 801),
+        ("cuMemSetAccess", 800),
+    ] {
+        support::cuda::alone("pd_10_plain_segments_where_mapping_fails", &[("TENURE_TEST_CALL", call)], || {
+            let call = std::env::var("TENURE_TEST_CALL").unwrap();
+            let gpu = device();
+            let sim = gpu.simulated();
+            sim.fail(&call, 1, 0, code);
+            let (pool, s) = (pool(), stream());
+            let block = pool.take(5 * MIB, &s).unwrap();
+            assert_eq!(pool.stats().reserved_bytes as usize, 20 * MIB, "{call}");
+            pool.give(block, &s);
+            assert_eq!(pool_on(GPU, |o| o.peers = 2).err(), Some(TN_ERR_UNSUPPORTED));
+            sim.clear_faults();
+            assert_eq!((sim.get("physical"), sim.get("reserved")), (0, 0), "nothing is left behind");
+        });
+    }
+}
+
+/// PD-10: how many calls of the driver it takes to map a GiB, and to give it back: large granules for large holes.
+#[test]
+fn pd_10_a_gib_takes_few_calls() {
+    support::cuda::alone("pd_10_a_gib_takes_few_calls", &[("TENURE_SIM_MEMORY", "8G")], || {
+        const GIB: usize = 1 << 30;
+        let gpu = device();
+        eager(&gpu);
+        let sim = gpu.simulated();
+        let names = ["cuMemAddressReserve", "cuMemCreate", "cuMemMap", "cuMemSetAccess", "cuMemUnmap", "cuMemRelease"];
+        let counted = |work: &mut dyn FnMut()| {
+            let before: u64 = names.iter().map(|name| sim.calls(name)).sum();
+            work();
+            names.iter().map(|name| sim.calls(name)).sum::<u64>() - before
+        };
+        let s = stream();
+        // The trial of the first pool.
+        drop(pool());
+        let (pool, mut block) = (self::pool(), 0);
+        let calls = counted(&mut || block = pool.take(GIB, &s).unwrap());
+        assert!(calls <= 66, "one block: {calls}");
+        fill(&s, block, GIB, 0x5a);
+        pool.give(block, &s);
+        s.finish();
+        let calls = counted(&mut || assert_eq!(pool.trim(), GIB));
+        assert!(calls <= 64, "back: {calls}");
+        let mut made = None;
+        let calls = counted(&mut || made = Some(pool_on(GPU, |o| o.initial_size = GIB as u64).unwrap()));
+        assert!(calls <= 66, "initial_size: {calls}");
+        drop(made);
+        // Blocks of a model: the pool grows in larger steps the larger it is.
+        let mut blocks = Vec::new();
+        let calls = counted(&mut || blocks = (0..256).map(|_| pool.take(4 * MIB, &s).unwrap()).collect());
+        assert!(calls <= 300, "256 blocks: {calls}");
+        blocks.iter().for_each(|&block| pool.give(block, &s));
+        s.finish();
+        assert_eq!(pool.trim(), GIB);
+        assert_eq!((pool.stats().reserved_bytes, sim.get("physical")), (0, 0));
+    });
+}
+
+/// PD-11, PD-12: a large granule goes back as a whole, small ones beside it alone, and both are mapped elsewhere.
+#[test]
+fn pd_12_granules_of_two_sizes_go_back() {
+    let gpu = device();
+    eager(&gpu);
+    let (pool, s) = (pool_on(GPU, |o| o.max_size = 100 * MIB as u64).unwrap(), stream());
+    // Three large granules and two small ones.
+    let whole = pool.take(100 * MIB, &s).unwrap();
+    pool.give(whole, &s);
+    s.finish();
+    let first = pool.take(10 * MIB, &s).unwrap();
+    assert_eq!(first, whole);
+    assert_eq!(pool.trim(), 68 * MIB, "the first large granule is in use");
+    let mut taken = vec![first];
+    taken.extend((0..2).map(|_| pool.take(10 * MIB, &s).unwrap()));
+    assert_eq!(pool.stats().reserved_bytes as usize, 32 * MIB, "its rest is used");
+    // 36 MiB of small granules and a large one, of which 64 MiB are wanted side by side.
+    taken.push(pool.take(64 * MIB, &s).unwrap());
+    for (at, &block) in taken.iter().enumerate() {
+        fill(&s, block, 10 * MIB, at as u8);
+    }
+    taken.iter().for_each(|&block| pool.give(block, &s));
+    s.finish();
+    let again = pool.take(100 * MIB, &s).unwrap();
+    fill(&s, again, 100 * MIB, 0x77);
+    pool.give(again, &s);
+    s.finish();
+    assert!(pool.trim() >= 96 * MIB);
+    assert_eq!(pool.stats().reserved_bytes, 0);
+}
+
+/// TR-7: the default pools of two GPUs. The first copy between them gives each access to the other's memory, also to
+/// what is mapped later, so that no copy is staged.
+#[test]
+fn tr_7_copies_between_the_default_pools_of_two_gpus_are_direct() {
+    let gpu = device();
+    gpu.require_two();
+    eager(&gpu);
+    let sim = gpu.simulated();
+    let pools = [GPU, SECOND].map(|device| pool_on(device, |_| ()).unwrap());
+    let array = |at: usize, elements: i64| {
+        let mut array = std::ptr::null_mut();
+        // SAFETY: the shape and the pointer are ours.
+        let made = unsafe { tn_array_empty(pools[at].0, TN_F32, 1, &elements, std::ptr::null(), &mut array) };
+        assert_eq!(made, TN_OK);
+        array
+    };
+    let first = [array(0, 1 << 20), array(1, 1 << 20)];
+    let (set, ()) = sim.calls_of("cuMemSetAccess", || {
+        for on in [GPU, SECOND] {
+            let s = stream_on(on, 0);
+            for (to, from) in [(first[0], first[1]), (first[1], first[0])] {
+                assert_eq!(tn_array_copy_into(from, to, 0, s.0), TN_OK);
+            }
+            s.finish();
+        }
+    });
+    assert_eq!(set, 2, "once for each of the pools");
+    let later = [array(0, 1 << 21), array(1, 1 << 21)];
+    let s = stream();
+    assert_eq!(tn_array_copy_into(later[0], later[1], 0, s.0), TN_OK);
+    s.finish();
+    assert_eq!(sim.get("staged_peer_copies"), 0);
+    assert!(sim.get("direct_peer_copies") >= 5);
+    first.into_iter().chain(later).for_each(|array| assert_eq!(tn_array_release(array), TN_OK));
 }
 
 /// PD-11: free granules that do not lie side by side serve a large request, and no new memory is taken.

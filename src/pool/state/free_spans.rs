@@ -282,6 +282,7 @@ impl PoolState {
             return self.evict_whole(most);
         }
         let unit = self.settings.terms.granule;
+        let limit = most;
         let most = wanted
             .checked_next_multiple_of(unit)
             .unwrap_or(wanted)
@@ -298,7 +299,12 @@ impl PoolState {
             let (from, to) = if span.clean.get() > 0 { (start, start + bytes) } else { (end - bytes, end) };
             // Marks in an upstream's memory belong to the pool below.
             let own = self.settings.terms.joins && !self.settings.terms.ordered;
-            let (from, to) = if own { huge::without_parts(from, to) } else { (from, to) };
+            let (from, to) = match self.parts {
+                // Units that are mapped together go back together.
+                Some(device) => device.whole_part(start, end, most, limit).unwrap_or((start, start)),
+                None if own => huge::without_parts(from, to),
+                None => (from, to),
+            };
             let record = span.piece();
             if from < to && self.cut_out(span, from, to, prealloc.as_deref_mut()) {
                 if own {

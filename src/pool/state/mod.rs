@@ -57,6 +57,7 @@ pub(super) use ring::Ring;
 pub(super) use statistics::{AllocationCounts, Count};
 use summed::Summed;
 
+use crate::device::Device;
 use crate::device::host::GRANULE;
 use crate::names::Name;
 use crate::pool::backing::listener::Listener;
@@ -200,6 +201,10 @@ pub(super) struct PoolState {
     free_bins: FreeBins,
     /// The other free spans of a stream-ordered pool.
     pub stream_lists: Option<&'static StreamLists>,
+    /// The device, where it knows which parts of a range can go back alone.
+    pub parts: Option<&'static dyn Device>,
+    /// Granules were mapped elsewhere: the free memory is fragmented, and growth takes no more than it needs.
+    pub is_fragmented: bool,
     /// The free span that is not merged yet: the large block that was freed last.
     recent: Option<&'static Span>,
     /// Pressure callbacks, in the order of registration.
@@ -244,6 +249,8 @@ impl PoolState {
             empty: [0; class::COUNT],
             free_bins: FreeBins::new(GRANULE),
             stream_lists: None,
+            parts: None,
+            is_fragmented: false,
             recent: None,
             listeners: None,
             reserves: AddressReserves::default(),

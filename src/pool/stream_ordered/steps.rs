@@ -23,6 +23,9 @@ use core::sync::atomic::Ordering;
 const SMALL_PIECE_BYTES: usize = RANGE_BYTES;
 const PIECE_BYTES: usize = 20 << 20;
 const LARGEST_IN_PIECE_BYTES: usize = 10 << 20;
+/// A pool of mapped memory that has this much grows in steps of the second size.
+const LARGE_POOL_BYTES: usize = 128 << 20;
+const LARGE_STEP_BYTES: usize = 32 << 20;
 
 /// While free spans wait for being cleared: tries again to clear them.
 pub(in crate::pool) fn clear_pending_once(pool: &'static Pool, request: &mut Request) -> StepOutcome {
@@ -59,7 +62,11 @@ pub(in crate::pool) fn remap_free_granules_once(pool: &'static Pool, request: &m
         return StepOutcome::NoEffect;
     }
     let needed = pool.state.lock().least(request.want.span_bytes);
-    StepOutcome::of(pool.keep_free_granules(needed) > 0)
+    let kept = pool.keep_free_granules(needed) > 0;
+    if kept {
+        pool.state.lock().is_fragmented = true;
+    }
+    StepOutcome::of(kept)
 }
 
 /// While a pending span would fit, and not in strict mode: the request's stream waits for it on the device (PD-4).
@@ -249,14 +256,19 @@ impl PoolState {
         }
     }
 
-    fn piece_bytes(&self, want: &Want) -> usize {
+    fn piece_bytes(&mut self, want: &Want) -> usize {
         let least = want.span_bytes.next_multiple_of(GRANULE);
         if self.settings.flags & TN_POOL_DIRECT != 0 {
             return self.least(least);
         }
         let usual = match least {
-            // Mapped memory grows in place.
-            bytes if self.settings.terms.keeps => self.least(bytes),
+            // Mapped memory grows in place, and a larger pool in large granules.
+            bytes if self.settings.terms.keeps => {
+                let is_large = self.figures.reserved_bytes >= LARGE_POOL_BYTES as u64;
+                self.is_fragmented = self.is_fragmented && self.figures.reserved_bytes > 0;
+                let by_granules = is_large && !self.is_fragmented && want.block_bytes > LARGEST_IN_RANGE_BYTES;
+                self.least(if by_granules { bytes.next_multiple_of(LARGE_STEP_BYTES) } else { bytes })
+            }
             // The driver keeps what is freed, for all sizes.
             bytes if self.settings.terms.in_order && want.block_bytes > LARGEST_IN_RANGE_BYTES => bytes,
             _ if want.block_bytes <= LARGEST_IN_RANGE_BYTES => SMALL_PIECE_BYTES,
