@@ -133,7 +133,7 @@ impl Call {
         let mut named = None;
         pool::deallocate_on(self.client, through, address, bytes, |device| {
             let Some(device) = self.device_of_free(device) else { return Ok(None) };
-            named = self.named(device);
+            named = self.named(device, stream::Use::Ends);
             Ok(self.end_of_use(named.as_ref(), device))
         })
     }
@@ -144,7 +144,7 @@ impl Call {
         let mut named = None;
         pool::record_use_on(self.client, through, address, |device| {
             let Some(device) = self.device_of_free(device) else { return Ok(None) };
-            named = self.named(device);
+            named = self.named(device, stream::Use::Begins);
             Ok(self.end_of_use(named.as_ref(), device))
         })
     }
@@ -196,7 +196,7 @@ impl Call {
     fn stream_of_use(&self, pool: &'static Pool) -> Result<Option<StreamRef>> {
         match self.order {
             Order::On(native) if pool.is_stream_ordered() => {
-                stream::foreign(self.device(pool.device())?, native).map(Some)
+                stream::named(self.device(pool.device())?, native, stream::Use::Begins).map(Some)
             }
             _ => Ok(None),
         }
@@ -220,9 +220,9 @@ impl Call {
     }
 
     /// The stream that the call names, if it is usable.
-    fn named(&self, device: tn_device) -> Option<StreamRef> {
+    fn named(&self, device: tn_device, how: stream::Use) -> Option<StreamRef> {
         match self.order {
-            Order::On(native) => quietly(|| stream::foreign(device, native)).ok(),
+            Order::On(native) => quietly(|| stream::named(device, native, how)).ok(),
             Order::Unnamed | Order::Done => None,
         }
     }

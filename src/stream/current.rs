@@ -22,6 +22,10 @@ struct ThreadStreams {
     current: [Cell<Option<StreamRef>>; GPUS],
     /// The stream that the driver calls per-thread.
     own: [Cell<Option<StreamRef>>; GPUS],
+    /// The stream that a plug-in of another library named last, and how often its number was checked since more often
+    /// than it was relied on.
+    named: Cell<Option<StreamRef>>,
+    checks: Cell<u32>,
 }
 
 // SAFETY: zeros are no streams; only the thread, or its exit hook, accesses them; the area is for this type.
@@ -120,6 +124,24 @@ pub(super) fn replace_current(gpu: &'static Gpu, stream: Option<StreamRef>) -> O
     ThreadStreams::of(thread::current()).current[gpu.id() as usize].replace(stream)
 }
 
+/// The stream that a plug-in named last on this thread, if it is that of a CUstream; and how often its number may be
+/// relied on without a check.
+pub(super) fn last_named(gpu: &'static Gpu, native: u64) -> Option<(StreamRef, &'static Cell<u32>)> {
+    let streams = ThreadStreams::of(thread::current());
+    let last = streams.named.take();
+    let found = last.as_ref().filter(|last| last.stream().is_of(gpu, native)).cloned();
+    streams.named.set(last);
+    found.map(|found| (found, &streams.checks))
+}
+
+/// Remembers the stream that a plug-in named.
+pub(super) fn set_last_named(stream: StreamRef, checks: u32) {
+    thread::on_exit(forget);
+    let streams = ThreadStreams::of(thread::current());
+    streams.checks.set(checks);
+    drop(streams.named.replace(Some(stream)));
+}
+
 /// Whether a thread ends where its references must not call the driver: in the child of a fork, for a thread that is
 /// gone, and at the end of the process, which is that of the main thread.
 pub(super) fn ends_silently(record: &'static Thread) -> bool {
@@ -130,7 +152,7 @@ pub(super) fn ends_silently(record: &'static Thread) -> bool {
 fn forget(record: &'static Thread) {
     let silently = ends_silently(record);
     let streams = ThreadStreams::of(record);
-    for entry in streams.current.iter().chain(&streams.own) {
+    for entry in streams.current.iter().chain(&streams.own).chain([&streams.named]) {
         let stream = entry.take();
         if silently {
             core::mem::forget(stream);

@@ -81,18 +81,21 @@ pub struct EventRef(&'static EventSlot);
 impl EventRef {
     /// An unused event of a GPU.
     pub fn take(gpu: &'static Gpu, inside: &Inside, timing: bool) -> Result<EventRef> {
-        let blocking = options::stream_waits_block();
-        let list = list_of(gpu, timing, blocking);
+        match EventRef::reuse(gpu, timing) {
+            Some(event) => Ok(event),
+            None => EventRef::create(gpu, inside, timing, options::stream_waits_block()),
+        }
+    }
+
+    /// An unused event of a GPU that exists already. Calls no driver.
+    pub fn reuse(gpu: &'static Gpu, timing: bool) -> Option<EventRef> {
+        let list = list_of(gpu, timing, options::stream_waits_block());
         loop {
-            let free = FREE[list].lock().take_beyond(0);
-            match free {
-                Some(event) if event.epoch.load(Ordering::Relaxed) == gpu.epoch() => {
-                    event.users.store(1, Ordering::Relaxed);
-                    return Ok(EventRef(event));
-                }
-                // It went with its context.
-                Some(_) => {}
-                None => return EventRef::create(gpu, inside, timing, blocking),
+            let event = FREE[list].lock().take_beyond(0)?;
+            // Else it went with its context.
+            if event.epoch.load(Ordering::Relaxed) == gpu.epoch() {
+                event.users.store(1, Ordering::Relaxed);
+                return Some(EventRef(event));
             }
         }
     }
@@ -173,7 +176,7 @@ pub struct PointCache {
 unsafe impl Send for PointCache {}
 
 /// Events that a stream keeps without querying them.
-const MIN_THRESHOLD: usize = 16;
+const MIN_THRESHOLD: usize = 64;
 
 impl PointCache {
     /// No events.

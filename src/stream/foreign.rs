@@ -5,7 +5,7 @@
 //! unnamed streams has passed only after a wait for the whole device; the legacy stream alone comes after it (AL-7).
 
 use super::api::known_or_adopted;
-use super::current::{gpu_of, legacy, own, permanent, set_stream_of};
+use super::current::{gpu_of, last_named, legacy, own, permanent, set_last_named, set_stream_of};
 use super::state::{LEGACY, Origin, PER_THREAD, Stream};
 use super::stream_ref::StreamRef;
 use crate::error::{Result, fail};
@@ -52,6 +52,44 @@ pub fn foreign(device: tn_device, native: u64) -> Result<StreamRef> {
             Ok(stream)
         }
     }
+}
+
+/// What a plug-in does with the stream that it names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// It uses a new block on it.
+    Begins,
+    /// It frees a block there.
+    Ends,
+}
+
+/// As [`foreign`], for the calls of a plug-in, by few calls of the driver where a thread names one stream again and
+/// again: one for a use that begins, which compares the stream's number, and none for as many that end.
+///
+/// The owner may have destroyed the stream, and a new one may have its value. A block that was freed on the old one must
+/// not be reused on the new one, so each use that begins compares the numbers. A use that ends relies on that.
+pub fn named(device: tn_device, native: u64, how: Use) -> Result<StreamRef> {
+    if matches!(native, 0 | LEGACY | PER_THREAD) {
+        return foreign(device, native);
+    }
+    let gpu = gpu_of(device)?;
+    if let Some((stream, checks)) = last_named(gpu, native) {
+        let unused = checks.get();
+        let is_it = match how {
+            Use::Ends if unused > 0 => {
+                checks.set(unused - 1);
+                true
+            }
+            _ => stream.stream().has_number(),
+        };
+        if is_it {
+            checks.set(checks.get().saturating_add(u32::from(how == Use::Begins)));
+            return Ok(stream);
+        }
+    }
+    let stream = foreign(device, native)?;
+    set_last_named(stream.clone(), u32::from(how == Use::Begins));
+    Ok(stream)
 }
 
 /// The stream of a use that another library ends without naming a stream: the one that the calling thread set as its

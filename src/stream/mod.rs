@@ -83,7 +83,7 @@ pub use self::{
     argument::StreamArg,
     current::current,
     event_pool::EventRef,
-    foreign::{foreign, unknown, unnamed},
+    foreign::{Use, foreign, named, unknown, unnamed},
     handle::release,
     internal_stream::{export_stream, internal_stream, undelayed_stream},
     point::Point,

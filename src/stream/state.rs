@@ -25,8 +25,8 @@ pub use progress::progress;
 
 use super::event_pool::PointCache;
 use super::known_waits::KnownWaits;
-use crate::cuda_driver::CUstream;
-use crate::error::{Result, Status, fail};
+use crate::cuda_driver::{CUstream, SUCCESS};
+use crate::error::{Result, Status, fail, quietly};
 use crate::gpu::{self, Gpu, Inside};
 use crate::slots::{Head, Kind, Slot, State, Table};
 use crate::thread::{self, QuickLock, Thread};
@@ -237,6 +237,19 @@ impl Stream {
         self.serial.load(Ordering::Relaxed)
     }
 
+    /// Whether the CUstream's value still means this stream, by one call of the driver in whatever context is current.
+    /// False: it does not, or the driver cannot tell so. The caller vouches for the value.
+    pub(super) fn has_number(&self) -> bool {
+        if self.origin() == Origin::Created {
+            return self.is_usable();
+        }
+        let mut number = 0;
+        let Ok(driver) = quietly(|| self.gpu().alive()) else { return false };
+        // SAFETY: a stream, by the caller's obligation; the number is ours.
+        let asked = unsafe { driver.cuStreamGetId(self.raw(), &mut number) };
+        matches!(asked, Ok(SUCCESS)) && number != 0 && number == self.serial()
+    }
+
     /// Sets the number, before the stream is shared.
     pub(super) fn set_serial(&self, serial: u64) {
         self.serial.store(serial, Ordering::Relaxed);
@@ -303,7 +316,7 @@ impl Stream {
     }
 
     /// Whether the CUstream's value means this stream on the calling thread.
-    fn is_nameable(&self) -> bool {
+    pub(super) fn is_nameable(&self) -> bool {
         let owner = self.owner.load(Ordering::Relaxed);
         owner.is_null() || core::ptr::eq(owner, thread::current())
     }

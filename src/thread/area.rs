@@ -36,7 +36,7 @@ pub const POOL_CURRENT: Area = Area::after(POOL_HANDLES, 2 * (3 + GPUS));
 /// between threads.
 pub const SLOTS: Area = Area::after(POOL_CURRENT, SLOT_KINDS * (1 + if cfg!(loom) { 2 } else { 32 }));
 /// Streams (`stream`).
-pub const STREAMS: Area = Area::after(SLOTS, 2 * GPUS);
+pub const STREAMS: Area = Area::after(SLOTS, 2 * GPUS + 2);
 /// The innermost scope of a stream (`stream`).
 pub const STREAM_SCOPE: Area = Area::after(STREAMS, 1);
 /// Quarantined exports (`exchange`).

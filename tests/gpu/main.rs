@@ -30,6 +30,7 @@ mod cuda_mapped;
 mod cuda_mirror_random;
 mod cuda_model;
 mod cuda_order;
+mod cuda_plugins;
 mod cuda_pool;
 mod cuda_pool_random;
 mod cuda_register;

@@ -125,6 +125,12 @@ impl Stream {
 
     /// As [`Stream::record`], for a stream whose CUstream is known to exist.
     pub(in crate::stream) fn record_held(&'static self, timing: bool) -> Result<EventRef> {
+        if self.is_imported()
+            && !timing
+            && let Some(event) = self.record_directly()
+        {
+            return Ok(event);
+        }
         let gpu = self.gpu();
         let inside = self.enter()?;
         let stream = if self.is_nameable() { self.raw() } else { LEGACY as CUstream };
@@ -135,15 +141,43 @@ impl Stream {
         event.set_tick(advance_clock());
         // SAFETY: an event of this context that this call alone has, and a stream with a reference.
         gpu.check(unsafe { inside.cuEventRecord(event.event(), stream)? }, "cuEventRecord")?;
-        self.recorded.fetch_max(event.tick(), Ordering::Relaxed);
-        let mut events = self.events.lock();
-        events.insert(&event);
-        let query = events.is_over_threshold();
-        drop(events);
-        if query {
+        if self.add_recorded(&event) {
             self.query_events(&inside);
         }
         Ok(event)
+    }
+
+    /// As [`Stream::record_held`], by two calls of the driver in whatever context is current: event and stream are of
+    /// one context, and no capture forbids the calls. None: it was not recorded so.
+    fn record_directly(&'static self) -> Option<EventRef> {
+        let (gpu, mut status) = (self.gpu(), 0);
+        let driver = quietly(|| gpu.alive()).ok().filter(|_| !self.is_gone())?;
+        // SAFETY: a stream with a reference, for which the caller vouches; the number is ours.
+        let asked = unsafe { driver.cuStreamIsCapturing(self.raw(), &mut status) };
+        if !matches!(asked, Ok(code::SUCCESS)) || status != 0 {
+            return None;
+        }
+        let event = EventRef::reuse(gpu, false)?;
+        event.set_tick(advance_clock());
+        // SAFETY: as above, and an event of its context that this call alone has.
+        let recorded = unsafe { driver.cuEventRecord(event.event(), self.raw()) };
+        if !matches!(recorded, Ok(code::SUCCESS)) {
+            return None;
+        }
+        if self.add_recorded(&event)
+            && let Ok(inside) = quietly(|| self.enter())
+        {
+            self.query_events(&inside);
+        }
+        Some(event)
+    }
+
+    /// Adds an event that was recorded. True: there are so many that they should be queried.
+    fn add_recorded(&self, event: &EventRef) -> bool {
+        self.recorded.fetch_max(event.tick(), Ordering::Relaxed);
+        let mut events = self.events.lock();
+        events.insert(event);
+        events.is_over_threshold()
     }
 
     /// Waits on the host for an event of this stream. Called under no lock.
@@ -158,15 +192,21 @@ impl Stream {
         Ok(())
     }
 
-    /// Finds out which of many events have passed.
+    /// Finds out about how many of many events have passed, by few queries: the last one, and if it has not, by halves.
     #[cold]
     fn query_events(&'static self, inside: &Inside) {
-        loop {
-            let Some(event) = self.behind(0) else { break };
+        const MOST_QUERIES: u32 = 6;
+        let (mut done, mut open) = (self.passed.load(Ordering::Relaxed), self.recorded.load(Ordering::Relaxed));
+        for query in 0..MOST_QUERIES {
+            let tick = if query == 0 { open } else { done + (open - done) / 2 };
+            let Some(event) = self.behind(tick).filter(|_| done < open) else { break };
             // SAFETY: an event of ours.
             match unsafe { inside.cuEventQuery(event.event()) } {
-                Ok(code::SUCCESS) => self.pass(event.tick()),
-                _ => break,
+                Ok(code::SUCCESS) => {
+                    self.pass(event.tick());
+                    done = event.tick();
+                }
+                _ => open = tick,
             }
         }
         self.events.lock().adapt_threshold();
