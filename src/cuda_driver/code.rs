@@ -83,6 +83,10 @@ pub fn advice(number: u32) -> &'static str {
         HOST_MEMORY_ALREADY_REGISTERED => {
             "; another library page-locked some of these bytes: unlock them there first, or do not register them"
         }
+        34 => {
+            "; the library that was found is the CUDA toolkit's stub for linking, and no driver: install the driver, or take the folder \
+             `stubs` out of the library path"
+        }
         801 => "; this device or driver does not support it",
         802 => {
             "; the system is not ready yet, as on a machine with several GPUs until its fabric manager has started: try again"

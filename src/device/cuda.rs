@@ -294,7 +294,12 @@ impl Memory {
                 let mut pointer: *mut c_void = core::ptr::null_mut();
                 let _preferred = gpu.prefer_node(node.checked_sub(1));
                 // SAFETY: the pointer is ours.
-                let number = unsafe { inside.cuMemHostAlloc(&mut pointer, bytes, flags)? };
+                let mut number = unsafe { inside.cuMemHostAlloc(&mut pointer, bytes, flags)? };
+                if number == code::INVALID_VALUE && flags & TN_HOST_WRITE_COMBINED != 0 {
+                    // GB200 refuses large sizes with that flag, which is a hint (ai-dynamo/dynamo#5328).
+                    // SAFETY: as above.
+                    number = unsafe { inside.cuMemHostAlloc(&mut pointer, bytes, flags & !TN_HOST_WRITE_COMBINED)? };
+                }
                 at = pointer as CUdeviceptr;
                 (number, "cuMemHostAlloc")
             }

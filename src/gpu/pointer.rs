@@ -31,7 +31,9 @@ pub fn locate(address: u64) -> Result<DeviceMemory> {
     };
     let gpu = attribute::<i32>(&inside, Attribute::CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, address).filter(|id| *id >= 0);
     match (kind, gpu) {
-        (_, Some(id)) if is_managed(&inside, address) => {
+        // A driver may name no GPU for managed memory, which all of them reach.
+        (_, gpu) if is_managed(&inside, address) => {
+            let id = gpu.unwrap_or(inside.gpu().id());
             Ok(DeviceMemory { device: tn_device { r#type: TN_CUDA_MANAGED, id }, address })
         }
         (MEMORY_DEVICE, Some(id)) => {

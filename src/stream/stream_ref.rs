@@ -34,6 +34,12 @@ impl Stream {
         StreamRef(self)
     }
 
+    /// Runs `work` with a reference on the stream. None: it has ended, is another library's, or another thread's.
+    pub fn while_held<R>(&'static self, work: impl FnOnce(&'static Stream) -> R) -> Option<R> {
+        let _held = self.try_ref().filter(|_| !self.is_foreign() && self.is_nameable())?;
+        Some(work(self))
+    }
+
     /// A reference, if the stream has one already.
     pub fn try_ref(&'static self) -> Option<StreamRef> {
         let more = |refs: u32| (refs > 0).then_some(refs + 1);

@@ -113,6 +113,10 @@ fn po_47_clearing_fails() {
                 (clearing(|o| (o.max_size, o.backend) = (4 * LARGE as u64, TN_BACKEND_PLAIN)), stream(), stream());
             let (block, other) = (pool.take(LARGE, &s).unwrap(), pool.take(LARGE, &s).unwrap());
             fill(&s, block, LARGE, 0x77);
+            // What one stream alone used is cleared there, without a wait.
+            let u = stream();
+            pool.record_use(block, &u);
+            fill(&u, block, LARGE, 0x77);
             sim.fail(function, 1, 0, 999);
             pool.give(block, &s);
             let stats = pool.stats();

@@ -297,12 +297,22 @@ impl Pool {
         }
         if flags & TN_POOL_ZERO_ON_FREE != 0 {
             // A free while another error is reported keeps that error's message.
-            quietly(|| match self.clear_on(stream::current(self.device()), span) {
+            quietly(|| match self.clear_first(span) {
                 Cleared::No => self.clear_on(stream::internal_stream(self.device()), span),
                 cleared => cleared,
             })
             .apply_to(span);
         }
+    }
+
+    /// Clears a span on the stream on which it was freed, so that no other has to wait, if that is one of the library's.
+    /// Else on the thread's current one, which for most threads is the legacy stream, a barrier for all blocking streams.
+    fn clear_first(&'static self, span: &'static Span) -> Cleared {
+        let cleared = match span.uses.free_list_kind() {
+            FreeListKind::On(point) => point.stream().while_held(|stream| self.clear_on(Ok(stream), span)),
+            _ => None,
+        };
+        cleared.unwrap_or_else(|| self.clear_on(stream::current(self.device()), span))
     }
 
     /// Clears a span on a stream, behind all its uses. The caller alone has the span.
