@@ -14,38 +14,48 @@ use tenure_harness::test;
 /// A library's pair of functions, for blocks of 1 MiB.
 struct Plugin {
     name: &'static str,
-    allocate: fn(u64) -> *mut c_void,
-    free: fn(*mut c_void, u64),
+    /// On a stream, from a pool.
+    allocate: fn(u64, *mut c_void) -> *mut c_void,
+    free: fn(*mut c_void, u64, *mut c_void),
 }
 
 const PLUGINS: [Plugin; 2] = [
     Plugin {
         name: "torch",
-        allocate: |stream| tn_torch_alloc(MIB as isize, 0, stream as *mut _),
-        free: |block, stream| tn_torch_free(block, MIB as isize, 0, stream as *mut _),
+        allocate: |stream, _| tn_torch_alloc(MIB as isize, 0, stream as *mut _),
+        free: |block, stream, _| tn_torch_free(block, MIB as isize, 0, stream as *mut _),
     },
     Plugin {
         name: "rmm",
-        allocate: |stream| tn_rmm_allocate(MIB, stream as *mut _, null_mut()),
-        free: |block, stream| tn_rmm_deallocate(block, MIB, stream as *mut _, null_mut()),
+        allocate: |stream, pool| tn_rmm_allocate(MIB, stream as *mut _, pool),
+        free: |block, stream, pool| tn_rmm_deallocate(block, MIB, stream as *mut _, pool),
     },
 ];
 
 const CUPY: Plugin = Plugin {
     name: "cupy",
-    allocate: |_| tn_cupy_malloc(null_mut(), MIB, 0),
-    free: |block, _| tn_cupy_free(null_mut(), block, 0),
+    allocate: |_, pool| tn_cupy_malloc(pool, MIB, 0),
+    free: |block, _, pool| tn_cupy_free(pool, block, 0),
 };
+
+fn default_pool() -> Pool {
+    let mut pool = null_mut();
+    // SAFETY: the pointer is ours.
+    assert_eq!(unsafe { tn_pool_default(GPU, &mut pool) }, TN_OK);
+    Pool(pool)
+}
 
 /// The calls of the driver for `rounds` rounds of `blocks` allocations and as many frees.
 fn calls(sim: Sim, plugin: &Plugin, stream: u64, rounds: usize, blocks: usize) -> u64 {
+    let pool = default_pool();
+    let handle = pool.0.cast();
     let turn = || {
-        let taken: Vec<*mut c_void> = (0..blocks).map(|_| (plugin.allocate)(stream)).collect();
+        let taken: Vec<*mut c_void> = (0..blocks).map(|_| (plugin.allocate)(stream, handle)).collect();
         assert!(taken.iter().all(|block| !block.is_null()), "{}", plugin.name);
-        taken.into_iter().for_each(|block| (plugin.free)(block, stream));
+        taken.into_iter().for_each(|block| (plugin.free)(block, stream, handle));
     };
     // The pool's memory, events, and the thread's last stream.
-    (0..30).for_each(|_| turn());
+    (0..200).for_each(|_| turn());
     sim.calls_of("", || (0..rounds).for_each(|_| turn())).0
 }
 
@@ -83,7 +93,7 @@ fn al_7_threads_that_free_and_threads_without_a_context() {
     assert_eq!(with_context(0, || driver_call!(cuStreamCreate(&mut native => *mut u64, 1 => u32))), 0);
     for plugin in &PLUGINS {
         for _ in 0..20 {
-            let blocks: Vec<usize> = (0..4).map(|_| (plugin.allocate)(native) as usize).collect();
+            let blocks: Vec<usize> = (0..4).map(|_| (plugin.allocate)(native, null_mut()) as usize).collect();
             sim.hold(native);
             let filled = with_context(
                 0,
@@ -93,22 +103,19 @@ fn al_7_threads_that_free_and_threads_without_a_context() {
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     with_context(1 % gpu_count(), || {
-                        blocks.iter().for_each(|&block| (plugin.free)(block as *mut _, native))
+                        blocks.iter().for_each(|&block| (plugin.free)(block as *mut _, native, null_mut()))
                     });
                 });
             });
             // Another stream gets none of them while the work runs, and the same stream all of them.
             let other = stream();
-            let mut default = null_mut();
-            // SAFETY: the pointer is ours.
-            assert_eq!(unsafe { tn_pool_default(GPU, &mut default) }, TN_OK);
-            let pool = Pool(default);
+            let pool = default_pool();
             let apart: Vec<usize> = (0..4).map(|_| pool.take(MIB, &other).unwrap()).collect();
             assert!(apart.iter().all(|block| !blocks.contains(block)));
-            let again: Vec<usize> = (0..4).map(|_| (plugin.allocate)(native) as usize).collect();
+            let again: Vec<usize> = (0..4).map(|_| (plugin.allocate)(native, null_mut()) as usize).collect();
             assert!(again.iter().all(|block| blocks.contains(block)), "{}", plugin.name);
             sim.release(native);
-            again.into_iter().for_each(|block| (plugin.free)(block as *mut _, native));
+            again.into_iter().for_each(|block| (plugin.free)(block as *mut _, native, null_mut()));
             apart.into_iter().for_each(|block| pool.give(block, &other));
         }
     }
@@ -125,10 +132,10 @@ fn al_7_streams_that_come_and_go() {
             for _ in 0..50 {
                 let mut native = 0u64;
                 assert_eq!(driver_call!(cuStreamCreate(&mut native => *mut u64, 1 => u32)), 0);
-                let block = (plugin.allocate)(native);
+                let block = (plugin.allocate)(native, null_mut());
                 assert!(!block.is_null());
                 assert_eq!(driver_call!(cuMemsetD8Async(block as u64 => u64, 1 => u8, MIB => usize, native => u64)), 0);
-                (plugin.free)(block, native);
+                (plugin.free)(block, native, null_mut());
                 assert_eq!(driver_call!(cuStreamDestroy_v2(native => u64)), 0);
             }
         }
