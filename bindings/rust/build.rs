@@ -1,4 +1,5 @@
-//! Finds libtenure and tells the linker: in the folder TENURE_LIB_DIR, or by pkg-config.
+//! Finds libtenure and tells the linker: in the folder TENURE_LIB_DIR, or by pkg-config, or as a crate that cargo has
+//! compiled from the library's sources.
 //!
 //! The package's own tests and examples get a run path. A package that depends on this one reads the folder from
 //! DEP_TENURE_LIB_DIR.
@@ -14,12 +15,19 @@ const SYSTEM_LIBRARIES: [&str; 6] = ["gcc_s", "util", "rt", "pthread", "m", "dl"
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=TENURE_LIB_DIR");
+    println!("cargo::rustc-check-cfg=cfg(from_sources)");
     if std::env::var_os("DOCS_RS").is_some() {
         return; // documentation needs no library
     }
-    let is_static = std::env::var_os("CARGO_FEATURE_STATIC").is_some();
+    let has = |feature: &str| std::env::var_os(format!("CARGO_FEATURE_{feature}")).is_some();
+    let is_static = has("STATIC");
     let folder = match std::env::var_os("TENURE_LIB_DIR") {
         Some(folder) => Ok(PathBuf::from(folder)),
+        // Any crate of the program may ask for the library that it shares with other languages.
+        None if has("BUNDLED") && !has("SYSTEM") && !is_static => {
+            println!("cargo::rustc-cfg=from_sources");
+            return;
+        }
         None => by_pkg_config(if is_static { "tenure-static" } else { "tenure" }),
     };
     if let Err(text) = folder.and_then(|folder| in_folder(&folder, is_static)) {

@@ -131,7 +131,7 @@ pub fn missing(name: &str) -> Option<String> {
     if let Some(absent) = programs.find(|program| !tools::has(program)) {
         return Some(format!("{absent} is not installed: apt-get install {}", target.packages));
     }
-    match library_folder(target) {
+    match library_folder(target.triple) {
         Ok(folder) if folder.exists() => None,
         Ok(_) => Some(format!("Rust's library for it is not installed: rustup target add {}", target.triple)),
         Err(why) => Some(why),
@@ -155,9 +155,9 @@ pub fn run(name: &str, all: bool) -> Done<Vec<Ended>> {
     Ok(ended)
 }
 
-/// The folder of the target's standard library.
-fn library_folder(target: &Target) -> Done<PathBuf> {
-    let printed = tools::output(command("rustc").args(["--print", "target-libdir", "--target", target.triple]))?;
+/// The folder of a target's standard library.
+pub fn library_folder(triple: &str) -> Done<PathBuf> {
+    let printed = tools::output(command("rustc").args(["--print", "target-libdir", "--target", triple]))?;
     Ok(PathBuf::from(printed.trim()))
 }
 
@@ -187,7 +187,7 @@ const MUSL: &str = "target/musl";
 /// The flags with which rustc makes shared libraries for musl. Debian has no libgcc_s for musl, which rustc then links:
 /// its own unwinder takes that name.
 fn shared_musl(target: &Target) -> Done<String> {
-    let unwinder = library_folder(target)?.join("self-contained/libunwind.a");
+    let unwinder = library_folder(target.triple)?.join("self-contained/libunwind.a");
     let folder = root().join(MUSL);
     let script = folder.join("libgcc_s.so");
     tools::io(&folder, std::fs::create_dir_all(&folder))?;
@@ -254,4 +254,40 @@ pub fn main(name: &str, all: bool) -> Done {
     let skipped = count(|outcome| matches!(outcome, Outcome::Ignored(_)));
     println!("{} passed, {failed} failed, {skipped} skipped", ended.len() - failed - skipped);
     if failed == 0 { Ok(()) } else { Err(String::new()) }
+}
+
+/// Systems for which the library does not compile yet, and the number of the compiler's errors. It may only fall: with
+/// fewer errors the check asks for the new number. docs/porting.md says what is missing.
+const UNPORTED: [(&str, usize); 2] = [("x86_64-apple-darwin", 86), ("x86_64-pc-windows-gnu", 309)];
+
+/// Why the errors of the systems without the library cannot be counted.
+pub fn unported_missing() -> Option<String> {
+    let absent = |triple: &&str| !library_folder(triple).is_ok_and(|folder| folder.exists());
+    let triples: Vec<&str> = UNPORTED.iter().map(|(triple, _)| *triple).filter(absent).collect();
+    (!triples.is_empty()).then(|| format!("Rust's libraries are not installed: rustup target add {}", triples.join(" ")))
+}
+
+/// Compares the number of errors with the recorded one, for each system. Returns the number of systems.
+pub fn unported() -> Done<usize> {
+    for (triple, recorded) in UNPORTED {
+        let printed = tools::printed(tools::plainly(cargo().args(["check", "--locked", "--lib", "--target", triple])))?;
+        let is_done = printed.status.is_some_and(|status| status.success());
+        let count = if is_done { Some(0) } else { errors(&printed.stderr) };
+        println!("{triple}: {count:?} errors");
+        match count {
+            Some(count) if count == recorded => {}
+            Some(count) if count < recorded => {
+                return Err(format!("{triple}: only {count} errors now; write that into xtask/src/target.rs"));
+            }
+            Some(count) => return Err(format!("{triple}: {count} errors, {recorded} before\n{}", printed.stderr)),
+            None => return Err(format!("{triple}: {}", printed.stderr)),
+        }
+    }
+    Ok(UNPORTED.len())
+}
+
+/// The number of errors that rustc counts in the library at the end of what it prints.
+fn errors(printed: &str) -> Option<usize> {
+    let line = printed.lines().find(|line| line.starts_with("error: could not compile `tenure` (lib) due to "))?;
+    line.split(" due to ").nth(1)?.split(' ').next()?.parse().ok()
 }

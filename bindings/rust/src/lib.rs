@@ -3,6 +3,10 @@
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("libtenure supports 64-bit platforms only");
 
+// Nothing of it is named: the linker takes its C functions.
+#[cfg(from_sources)]
+extern crate tenure as _;
+
 #[rustfmt::skip]
 pub mod sys;
 

@@ -53,7 +53,17 @@ pub fn bench() -> Done {
 /// The program in Rust, built with the staged library.
 fn rust_program() -> Done<PathBuf> {
     let mut build = cargo();
-    build.args(["build", "--quiet", "--locked", "--release", "--package", "tenure-rs", "--example", "operators"]);
+    build.args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--release",
+        "--package",
+        "tenure-rs",
+        "--no-default-features",
+        "--example",
+        "operators",
+    ]);
     run(build.env("TENURE_LIB_DIR", dist::folder().join("lib")))?;
     Ok(root().join("target/release/examples/operators"))
 }

@@ -98,7 +98,7 @@ pub const STAGES: &[Stage] = &[
     tests("symbols", &["abi"], REPOSITORY, |test| is_in(test, "symbols")).usual(),
     tests("layers", &["src"], REPOSITORY, |test| is_in(test, "layers") || is_in(test, "python_layers")).usual(),
     tests("rows of the specification", &["docs/spec"], REPOSITORY, |test| is_in(test, "rows")).usual(),
-    tests("documents", &["docs", "README.md", "CONTRIBUTING.md"], REPOSITORY, |test| {
+    tests("documents", &["docs", "README.md", "CONTRIBUTING.md", "packaging"], REPOSITORY, |test| {
         test.file.starts_with("tests/repository/")
     })
     .usual(),
@@ -121,6 +121,7 @@ pub const STAGES: &[Stage] = &[
     own("the core alone", &["tests/core_alone.rs"], || None, |_| without(&[], "core_alone")),
     own("Rust and C for aarch64", &["src/sys"], || target::missing("aarch64"), |_| of_target("aarch64")),
     own("Rust and C for musl", &["src/sys"], || target::missing("musl"), |_| of_target("musl")),
+    own("systems without the library", &["src/sys"], target::unported_missing, |_| counts(target::unported())),
     own("interleavings (loom)", &["tests/loom.rs", "src/slots"], || None, |_| loom()),
     own("header in five languages", &["include", "tests/header_tools"], header_tools::missing, |_| header_tools()),
     own("CUDA kernels", &["src/device_copy/kernels", "xtask/ptx"], python::missing, |_| passes(ptx::check())),
@@ -356,6 +357,8 @@ fn rust_crate(targets: &[&str]) -> Done<Row> {
             "--locked",
             "--package",
             "tenure-rs",
+            // Those of the library's sources.
+            "--no-default-features",
             "--features",
             "ndarray,dlpack,half,complex,rand,csv,allocator-api2",
         ])
