@@ -6,7 +6,6 @@
 // keep its guard from being collected.
 package tenure
 
-// #cgo LDFLAGS: -ltenure
 // #include <tenure.h>
 import "C"
 

@@ -21,7 +21,7 @@ fn go(folder: &Path, arguments: &[&str]) -> Command {
     let deps = library().parent().expect("a file lies in a folder").to_owned();
     let mut go = Command::new("go");
     go.args(arguments).current_dir(folder).env("CGO_ENABLED", "1").env("GO111MODULE", "on");
-    go.env("GOFLAGS", "-mod=mod").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
+    go.env("GOFLAGS", "-mod=mod -tags=tenure_flags").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
     go.env("GOCACHE", tools.join("cache")).env("GOPATH", tools.join("path"));
     go.env("CGO_CFLAGS", format!("-O0 -I{}", root().join("include").display()));
     let (own, libraries) = (work("handover"), library_folder());
