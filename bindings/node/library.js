@@ -3,6 +3,8 @@
 // koffi passes numbers and addresses only. Structs are written and read here, at the offsets that the description has, because koffi ends
 // the process over a field of a wrong type. For the same reason every argument is checked before koffi gets it.
 
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import koffi from "koffi";
 import { functions, structs, TN_OK } from "./tenure_c.js";
 import * as constants from "./tenure_c.js";
@@ -174,7 +176,28 @@ function output(type) {
   return { bytes, value };
 }
 
-const library = koffi.load(process.env.TENURE_LIBRARY ?? "libtenure.so.0");
+/** The library that the process has loaded already: a second copy would not know its handles. */
+function loaded() {
+  const maps = readFileSync("/proc/self/maps", "utf8").split("\n");
+  const paths = maps.map((line) => line.slice(line.indexOf("/")));
+  return paths.find((path) => path.includes("/libtenure.so.") && existsSync(path));
+}
+
+/** The library of the package for this platform, or the one that the loader finds. */
+function load() {
+  const given = process.env.TENURE_LIBRARY ?? loaded();
+  if (given) return koffi.load(given);
+  for (const system of [`linux-${process.arch}`, `linux-${process.arch}-musl`]) {
+    try {
+      return koffi.load(createRequire(import.meta.url).resolve(`tenure-${system}/libtenure.so.0`));
+    } catch {
+      // That package is not installed, or for another C library.
+    }
+  }
+  return koffi.load("libtenure.so.0");
+}
+
+const library = load();
 // The one struct that C takes by value.
 koffi.struct("tn_device", { type: "uint32_t", id: "int32_t" });
 const lastError = library.func("tn_last_error", "str", []);

@@ -15,8 +15,8 @@ public final class TenureC {
     private TenureC() {}
 
     static {
-        String name = System.getProperty("tenure.library", "libtenure.so.0");
-        Native.register(TenureC.class, NativeLibrary.getInstance(name, Map.of(Library.OPTION_STRING_ENCODING, "UTF-8")));
+        String file = TenureLibrary.file();
+        Native.register(TenureC.class, NativeLibrary.getInstance(file, Map.of(Library.OPTION_STRING_ENCODING, "UTF-8")));
     }
 
     // tn_status: The result of every function: TN_OK, the only code for success, or one of TN_ERR_*.
