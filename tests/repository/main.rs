@@ -16,6 +16,7 @@ mod docs;
 mod header;
 mod kernel_source;
 mod layers;
+mod packaging;
 mod python_layers;
 mod rows;
 mod symbols;

@@ -16,6 +16,14 @@ const MANIFESTS: &[&str] = &[
     "static-check/Cargo.toml",
 ];
 
+/// Those of other languages' packages, with what stands before the version.
+const OTHERS: &[(&str, &str)] = &[
+    ("bindings/node/package.json", "  \"version\": \""),
+    ("bindings/r/DESCRIPTION", "Version: "),
+    ("bindings/zig/build.zig.zon", "    .version = \""),
+    ("packaging/meson/meson.build", "project('tenure', 'c', version: '"),
+];
+
 /// Templates of the installed tree, into which `cargo xtask install` writes the version.
 const TEMPLATES: &[&str] = &[
     "xtask/install/tenure.pc.in",
@@ -34,6 +42,9 @@ fn version_after<'a>(text: &'a str, start: &str) -> &'a str {
 fn every_manifest_has_the_librarys_version() {
     let version = read("Cargo.toml");
     let version = version_after(&version, "version = \"");
+    for (manifest, start) in OTHERS {
+        assert_eq!(version_after(&read(manifest), start), version, "{manifest}");
+    }
     for manifest in MANIFESTS {
         assert_eq!(version_after(&read(manifest), "version = \""), version, "{manifest}");
     }
