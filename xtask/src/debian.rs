@@ -31,8 +31,8 @@ const PACKAGES: [Package; 3] = [
         depends: "libtenure0 (= @VERSION@)",
         what: "headers, archive, documents",
     },
-    Package { name: "libtenure0", section: "libs", depends: "libc6 (>= 2.34), libgcc-s1", what: "shared library" },
-    Package { name: "tenure", section: "devel", depends: "libc6 (>= 2.34), libgcc-s1", what: "program and malloc" },
+    Package { name: "libtenure0", section: "libs", depends: "libc6 (>= 2.28)", what: "shared library" },
+    Package { name: "tenure", section: "devel", depends: "libc6 (>= 2.28)", what: "program and malloc" },
 ];
 
 /// The package that a file belongs to. `path` is the path below the prefix.

@@ -3,11 +3,11 @@
 //! Promise: `target/dist/lib` has `libtenure.so.0`, the link `libtenure.so` and `libtenure.a`, from one build with
 //! link-time optimisation. Cargo drops that optimisation silently when the same build makes the rlib too. Beside them
 //! lies `libtenure_malloc.so`, which is only preloaded. `bin` has the program `tenure`, and `share` its completions and
-//! its pages for man. A cross build for aarch64 is staged in `target/dist-aarch64` likewise. A run of the tests can
-//! choose the libraries that it has built for itself instead.
+//! its pages for man. What a release has for a kind of machine is staged in `target/dist-NAME` likewise; `portable`
+//! builds it. A run of the tests can choose the libraries that it has built for itself instead.
 
 use crate::tools::{Done, cargo, command, copy, copy_all, io, link, root, run};
-use crate::{malloc, programs};
+use crate::{malloc, portable, programs};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -33,21 +33,21 @@ fn chosen() -> Build {
 }
 
 /// What files are built for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct Machine {
+    /// The name in the names of files: the processor, as Rust names it, and the C library if it is not glibc.
+    pub name: &'static str,
     /// The processor, as Rust names it.
     pub processor: &'static str,
-    /// The target of a cross build.
+    /// The target of a build for all machines of a kind. Without one it is this machine's, by its own tools.
     pub triple: Option<&'static str>,
     /// What the names of its C tools begin with.
     pub tools: &'static str,
 }
 
 /// The machine that runs this command.
-pub const THIS: Machine = Machine { processor: std::env::consts::ARCH, triple: None, tools: "" };
-/// `.cargo/config.toml` has its linker.
-pub const AARCH64: Machine =
-    Machine { processor: "aarch64", triple: Some("aarch64-unknown-linux-gnu"), tools: "aarch64-linux-gnu-" };
+pub const THIS: Machine =
+    Machine { name: std::env::consts::ARCH, processor: std::env::consts::ARCH, triple: None, tools: "" };
 
 /// The name of the program.
 pub const PROGRAM: &str = "tenure";
@@ -83,9 +83,9 @@ impl Machine {
         self.triple.is_none() && chosen() == Build::Tested
     }
 
-    /// A folder for built files. For another machine it has the processor's name behind its own.
+    /// A folder for built files. For a kind of machine it has the kind's name behind its own.
     pub fn folder_like(self, folder: &str) -> PathBuf {
-        root().join(if self.triple.is_none() { folder.to_owned() } else { format!("{folder}-{}", self.processor) })
+        root().join(if self.triple.is_none() { folder.to_owned() } else { format!("{folder}-{}", self.name) })
     }
 
     /// Builds and stages everything.
@@ -115,7 +115,11 @@ impl Machine {
         replace(&built.join(PROGRAM), &bin, PROGRAM)?;
         let program = bin.join(PROGRAM);
         // The pages are the same for all machines.
-        let runs = if self.triple.is_none() { program.clone() } else { THIS.program()? };
+        let runs = if self == portable::here() || self.triple.is_none() {
+            program.clone()
+        } else {
+            portable::here().program()?
+        };
         run(command(runs).arg("pages").arg(self.folder().join("share")))?;
         Ok(program)
     }
@@ -154,13 +158,17 @@ impl Machine {
     /// Runs cargo with a target folder and a profile. Returns the folder of what it built.
     pub fn build(self, arguments: &[&str], target: &str, profile: &str) -> Done<PathBuf> {
         let mut built = root().join(target);
-        let mut build = cargo();
-        build.args(arguments).args(["--quiet", "--locked", "--profile", profile, "--target-dir"]).arg(&built);
-        if let Some(triple) = self.triple {
-            build.args(["--target", triple]);
-            built.push(triple);
-        }
+        let mut build = match self.triple {
+            None => {
+                let mut cargo = cargo();
+                cargo.args(arguments);
+                cargo
+            }
+            Some(triple) => portable::cargo(triple, arguments)?,
+        };
+        build.args(["--quiet", "--locked", "--profile", profile, "--target-dir"]).arg(&built);
         run(&mut build)?;
+        built.extend(self.triple);
         Ok(built.join(profile))
     }
 

@@ -34,6 +34,7 @@ pub const INSTALLED: &[&str] = &[
     "bindings/zig",
     "cuda-sim/README.md",
     "docs/allocators.md",
+    "docs/announcement.md",
     "docs/bindings.md",
     "docs/borrowing.md",
     "docs/command.md",

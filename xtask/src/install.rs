@@ -135,7 +135,7 @@ fn filled(template: &str, version: &str, shared: &str) -> String {
 
 /// Packs the files that are staged for a machine, and returns the tarball's path.
 pub fn pack(machine: Machine) -> Done<PathBuf> {
-    let name = format!("tenure-{}-{}-{}", version()?, std::env::consts::OS, machine.processor);
+    let name = format!("tenure-{}-{}-{}", version()?, std::env::consts::OS, machine.name);
     let tree = machine.folder().join("tree");
     let _ = std::fs::remove_dir_all(&tree);
     lay_out(machine, &tree.join(&name))?;

@@ -38,8 +38,13 @@ cargo xtask <command>
   install --with-simulator --prefix DIR
                         installs only the simulated CUDA driver, in DIR/cuda-sim
   install --check       builds and runs programs against the unpacked tarball, by pkg-config and by CMake; checks the documents' links
-  release               writes target/release-files: tarballs, wheels and Debian packages for this machine and aarch64, SBOM, SHA256SUMS
-  release --check       runs C, C++, Python and Fortran programs from these files alone, without Rust; C and C++ for aarch64 under QEMU
+  release [KIND ..]     writes target/release-files for x86_64, aarch64, x86_64-musl and aarch64-musl, or for the named of them: tarballs,
+                        wheels, Debian packages, packages of Node.js, Java, R and Zig, crates, sources, recipes, SBOM, SHA256SUMS
+  release --check       runs the commands of docs/install.md on these files alone: a program of each language; C and C++ also for aarch64
+                        under QEMU
+  release --check-root DIR
+                        runs those of C and Python in the root of another system, which debootstrap made with gcc, g++, pkg-config and
+                        python3-venv
   release --record      records the interface of this version in abi/, and programs that later libraries must run
   release --compare     compares headers and library with the recorded releases, and runs the recorded programs
   gpu-bundle [--no-check]

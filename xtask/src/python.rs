@@ -5,10 +5,10 @@
 //! library and the program of `target/dist`, so C and Python share one.
 
 use crate::dist::{self, Machine, THIS};
-use crate::sim;
 use crate::tools::{
     Done, cargo, command, copy, copy_all, each, exists, files_below, has, io, named, output, read, root, run,
 };
+use crate::{portable, sim};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -130,7 +130,6 @@ pub fn wheel() -> Done<PathBuf> {
 
 /// Builds the wheel for a machine, and returns its path. The package's folder then has that machine's library.
 pub fn build_wheel(machine: Machine) -> Done<PathBuf> {
-    let python = environment()?;
     machine.dynamic()?;
     let package = root().join(PACKAGE).join("python/tenure");
     copy_all(&machine.folder().join("include"), &package.join("include"))?;
@@ -139,15 +138,19 @@ pub fn build_wheel(machine: Machine) -> Done<PathBuf> {
     script(machine)?;
     let wheels = machine.folder_like(if machine.is_tested() { "target/wheels-tested" } else { "target/wheels" });
     let _ = std::fs::remove_dir_all(&wheels); // so that the folder has exactly one wheel
-    let mut maturin = cargo_environment(&python);
-    let profile = if machine.is_tested() { "dev" } else { "release" };
-    maturin.args(["-m", "maturin", "build", "--quiet", "--profile", profile, "--locked"]);
-    maturin.args(["--compatibility", "manylinux_2_34", "--manifest-path"]).arg(root().join(PACKAGE).join("Cargo.toml"));
-    match machine.triple {
-        None => maturin.arg("--interpreter").arg(&python),
+    let mut maturin = match machine.triple {
+        None => {
+            let python = environment()?;
+            let mut maturin = with_cargo(&python);
+            maturin.args(["-m", "maturin", "build", "--interpreter"]).arg(&python);
+            maturin
+        }
         // The stable interface needs no Python of that machine.
-        Some(triple) => maturin.args(["--target", triple]),
+        Some(triple) => portable::maturin(triple)?,
     };
+    let profile = if machine.is_tested() { "dev" } else { "release" };
+    maturin.args(["--quiet", "--locked", "--profile", profile, "--compatibility", &machine.wheel_tag()]);
+    maturin.arg("--manifest-path").arg(root().join(PACKAGE).join("Cargo.toml"));
     run(maturin.arg("--out").arg(&wheels))?;
     let mut found = io(&wheels, std::fs::read_dir(&wheels))?.filter_map(|entry| Some(entry.ok()?.path()));
     found.find(|path| path.extension().is_some_and(|end| end == "whl")).ok_or("maturin left no wheel".to_owned())
@@ -164,9 +167,14 @@ fn script(machine: Machine) -> Done {
     dist::replace(&machine.program()?, &scripts, dist::PROGRAM)
 }
 
-/// Compiles the functions that PyTorch loads, beside the library that they use. Without a compiler the wheel has none.
+/// Compiles the functions that PyTorch loads, beside the library that they use. Without a compiler the wheel has none,
+/// nor for musl, which PyTorch does not support.
 fn torch_shim(machine: Machine, package: &Path) -> Done {
     let (source, shim) = (root().join(PACKAGE).join("cpp/torch.cpp"), package.join("libtenure_torch.so"));
+    if machine.is_musl() {
+        let _ = std::fs::remove_file(&shim);
+        return Ok(());
+    }
     let compiler = format!("{}g++", machine.tools);
     if !has(&compiler) {
         let _ = std::fs::remove_file(&shim);
@@ -305,10 +313,10 @@ fn same_for_all(text: &str) -> String {
     parts.collect::<Vec<_>>().join("by thread ")
 }
 
-/// The environment's Python, with the environment variables that commands give cargo.
-fn cargo_environment(python: &Path) -> Command {
+/// A program that calls cargo, with the environment variables that commands give cargo.
+pub fn with_cargo(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let clean = cargo();
-    let mut command = command(python);
+    let mut command = command(program);
     for (name, value) in clean.get_envs() {
         match value {
             Some(value) => command.env(name, value),

@@ -1,29 +1,73 @@
 //! `cargo xtask release`: writes the files of a release into `target/release-files`.
 //!
-//! Promise: for this machine and for aarch64, the folder has a tarball, a wheel and Debian packages; and an SBOM and
-//! `SHA256SUMS`, all of this tree. Equal trees and compilers give the same bytes of the tarballs and of the Debian
-//! packages. With `--check`, C, C++, Python and Fortran programs run from these files alone, by the commands of
-//! docs/install.md, without Rust. Those of C and C++ also run from the tarball for aarch64, under QEMU.
+//! Promise: for each kind of machine, the folder has a wheel and a package for Node.js; for those with glibc also a
+//! tarball, Debian packages and a part of the jar; for all of them the sources, as crates and as an archive, the packages
+//! of R and Zig, recipes of package managers, an SBOM and `SHA256SUMS`. Equal trees and compilers give equal bytes. With
+//! `--check`, the commands of docs/install.md run on these files alone, without Rust unless they are those of Rust. C and
+//! C++ programs also run from the tarball for aarch64, under QEMU.
 
-use crate::dist::{AARCH64, Machine, THIS};
+use crate::portable::{self, AARCH64, MACHINES};
 use crate::tools::{Done, command, copy, has, io, output, root, run};
-use crate::{abi, debian, install, old_programs, python, target};
+use crate::{abi, debian, install, old_programs, packages, python, sources, target};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The programs that the check runs: the first block of a language on a page, and its name in docs/install.md.
-const PROGRAMS: &[(&str, &str, &str)] = &[
-    ("docs/quickstart-c.md", "c", "first.c"),
-    ("bindings/cpp/README.md", "cpp", "first.cpp"),
-    ("bindings/fortran/README.md", "fortran", "first.f90"),
-    ("docs/quickstart-python.md", "python", "first.py"),
-];
-
-/// The page with the commands: a block for the tarball, blocks for compilers, and one for the wheel.
+/// The page with the commands.
 const PAGE: &str = "docs/install.md";
 
+/// A section of the page whose commands build and run programs.
+struct Form {
+    section: &'static str,
+    /// What the page calls its programs: the first block of a language on a page, and the file.
+    programs: &'static [(&'static str, &'static str, &'static str)],
+    /// What it needs beside a shell. The check of a release needs all of it.
+    tools: &'static [&'static str],
+    /// Whether it needs the tarball, unpacked by the first block of the section for C.
+    has_tarball: bool,
+}
+
+/// The first of them has the tarball and the Debian packages.
+const FORMS: [Form; 7] = [
+    Form {
+        section: "C, C++ and Fortran",
+        programs: &[
+            ("docs/quickstart-c.md", "c", "first.c"),
+            ("bindings/cpp/README.md", "cpp", "first.cpp"),
+            ("bindings/fortran/README.md", "fortran", "first.f90"),
+        ],
+        tools: &["gcc", "g++", "gfortran", "pkg-config"],
+        has_tarball: false,
+    },
+    Form {
+        section: "Python",
+        programs: &[("docs/quickstart-python.md", "python", "first.py")],
+        tools: &["python3"],
+        has_tarball: false,
+    },
+    Form {
+        section: "Rust",
+        programs: &[("bindings/rust/README.md", "rust", "first.rs")],
+        tools: &["cargo"],
+        has_tarball: false,
+    },
+    Form {
+        section: "Node.js",
+        programs: &[("bindings/node/README.md", "js", "first.mjs")],
+        tools: &["node", "npm"],
+        has_tarball: false,
+    },
+    Form {
+        section: "Java",
+        programs: &[("bindings/java/README.md", "java", "first.jsh")],
+        tools: &["jshell"],
+        has_tarball: false,
+    },
+    Form { section: "R", programs: &[("bindings/r/README.md", "r", "first.R")], tools: &["R"], has_tarball: true },
+    Form { section: "Go", programs: &[("bindings/go/README.md", "go", "main.go")], tools: &["go"], has_tarball: true },
+];
+
 /// All programs are built and run within this time.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// The only folders with tools for the check.
 const TOOLS: &str = "/usr/bin:/bin";
@@ -34,14 +78,22 @@ const SBOM_TOOL: &str = "cargo-sbom";
 /// `cargo xtask release` with its options.
 pub fn main(options: &[&str]) -> Done {
     match options {
-        [] => build(),
-        ["--check"] => check(),
+        ["--check"] => check(None),
+        ["--check-root", other] => check(Some(Path::new(other))),
         ["--record"] => abi::record().and_then(|()| old_programs::record()),
         ["--compare"] => {
             println!("{} comparisons, {} programs ran", abi::check()?, old_programs::check()?);
             Ok(())
         }
-        _ => Err(format!("release takes --check, --record or --compare, not {}", options.join(" "))),
+        names => match names.iter().find(|name| MACHINES.iter().all(|machine| machine.name != **name)) {
+            None => build(names),
+            Some(unknown) => {
+                let kinds = MACHINES.map(|machine| machine.name).join(", ");
+                Err(format!(
+                    "release takes --check, --check-root DIR, --record, --compare, or kinds of machines ({kinds}), not {unknown}"
+                ))
+            }
+        },
     }
 }
 
@@ -50,27 +102,40 @@ fn folder() -> PathBuf {
     root().join("target/release-files")
 }
 
-/// Builds everything and writes the files.
-fn build() -> Done {
+/// Builds everything, for some kinds of machines or for all, and writes the files.
+fn build(names: &[&str]) -> Done {
+    let machines = || MACHINES.into_iter().filter(|machine| names.is_empty() || names.contains(&machine.name));
     for (tool, package) in [("dpkg-deb", "apt-get install dpkg"), (SBOM_TOOL, "cargo install --locked cargo-sbom")] {
         if !has(tool) {
             return Err(format!("{tool} is not installed: {package}"));
         }
     }
-    if let Some(why) = target::missing(AARCH64.processor) {
+    if let Some(why) = machines().find_map(portable::missing) {
         return Err(why);
     }
     let folder = folder();
     let _ = std::fs::remove_dir_all(&folder);
     io(&folder, std::fs::create_dir_all(&folder))?;
+    sources::crates(&folder)?;
     for machine in machines() {
         let wheel = python::build_wheel(machine)?;
-        machine.stage()?;
-        for file in [wheel, install::pack(machine)?] {
-            copy(&file, &folder.join(file.file_name().expect("a file has a name")))?;
+        copy(&wheel, &folder.join(wheel.file_name().expect("a file has a name")))?;
+        if machine.is_musl() {
+            continue;
         }
+        machine.stage()?;
+        let tarball = install::pack(machine)?;
+        copy(&tarball, &folder.join(tarball.file_name().expect("a file has a name")))?;
         debian::pack(machine, &folder)?;
+        if machine == portable::here() {
+            sources::sdist(&folder, &wheel)?;
+        }
     }
+    packages::pack(&machines().collect::<Vec<_>>(), &folder)?;
+    if machines().any(|machine| machine == portable::here()) {
+        sources::recipes(&folder)?;
+    }
+    portable::check_wheels(&folder)?;
     let sbom =
         output(command(SBOM_TOOL).args(["--cargo-package", "tenure", "--output-format", "cyclone_dx_json_1_6"]))?;
     let file = folder.join(format!("tenure-{}.cdx.json", install::version()?));
@@ -83,12 +148,6 @@ fn build() -> Done {
     Ok(())
 }
 
-/// The machines that a release is for. This one comes last: other commands expect its library in the Python package's
-/// folder.
-fn machines() -> impl Iterator<Item = Machine> {
-    [AARCH64, THIS].into_iter().filter(|machine| machine.triple.is_none() || machine.processor != THIS.processor)
-}
-
 /// The sorted names of the files in a folder.
 fn files(folder: &Path) -> Done<Vec<String>> {
     let listed = io(folder, std::fs::read_dir(folder))?;
@@ -97,9 +156,9 @@ fn files(folder: &Path) -> Done<Vec<String>> {
     Ok(names)
 }
 
-/// Runs the commands of the installed docs/install.md in empty folders: once with the tarball, once with the Debian
-/// packages.
-fn check() -> Done {
+/// Runs the commands of the installed docs/install.md, each section in an empty folder: those of C also with the
+/// Debian packages. With the root of another system, only those of C and Python run, in it.
+fn check(other: Option<&Path>) -> Done {
     for tool in ["cargo", "rustc"] {
         if TOOLS.split(':').any(|folder| Path::new(folder).join(tool).exists()) {
             return Err(format!("{tool} is in {TOOLS}, so a program could be built with it unnoticed"));
@@ -112,30 +171,69 @@ fn check() -> Done {
     // The pages are those that the release has.
     let pages = scratch.join("pages");
     io(&pages, std::fs::create_dir_all(&pages))?;
-    let version = install::version()?;
-    for package in debian::names(THIS, &version) {
+    let debian = debian::names(portable::here(), &install::version()?);
+    for package in &debian {
         run(command("dpkg-deb").arg("-x").arg(folder().join(package)).arg(&pages))?;
     }
     let pages = pages.join("usr").join(install::DOCUMENTS);
-    let page = pages.join(PAGE);
-    let page = io(&page, std::fs::read_to_string(&page))?;
-    let commands: Vec<&str> = blocks(&page, "sh").map(|(block, _)| block).collect();
-    let [unpack, compiled @ .., _] = commands.as_slice() else { return Err(format!("{PAGE} has no commands")) };
-    let packages = debian::names(THIS, &version).join(" ");
-    let packages = format!(
-        "for package in {packages}; do dpkg-deb -x $package $HOME/unpacked; done\nln -s unpacked/usr $HOME/tenure\n"
+    let file = pages.join(PAGE);
+    let page = io(&file, std::fs::read_to_string(&file))?;
+    let [c, python, ..] = &FORMS;
+    let of_c = c.commands(&page)?;
+    let [unpack, compiled @ ..] = of_c.as_slice() else {
+        return Err(format!("{PAGE}: no command unpacks the tarball"));
+    };
+    if let Some(other) = other {
+        let compiled = [unpack, compiled[0]].concat();
+        from_files_alone(&scratch.join("c"), &pages, &compiled, &c.programs[..2], Some(other))?;
+        from_files_alone(
+            &scratch.join("python"),
+            &pages,
+            &python.commands(&page)?.concat(),
+            python.programs,
+            Some(other),
+        )?;
+        println!("3 programs ran from the files of the release in {}", other.display());
+        return Ok(());
+    }
+    let mut count = 0;
+    for form in &FORMS {
+        if let Some(absent) = form.tools.iter().find(|tool| !is_program(tool)) {
+            return Err(format!("{absent} is not installed, which {PAGE}, {:?}, needs", form.section));
+        }
+        let own = form.commands(&page)?.concat();
+        let script = if form.has_tarball { [unpack, own.as_str()].concat() } else { own };
+        let name = form.section.split(['.', ',']).next().unwrap_or_default().to_lowercase();
+        from_files_alone(&scratch.join(name), &pages, &script, form.programs, None)?;
+        count += form.programs.len();
+    }
+    let unpacked = format!(
+        "for package in {}; do dpkg-deb -x $package $HOME/unpacked; done\nln -s unpacked/usr $HOME/tenure\n",
+        debian.join(" ")
     );
-    let (tarball, debian) = (commands.concat(), [&[packages.as_str()], compiled].concat().concat());
-    if !unpack.contains("tar ") || !debian.contains("gfortran ") || debian.contains(".whl") {
-        return Err(format!("{PAGE}: its blocks of commands are no longer tarball, compilers, wheel"));
-    }
-    for (name, script, wanted) in [("tarball", tarball, PROGRAMS), ("packages", debian, &PROGRAMS[..3])] {
-        from_files_alone(&scratch.join(name), &pages, &script, wanted)?;
-    }
+    let script = [&[unpacked.as_str()], compiled].concat().concat();
+    from_files_alone(&scratch.join("packages"), &pages, &script, c.programs, None)?;
     emulated(&scratch.join("aarch64"), &pages, &[unpack, compiled[0]].concat())?;
+    count += c.programs.len() + 2;
     let took = start.elapsed();
-    println!("9 programs ran from the files of the release, in {} s", took.as_secs());
+    println!("{count} programs ran from the files of the release, in {} s", took.as_secs());
     if took < LIMIT { Ok(()) } else { Err(format!("that took longer than {} s", LIMIT.as_secs())) }
+}
+
+impl Form {
+    /// The blocks of commands of the page's section.
+    fn commands<'a>(&self, page: &'a str) -> Done<Vec<&'a str>> {
+        let heading = format!("\n## {}\n", self.section);
+        let (_, section) = page.split_once(&heading).ok_or(format!("{PAGE} has no section {:?}", self.section))?;
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let commands: Vec<&str> = blocks(section, "sh").map(|(block, _)| block).collect();
+        if commands.is_empty() { Err(format!("{PAGE}, {:?}, has no commands", self.section)) } else { Ok(commands) }
+    }
+}
+
+/// Whether a program is in the folders of the user, which each has its own way to say its version.
+fn is_program(name: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).exists()))
 }
 
 /// Runs the page's commands with the tarball for aarch64: the compilers are those of a cross build, and QEMU runs what
@@ -149,19 +247,32 @@ fn emulated(home: &Path, pages: &Path, commands: &str) -> Done {
     for compiler in ["gcc ", "g++ "] {
         script = script.replace(&format!("\n{compiler}"), &format!("\n{}{compiler}", AARCH64.tools));
     }
-    from_files_alone(home, pages, &script.replace("\n./", &format!("\n{emulator} ./")), &PROGRAMS[..2])
+    from_files_alone(home, pages, &script.replace("\n./", &format!("\n{emulator} ./")), &FORMS[0].programs[..2], None)
 }
 
-/// Runs a script in a folder that has the files of the release and the programs, as a user without Rust. Compares what
-/// the programs print with the pages.
-fn from_files_alone(home: &Path, pages: &Path, script: &str, programs: &[(&str, &str, &str)]) -> Done {
+/// Runs a script in a folder that has the files of the release and the programs, as a user. Compares the end of what
+/// it prints with the pages. Only the commands of Rust find Rust. In the root of another system the script runs there.
+fn from_files_alone(
+    home: &Path,
+    pages: &Path,
+    script: &str,
+    programs: &[(&str, &str, &str)],
+    other: Option<&Path>,
+) -> Done {
+    let inside = Path::new("/").join(home.strip_prefix(root()).expect("it lies in the repository"));
+    let home = &match other {
+        Some(other) => other.join(inside.strip_prefix("/").expect("it begins so")),
+        None => home.to_owned(),
+    };
+    let _ = std::fs::remove_dir_all(home);
     io(home, std::fs::create_dir_all(home))?;
     for name in files(&folder())? {
         copy(&folder().join(&name), &home.join(&name))?;
     }
-    let mut expected = String::new();
+    let (mut expected, mut path) = (String::new(), TOOLS.to_owned());
     for (page, language, name) in programs {
-        let file = pages.join(page);
+        // Those of the repository's bindings that are not installed.
+        let file = if pages.join(page).exists() { pages.join(page) } else { root().join(page) };
         let text = io(&file, std::fs::read_to_string(&file))?;
         let (program, after) = blocks(&text, language).next().ok_or(format!("{page} has no block of {language}"))?;
         // The page of Python says so.
@@ -169,14 +280,39 @@ fn from_files_alone(home: &Path, pages: &Path, script: &str, programs: &[(&str, 
         let file = home.join(name);
         io(&file, std::fs::write(&file, format!("{imports}{program}")))?;
         let shown = after.trim_start().strip_prefix("```text\n").and_then(|rest| rest.split("```").next());
+        if *language == "rust" {
+            let cargo = Path::new(env!("CARGO")).parent().expect("a program lies in a folder");
+            path = format!("{}:{path}", cargo.display());
+            continue; // Its program compares by itself.
+        }
         expected += shown.ok_or(format!("{page} does not show what its first program prints"))?;
     }
-    let mut shell = command("sh");
-    shell.args(["-e", "-c", script]).current_dir(home).env_clear();
-    // Where pip finds NumPy is the machine's matter.
-    shell.envs(std::env::vars().filter(|(name, _)| name.starts_with("PIP_") || name.ends_with("_proxy")));
-    let printed = output(shell.env("HOME", home).env("PATH", TOOLS))?;
-    if printed != expected {
+    let mut script = script.to_owned();
+    let mut shell = match other {
+        None => command("sh"),
+        Some(other) => {
+            // NumPy is fetched here: that system need not have a network.
+            let python = portable::environment()?;
+            let mut fetch = command(python);
+            fetch.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]);
+            run(fetch.args(["--dest"]).arg(home).arg("numpy"))?;
+            script = script.replace("pip install ", "pip install --no-index --find-links . ");
+            script = format!("cd {}\n{script}", inside.display());
+            let mut chroot = command("chroot");
+            chroot.arg(other).arg("sh");
+            chroot
+        }
+    };
+    shell.args(["-e", "-c", &script]).current_dir(home).env_clear();
+    // Where pip and npm find packages is the machine's matter, and where cargo has its crates.
+    let is_kept = |name: &str| {
+        ["PIP_", "npm_", "NPM_", "CARGO_HOME", "RUSTUP_HOME"].iter().any(|start| name.starts_with(start))
+            || name.ends_with("_proxy")
+    };
+    shell.envs(std::env::vars().filter(|(name, _)| other.is_none() && is_kept(name)));
+    let home_inside = if other.is_some() { &inside } else { home };
+    let printed = output(shell.env("HOME", home_inside).env("PATH", path))?;
+    if !printed.ends_with(&expected) {
         return Err(format!("{}: the programs print\n{printed}\nand the pages show\n{expected}", home.display()));
     }
     Ok(())
