@@ -283,7 +283,7 @@ pub unsafe extern "C" fn tn_pool_allocate(
     // Copies, so that none tests what another one must, nor saves registers for it.
     // SAFETY: by the function's documentation.
     unsafe {
-        if !pool.is_null() && is_usual(alignment) && stream.is_null() {
+        if is_usual(alignment) && stream.is_null() {
             return match allocate(pool, bytes, LARGEST_USUAL, null_mut(), out) {
                 Some(done) => done,
                 None => allocate_slow(pool, bytes, alignment, null_mut(), out),
@@ -299,11 +299,10 @@ pub unsafe extern "C" fn tn_pool_allocate(
 /// Every block has an alignment of so many bytes.
 const LARGEST_USUAL: usize = 16;
 
-/// Whether every block has this alignment.
+/// Whether it is one of the alignments that compilers give to types, 8 and 16. Every block has both.
 #[inline(always)]
 fn is_usual(alignment: usize) -> bool {
-    let below = alignment.wrapping_sub(1);
-    below < LARGEST_USUAL && alignment & below == 0
+    alignment.wrapping_sub(LARGEST_USUAL / 2) & !(LARGEST_USUAL / 2) == 0
 }
 
 /// Allocates with the pool's alignment, or with one of the caller's.
@@ -488,13 +487,13 @@ unsafe extern "C" fn reallocate_slow(
 /// @ingroup pool
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_pool_deallocate(pool: *mut tn_pool, ptr: *mut c_void, stream: *mut tn_stream) -> tn_status {
-    if !pool.is_null() && stream.is_null() {
+    if stream.is_null() {
         return pool::deallocate_fast::<Deallocate>(pool as u64, address(ptr), 0);
     }
     deallocate_otherwise(pool as u64, address(ptr), stream as u64)
 }
 
-/// A copy for blocks of any pool, and for streams, so that the function above keeps neither case in a register.
+/// A copy for streams, so that the function above keeps none in a register.
 #[inline(never)]
 extern "C" fn deallocate_otherwise(pool: u64, address: usize, stream: u64) -> tn_status {
     if StreamArg::is_now(stream) {

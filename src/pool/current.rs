@@ -183,7 +183,7 @@ fn set_default_of(slot: usize, pool: Option<&'static Pool>) -> Result<()> {
         let old = DEFAULTS[slot].swap(if new.is_null() { NONE } else { new }, Ordering::AcqRel);
         if slot == HOST_SLOT {
             // The next request of each thread without a pool looks again.
-            thread::each_record(|thread| thread_heap::set_current(thread, None));
+            thread::each_record(thread_heap::forget_current);
         }
         old
     });
@@ -276,7 +276,7 @@ pub fn set_current(pool: Option<&'static Pool>) -> Result<()> {
         pool.keep()?;
     }
     let old = CurrentPools::of(thread).0[slot].set.replace(set);
-    thread_heap::set_current(thread, None);
+    thread_heap::forget_current(thread);
     if let Some(old) = old {
         old.drop_ref();
     }
@@ -287,7 +287,7 @@ pub fn set_current(pool: Option<&'static Pool>) -> Result<()> {
 fn forget_current(thread: &'static Thread) {
     for current in &CurrentPools::of(thread).0 {
         let old = current.set.take();
-        thread_heap::set_current(thread, None);
+        thread_heap::forget_current(thread);
         if let Some(old) = old {
             old.drop_ref();
         }

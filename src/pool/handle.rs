@@ -5,7 +5,7 @@
 //! that moment. Such a call finds the pool retired, or does its work if another reference is left.
 
 use crate::error::Result;
-use crate::pool::thread_heap::{self, Heap, handle_cache};
+use crate::pool::thread_heap::{Heap, handle_cache};
 use crate::pool::{Pool, current};
 use crate::sites::Site;
 use crate::slots::{self, Head, Id, Kind, Slot, State, Table};
@@ -103,7 +103,7 @@ pub fn remember(id: Option<Id>, pool: &'static Pool) {
     let Some(id) = id else {
         // A callback may have set another pool meanwhile.
         if current::is_current_of_host(thread, pool) {
-            thread_heap::set_current(thread, Some(heap));
+            handle_cache::remember_current(thread, heap);
         }
         return;
     };

@@ -4,6 +4,8 @@ pub mod sync;
 
 pub mod os;
 
+pub mod instructions;
+
 pub mod ticks;
 
 pub mod lock;

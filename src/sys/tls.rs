@@ -1,14 +1,17 @@
 //! A thread-local pointer to each thread's record.
 //!
-//! Contract: the pointer is NULL until the thread sets it. This module works as long as the thread runs, also in exit
-//! handlers. [`get`] never allocates on a thread that has set its pointer. A record that [`enter_in_table`] enters
-//! begins with a [`TlsSlot`] and is never unmapped.
+//! Contract: [`get`] works as long as the thread runs, also in exit handlers. It never allocates on a thread that has
+//! set its pointer. On x86-64 Linux the pointer leads from the start to a record of no thread, which the layer `pool`
+//! has; elsewhere it is NULL until the thread sets it ([`IS_NEVER_NULL`]). A record that [`enter_in_table`] enters is
+//! never unmapped.
 //!
 //! In a shared library for x86-64 every access to a `thread_local` costs a call of the loader's lookup function, which
-//! is slow if the library was loaded by dlopen. There the record is found by the thread pointer instead, in a table of
-//! 1024 entries. Of several threads with one entry, the first uses the table. The others find their records through a
-//! TLS descriptor ("Thread-Local Storage Descriptors for IA32 and AMD64/EM64T", Oliva and Araújo). On aarch64 compilers
-//! use these descriptors anyway, so a `thread_local` is fast.
+//! is slow if the library was loaded by dlopen. There the record is found by the thread pointer instead, in a table.
+//! Of several threads with one entry, the first uses the table. The others find their records through a TLS descriptor
+//! ("Thread-Local Storage Descriptors for IA32 and AMD64/EM64T", Oliva and Araújo). A fixed offset from the thread
+//! pointer would be shorter, but then all thread-locals of the library would need the room that loaders reserve for
+//! libraries that are opened late, which is less than these have. On aarch64 compilers use descriptors anyway, so a
+//! `thread_local` is fast.
 //!
 //! The preload library (`cfg(preload)`, bindings/malloc) replaces malloc by LD_PRELOAD. The loader maps it at program
 //! start, so its thread-locals are always at a fixed offset from the thread pointer, and it needs no table.
@@ -18,23 +21,12 @@ use core::sync::atomic::AtomicUsize;
 #[cfg(all(target_arch = "x86_64", target_os = "linux", not(loom)))]
 mod pointer {
     use super::TlsSlot;
-    use core::arch::{asm, global_asm};
-    use core::sync::atomic::{AtomicPtr, Ordering};
+    use crate::sys::instructions;
+    use core::arch::asm;
+    use core::ptr::NonNull;
+    use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-    // Hidden: each copy of the library has its own.
-    global_asm!(
-        ".pushsection .tbss.tenure_record,\"awT\",@nobits",
-        ".p2align 3",
-        ".hidden tenure_record_of_thread",
-        ".globl tenure_record_of_thread",
-        ".type tenure_record_of_thread, @object",
-        ".size tenure_record_of_thread, 8",
-        "tenure_record_of_thread:",
-        ".zero 8",
-        ".popsection",
-    );
-
-    /// The offset of the pointer from the thread pointer, in bytes.
+    /// The offset of the pointer from the thread pointer, in bytes. `pool::thread_heap::no_thread` defines the pointer.
     #[inline(always)]
     fn offset() -> usize {
         let offset;
@@ -66,13 +58,24 @@ mod pointer {
         offset
     }
 
-    /// Records that [`enter_in_table`] has entered, indexed by bits 12 to 21 of the thread pointer. Thread pointers lie
-    /// at the ends of stacks, so those of neighbouring threads differ in these bits. The [`TlsSlot`] at the start of a
-    /// record has the pointer of its thread.
-    static TABLE: [AtomicPtr<TlsSlot>; 1024] = [const { AtomicPtr::new(EMPTY) }; 1024];
+    /// Entries of the table: one for each value of bits 8 to 23 of the thread pointer, which one instruction extracts.
+    /// Thread pointers lie at the ends of stacks, so those of neighbouring threads differ in these bits, and their
+    /// entries lie on different cache lines. The system maps only the pages that are used.
+    const ENTRIES: usize = if cfg!(preload) { 1 } else { 1 << 16 };
 
-    static EMPTY_SLOT: TlsSlot = TlsSlot::new();
-    const EMPTY: *mut TlsSlot = (&raw const EMPTY_SLOT).cast_mut();
+    /// Threads that [`enter_in_table`] has entered, by their thread pointers.
+    #[repr(C)]
+    struct Table {
+        /// The thread pointers; 0: none.
+        threads: [AtomicU64; ENTRIES],
+        /// Their records.
+        records: [AtomicPtr<()>; ENTRIES],
+    }
+
+    static TABLE: Table = Table {
+        threads: [const { AtomicU64::new(0) }; ENTRIES],
+        records: [const { AtomicPtr::new(core::ptr::null_mut()) }; ENTRIES],
+    };
 
     #[inline(always)]
     fn thread_pointer() -> usize {
@@ -82,40 +85,45 @@ mod pointer {
         value
     }
 
-    /// The table's entry for a thread pointer.
-    #[inline(always)]
-    fn entry(thread: usize) -> &'static AtomicPtr<TlsSlot> {
-        &TABLE[(thread >> 12) % TABLE.len()]
+    /// The entry of a thread pointer.
+    fn entry(thread: usize) -> usize {
+        (thread >> 8) % ENTRIES
     }
 
-    /// The slot of the record in an entry.
-    #[inline(always)]
-    fn slot(entry: &AtomicPtr<TlsSlot>) -> &'static TlsSlot {
-        // Acquire pairs with the Release in `enter_in_table`.
-        // SAFETY: the entry has `EMPTY`, or a record from `enter_in_table`, which is never unmapped.
-        unsafe { &*entry.load(Ordering::Acquire) }
-    }
+    /// Whether [`get`] returns a record before the thread has set one.
+    pub const IS_NEVER_NULL: bool = true;
 
-    /// The calling thread's pointer, if the table has it; else NULL.
+    /// The calling thread's pointer, if the table has it. In the preload library always the pointer.
     #[inline(always)]
-    pub fn get_from_table() -> *const () {
+    pub fn get_from_table() -> Option<NonNull<()>> {
         if cfg!(preload) {
-            return load_pointer();
+            // SAFETY: it leads to a record from the start.
+            return Some(unsafe { NonNull::new_unchecked(load_pointer().cast_mut()) });
         }
-        let thread = thread_pointer();
-        // Acquire pairs with the Release in `enter_in_table`. Not `&TlsSlot`: its provenance would cover only the slot,
-        // and callers read the whole record.
-        let at = entry(thread).load(Ordering::Acquire).cast_const();
-        // SAFETY: as in `slot`.
-        if unsafe { &*at }.0.load(Ordering::Relaxed) == thread { at.cast() } else { core::ptr::null() }
+        let entry: usize;
+        // SAFETY: reads two bytes of the word at the thread pointer.
+        unsafe {
+            asm!(
+                "movzx {:e}, word ptr fs:[1]",
+                out(reg) entry,
+                options(nostack, preserves_flags, pure, readonly),
+            );
+        }
+        // SAFETY: two bytes, and the table has an entry for each value of them. Only this thread writes its own thread
+        // pointer there, after its record.
+        unsafe {
+            if !instructions::is_at(&TABLE.threads, entry, thread_pointer() as u64) {
+                return None;
+            }
+            Some(NonNull::new_unchecked(TABLE.records.get_unchecked(entry).load(Ordering::Relaxed)))
+        }
     }
 
     /// The calling thread's pointer.
     #[inline(always)]
     pub fn get() -> *const () {
-        let found = get_from_table();
-        if cfg!(preload) || !found.is_null() {
-            return found;
+        if let Some(found) = get_from_table() {
+            return found.as_ptr();
         }
         #[cold]
         #[inline(never)]
@@ -125,17 +133,10 @@ mod pointer {
         get_slow()
     }
 
-    /// Sets the calling thread's pointer, and removes the record of the old pointer from the table.
-    pub fn set(value: *const ()) {
-        let thread = thread_pointer();
-        let entry = entry(thread);
-        let slot = slot(entry);
-        if slot.0.load(Ordering::Relaxed) == thread {
-            // The slot before the entry, because a record outside the table must have slot 0. In the other order, a
-            // fork by another thread between the two stores would leave the old thread pointer in the child's record:
-            // `forget_others` clears only slots of records in the table.
-            slot.0.store(0, Ordering::Relaxed);
-            entry.store(EMPTY, Ordering::Release);
+    /// Sets the calling thread's pointer, and removes the thread from the table. `slot`: that of the record before.
+    pub fn set(value: *const (), slot: Option<&TlsSlot>) {
+        if let Some(slot) = slot {
+            remove(slot);
         }
         store_pointer(value);
     }
@@ -144,29 +145,39 @@ mod pointer {
     /// thread has the entry: then [`get`] takes the slow path.
     ///
     /// # Safety
-    /// - The pointer is that of a [`TlsSlot`] that is never unmapped, and belongs to this thread alone.
+    /// - The slot is in the record of the pointer, which is never unmapped and belongs to this thread alone.
     /// - The thread sets another pointer before it ends, because a later thread may have its thread pointer.
-    pub unsafe fn enter_in_table() {
-        let (thread, slot) = (thread_pointer(), load_pointer().cast_mut().cast::<TlsSlot>());
-        // Release: a thread that reads the entry sees the initialized record. Acquire pairs with the Release in `set`,
-        // after which the entry's former thread does not use the entry.
-        let won = |entry: &AtomicPtr<TlsSlot>| {
-            entry.compare_exchange(EMPTY, slot, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-        };
-        if !cfg!(preload) && won(entry(thread)) {
-            // SAFETY: by the caller's obligation the slot is mapped. Until this store the slot is 0, so no thread finds
-            // the record by the entry.
-            unsafe { (*slot).0.store(thread, Ordering::Relaxed) };
+    pub unsafe fn enter_in_table(slot: &TlsSlot) {
+        if cfg!(preload) {
+            return;
+        }
+        let thread = thread_pointer();
+        let entry = &TABLE.threads[entry(thread)];
+        // Nobody finds this entry: no thread has this thread pointer. The slot before the entry, so that the child of a
+        // fork by another thread knows all entries.
+        slot.0.store(thread, Ordering::Relaxed);
+        const CLAIMED: u64 = 1;
+        // Acquire pairs with the Release in `remove`.
+        if entry.compare_exchange(0, CLAIMED, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            slot.0.store(0, Ordering::Relaxed);
+            return;
+        }
+        TABLE.records[self::entry(thread)].store(load_pointer().cast_mut(), Ordering::Relaxed);
+        entry.store(thread as u64, Ordering::Release);
+    }
+
+    /// Removes the thread of a slot from the table.
+    fn remove(slot: &TlsSlot) {
+        let thread = slot.0.load(Ordering::Relaxed);
+        if thread != 0 {
+            TABLE.threads[entry(thread)].store(0, Ordering::Release);
+            slot.0.store(0, Ordering::Relaxed);
         }
     }
 
-    /// In the child of a fork: removes the threads that no longer exist from the table.
-    pub fn forget_others() {
-        let own = thread_pointer();
-        for entry in TABLE.iter().filter(|entry| slot(entry).0.load(Ordering::Relaxed) != own) {
-            slot(entry).0.store(0, Ordering::Relaxed);
-            entry.store(EMPTY, Ordering::Relaxed);
-        }
+    /// In the child of a fork: removes a thread that no longer exists from the table.
+    pub fn forget(slot: &TlsSlot) {
+        remove(slot);
     }
 
     #[inline(always)]
@@ -187,12 +198,17 @@ mod pointer {
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux", not(loom))))]
 mod pointer {
+    use super::TlsSlot;
     use core::cell::Cell;
+    use core::ptr::NonNull;
 
     std::thread_local! {
         // `const` and without Drop: works while the thread ends, and costs no check.
         static POINTER: Cell<*const ()> = const { Cell::new(core::ptr::null()) };
     }
+
+    /// Whether [`get`] returns a record before the thread has set one.
+    pub const IS_NEVER_NULL: bool = false;
 
     /// The calling thread's pointer.
     #[inline]
@@ -200,14 +216,14 @@ mod pointer {
         POINTER.get()
     }
 
-    /// The calling thread's pointer. There is no table here, so it is always found.
+    /// The calling thread's pointer, if it has set one. There is no table here.
     #[inline]
-    pub fn get_from_table() -> *const () {
-        POINTER.get()
+    pub fn get_from_table() -> Option<NonNull<()>> {
+        NonNull::new(POINTER.get().cast_mut())
     }
 
     /// Sets the calling thread's pointer.
-    pub fn set(value: *const ()) {
+    pub fn set(value: *const (), _: Option<&TlsSlot>) {
         POINTER.set(value);
     }
 
@@ -215,15 +231,15 @@ mod pointer {
     ///
     /// # Safety
     /// - None.
-    pub unsafe fn enter_in_table() {}
+    pub unsafe fn enter_in_table(_: &TlsSlot) {}
 
     /// Has no effect here: there is no table.
-    pub fn forget_others() {}
+    pub fn forget(_: &TlsSlot) {}
 }
 
-pub use pointer::{enter_in_table, forget_others, get, get_from_table, set};
+pub use pointer::{IS_NEVER_NULL, enter_in_table, forget, get, get_from_table, set};
 
-/// The first field of a record: the thread pointer of the thread whose table entry has the record; 0: none.
+/// In each record: the thread pointer of its thread while the table has it; 0: the table does not.
 #[derive(Debug)]
 #[repr(transparent)]
 #[cfg_attr(not(all(target_arch = "x86_64", target_os = "linux", not(loom))), allow(dead_code))]
@@ -249,28 +265,34 @@ mod tests {
     #[test]
     fn each_thread_has_its_own_pointer() {
         static ONE: TlsSlot = TlsSlot::new();
-        super::set((&raw const ONE).cast());
-        // SAFETY: static.
-        unsafe { super::enter_in_table() };
-        let other = std::thread::spawn(|| super::get().is_null()).join();
-        assert!(matches!(other, Ok(true)));
-        assert!(core::ptr::eq(super::get().cast(), &raw const ONE));
-        super::set(core::ptr::null());
-        assert!(super::get().is_null());
+        let run = || {
+            let before = super::get();
+            assert_eq!(before.is_null(), !super::IS_NEVER_NULL);
+            super::set((&raw const ONE).cast(), None);
+            // SAFETY: static.
+            unsafe { super::enter_in_table(&ONE) };
+            let other = std::thread::spawn(|| super::get() as usize).join().unwrap();
+            assert_eq!(other, before as usize);
+            assert!(core::ptr::eq(super::get().cast(), &raw const ONE));
+            super::set(before, Some(&ONE));
+            assert!(core::ptr::eq(super::get(), before));
+        };
+        std::thread::spawn(run).join().unwrap();
     }
 
     #[test]
     fn threads_that_start_and_end_find_their_own_record() {
         static SLOTS: [TlsSlot; 64] = [const { TlsSlot::new() }; 64];
         let turn = |number: usize| {
-            assert!(super::get().is_null());
-            let slot = &raw const SLOTS[number % SLOTS.len()];
-            super::set(slot.cast());
+            let before = super::get();
+            let slot = &SLOTS[number % SLOTS.len()];
+            super::set(core::ptr::from_ref(slot).cast(), None);
             // SAFETY: static, and of one of the threads that run now.
-            unsafe { super::enter_in_table() };
+            unsafe { super::enter_in_table(slot) };
             std::thread::yield_now();
             assert!(core::ptr::eq(super::get().cast(), slot));
-            super::set(core::ptr::null());
+            super::set(before, Some(slot));
+            assert!(core::ptr::eq(super::get(), before));
         };
         for round in 1..100 {
             let threads: Vec<_> = (0..8).map(|k| std::thread::spawn(move || turn(8 * round + k))).collect();

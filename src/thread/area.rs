@@ -27,9 +27,9 @@ pub const GPUS: usize = if cfg!(preload) { 0 } else { 32 };
 /// Callbacks that are running (`pool`).
 pub const POOL_CALLS: Area = Area::first(1);
 /// The thread's heaps (`pool`).
-pub const POOL_HEAPS: Area = Area::after(POOL_CALLS, 2 + 64);
+pub const POOL_HEAPS: Area = Area::after(POOL_CALLS, 1 + 64);
 /// Heaps by the handles of their pools (`pool`).
-pub const POOL_HANDLES: Area = Area::after(POOL_HEAPS, 2 * 128);
+pub const POOL_HANDLES: Area = Area::after(POOL_HEAPS, 2 * 256);
 /// Current pools: of the host, of page-locked and managed memory, and of each GPU, two words each (`pool`).
 pub const POOL_CURRENT: Area = Area::after(POOL_HANDLES, 2 * (3 + GPUS));
 /// Caches of free slots (`slots`): one for each kind, of a length and 32 entries; in models of 2, so that slots move

@@ -1,5 +1,6 @@
 //! Critical sections: a fork waits until no thread is in one.
 
+use super::gate::BehindGate;
 use super::record::Thread;
 use super::records::current_if_registered;
 use crate::sys::os;
@@ -8,8 +9,14 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// 0: no fork. Bit 0: a fork, or `stop_the_world`, waits. Bit 1: the system has no membarrier, so entering needs a
 /// fence. Bit 2: events are recorded, bit 3: a pool has memory to give back, both of which [`FastEntry`] leaves to slow
-/// paths.
+/// paths. Changed by `gate`.
 pub(super) static FORKING: AtomicU32 = AtomicU32::new(0);
+/// The bit of a fork.
+#[cfg(not(loom))]
+pub(super) const FORK: u32 = 1 << 0;
+/// The bit of a system without membarrier.
+#[cfg(not(loom))]
+pub(super) const NO_BARRIER: u32 = 1 << 1;
 /// The bit for events.
 pub(super) const RECORDING: u32 = 1 << 2;
 /// The bit for memory to give back.
@@ -104,6 +111,18 @@ impl FastEntry {
         // As in `CriticalSection::enter`.
         let entry = FastEntry { thread, own: PhantomData };
         (FORKING.load(Ordering::Acquire) & obstacles == 0).then_some(entry)
+    }
+
+    /// As [`FastEntry::begin`], for what lies behind the gate of a thread or of no thread. Where fast paths are off, that
+    /// has nothing.
+    #[inline(always)]
+    pub fn through_gate<T: BehindGate>(thread: &'static Thread) -> Option<(FastEntry, &'static T)> {
+        debug_assert!(!thread.is_taken() || thread.fast.load(Ordering::Relaxed) == 0, "a short call in a short call");
+        thread.fast.store(1, Ordering::Relaxed);
+        core::sync::atomic::compiler_fence(Ordering::SeqCst);
+        // The gate is closed where `CriticalSection::enter` sees the bit.
+        let entry = FastEntry { thread, own: PhantomData };
+        thread.gate.get().map(|behind| (entry, behind))
     }
 
     /// The thread that entered.

@@ -5,7 +5,10 @@
 
 #[cfg(not(loom))]
 use super::critical::FORKER;
-use super::critical::{DUE, FORKING, RECORDING};
+use super::critical::{DUE, RECORDING};
+#[cfg(not(loom))]
+use super::critical::{FORK, NO_BARRIER};
+use super::gate;
 #[cfg(not(loom))]
 use super::record::Thread;
 #[cfg(not(loom))]
@@ -54,7 +57,7 @@ fn register_handlers_once(end: extern "C" fn(*mut core::ffi::c_void)) {
         }
     }
     if !os::register_membarrier() {
-        FORKING.fetch_or(2, Ordering::Relaxed);
+        gate::close(NO_BARRIER);
     }
     if cfg!(preload) {
         os::on_thread_end(end);
@@ -109,7 +112,7 @@ fn wait_until_alone() {
     // The calling thread may have no record, and needs none here.
     let own = tls::get().cast::<Thread>();
     FORKER.store(os::thread_number() as usize, Ordering::Relaxed);
-    FORKING.fetch_or(1, Ordering::SeqCst);
+    gate::close(FORK);
     os::membarrier();
     for record in records().filter(|r| !core::ptr::eq(*r, own)) {
         while record.is_inside() {
@@ -121,7 +124,7 @@ fn wait_until_alone() {
 /// Lets other threads enter critical sections again.
 #[cfg(not(loom))]
 fn resume_others() {
-    FORKING.fetch_and(!1, Ordering::Release);
+    gate::open(FORK);
     TURN.store(0, Ordering::Release);
 }
 
@@ -179,22 +182,13 @@ pub fn are_devices_in_doubt() -> bool {
 /// Turns [`FastEntry::begin`](super::FastEntry::begin) off, because events are recorded, or on again. While the world
 /// is stopped, or in the child of a fork.
 pub fn set_recording(on: bool) {
-    set_obstacle(RECORDING, on);
+    gate::set(RECORDING, on);
 }
 
 /// Turns [`FastEntry::begin`](super::FastEntry::begin) off, because a pool has memory to give back, or on again. On any
 /// thread.
 pub fn set_due(on: bool) {
-    set_obstacle(DUE, on);
-}
-
-fn set_obstacle(bit: u32, on: bool) {
-    // Whoever turns a bit on after another thread turned it off sees what that thread did before.
-    if on {
-        FORKING.fetch_or(bit, Ordering::AcqRel);
-    } else {
-        FORKING.fetch_and(!bit, Ordering::AcqRel);
-    }
+    gate::set(DUE, on);
 }
 
 /// What layers above do in the child of a fork: at most this many.
@@ -229,18 +223,18 @@ extern "C" fn after_fork_child() {
     if DEVICES.load(Ordering::Relaxed) != 0 {
         set_devices_in_doubt();
     }
-    tls::forget_others();
     let own = tls::get().cast::<Thread>();
     if let Some(own) = current_if_registered() {
         own.set_number(os::thread_number());
     }
     // There is no other thread. The hooks below run for threads that are gone, and must not wait for the end of the
     // fork.
-    FORKING.fetch_and(!1, Ordering::Release);
+    gate::open(FORK);
     for record in records().filter(|r| !core::ptr::eq(*r, own)) {
         if record.used.load(Ordering::Relaxed) != 0 {
             record.fast.store(0, Ordering::Relaxed);
             record.inside.store(0, Ordering::Relaxed);
+            tls::forget(&record.tls);
             leave(record, || ());
         }
     }

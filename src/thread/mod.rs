@@ -9,7 +9,7 @@
 //! Fork: a child must not inherit a lock whose holder no longer exists, nor state that was being changed. So a thread
 //! that holds a lock of the library is in a [`CriticalSection`], and the handler before the fork waits until no thread
 //! is. Entering costs a store and a load of the thread's own memory; `membarrier` on the side of the fork orders the
-//! two. [`stop_the_world`] waits likewise, without a fork.
+//! two. In a short call the load is one that it needs anyway (`gate`). [`stop_the_world`] waits likewise, without a fork.
 //!
 //! In the preload library (`cfg(preload)`, bindings/malloc) threads also call after their thread-locals are gone. It
 //! uses [`current_if_registered`], and [`visit`] gives a thread a record for one call. Nothing here may allocate from
@@ -20,6 +20,7 @@
 //! | `area` | the bytes of each record that the layers above use |
 //! | `per_thread` | what they keep there, by type |
 //! | `record` | the record |
+//! | `gate` | how short calls reach what the layers above keep, unless fast paths are off |
 //! | `records` | the list of all records, how a thread finds its own, and exit hooks |
 //! | `critical` | critical sections, which forks wait for |
 //! | `fork` | what happens before and after a fork |
@@ -33,6 +34,8 @@ pub mod area;
 mod critical;
 
 mod fork;
+
+mod gate;
 
 mod locks;
 
@@ -56,6 +59,7 @@ pub use fork::{
     are_devices_in_doubt, children, forks, is_driver_loaded, on_fork_child, set_devices_in_doubt, set_driver_loaded,
     set_due, set_recording, stop_the_world,
 };
+pub use gate::{BehindGate, lead, leads_to};
 pub use locks::{ColdGuard, ColdLock, QuickGuard, QuickLock};
 pub use per_thread::PerThread;
 pub use record::{STAMP_END, STAMP_SHIFT, Thread, stamp, stamp_parts};

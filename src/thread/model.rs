@@ -33,11 +33,16 @@ pub fn current_fast() -> Option<&'static Thread> {
     current_if_registered()
 }
 
+/// Gates are open from the start in a model: it has no forks.
+pub fn closed_gate() -> *mut () {
+    core::ptr::null_mut()
+}
+
 /// No thread of a model has what is looked for in the records of others.
 pub fn each_record(_visit: impl FnMut(&'static Thread)) {}
 
 pub fn register() -> &'static Thread {
-    let record = Box::new(Thread::new());
+    let record = Box::new(Thread::new(closed_gate()));
     let at = core::ptr::from_ref(&*record);
     MODEL.lock().unwrap().records.push(record);
     RECORD.with(|cell| cell.set(at));

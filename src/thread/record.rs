@@ -1,6 +1,7 @@
 //! A thread's record.
 
 use super::area::WORDS;
+use super::gate::Gate;
 use crate::sys::tls::TlsSlot;
 use core::cell::{Cell, UnsafeCell};
 // Not those of `sys::sync`: forks are not explored by the model checker.
@@ -9,8 +10,6 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 /// A thread's record.
 #[repr(C, align(64))]
 pub struct Thread {
-    /// First, because the thread finds its record by it.
-    tls: TlsSlot,
     // What fast paths read.
     /// How many [`CriticalSection`](super::CriticalSection)s nest.
     pub(super) inside: AtomicU32,
@@ -22,22 +21,22 @@ pub struct Thread {
     pub(super) used: AtomicU32,
     /// 1: in a [`FastEntry`](super::FastEntry).
     pub(super) fast: AtomicU32,
+    pub(super) gate: Gate,
     /// What the layers above keep here.
     areas: UnsafeCell<[u64; WORDS]>,
+    pub(super) tls: TlsSlot,
     /// The link of the list of all records; never changes once the record is in it.
     pub(super) next: AtomicPtr<Thread>,
 }
 
-const _: () = assert!(core::mem::offset_of!(Thread, tls) == 0);
 // The first areas share the cache line of the fast paths.
-const _: () = assert!(core::mem::offset_of!(Thread, areas) == 40);
+const _: () = assert!(core::mem::offset_of!(Thread, areas) == 48);
 
 // SAFETY: Cells and areas are accessed by the owner only (contract of this module, and of `PerThread`); the rest is
 // atomic.
 unsafe impl Sync for Thread {}
 
 /// No thread has the record.
-#[cfg(not(loom))]
 pub(super) const UNUSED: u32 = 0;
 /// A thread has the record, and leaves it at its end.
 pub(super) const USED: u32 = 1;
@@ -69,9 +68,12 @@ pub fn stamp_parts(stamp: u64) -> (u32, u32) {
 }
 
 impl Thread {
-    pub(super) fn new() -> Thread {
+    /// The record of no thread, behind whose gate is something that has nothing.
+    pub const fn of_none(gate: *mut ()) -> Thread {
+        Thread { used: AtomicU32::new(UNUSED), ..Thread::new(gate) }
+    }
+    pub(super) const fn new(gate: *mut ()) -> Thread {
         Thread {
-            tls: TlsSlot::new(),
             inside: AtomicU32::new(0),
             forbids: Cell::new(0),
             stamp: Cell::new(0),
@@ -79,11 +81,18 @@ impl Thread {
             number: Cell::new(0),
             used: AtomicU32::new(USED),
             fast: AtomicU32::new(0),
+            gate: Gate::new(gate),
             areas: UnsafeCell::new([0; WORDS]),
+            tls: TlsSlot::new(),
             next: AtomicPtr::new(core::ptr::null_mut()),
         }
     }
 
+    /// Whether a thread has it.
+    #[inline(always)]
+    pub(super) fn is_taken(&self) -> bool {
+        self.used.load(Ordering::Relaxed) != UNUSED
+    }
     /// Whether the thread is in a critical section, and so may hold a lock of the library.
     pub fn is_inside(&self) -> bool {
         // Acquire pairs with the Release at the end of a section, for a thread that waits for this one. The depth

@@ -4,14 +4,15 @@
 //! one, after the exit hooks of the layers above have run.
 
 #[cfg(loom)]
-pub use super::model::{current_fast, current_if_registered, each_record};
+pub use super::model::{closed_gate, current_fast, current_if_registered, each_record};
 use super::record::Thread;
 #[cfg(not(loom))]
 use crate::sys::tls;
 use core::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(not(loom))]
 pub use listed::{
-    LEFT, add, current_fast, current_if_registered, each_record, leave, mark_late, records, reuse, take_back_late,
+    Absent, add, closed_gate, current_fast, current_if_registered, each_record, forget, has_left, know_absent, leave,
+    mark_late, records, reuse, take_back_late,
 };
 
 /// What a layer above does when a thread ended: `hook(record)`.
@@ -38,32 +39,80 @@ pub fn on_exit(hook: ExitHook) {
 mod listed {
     use super::{ExitHook, HOOKS, Thread, tls};
     use crate::sys::os;
+    use crate::thread::gate;
     use crate::thread::record::{LATE, UNUSED, USED};
+    use core::ptr::NonNull;
     use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-    /// Value of the thread-local pointer after a thread of the preload library has left its record for good; no record
-    /// has this address.
-    pub const LEFT: usize = 1;
+    /// The records of no thread, which the layer `pool` has: of one that has none yet, and of one that has left its own.
+    /// NULL before the first thread has a record, and where the pointer of such a thread is NULL.
+    static NO_THREAD: AtomicPtr<Thread> = AtomicPtr::new(core::ptr::null_mut());
+
+    /// A thread without a record.
+    #[derive(Clone, Copy)]
+    pub enum Absent {
+        /// It may get one, and keeps it.
+        Yet = 0,
+        /// A thread of the preload library that has left its record for good.
+        ForGood = 1,
+    }
+
+    /// The thread-local pointer of such a thread. Without records of no thread: NULL, or an address that no record has.
+    fn pointer_of(absent: Absent) -> *const Thread {
+        let first = NO_THREAD.load(Ordering::Relaxed);
+        if tls::IS_NEVER_NULL {
+            first.wrapping_add(absent as usize)
+        } else {
+            core::ptr::without_provenance(absent as usize)
+        }
+    }
+
+    /// Notes the records of no thread. Called by a thread before it gets a record.
+    pub fn know_absent() {
+        if tls::IS_NEVER_NULL && NO_THREAD.load(Ordering::Relaxed).is_null() {
+            NO_THREAD.store(tls::get().cast_mut().cast(), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the calling thread has left its record for good.
+    pub fn has_left() -> bool {
+        cfg!(preload) && core::ptr::eq(tls::get().cast(), pointer_of(Absent::ForGood))
+    }
+
+    /// The calling thread has no record from now on. `record`: the one before.
+    pub fn forget(record: &Thread, absent: Absent) {
+        tls::set(pointer_of(absent).cast(), Some(&record.tls));
+    }
+
+    /// Where a closed gate leads; NULL if there are no records of no thread.
+    pub fn closed_gate() -> *mut () {
+        // SAFETY: NULL, or a record that is never freed.
+        unsafe { NO_THREAD.load(Ordering::Relaxed).as_ref() }.map_or(core::ptr::null_mut(), |record| record.gate.now())
+    }
 
     /// The calling thread's record, if it has one.
     #[inline(always)]
     pub fn current_if_registered() -> Option<&'static Thread> {
-        let record = tls::get().cast::<Thread>();
-        if cfg!(preload) && record as usize == LEFT {
-            return None;
-        }
-        // SAFETY: NULL, or what `register` stored: a record, which is never freed.
-        unsafe { record.as_ref() }
+        let found = if cfg!(preload) { None } else { current_fast() };
+        let slow =
+            || of(NonNull::new(tls::get().cast_mut())?).filter(|record| !tls::IS_NEVER_NULL || record.is_taken());
+        found.or_else(slow)
     }
 
-    /// The calling thread's record, if the table of `sys::tls` has it. After None the thread may still have a record.
+    /// The calling thread's record, or that of no thread, if a short call may have it. After None the thread may still
+    /// have a record.
     #[inline(always)]
     pub fn current_fast() -> Option<&'static Thread> {
-        if cfg!(preload) {
-            return current_if_registered();
+        of(tls::get_from_table()?)
+    }
+
+    #[inline(always)]
+    fn of(pointer: NonNull<()>) -> Option<&'static Thread> {
+        if !tls::IS_NEVER_NULL && cfg!(preload) && pointer.addr().get() == Absent::ForGood as usize {
+            return None;
         }
-        // SAFETY: as in `current_if_registered`.
-        unsafe { tls::get_from_table().cast::<Thread>().as_ref() }
+        // SAFETY: what `register` stored, or a record of no thread. None is ever freed.
+        Some(unsafe { pointer.cast::<Thread>().as_ref() })
     }
 
     /// All records, newest first.
@@ -154,8 +203,9 @@ mod listed {
             }
         }
         record.reset();
+        gate::shut(record);
         forget();
-        // Last: another thread may take the record at once, with its `TlsSlot`.
+        // Last: another thread may take the record at once.
         record.used.store(UNUSED, Ordering::Release);
     }
 }

@@ -7,7 +7,9 @@ use super::model::register;
 use super::record::Thread;
 use super::records::current_if_registered;
 #[cfg(not(loom))]
-use super::records::{LEFT, add, leave, mark_late, reuse, take_back_late};
+use super::records::{
+    Absent, add, closed_gate, forget, has_left, know_absent, leave, mark_late, reuse, take_back_late,
+};
 #[cfg(not(loom))]
 use crate::arena::Arena;
 #[cfg(not(loom))]
@@ -53,13 +55,13 @@ fn register() -> &'static Thread {
 #[inline(never)]
 fn try_register() -> Option<&'static Thread> {
     fork::register_handlers(end);
-    let left_before = tls::get() as usize == LEFT;
+    let left_before = has_left();
     let record = take_record()?;
     if !cfg!(preload) {
         // A library that is being unloaded must register no destructor: its code would be gone at the thread's end.
         if !os::is_unloading() && EXIT.try_with(|_| ()).is_ok() {
-            // SAFETY: the record begins with its `TlsSlot`, is never freed, and belongs to this thread.
-            unsafe { tls::enter_in_table() };
+            // SAFETY: the slot is that of the record, which is never freed and belongs to this thread.
+            unsafe { tls::enter_in_table(&record.tls) };
         } else {
             // In the other case, a destructor of a thread-local or of a pthread key called the library after `EXIT` was
             // dropped.
@@ -75,16 +77,17 @@ fn try_register() -> Option<&'static Thread> {
 /// Gives the calling thread a record, which it must leave. None: there is no memory.
 #[cfg(not(loom))]
 fn take_record() -> Option<&'static Thread> {
+    know_absent();
     let record = match reuse() {
         Some(record) => record,
         None => {
-            let record = RECORDS.get(Thread::new)?;
+            let record = RECORDS.get(|| Thread::new(closed_gate()))?;
             add(record);
             record
         }
     };
     record.set_number(os::thread_number());
-    tls::set(core::ptr::from_ref(record).cast());
+    tls::set(core::ptr::from_ref(record).cast(), None);
     Some(record)
 }
 
@@ -95,7 +98,7 @@ pub fn visit_at_unload<R>(work: impl FnOnce() -> R) -> Option<R> {
     let own = current_if_registered();
     let record = own.or_else(take_record)?;
     let result = work();
-    leave(record, || tls::set(core::ptr::null()));
+    leave(record, || forget(record, Absent::Yet));
     Some(result)
 }
 
@@ -109,11 +112,11 @@ static RECORDS: Arena<Thread, 32> = Arena::new();
 #[cold]
 #[inline(never)]
 pub fn visit<R>(work: impl FnOnce() -> R) -> Option<R> {
-    let left_before = tls::get() as usize == LEFT;
+    let left_before = has_left();
     let record = try_register()?;
     let result = work();
     if left_before {
-        leave(record, || tls::set(LEFT as *const ()));
+        leave(record, || forget(record, Absent::ForGood));
     }
     Some(result)
 }
@@ -128,7 +131,7 @@ extern "C" fn end(value: *mut core::ffi::c_void) {
     if round < LAST_ROUND {
         os::at_thread_end(value as usize + 1);
     } else if let Some(record) = current_if_registered() {
-        leave(record, || tls::set(LEFT as *const ()));
+        leave(record, || forget(record, Absent::ForGood));
     }
 }
 
@@ -139,7 +142,7 @@ struct Exit;
 impl Drop for Exit {
     fn drop(&mut self) {
         if let Some(record) = current_if_registered() {
-            leave(record, || tls::set(core::ptr::null()));
+            leave(record, || forget(record, Absent::Yet));
         }
     }
 }

@@ -27,7 +27,8 @@ unsafe impl Recycled for BlockMetadata {
 
 pub(super) static METADATA: [Recycler<BlockMetadata>; class::COUNT] = [const { Recycler::new() }; class::COUNT];
 
-/// Bytes of a block's entries: cell, index on the stack, slack. Behind the cells lies a bit for each block.
+/// Bytes of a block's entries: cell, index on the stack, slack. Behind the cells lies a bit for each block. The stack's
+/// lowest entry takes the place of the one for the bytes behind the last block.
 const ENTRY_BYTES: usize = 8 + 2 + 2;
 
 impl BlockMetadata {

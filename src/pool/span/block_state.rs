@@ -17,6 +17,7 @@
 
 use super::atomic::{AtomicU64, Ordering};
 use crate::pool::client::{self, Client, PLAIN};
+use crate::sys::instructions;
 use crate::thread;
 use core::num::NonZero;
 
@@ -95,6 +96,11 @@ impl BlockBits {
                 state | top << TOP_SHIFT | rest << REST_SHIFT | block.tag | (slack as u64) << SLACK_SHIFT
             }
         })
+    }
+    /// The same word, which the compiler computes no part of from another one.
+    #[inline(always)]
+    pub fn again(self) -> BlockBits {
+        BlockBits(instructions::same(self.0))
     }
     #[inline]
     pub fn is(self, state: BlockState) -> bool {

@@ -4,9 +4,9 @@
 //! lock if no heap does.
 
 use super::free_protocol::{self, Collected};
-use super::{Span, block_state};
+use super::{BOTTOM, BlockMetadata, Span, block_state};
 use crate::pool::span::block_state::{Block, BlockCell, BlockState};
-use core::sync::atomic::{AtomicU16, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU16, Ordering};
 
 /// The most blocks that go onto the stack of free ones at once.
 const STACKED_AT_ONCE: usize = 64;
@@ -16,7 +16,7 @@ impl Span {
     pub fn block(&self, index: usize) -> Block {
         let Some(metadata) = self.metadata() else {
             let word = self.cell.get();
-            let requested = self.large_requested();
+            let requested = self.large_requested.get();
             return Block { state: word.state(), alignment: word.alignment(), requested, tag: word.tag() };
         };
         let columns = metadata.columns();
@@ -32,7 +32,7 @@ impl Span {
     /// Writes what is known of a block. Called by the owner, or by the thread that has the block in limbo.
     pub fn set_block(&self, index: usize, block: Block) {
         let Some(metadata) = self.metadata() else {
-            self.set_large_requested(block.requested);
+            self.large_requested.set(block.requested);
             self.cell.set(block_state::BlockBits::of(block, 0));
             return;
         };
@@ -48,7 +48,7 @@ impl Span {
     /// Large: the word of its block, and the requested bytes. As `block` without the lock.
     #[inline]
     pub fn large_block(&self) -> (&BlockCell, usize) {
-        (&self.cell, self.large_requested())
+        (&self.cell, self.large_requested.get())
     }
 
     /// Changes the state of a block if it is `from`. False: it is not.
@@ -80,31 +80,53 @@ impl Span {
         same
     }
 
-    /// Small: resets it to "no block was ever allocated".
+    /// Small: begins with "no block was ever allocated", after the rest was set.
     pub fn start_over(&self) {
+        let columns = self.metadata().map(BlockMetadata::columns).unwrap_or_default();
+        let front = &self.front;
+        front.start.set(self.start.get());
+        front.block_bytes.set(self.block_bytes.get());
+        front.reciprocal.set(self.reciprocal.get());
+        front.cells.set(columns.cells);
+        front.slacks.set(columns.slacks);
+        self.stack.set(columns.stack);
         self.bump.set(0);
-        self.top.set(0);
+        self.set_free_count(0);
+        // SAFETY: the stack has room for all blocks and its lowest entry, and only the owner reads or writes it.
+        unsafe { self.entry(0).write(BOTTOM) };
+    }
+
+    /// A span with an empty stack.
+    pub const fn without_blocks(mut span: Span) -> Span {
+        static LOWEST: AtomicU16 = AtomicU16::new(BOTTOM);
+        span.tip = AtomicPtr::new(LOWEST.as_ptr());
+        span
     }
 
     /// Small: blocks that are live, in limbo, or returned and not collected.
     pub fn taken(&self) -> usize {
-        self.bump.get() - self.top.get()
+        self.bump.get() - self.free_count()
     }
 
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.bump.get() == self.top.get()
+        self.bump.get() == self.free_count()
     }
 
     /// Small: freed blocks that can be allocated.
+    #[inline]
     pub fn free_count(&self) -> usize {
-        self.top.get()
+        (self.tip().addr() - self.stack.get()) / size_of::<u16>()
+    }
+
+    fn set_free_count(&self, count: usize) {
+        self.tip.store(self.entry(count), Ordering::Relaxed);
     }
 
     /// Small: no block can be allocated.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.top.get() == 0 && self.bump.get() == self.count.get()
+        self.free_count() == 0 && self.bump.get() == self.count.get()
     }
 
     /// Small: takes a free block off the span, the last freed one first. None: it is full. Only the owner may.
@@ -118,13 +140,14 @@ impl Span {
     /// As `pop`, of blocks that lie on the stack.
     #[inline(always)]
     pub fn pop_stacked(&self) -> Option<usize> {
-        let top = self.top.get();
-        if top == 0 {
+        // SAFETY: an entry of the stack, at least the lowest one. Only the owner reads or writes it.
+        let index = unsafe { self.tip().read() };
+        if index as i16 == BOTTOM as i16 {
             return None;
         }
-        self.top.set(top - 1);
-        // SAFETY: below `top`, and only the owner reads or writes the stack.
-        Some(unsafe { self.stack(top - 1).read() }.into())
+        // Read again, so that the machine subtracts in memory.
+        self.tip.store(self.tip().wrapping_sub(1), Ordering::Relaxed);
+        Some(index.into())
     }
 
     /// Puts blocks that were never on the empty stack onto it, the first on top.
@@ -132,10 +155,10 @@ impl Span {
         let bump = self.bump.get();
         let end = self.count.get().min(bump + STACKED_AT_ONCE);
         for (depth, index) in (bump..end).rev().enumerate() {
-            // SAFETY: as in `pop_stacked`; the stack has room for all blocks.
-            unsafe { self.stack(depth).write(index as u16) };
+            // SAFETY: as in `start_over`.
+            unsafe { self.entry(depth + 1).write(index as u16) };
         }
-        self.top.set(end - bump);
+        self.set_free_count(end - bump);
         self.bump.set(end);
     }
 
@@ -150,19 +173,26 @@ impl Span {
         (0..self.bump.get()).rev().find(|&index| !self.is_untouched(index)).map_or(0, |last| last + 1)
     }
 
+    /// Small, for the owner: usable bytes of a block.
     #[inline(always)]
-    pub fn address_of(&self, index: usize, block_bytes: usize) -> usize {
-        self.start.get().wrapping_add(index.wrapping_mul(block_bytes))
+    pub fn own_block_bytes(&self) -> usize {
+        self.front.block_bytes.get()
     }
 
-    /// Small: puts a block on the stack of free ones. Returns how many there are now. Only the owner may.
+    /// Small, for the owner.
     #[inline(always)]
-    pub fn push(&self, index: usize) -> usize {
-        let top = self.top.get();
-        // SAFETY: as in `stack_more`.
-        unsafe { self.stack(top).write(index as u16) };
-        self.top.set(top + 1);
-        top + 1
+    pub fn address_of(&self, index: usize, block_bytes: usize) -> usize {
+        self.front.start.get().wrapping_add(index.wrapping_mul(block_bytes))
+    }
+
+    /// Small: puts a block on the stack of free ones. Returns the uppermost entry, for `is_edge`. Only the owner may.
+    #[inline(always)]
+    pub fn push(&self, index: usize) -> *const u16 {
+        let tip = self.tip().wrapping_add(1);
+        // SAFETY: as in `start_over`.
+        unsafe { tip.write(index as u16) };
+        self.tip.store(tip, Ordering::Relaxed);
+        tip
     }
 
     /// Small: makes a block of `block_bytes` bytes live. Only the owner may.
@@ -189,7 +219,7 @@ impl Span {
             return None;
         }
         // The slack is read from the new word, so that no register keeps the old one.
-        let freed = cell.set_state(word, BlockState::Freed);
+        let freed = cell.set_state(word, BlockState::Freed).again();
         let slack = match word.state() {
             BlockState::Store => self.own_slack(index).load(Ordering::Relaxed) as usize,
             _ => freed.slack(),
@@ -199,18 +229,22 @@ impl Span {
 
     #[inline(always)]
     fn own_cell(&self, index: usize) -> &'static BlockCell {
-        // SAFETY: the owner's index is below `count`. The metadata from which `set_metadata` took the address has
-        // that many cells and is never unmapped.
-        unsafe { &*(self.cells.get() as *const BlockCell).add(index) }
+        // SAFETY: the owner's index is at most `count`. The metadata from which `start_over` took the address has one
+        // cell more than that, and is never unmapped.
+        unsafe { &*(self.front.cells.get() as *const BlockCell).add(index) }
     }
     #[inline(always)]
     fn own_slack(&self, index: usize) -> &'static AtomicU16 {
         // SAFETY: as in `own_cell`.
-        unsafe { &*(self.slacks.get() as *const AtomicU16).add(index) }
+        unsafe { &*(self.front.slacks.get() as *const AtomicU16).add(index) }
+    }
+    /// An entry of the stack; 0: the lowest one.
+    fn entry(&self, depth: usize) -> *mut u16 {
+        (self.stack.get() as *mut u16).wrapping_add(depth)
     }
     #[inline(always)]
-    fn stack(&self, depth: usize) -> *mut u16 {
-        (self.stack.get() as *mut u16).wrapping_add(depth)
+    fn tip(&self) -> *mut u16 {
+        self.tip.load(Ordering::Relaxed)
     }
 
     /// Small: publishes a block in limbo to the owner, see `free_protocol`.

@@ -45,6 +45,7 @@ use crate::pool::recycler::{Recycled, Recycler};
 use crate::pool::relaxed::RelaxedUsize;
 use block_metadata::METADATA;
 use block_state::BlockCell;
+use core::cell::Cell;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering, fence};
 use free_protocol::Queued;
 use owner::{HeapRole, OwnerLink, PoolRole, Role};
@@ -82,6 +83,9 @@ pub(super) enum StreamMark {
     Captured = 4,
 }
 
+/// The lowest entry of a stack of free blocks, which no block has as its index.
+pub(super) const BOTTOM: u16 = u16::MAX;
+
 /// The byte that strict mode fills freed blocks with.
 pub(super) const PATTERN: u8 = 0xdb;
 
@@ -95,6 +99,10 @@ pub(super) struct Link(AtomicPtr<Span>);
 impl Link {
     pub const fn new() -> Link {
         Link(AtomicPtr::new(core::ptr::null_mut()))
+    }
+    #[cfg_attr(not(preload), allow(dead_code))]
+    pub const fn to(span: &'static Span) -> Link {
+        Link(AtomicPtr::new(core::ptr::from_ref(span).cast_mut()))
     }
     #[inline]
     pub fn get(&self) -> Option<&'static Span> {
@@ -143,8 +151,8 @@ impl List {
     }
 }
 
-/// A span. All zero is a span of kind None. The first cache line is what all threads read, the second what the owner
-/// writes.
+/// A span. All zero is a span of kind None. The first cache line is what all threads read; the second what the owner's
+/// calls read and write, and nothing else.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub(super) struct Span {
@@ -158,19 +166,16 @@ pub(super) struct Span {
     pub reciprocal: RelaxedUsize,
     /// Small: the owner.
     heap: OwnerLink<HeapRole>,
-    /// Small: addresses of the columns of its metadata, for the owner: here, `stack` and `slacks`.
-    cells: RelaxedUsize,
     /// Number of blocks.
     pub count: RelaxedUsize,
-    stack: RelaxedUsize,
-    slacks: RelaxedUsize,
+    pub class: RelaxedUsize,
+    front: Front,
+    /// Small: the uppermost entry of the stack of free blocks.
+    tip: AtomicPtr<u16>,
     /// Small: blocks from this index on were never on the stack.
     pub bump: RelaxedUsize,
-    /// Small: number of free blocks on the stack.
-    top: RelaxedUsize,
-    pub class: RelaxedUsize,
-    /// Small: `edge`. Large: `large_requested`.
-    by_kind: RelaxedUsize,
+    /// Small: where the stack begins, with [`BOTTOM`].
+    stack: RelaxedUsize,
     /// Small: list of spans with free blocks. Free: a bin.
     pub next: Link,
     pub previous: Link,
@@ -183,8 +188,9 @@ pub(super) struct Span {
     fresh: RelaxedUsize,
     /// Free, large: bytes at the end that were never allocated since they came from the device, and so read 0.
     pub clean: RelaxedUsize,
-    /// Large: the block's state.
+    /// Large: the block's state, and its requested bytes.
     cell: BlockCell,
+    large_requested: RelaxedUsize,
     /// [`SpanSource`], encoded.
     source: RelaxedUsize,
     /// Free: `freed_ms`, `use_tick` or `poll_round`, by the list that has it.
@@ -200,7 +206,27 @@ pub(super) struct Span {
     map: AtomicPtr<RangeMap<Span>>,
 }
 
-const _: () = assert!(size_of::<Span>() == 4 * 64);
+const _: () = assert!(size_of::<Span>() == 5 * 64 && core::mem::offset_of!(Span, front) == 64);
+const _: () = assert!(core::mem::offset_of!(Span, stack) == 128);
+
+/// Small: what the owner's calls read, so that they touch one cache line of the span. Cells, which a call reads in
+/// place.
+#[derive(Debug, Default)]
+#[repr(C)]
+struct Front {
+    /// As in the span.
+    start: Cell<usize>,
+    block_bytes: Cell<usize>,
+    reciprocal: Cell<usize>,
+    /// Addresses of columns of its metadata.
+    cells: Cell<usize>,
+    slacks: Cell<usize>,
+    /// A free is rare if it makes the stack this high.
+    edge: Cell<usize>,
+}
+
+// SAFETY: only the owner reads or writes it, or the holder of the pool's lock if there is none.
+unsafe impl Sync for Front {}
 
 // SAFETY: zero is valid for every field, and `recycled` serves the list only.
 unsafe impl Recycled for Span {
@@ -314,24 +340,17 @@ impl Span {
         matches!(self.mark(), StreamMark::NeedsClearing | StreamMark::Captured)
     }
 
-    // ---- words that depend on the kind ----
-
-    /// Small: a free is rare if it makes the stack this long; 0: none is.
+    /// Small: whether a free is rare that made the stack this high.
     #[inline(always)]
-    pub fn edge(&self) -> usize {
+    pub fn is_edge(&self, tip: *const u16) -> bool {
         debug_assert!(self.kind() == Kind::Small);
-        self.by_kind.get()
+        self.front.edge.get() == tip.addr()
     }
+    /// Small: a free is rare if it makes the stack so long; 0: none is.
     pub fn set_edge(&self, free_count: usize) {
         debug_assert!(self.kind() == Kind::Small);
-        self.by_kind.set(free_count);
-    }
-    /// Large: requested bytes. A reader without the lock may get a small span's word. It discards its result then.
-    fn large_requested(&self) -> usize {
-        self.by_kind.get()
-    }
-    fn set_large_requested(&self, bytes: usize) {
-        self.by_kind.set(bytes);
+        // A free never leaves the stack empty.
+        self.front.edge.set(self.stack.get() + free_count * size_of::<u16>());
     }
     /// Small: no byte behind the blocks that were allocated before was ever written, so they read 0.
     #[inline]
@@ -410,7 +429,15 @@ impl Span {
     /// the last block look like one that was never allocated. An offset outside the span may return any number.
     #[inline(always)]
     pub fn index_at(&self, offset: usize) -> Option<usize> {
-        let reciprocal = self.reciprocal.get();
+        Span::index(offset, self.reciprocal.get())
+    }
+    /// As `index_at`, for the owner.
+    #[inline(always)]
+    pub fn own_index_at(&self, offset: usize) -> Option<usize> {
+        Span::index(offset, self.front.reciprocal.get())
+    }
+    #[inline(always)]
+    fn index(offset: usize, reciprocal: usize) -> Option<usize> {
         let product = offset as u128 * reciprocal as u128;
         ((product as usize) < reciprocal).then_some((product >> 64) as usize)
     }
@@ -429,10 +456,6 @@ impl Span {
             metadata.map_or(core::ptr::null_mut(), |metadata| core::ptr::from_ref(metadata).cast_mut()),
             Ordering::Relaxed,
         );
-        let columns = metadata.map(BlockMetadata::columns).unwrap_or_default();
-        self.cells.set(columns.cells);
-        self.stack.set(columns.stack);
-        self.slacks.set(columns.slacks);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Contract: called by the heap's thread, inside the library. Only the cold functions take a lock, call the system or
 //! allocate. Nothing panics.
 
+use super::outstanding::Outstanding;
 use super::{Heap, Watermark};
 use crate::device::host::GRANULE;
 use crate::pool::backing::decayed::{give_back_decayed, is_decaying};
@@ -188,11 +189,10 @@ impl Heap {
     #[inline(always)]
     pub(super) fn hand_out(&self, span: &'static Span, index: usize, block: Block, client: Client) -> NewHeapBlock {
         debug_assert_eq!(client, block.client());
-        let block_bytes = span.block_bytes.get();
+        let block_bytes = span.own_block_bytes();
         span.begin_block(index, block_bytes, block);
-        let address = span.address_of(index, block_bytes);
-        let rare = self.count_out(block_bytes, block_bytes.wrapping_sub(block.requested), client);
-        NewHeapBlock { address, rare }
+        let rare = self.count_out(block_bytes, block.requested, client);
+        NewHeapBlock { address: span.address_of(index, block_bytes), rare }
     }
 
     /// After an allocation that may have raised a peak.
@@ -222,7 +222,7 @@ impl Heap {
         let (block_bytes, start) = (span.block_bytes.get(), span.start.get());
         span.set_block(0, block);
         self.count_allocation(class::COUNT, block.client());
-        let rare = self.count_out(block_bytes, block_bytes - block.requested, block.client());
+        let rare = self.count_out(block_bytes, block.requested, block.client());
         Some(if rare { self.after_allocation(inside, start) } else { start })
     }
 
@@ -235,26 +235,27 @@ impl Heap {
         offset: usize,
         is_right: impl FnOnce(BlockBits) -> bool,
     ) -> Option<FreedBlock> {
-        let (freed, client) = self.end_block(span, offset, is_right)?;
-        self.count_free(client);
-        Some(freed)
+        self.end_block(span, offset, is_right, |client| self.count_free(client))
     }
 
-    /// As `free_block`, without counting a free. Returns the block's client, too.
+    /// As `free_block`; `count` counts the free of a client.
     #[inline(always)]
     pub(super) fn end_block(
         &self,
         span: &'static Span,
         offset: usize,
         is_right: impl FnOnce(BlockBits) -> bool,
-    ) -> Option<(FreedBlock, Client)> {
-        let index = span.index_at(offset)?;
+        count: impl FnOnce(Client),
+    ) -> Option<FreedBlock> {
+        let index = span.own_index_at(offset)?;
         let (bits, slack) = span.end_block(index, is_right)?;
-        let (free_count, block_bytes) = (span.push(index), span.block_bytes.get());
+        let (tip, block_bytes) = (span.push(index), span.own_block_bytes());
         self.count_back(block_bytes, slack, bits.client());
-        let rare = free_count == span.edge();
-        debug_assert_eq!(rare, self.is_at_edge(span), "{free_count} of {} blocks", span.bump.get());
-        Some((FreedBlock { requested: block_bytes.wrapping_sub(slack), rare }, bits.client()))
+        count(bits.client());
+        // Last, so that the machine compares in memory.
+        let rare = span.is_edge(tip);
+        debug_assert_eq!(rare, self.is_at_edge(span), "{} of {} blocks", span.free_count(), span.bump.get());
+        Some(FreedBlock { requested: block_bytes.wrapping_sub(slack), rare })
     }
 
     /// After a free to a span that was full, or is empty now.
@@ -276,7 +277,7 @@ impl Heap {
 
     /// Counts an allocation; `class`: `class::COUNT` for a large block.
     #[inline(always)]
-    fn count_allocation(&self, class: usize, client: Client) {
+    pub(super) fn count_allocation(&self, class: usize, client: Client) {
         // SAFETY: a class, or their number; there is a count for each.
         unsafe { self.handed.get_unchecked(class) }.add(1);
         if client != PLAIN {
@@ -286,15 +287,15 @@ impl Heap {
 
     /// Counts the bytes of an allocated block. True: the peaks must be checked.
     #[inline(always)]
-    fn count_out(&self, block_bytes: usize, slack: usize, client: Client) -> bool {
-        self.slack.add(slack);
+    fn count_out(&self, block_bytes: usize, requested: usize, client: Client) -> bool {
         if client != PLAIN {
             let part = &self.clients[client.index()];
-            part.requested.add(block_bytes.wrapping_sub(slack));
+            part.requested.add(requested);
             part.in_use.add(block_bytes);
             self.used_by(client);
         }
-        self.out.add(block_bytes)
+        const LEFT: usize = core::mem::offset_of!(Heap, out) + Outstanding::LEFT;
+        self.out.add::<_, LEFT>(self, block_bytes, requested)
     }
 
     /// Notes that a client other than [`PLAIN`] has, or had, blocks.
@@ -315,19 +316,18 @@ impl Heap {
     /// Counts the bytes of a freed block.
     #[inline(always)]
     fn count_back(&self, block_bytes: usize, slack: usize, client: Client) {
-        self.slack.subtract(slack);
         if client != PLAIN {
             let part = &self.clients[client.index()];
             part.requested.subtract(block_bytes.wrapping_sub(slack));
             part.in_use.subtract(block_bytes);
             self.used_by(client);
         }
-        self.out.subtract(block_bytes);
+        self.out.subtract(block_bytes, slack);
     }
 
     /// Counts `more` requested bytes (modulo 2^64: less) for a block of [`PLAIN`] that is resized in place.
     pub(super) fn count_resized(&self, more: usize) {
-        self.slack.subtract(more);
+        self.out.request(more);
         // Requested bytes have a peak of their own, which can rise while usable bytes do not.
         if (more as isize) > 0 {
             self.grown.add(more);
@@ -387,7 +387,7 @@ impl Heap {
         let Some(pool) = self.pool() else { return true };
         let [all, requested, _] = &self.watermarks;
         let now = self.out.get_own() as isize;
-        let asked = now - self.slack.get() as isize;
+        let asked = self.out.requested_own() as isize;
         let below = self.users.get() == 0
             && self.looks.get() == pool.peak_updates.load(Ordering::Relaxed)
             && now <= all.seen.get() as isize
@@ -405,7 +405,7 @@ impl Heap {
         let out = self.out.get() as isize;
         let [all, requested, plain] = &self.watermarks;
         visit(all, out, false);
-        visit(requested, out - self.slack.get() as isize, true);
+        visit(requested, self.out.requested_own() as isize, true);
         let mut users = self.users.get();
         if users == 0 {
             return;

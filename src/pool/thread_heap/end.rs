@@ -22,9 +22,7 @@ impl Heap {
         self.clients.iter().for_each(super::Counter::clear);
         self.out.clear();
         self.watermarks.iter().for_each(super::Watermark::clear);
-        [&self.slack, &self.freed, &self.reallocated, &self.grown, &self.users]
-            .into_iter()
-            .for_each(|word| word.set(0));
+        [&self.freed, &self.reallocated, &self.grown, &self.users].into_iter().for_each(|word| word.set(0));
         self.zero_skipped.set(0);
         debug_assert!(self.idle.get() == 0 && self.owned.get().is_none() && self.large.is_empty());
         let mut at = state.heaps;
@@ -61,19 +59,11 @@ impl Heap {
                 }
             }
         }
-        forget_fast(thread, self);
+        handle_cache::forget_heap(thread, self);
         self.thread.store(core::ptr::null_mut(), Ordering::Relaxed);
         self.owner_thread.store(core::ptr::null_mut(), Ordering::Relaxed);
         HEAPS.put(self);
     }
-}
-
-/// Removes the heap from the caches of the thread's fast paths.
-fn forget_fast(thread: &'static Thread, heap: &'static Heap) {
-    if super::current(thread).is_some_and(|current| core::ptr::eq(current, heap)) {
-        super::set_current(thread, None);
-    }
-    handle_cache::forget_heap(thread, heap);
 }
 
 /// Hides the thread's heap of a pool while a callback of the pool's upstream runs. The heap takes and gives no block
@@ -83,7 +73,7 @@ pub fn hide(thread: &'static Thread, pool: &'static Pool) {
     let _inside = CriticalSection::enter(thread);
     if let Some(heap) = of_thread_or_hidden(thread, pool) {
         heap.thread.store(core::ptr::null_mut(), Ordering::Relaxed);
-        forget_fast(thread, heap);
+        handle_cache::forget_heap(thread, heap);
     }
 }
 

@@ -14,6 +14,7 @@ use crate::pool::thread_heap::blocks::free_large;
 use crate::pool::{Pool, calls, log, remote_free};
 use crate::thread::{self, FastEntry, Thread};
 use core::hint;
+use core::sync::atomic::Ordering;
 
 /// An allocation by the fast path. Rare upkeep is left to be done.
 pub struct FastAllocation {
@@ -46,15 +47,16 @@ fn plain(thread: &'static Thread, requested: usize, alignment: usize) -> Block {
 #[inline(always)]
 pub fn allocate_fast(pool: u64, bytes: usize, alignment: usize) -> Option<FastAllocation> {
     let thread = thread::current_fast()?;
-    let inside = FastEntry::begin(thread)?;
-    let heap = handle_cache::heap(thread, pool)?;
+    let (inside, heap) = handle_cache::enter(thread, pool)?;
     let class = match alignment {
         0 => class::of_default(bytes, heap.class_mask.get())?,
         _ => class::of_request(bytes, alignment)?,
     };
     let span = heap.ready_span(class);
     let index = span.pop_stacked()?;
-    let taken = heap.take(class, span, index, plain(thread, bytes, heap.alignment_of(alignment)), PLAIN);
+    // As `take`. The stamp is read where it is used, so that no register keeps it, nor the class beside it.
+    heap.count_allocation(class, PLAIN);
+    let taken = heap.hand_out(span, index, plain(thread, bytes, heap.alignment_of(alignment)), PLAIN);
     Some(FastAllocation { heap, inside, rare: taken.rare, address: taken.address })
 }
 
@@ -131,11 +133,7 @@ pub trait Deallocate {
 pub fn deallocate_fast<D: Deallocate>(pool: u64, address: usize, stream: u64) -> D::Status {
     let slow = || D::slow(pool, address, stream);
     let Some(thread) = thread::current_fast() else { return slow() };
-    let Some(inside) = FastEntry::begin(thread) else { return slow() };
-    let Some(heap) = handle_cache::heap(thread, pool) else {
-        drop(inside);
-        return slow();
-    };
+    let Some((inside, heap)) = handle_cache::enter(thread, pool) else { return slow() };
     let Some((span, offset)) = heap.find_own(address) else {
         return free_not_owned::<D>(pool, address, stream, heap, inside);
     };
@@ -156,7 +154,8 @@ extern "C" fn free_not_owned<D: Deallocate>(
     inside: FastEntry,
 ) -> D::Status {
     let through = if pool == 0 { None } else { heap.pool() };
-    let freed = free_elsewhere(inside.thread(), through, address);
+    // Behind a closed gate the thread may have no record.
+    let freed = if heap.is_closed() { None } else { free_elsewhere(inside.thread(), through, address) };
     drop(inside);
     if freed.is_some() { D::DONE } else { D::slow(pool, address, stream) }
 }
@@ -212,6 +211,11 @@ impl Heap {
     fn ready_span(&self, class: usize) -> &'static Span {
         // SAFETY: a class, and there is a link for each, which `set_up_ready` has set before any thread had the heap.
         unsafe { self.ready.get_unchecked(class).get().unwrap_unchecked() }
+    }
+
+    /// Whether it is the heap behind a closed gate.
+    fn is_closed(&self) -> bool {
+        self.owner_thread.load(Ordering::Relaxed).is_null()
     }
 
     /// The alignment of a request; 0 means the pool's.

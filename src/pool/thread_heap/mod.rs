@@ -24,9 +24,17 @@ mod fast_path;
 
 mod find;
 
+#[cfg(not(preload))]
+pub(super) mod handle_cache;
+
+#[cfg(preload)]
+#[path = "current_heap.rs"]
 pub(super) mod handle_cache;
 
 mod large;
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(loom)))]
+mod no_thread;
 
 mod outstanding;
 
@@ -41,6 +49,7 @@ pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate
 pub(super) use end::{end_all, end_idle, hide, reclaim_from_threads, show};
 pub use fast_path::{Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast};
 pub(super) use fast_path::{allocate_in_fast, allocate_kept_fast, deallocate_in_fast};
+pub(super) use handle_cache::forget_current;
 pub use resize::reallocate_fast;
 
 use crate::pool::client::{CLIENT_CODES, CLIENTS, Client, PLAIN, Tally};
@@ -85,8 +94,7 @@ pub(super) struct Heap {
     recent: Recent,
     /// Usable bytes of live blocks.
     out: Outstanding,
-    /// Bytes of them that were not requested, modulo 2^64; and the number of frees.
-    slack: RelaxedUsize,
+    /// The number of frees.
     freed: RelaxedUsize,
     /// Of usable bytes, of requested bytes, and of the usable bytes of [`PLAIN`].
     watermarks: [Watermark; 3],
@@ -130,8 +138,8 @@ struct Recent {
 unsafe impl Sync for Recent {}
 
 /// The span of a class of which a heap has none.
-// SAFETY: all zero is a span, of kind None and without blocks.
-static NO_BLOCKS: Span = unsafe { core::mem::MaybeUninit::zeroed().assume_init() };
+// SAFETY: all zero is a span, of kind None.
+static NO_BLOCKS: Span = Span::without_blocks(unsafe { core::mem::MaybeUninit::zeroed().assume_init() });
 
 /// A [`Tally`] that other threads may read.
 #[derive(Debug, Default)]
@@ -215,8 +223,6 @@ const IDLE_MS: u64 = 200;
 /// The heaps of one thread.
 #[repr(C)]
 struct ThreadHeaps {
-    /// The heap of the host's current pool. None: not cached, as after a change of the current pool.
-    current: Cell<Option<&'static Heap>>,
     /// Head of the list that `Heap::sibling` links.
     first: Cell<Option<&'static Heap>>,
     /// The heap used last among those of pools whose numbers have this remainder. It may have ended since.
@@ -234,17 +240,6 @@ impl ThreadHeaps {
     fn by_number(&self, pool_number: usize) -> &Cell<Option<&'static Heap>> {
         &self.by_number[pool_number % self.by_number.len()]
     }
-}
-
-/// The heap of the host's current pool, if the thread has cached it.
-#[inline(always)]
-pub fn current(thread: &Thread) -> Option<&'static Heap> {
-    ThreadHeaps::of(thread).current.get()
-}
-
-/// Caches the heap of the host's current pool.
-pub fn set_current(thread: &Thread, heap: Option<&'static Heap>) {
-    ThreadHeaps::of(thread).current.set(heap);
 }
 
 /// What a pool and its heaps counted.
@@ -323,7 +318,7 @@ impl Heap {
         }
         let sum = &mut clients[PLAIN.index()];
         *sum = sum.wrapping_add(plain);
-        (all, all.wrapping_sub(self.slack.get() as u64))
+        (all, self.requested())
     }
 
     /// Usable bytes of a client's live blocks, modulo 2^64.
@@ -340,7 +335,7 @@ impl Heap {
 
     /// Requested bytes of live blocks, modulo 2^64.
     pub fn requested(&self) -> u64 {
-        self.in_use().wrapping_sub(self.slack.get() as u64)
+        self.out.requested() as u64
     }
 
     /// Usable bytes of live blocks, modulo 2^64.

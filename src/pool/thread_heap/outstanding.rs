@@ -1,10 +1,11 @@
 //! Outstanding bytes of one heap: usable bytes of the blocks that it allocated, less those that its thread freed,
-//! also to spans of other heaps.
+//! also to spans of other heaps. And how many of these bytes were requested.
 //!
 //! Contract: the heap's thread counts an allocation with one load and two stores, and a free with less. Any thread
 //! may read, and gets the value of some moment of the call. Allocations count an allowance down. When it is used up,
 //! the peaks must be checked. So peaks are too low by the allowance at most.
 
+use crate::sys::instructions;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// All zero: nothing is outstanding, and the first allocation exceeds the allowance.
@@ -16,6 +17,9 @@ pub(super) struct Outstanding {
     allowed: [AtomicUsize; 2],
     /// Freed bytes.
     back: AtomicUsize,
+    /// Requested bytes of all blocks, and of freed ones the bytes that were not requested. Less `back`: the requested
+    /// bytes that are outstanding. So neither call computes more than it has at hand.
+    asked: AtomicUsize,
 }
 
 /// How often a reader tries to get a consistent value.
@@ -28,22 +32,34 @@ impl Outstanding {
             left: AtomicUsize::new(0),
             allowed: [const { AtomicUsize::new(0) }; 2],
             back: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
         }
     }
 
-    /// Counts an allocation. True: the allowance is used up, and the caller must call `allow`.
+    /// Counts an allocation. True: the allowance is used up, and the caller must call `allow`. `AT`: where `left` lies
+    /// in the heap.
     #[inline(always)]
-    pub fn add(&self, bytes: usize) -> bool {
-        // Blocks have an even number of bytes, so bit 0 stays.
-        let left = self.left.load(Ordering::Relaxed).wrapping_sub(bytes);
-        // Release pairs with the Acquire in `get`.
-        self.left.store(left, Ordering::Release);
-        (left as isize) < 0
+    pub fn add<Heap, const AT: usize>(&self, heap: &Heap, bytes: usize, requested: usize) -> bool {
+        self.request(requested);
+        // Blocks have an even number of bytes, so bit 0 stays. Its Release pairs with the Acquire in `get`.
+        // SAFETY: the caller's constant, which debug builds check.
+        unsafe { instructions::subtract_at::<_, AT>(heap, &self.left, bytes) }
     }
 
-    /// Counts a free.
+    /// Where `left` lies here.
+    pub const LEFT: usize = core::mem::offset_of!(Outstanding, left);
+
+    /// Counts more requested bytes (modulo 2^64: less) of blocks that are outstanding.
     #[inline(always)]
-    pub fn subtract(&self, bytes: usize) {
+    pub fn request(&self, more: usize) {
+        self.asked.store(self.asked.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+    }
+
+    /// Counts a free. `slack`: bytes of the block that were not requested.
+    #[inline(always)]
+    pub fn subtract(&self, bytes: usize, slack: usize) {
+        self.request(slack);
+        // Release pairs with the Acquire in `get` and `requested`.
         self.back.store(self.back.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Release);
     }
 
@@ -77,6 +93,27 @@ impl Outstanding {
         outstanding
     }
 
+    /// The outstanding requested bytes, modulo 2^64.
+    pub fn requested(&self) -> usize {
+        let mut outstanding = 0;
+        for _ in 0..TRIES {
+            let back = self.back.load(Ordering::Acquire);
+            let asked = self.asked.load(Ordering::Acquire);
+            outstanding = asked.wrapping_sub(back);
+            // Nothing was freed between two equal reads but the slack of one block at most.
+            if self.back.load(Ordering::Relaxed) == back {
+                break;
+            }
+        }
+        outstanding
+    }
+
+    /// As `requested`, for the heap's thread.
+    #[inline]
+    pub fn requested_own(&self) -> usize {
+        self.asked.load(Ordering::Relaxed).wrapping_sub(self.back.load(Ordering::Relaxed))
+    }
+
     /// As `get`, for the heap's thread.
     #[inline]
     pub fn get_own(&self) -> usize {
@@ -93,7 +130,9 @@ impl Outstanding {
     /// Resets it to "nothing was ever allocated".
     pub fn clear(&self) {
         let [first, second] = &self.allowed;
-        [&self.left, first, second, &self.back].into_iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        [&self.left, first, second, &self.back, &self.asked]
+            .into_iter()
+            .for_each(|word| word.store(0, Ordering::Relaxed));
     }
 }
 
@@ -101,22 +140,30 @@ impl Outstanding {
 mod tests {
     use super::*;
 
+    fn add(out: &Outstanding, bytes: usize, requested: usize) -> bool {
+        out.add::<_, { Outstanding::LEFT }>(out, bytes, requested)
+    }
+
     #[test]
     fn what_is_out_is_told_whatever_is_allowed() {
         let out = Outstanding::default();
-        assert!(out.add(16), "nothing was allowed yet");
+        assert!(add(&out, 16, 9), "nothing was allowed yet");
         out.allow(101);
-        assert_eq!(out.get(), 16);
-        assert!(!out.add(64) && !out.add(32));
-        assert!(out.add(16), "100 were allowed");
-        out.subtract(64);
+        assert_eq!((out.get(), out.requested()), (16, 9));
+        assert!(!add(&out, 64, 60) && !add(&out, 32, 32));
+        assert!(add(&out, 16, 1), "100 were allowed");
+        out.subtract(64, 4);
         assert_eq!((out.get(), out.get_own()), (64, 64));
+        assert_eq!((out.requested(), out.requested_own()), (42, 42));
+        out.request(6);
+        out.request(0usize.wrapping_sub(3));
+        assert_eq!(out.requested(), 45);
         assert_eq!(out.allow(1000), 1000 - 100 + 112);
         assert_eq!(out.get(), 64);
-        out.subtract(96);
+        out.subtract(96, 0);
         assert_eq!(out.get(), 0usize.wrapping_sub(32), "it may be another heap's block");
         out.clear();
-        assert_eq!(out.get(), 0);
+        assert_eq!((out.get(), out.requested()), (0, 0));
     }
 
     #[test]
@@ -130,9 +177,9 @@ mod tests {
             let out = &OUTS[writer];
             while !OVER.load(Ordering::Relaxed) {
                 out.allow(1 << 20);
-                out.add(64);
+                add(out, 64, 64);
                 out.allow(0);
-                out.subtract(64);
+                out.subtract(64, 0);
                 TURNS[writer].fetch_add(1, Ordering::Relaxed);
             }
         };
@@ -165,7 +212,7 @@ mod tests {
         static SEEN: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
         const VALUES: [usize; 2] = [1 << 10, (1 << 10) + 64];
         OUT.allow(1 << 20);
-        OUT.add(VALUES[0]);
+        add(&OUT, VALUES[0], VALUES[0]);
         let reader = std::thread::spawn(|| {
             while !OVER.load(Ordering::Relaxed) {
                 let seen = OUT.get();
@@ -185,13 +232,13 @@ mod tests {
                 start.elapsed() < Duration::from_secs(120) && !reader.is_finished(),
                 "turns: {turn}, seen: {SEEN:?}"
             );
-            OUT.add(64);
+            add(&OUT, 64, 64);
             pause();
             if turn % 3 == 0 {
                 OUT.allow(1 << 20);
                 pause();
             }
-            OUT.subtract(64);
+            OUT.subtract(64, 0);
             pause();
             turn += 1;
         }

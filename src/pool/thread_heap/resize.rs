@@ -7,17 +7,16 @@ use super::handle_cache;
 use crate::pool::client::PLAIN;
 use crate::pool::span::block_state::{Block, BlockBits, BlockState};
 use crate::pool::span::class;
-use crate::thread::{self, FastEntry};
+use crate::thread;
 
 /// Resizes a small raw block of the thread's heap of a handle's pool (0: the host's current pool). Returns the new
 /// address. None, and nothing is changed: the block needs the slow path.
 #[inline]
 pub fn reallocate_fast(pool: u64, address: usize, bytes: usize) -> Option<usize> {
-    let thread = thread::current_if_registered()?;
-    let inside = FastEntry::begin(thread)?;
-    let heap = handle_cache::heap(thread, pool)?;
+    let thread = thread::current_fast()?;
+    let (inside, heap) = handle_cache::enter(thread, pool)?;
     let (span, offset) = heap.find_own(address)?;
-    let (index, block_bytes) = (span.index_at(offset)?, span.block_bytes.get());
+    let (index, block_bytes) = (span.own_index_at(offset)?, span.own_block_bytes());
     let old = span.block(index);
     if old.state != BlockState::Raw || old.client() != PLAIN {
         return None;
@@ -32,7 +31,7 @@ pub fn reallocate_fast(pool: u64, address: usize, bytes: usize) -> Option<usize>
     }
     let to = heap.span_with_free(class)?;
     // First, so that the peak does not count both blocks. The new one is certain.
-    let (given, _) = heap.end_block(span, offset, BlockBits::is_plain)?;
+    let given = heap.end_block(span, offset, BlockBits::is_plain, |_| ())?;
     let taken = heap.hand_out(to, to.pop()?, block, PLAIN);
     // SAFETY: both blocks have that many bytes and lie in different spans. No other thread knows the new one. The
     // old one was the caller's until now, and this thread does not allocate it again before the copy. All its usable
