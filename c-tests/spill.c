@@ -359,9 +359,18 @@ static void files_full(void)
     CHECK(stats_of(pool).spilled_bytes == 2 * MIB);
     for (int i = 0; i < made; i++)
         CHECK(is_all(arrays[i], i));
-    /* Nothing more is spilled; what is in files comes back. */
+    CHECK(stats_of(pool).reserved_bytes - stats_of(pool).spilled_bytes <= 4 * MIB);
+    CHECK(tn_array_empty(pool, TN_I64, SHAPE(COUNT), NULL, &arrays[made]) == TN_ERR_POOL_LIMIT && says("files have max_bytes"));
+    /* Nothing more is spilled; what is in files comes back where there is room, and the limit holds. */
     OK(tn_pool_set_spill(pool, NULL));
     CHECK(spill_all(pool) == 0);
+    int refused = 0;
+    for (int i = 0; i < made; i++) {
+        status = try_read(arrays[i], 0);
+        CHECK(status == TN_OK || status == TN_ERR_POOL_LIMIT);
+        refused += status != TN_OK;
+    }
+    CHECK(refused >= 1 && stats_of(pool).reserved_bytes - stats_of(pool).spilled_bytes <= 4 * MIB);
     drop(arrays[0]), drop(arrays[1]), drop(arrays[2]);
     for (int i = 3; i < made; i++) {
         CHECK(is_all(arrays[i], i));
@@ -426,7 +435,7 @@ static void forked(void)
 
 /* SP-10 */
 enum { SHARED = 24, THREADS = 4 };
-static tn_array *shared_arrays[SHARED];
+static tn_array *shared_arrays[64];
 static int64_t writes[SHARED];
 
 static void *user(void *seed)
@@ -477,6 +486,43 @@ static void threads(void)
         drop(shared_arrays[i]);
     }
     OK(tn_pool_release(pool));
+}
+
+/* SP-2: threads that make arrays at the limit. */
+static tn_pool *makers_pool;
+
+static void *maker(void *number)
+{
+    for (int round = 0; round < rounds(200); round++) {
+        tn_array *array = NULL;
+        OK(tn_array_empty(makers_pool, TN_I64, SHAPE(COUNT), NULL, &array));
+        if (array == NULL)
+            break;
+        fill_i64(array, (int64_t)(uintptr_t)number);
+        int slot = (int)(uintptr_t)number * 16 + round % 16;
+        if (shared_arrays[slot] != NULL)
+            drop(shared_arrays[slot]);
+        shared_arrays[slot] = array;
+    }
+    return NULL;
+}
+
+static void makers(void)
+{
+    makers_pool = spilling_pool(LIMIT);
+    memset(shared_arrays, 0, sizeof shared_arrays);
+    pthread_t ids[THREADS];
+    for (uintptr_t t = 0; t < THREADS; t++)
+        pthread_create(&ids[t], NULL, maker, (void *)t);
+    for (int t = 0; t < THREADS; t++)
+        pthread_join(ids[t], NULL);
+    for (int i = 0; i < THREADS * 16; i++)
+        if (shared_arrays[i] != NULL) {
+            CHECK(is_all(shared_arrays[i], i / 16));
+            drop(shared_arrays[i]);
+        }
+    CHECK(stats_of(makers_pool).spilled_bytes == 0);
+    OK(tn_pool_release(makers_pool));
 }
 
 /* SP-11 */
@@ -530,6 +576,7 @@ int main(void)
     released();
     forked();
     threads();
+    makers();
     chosen();
     variables();
     CHECK(rmdir(folder) == 0);

@@ -1280,9 +1280,9 @@ typedef struct tn_borrow_info {
  * @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
  *         TN_ERR_DEVICE for a stream of another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, also for a guard of
  *         another process, TN_ERR_EXPORTED; TN_ERR_PENDING for the host while a device writes the bytes;
- *         TN_ERR_DRIVER; TN_ERR_LIMIT if no more guards can be made. With TN_INTERPROCESS TN_ERR_UNSUPPORTED for other
- *         memory, TN_ERR_IO, TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: with TN_WAIT, until the device's work is done, after all other checks and under no lock;
+ *         TN_ERR_DRIVER; TN_ERR_LIMIT if no more guards can be made; TN_ERR_POOL_LIMIT or TN_ERR_IO if spilled bytes cannot
+ *         come back. With TN_INTERPROCESS TN_ERR_UNSUPPORTED for other memory, TN_ERR_IO, TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: while spilled bytes are read (`tn_pool_set_spill`); with TN_WAIT, until the device's work is done, after all other checks and under no lock;
  *       never for a holder. Allocates: bookkeeping only.
  * @since 0.1
  * @ingroup borrow
@@ -2297,9 +2297,9 @@ typedef struct tn_spill_options {
     size_t size;
     /** A folder that the process may write. Its files have no names, and end with the process at the latest. */
     const char *folder;
-    /** The most bytes in files; 0: no bound but the file system's. */
+    /** The most bytes in files; 0: no bound but the file system's. After a fork, of each process. */
     uint64_t max_bytes;
-    /** The smallest array that is spilled, bytes; 0, or less than 65536: 65536. */
+    /** The smallest array that is spilled, bytes; 0, or less than 65537: 65537. */
     uint64_t min_array_bytes;
 } tn_spill_options;
 
@@ -2753,26 +2753,30 @@ tn_status tn_pool_trim(tn_pool *pool, size_t keep_bytes, size_t *released_bytes)
  * Lets a pool of ordinary host memory spill: at its limit, it writes arrays that nobody uses to files, and frees their
  * memory, before a request fails with TN_ERR_POOL_LIMIT. max_size then bounds the bytes in memory.
  *
- * The array that was used longest ago goes first. Nobody uses an array that has no guard, export, expression or pending
- * device work; its handles, views, promises and weak handles stay valid, and its address stays the same. The next use
- * brings the bytes back: a borrow, export or copy then waits for the file to be read, and spills other arrays if that is
- * what the limit needs. It fails with TN_ERR_POOL_LIMIT if guards and exports of others leave no room, and with
- * TN_ERR_IO if the file cannot be read; nothing has changed then. A write that fails, as on a full disk, leaves the
- * array in memory.
+ * The array that was used longest ago goes first. An array is in use while it has a guard, export, expression, import,
+ * poisoned region or pending device work, or while a call moves or lends it. Otherwise its handles, views, promises and
+ * weak handles stay valid, and its address stays the same. The next use brings the bytes back: a borrow, export, copy or
+ * computation waits for the file to be read, and for other arrays of the pool that are written or read at the moment.
+ * It fails with TN_ERR_POOL_LIMIT if what is in use leaves no room, and with TN_ERR_IO if the file cannot be read;
+ * nothing has changed then. A write that fails, as on a full disk, leaves the array in memory. A spilled array then comes
+ * back in exchange for another one, and the pool is above max_size by one array meanwhile.
  *
- * This concerns arrays that are made from now on and have at least `min_array_bytes`, see also
- * `tn_array_set_spillable`. Raw blocks and views of foreign memory are never spilled. Each borrow of such an array takes
- * some 100 ns longer, because its time is noted. Files have no names, only the process and its forked children can read
- * them, and they are gone when the process ends, however it ends. Spilled bytes are part of in_use_bytes, and
- * `tn_pool_query` counts them in spilled_bytes.
+ * This concerns arrays that are made from now on, of more than 65536 bytes, see also `tn_array_set_spillable`. Raw blocks
+ * and foreign memory are never spilled. Each borrow of such an array takes some 100 ns longer, because its time is noted.
+ * Forks, and calls that stop all threads for a moment, wait until the array that is being written or read is done.
+ *
+ * Files have no names and mode 0600. They end with the last process that has them open: this one, and children of forks.
+ * Use a folder on a local disk: one on tmpfs is memory itself, and a network file system may report a failed write too
+ * late. Spilled bytes are part of in_use_bytes, and `tn_pool_query` counts them in spilled_bytes.
  *
  * @param pool     The pool; NULL: the thread's current pool of the host.
  * @param options  The folder and bounds, copied; NULL: nothing more is spilled. What is in files comes back when it is
  *                 used.
  * @return TN_OK; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_NULL if `folder` is NULL; TN_ERR_INVALID for a size of 0;
  *         TN_ERR_UNSUPPORTED for a pool whose memory is shareable, page-locked, a device's or an upstream's, and with
- *         the option `check`; TN_ERR_IO if no file can be made in the folder; TN_ERR_NO_HOST_MEMORY.
- * @note Threads: any. Blocks: until other threads have finished reading or writing files of the pool. Allocates:
+ *         the option `check`; TN_ERR_IO if no file can be made in the folder, or none of 4 TiB (sparse);
+ *         TN_ERR_NO_HOST_MEMORY.
+ * @note Threads: any. Blocks: until other threads have finished reading or writing an array of the pool. Allocates:
  *       bookkeeping.
  * @since 0.1
  * @ingroup pool
@@ -2788,7 +2792,7 @@ tn_status tn_pool_set_spill(tn_pool *pool,
  * @param bytes    The number of bytes; SIZE_MAX: all that can be spilled.
  * @param[out] spilled_bytes The bytes of memory that became free; may be NULL. On failure: untouched.
  * @return TN_OK, also if nothing was spilled or the pool does not spill; TN_ERR_STALE, TN_ERR_KIND.
- * @note Threads: any. Blocks: while files are written. Allocates: nothing.
+ * @note Threads: any. Blocks: while files are written. Allocates: bookkeeping of files.
  * @since 0.1
  * @ingroup pool
  */

@@ -736,9 +736,9 @@ pub struct tn_spill_options {
     pub size: usize,
     /// A folder that the process may write. Its files have no names, and end with the process at the latest.
     pub folder: *const core::ffi::c_char,
-    /// The most bytes in files; 0: no bound but the file system's.
+    /// The most bytes in files; 0: no bound but the file system's. After a fork, of each process.
     pub max_bytes: u64,
-    /// The smallest array that is spilled, bytes; 0, or less than 65536: 65536.
+    /// The smallest array that is spilled, bytes; 0, or less than 65537: 65537.
     pub min_array_bytes: u64,
 }
 

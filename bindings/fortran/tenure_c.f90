@@ -830,9 +830,9 @@ module tenure_c
     integer(c_size_t) :: size = 32
     !> A folder that the process may write. Its files have no names, and end with the process at the latest.
     type(c_ptr) :: folder = c_null_ptr
-    !> The most bytes in files; 0: no bound but the file system's.
+    !> The most bytes in files; 0: no bound but the file system's. After a fork, of each process.
     integer(c_int64_t) :: max_bytes = 0
-    !> The smallest array that is spilled, bytes; 0, or less than 65536: 65536.
+    !> The smallest array that is spilled, bytes; 0, or less than 65537: 65537.
     integer(c_int64_t) :: min_array_bytes = 0
   end type
 

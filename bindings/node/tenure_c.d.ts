@@ -719,9 +719,9 @@ export interface tn_spill_options {
   size: Integer;
   /** A folder that the process may write. Its files have no names, and end with the process at the latest. */
   folder: string | null;
-  /** The most bytes in files; 0: no bound but the file system's. */
+  /** The most bytes in files; 0: no bound but the file system's. After a fork, of each process. */
   max_bytes: Integer;
-  /** The smallest array that is spilled, bytes; 0, or less than 65536: 65536. */
+  /** The smallest array that is spilled, bytes; 0, or less than 65537: 65537. */
   min_array_bytes: Integer;
 }
 /** Statistics of one size class of a pool. */

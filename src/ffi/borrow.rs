@@ -35,9 +35,9 @@ use core::ffi::c_void;
 /// @return TN_OK; TN_ERR_NULL, TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID; TN_ERR_DESTRUCTED, TN_ERR_GIVEN;
 ///         TN_ERR_DEVICE for a stream of another device; TN_ERR_POISONED, TN_ERR_BORROWED_WRITE, also for a guard of
 ///         another process, TN_ERR_EXPORTED; TN_ERR_PENDING for the host while a device writes the bytes;
-///         TN_ERR_DRIVER; TN_ERR_LIMIT if no more guards can be made. With TN_INTERPROCESS TN_ERR_UNSUPPORTED for other
-///         memory, TN_ERR_IO, TN_ERR_NO_HOST_MEMORY.
-/// @note Threads: any. Blocks: with TN_WAIT, until the device's work is done, after all other checks and under no lock;
+///         TN_ERR_DRIVER; TN_ERR_LIMIT if no more guards can be made; TN_ERR_POOL_LIMIT or TN_ERR_IO if spilled bytes cannot
+///         come back. With TN_INTERPROCESS TN_ERR_UNSUPPORTED for other memory, TN_ERR_IO, TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: while spilled bytes are read (`tn_pool_set_spill`); with TN_WAIT, until the device's work is done, after all other checks and under no lock;
 ///       never for a holder. Allocates: bookkeeping only.
 /// @since 0.1
 /// @ingroup borrow

@@ -695,26 +695,30 @@ pub unsafe extern "C" fn tn_pool_trim(pool: *mut tn_pool, keep_bytes: usize, rel
 /// Lets a pool of ordinary host memory spill: at its limit, it writes arrays that nobody uses to files, and frees their
 /// memory, before a request fails with TN_ERR_POOL_LIMIT. max_size then bounds the bytes in memory.
 ///
-/// The array that was used longest ago goes first. Nobody uses an array that has no guard, export, expression or pending
-/// device work; its handles, views, promises and weak handles stay valid, and its address stays the same. The next use
-/// brings the bytes back: a borrow, export or copy then waits for the file to be read, and spills other arrays if that is
-/// what the limit needs. It fails with TN_ERR_POOL_LIMIT if guards and exports of others leave no room, and with
-/// TN_ERR_IO if the file cannot be read; nothing has changed then. A write that fails, as on a full disk, leaves the
-/// array in memory.
+/// The array that was used longest ago goes first. An array is in use while it has a guard, export, expression, import,
+/// poisoned region or pending device work, or while a call moves or lends it. Otherwise its handles, views, promises and
+/// weak handles stay valid, and its address stays the same. The next use brings the bytes back: a borrow, export, copy or
+/// computation waits for the file to be read, and for other arrays of the pool that are written or read at the moment.
+/// It fails with TN_ERR_POOL_LIMIT if what is in use leaves no room, and with TN_ERR_IO if the file cannot be read;
+/// nothing has changed then. A write that fails, as on a full disk, leaves the array in memory. A spilled array then comes
+/// back in exchange for another one, and the pool is above max_size by one array meanwhile.
 ///
-/// This concerns arrays that are made from now on and have at least `min_array_bytes`, see also
-/// `tn_array_set_spillable`. Raw blocks and views of foreign memory are never spilled. Each borrow of such an array takes
-/// some 100 ns longer, because its time is noted. Files have no names, only the process and its forked children can read
-/// them, and they are gone when the process ends, however it ends. Spilled bytes are part of in_use_bytes, and
-/// `tn_pool_query` counts them in spilled_bytes.
+/// This concerns arrays that are made from now on, of more than 65536 bytes, see also `tn_array_set_spillable`. Raw blocks
+/// and foreign memory are never spilled. Each borrow of such an array takes some 100 ns longer, because its time is noted.
+/// Forks, and calls that stop all threads for a moment, wait until the array that is being written or read is done.
+///
+/// Files have no names and mode 0600. They end with the last process that has them open: this one, and children of forks.
+/// Use a folder on a local disk: one on tmpfs is memory itself, and a network file system may report a failed write too
+/// late. Spilled bytes are part of in_use_bytes, and `tn_pool_query` counts them in spilled_bytes.
 ///
 /// @param pool     The pool; NULL: the thread's current pool of the host.
 /// @param options  The folder and bounds, copied; NULL: nothing more is spilled. What is in files comes back when it is
 ///                 used.
 /// @return TN_OK; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_NULL if `folder` is NULL; TN_ERR_INVALID for a size of 0;
 ///         TN_ERR_UNSUPPORTED for a pool whose memory is shareable, page-locked, a device's or an upstream's, and with
-///         the option `check`; TN_ERR_IO if no file can be made in the folder; TN_ERR_NO_HOST_MEMORY.
-/// @note Threads: any. Blocks: until other threads have finished reading or writing files of the pool. Allocates:
+///         the option `check`; TN_ERR_IO if no file can be made in the folder, or none of 4 TiB (sparse);
+///         TN_ERR_NO_HOST_MEMORY.
+/// @note Threads: any. Blocks: until other threads have finished reading or writing an array of the pool. Allocates:
 ///       bookkeeping.
 /// @since 0.1
 /// @ingroup pool
@@ -728,7 +732,12 @@ pub unsafe extern "C" fn tn_pool_set_spill(pool: *mut tn_pool, options: *const t
         // SAFETY: a text by the function's documentation.
         let folder = unsafe { CStr::from_ptr(folder.as_ptr()) };
         let most = if options.max_bytes == 0 { u64::MAX } else { options.max_bytes };
-        pool.set_spill(Some(folder), most, usize::try_from(options.min_array_bytes).unwrap_or(usize::MAX))
+        let least = usize::try_from(options.min_array_bytes).unwrap_or(usize::MAX);
+        // The pool must not end, and its record not serve another one, before the folder is set.
+        pool.keep()?;
+        let outcome = pool.set_spill(Some(folder), most, least);
+        pool.drop_ref();
+        outcome
     })
 }
 
@@ -739,7 +748,7 @@ pub unsafe extern "C" fn tn_pool_set_spill(pool: *mut tn_pool, options: *const t
 /// @param bytes    The number of bytes; SIZE_MAX: all that can be spilled.
 /// @param[out] spilled_bytes The bytes of memory that became free; may be NULL. On failure: untouched.
 /// @return TN_OK, also if nothing was spilled or the pool does not spill; TN_ERR_STALE, TN_ERR_KIND.
-/// @note Threads: any. Blocks: while files are written. Allocates: nothing.
+/// @note Threads: any. Blocks: while files are written. Allocates: bookkeeping of files.
 /// @since 0.1
 /// @ingroup pool
 #[unsafe(no_mangle)]

@@ -53,15 +53,10 @@ impl DeferredWork {
             }
             match backing {
                 Backing::None => {}
-                Backing::Pool(pool, requested) if noted => {
-                    if let Some(file) = spilled {
-                        pool.end_spilled(file, start as usize, requested as usize);
-                    }
-                    pool.free_store(thread, start as usize);
-                    if spilled.is_some() {
-                        pool.return_above_limit();
-                    }
-                }
+                Backing::Pool(pool, requested) if noted => match spilled {
+                    Some(file) => pool.free_spilled(thread, file, start as usize, requested as usize),
+                    None => pool.free_store(thread, start as usize),
+                },
                 // The end of the device's use is unknown, so the block is never reused.
                 Backing::Pool(..) => {}
                 Backing::Taken(lease) => {

@@ -142,7 +142,7 @@ fn spill(turn: &Turn<'_>, tag: u64) -> usize {
 /// Brings the bytes of a store back into memory, if they are away. The stores `keep` stay in memory. TN_ERR_POOL_LIMIT;
 /// TN_ERR_IO, and nothing has changed.
 pub fn bring_back(tag: u64, keep: &[u64]) -> Result<()> {
-    let mut heard = 0;
+    let mut heard = None;
     loop {
         let Some((locked, ledger)) = locked::lock_tag(tag) else { return Ok(()) };
         let (away, block) = (locked.state(ledger).residence.is_away(), locked.state(ledger).pool_block());
@@ -164,7 +164,7 @@ pub fn bring_back(tag: u64, keep: &[u64]) -> Result<()> {
         match outcome {
             Some(Ok(())) => return Ok(()),
             Some(Err(errno)) => return Err(pool.not_read_back(name, bytes, errno)),
-            None if pool.ask_listeners(bytes, &mut heard) => {}
+            None if pool.free_for_spilled(bytes, &mut heard) => {}
             None => return Err(pool.no_room_for_spilled(name, bytes)),
         }
     }

@@ -5,6 +5,8 @@
 
 use crate::error::{Status, fail};
 use crate::names::Name;
+#[cfg(not(preload))]
+use crate::pool::spill::files::NotWritten;
 use crate::pool::state::Want;
 use crate::pool::{Client, Pool, lookup};
 use crate::sites::Site;
@@ -169,7 +171,8 @@ pub(super) fn out_of_memory(pool: &'static Pool, status: tn_status, want: &Want)
 /// What a pool has spilled, and why it spills no more.
 pub(super) struct Spilling {
     bytes: u64,
-    failure: Option<Errno>,
+    #[cfg(not(preload))]
+    failure: Option<NotWritten>,
 }
 
 impl Spilling {
@@ -180,7 +183,7 @@ impl Spilling {
 
     #[cfg(preload)]
     pub fn of(_: &'static Pool, _: &tn_pool_stats) -> Spilling {
-        Spilling { bytes: 0, failure: None }
+        Spilling { bytes: 0 }
     }
 }
 
@@ -189,7 +192,11 @@ impl fmt::Display for Spilling {
         if self.bytes > 0 {
             write!(f, ", {} spilled", Bytes(self.bytes))?;
         }
-        self.failure.map_or(Ok(()), |errno| write!(f, ", nothing more can be spilled: {errno}"))
+        #[cfg(not(preload))]
+        if let Some(failure) = self.failure {
+            write!(f, ", nothing more can be spilled: {failure}")?;
+        }
+        Ok(())
     }
 }
 

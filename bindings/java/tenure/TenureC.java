@@ -912,9 +912,9 @@ public final class TenureC {
         public long size = 32;
         /** A folder that the process may write. Its files have no names, and end with the process at the latest. */
         public String folder;
-        /** The most bytes in files; 0: no bound but the file system's. */
+        /** The most bytes in files; 0: no bound but the file system's. After a fork, of each process. */
         public long max_bytes;
-        /** The smallest array that is spilled, bytes; 0, or less than 65536: 65536. */
+        /** The smallest array that is spilled, bytes; 0, or less than 65537: 65537. */
         public long min_array_bytes;
 
         /** Its size in C. */

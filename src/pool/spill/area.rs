@@ -13,6 +13,8 @@ pub struct Area {
     pub(super) on: AtomicBool,
     /// The smallest block.
     pub(super) least: AtomicUsize,
+    /// Releases of spilled blocks that are under way.
+    pub(super) releases: AtomicUsize,
     /// Why the last write failed; 0: it did not.
     pub(super) failed: AtomicI32,
 }
@@ -24,6 +26,7 @@ impl Area {
             files: Files::new(),
             on: AtomicBool::new(false),
             least: AtomicUsize::new(0),
+            releases: AtomicUsize::new(0),
             failed: AtomicI32::new(0),
         }
     }

@@ -1,6 +1,6 @@
 //! The files of a pool's spilled stores.
 //!
-//! Contract: files have no name and nobody else can open them, so nothing is left when the process is killed. A block
+//! Contract: files have no name, and nothing is left of them when all processes that have them open have ended. A block
 //! lies in a sparse file at the place that its address gives. Places of live blocks are therefore disjoint, and need no
 //! bookkeeping. The space of a place that ends returns to the file system, and a file without places is closed. A file
 //! that a fork has shared with a child is only read from then on: parent and child write to new ones.
@@ -8,13 +8,56 @@
 use crate::grow_unlocked;
 use crate::sys::file::{Errno, File, Name, Outcome, fresh_number, remove};
 use crate::thread::{self, QuickLock};
+use core::fmt;
 
-/// Half of the offsets that every common file system has: 16 TiB in ext4.
-const HALF_BYTES: u64 = 1 << 43;
+/// Half of the offsets in a file. ext4 with blocks of 1 KiB has 4 TiB less a block; [`check`] tries the last one.
+const HALF_BYTES: u64 = (2 << 40) - (1 << 20);
 
 /// The file of a spilled store: how many forks there had been when it was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SpillFile(u32);
+
+/// Why a block is not written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotWritten {
+    /// Files have as many bytes as they may.
+    Bound,
+    /// Its pages are locked in memory.
+    Locked,
+    /// What the system says.
+    System(Errno),
+}
+
+impl NotWritten {
+    /// As a number that is not 0.
+    pub(super) fn code(self) -> i32 {
+        match self {
+            NotWritten::Bound => -1,
+            NotWritten::Locked => -2,
+            NotWritten::System(Errno(code)) => code,
+        }
+    }
+
+    /// From such a number; None: 0.
+    pub(super) fn of(code: i32) -> Option<NotWritten> {
+        match code {
+            0 => None,
+            -1 => Some(NotWritten::Bound),
+            -2 => Some(NotWritten::Locked),
+            code => Some(NotWritten::System(Errno(code))),
+        }
+    }
+}
+
+impl fmt::Display for NotWritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotWritten::Bound => f.write_str("files have max_bytes (tn_pool_set_spill)"),
+            NotWritten::Locked => f.write_str("pages are locked in memory (mlock)"),
+            NotWritten::System(errno) => errno.fmt(f),
+        }
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -22,6 +65,8 @@ struct Entry {
     fd: i32,
     /// Places in use.
     places: usize,
+    /// Bytes of places that ended, and whose space stays because the file is shared.
+    kept: u64,
 }
 
 /// A pool's files.
@@ -33,7 +78,7 @@ struct State {
     files: Vec<Entry>,
     /// The address whose offset is [`HALF_BYTES`]; 0: no block was spilled yet.
     middle: u64,
-    /// Bytes of all places, and the most that there may be.
+    /// Bytes of all places, with those that shared files keep, and the most that there may be.
     bytes: u64,
     most: u64,
 }
@@ -74,21 +119,21 @@ impl Files {
         self.set_folder(None, 0);
         let files = core::mem::take(&mut self.0.lock().files);
         debug_assert!(files.is_empty(), "each spilled store has ended");
-        drop(files);
+        files.iter().for_each(|entry| drop(File::owned(entry.fd)));
     }
 
     /// A place for `bytes` of the block at `start`. Not while another thread calls this or `set_folder`.
-    pub fn begin(&self, start: usize, bytes: usize) -> Outcome<(SpillFile, Place)> {
+    pub fn begin(&self, start: usize, bytes: usize) -> Result<(SpillFile, Place), NotWritten> {
         let file = SpillFile(thread::children());
         loop {
             let mut state = self.0.lock();
             if state.bytes.saturating_add(bytes as u64) > state.most {
-                return Err(Errno(libc::ENOSPC));
+                return Err(NotWritten::Bound);
             }
             if state.middle == 0 {
                 state.middle = start as u64;
             }
-            let offset = state.offset(start).ok_or(Errno(libc::EFBIG))?;
+            let offset = state.offset(start).ok_or(NotWritten::System(Errno(libc::EFBIG)))?;
             if let Some(entry) = state.find(file) {
                 entry.places += 1;
                 let place = Place { file: File::lent(entry.fd), offset };
@@ -96,7 +141,7 @@ impl Files {
                 return Ok((file, place));
             }
             drop(state);
-            self.add(file)?;
+            self.add(file).map_err(NotWritten::System)?;
         }
     }
 
@@ -110,17 +155,21 @@ impl Files {
     /// Ends the place of a block, which is not freed as yet.
     pub fn end(&self, file: SpillFile, start: usize, bytes: usize) {
         let place = self.place(file, start);
-        // A child may still read what it has in common with its parent.
+        // A child, or the parent, may still read what both have.
         let is_shared = file.0 != thread::children();
-        let is_last = self.0.lock().find(file).is_some_and(|entry| entry.places == 1);
-        if !is_shared && !is_last {
+        if !is_shared {
             place.file.punch_hole(place.offset, bytes as u64);
         }
         let mut state = self.0.lock();
-        state.bytes -= bytes as u64;
         let Some(at) = state.files.iter().position(|entry| entry.file == file) else { return };
-        state.files[at].places -= 1;
-        let unused = (state.files[at].places == 0).then(|| state.files.swap_remove(at));
+        let entry = &mut state.files[at];
+        entry.places -= 1;
+        entry.kept += if is_shared { bytes as u64 } else { 0 };
+        let (is_unused, kept) = (entry.places == 0, entry.kept);
+        let mut ended = if is_shared { 0 } else { bytes as u64 };
+        let unused = is_unused.then(|| state.files.swap_remove(at));
+        ended += if is_unused { kept } else { 0 };
+        state.bytes -= ended;
         drop(state);
         drop(unused.map(|entry| File::owned(entry.fd)));
     }
@@ -129,13 +178,13 @@ impl Files {
         let folder = self.0.lock().folder.map(File::lent).ok_or(Errno(libc::ENOENT))?;
         grow_unlocked::make_in(&self.0, |state| &mut state.files, 4).map_err(|_| Errno::NO_MEMORY)?;
         let fd = make(&folder)?.into_fd();
-        self.0.lock().files.push(Entry { file, fd, places: 0 });
+        self.0.lock().files.push(Entry { file, fd, places: 0, kept: 0 });
         Ok(())
     }
 }
 
-/// Makes a file without a name, which only this process and its children can read.
-pub(super) fn make(folder: &File) -> Outcome<File> {
+/// Makes a file without a name.
+fn make(folder: &File) -> Outcome<File> {
     const OWNER: u32 = 0o600;
     match File::open(Some(folder), c".", libc::O_TMPFILE | libc::O_RDWR, OWNER) {
         // Some file systems make no such files.
@@ -148,6 +197,13 @@ pub(super) fn make(folder: &File) -> Outcome<File> {
     let file = File::open(Some(folder), name.as_cstr(), flags, OWNER)?;
     remove(folder, name.as_cstr())?;
     Ok(file)
+}
+
+/// Checks that files can be made in a folder, and that they have all offsets.
+pub(super) fn check(folder: &File) -> Outcome<()> {
+    let file = make(folder)?;
+    // SAFETY: one byte, which the call reads.
+    unsafe { file.write_at([0u8].as_ptr(), 1, 2 * HALF_BYTES - 1) }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -164,15 +220,18 @@ mod tests {
         assert_eq!(first.offset, HALF_BYTES);
         let (_, below) = files.begin(middle - 8192, 4096).unwrap();
         assert_eq!(below.offset, HALF_BYTES - 8192);
-        assert_eq!(files.begin(middle + HALF_BYTES as usize, 1).err(), Some(Errno(libc::EFBIG)));
-        assert_eq!(files.begin(middle - HALF_BYTES as usize - 4096, 1).err(), Some(Errno(libc::EFBIG)));
-        assert_eq!(files.begin(middle + 4096, 1 << 20).err(), Some(Errno(libc::ENOSPC)));
+        assert_eq!(files.begin(middle + HALF_BYTES as usize, 1).err(), Some(NotWritten::System(Errno(libc::EFBIG))));
+        assert_eq!(
+            files.begin(middle - HALF_BYTES as usize - 4096, 1).err(),
+            Some(NotWritten::System(Errno(libc::EFBIG)))
+        );
+        assert_eq!(files.begin(middle + 4096, 1 << 20).err(), Some(NotWritten::Bound));
         files.end(file, middle, 4096);
         assert_eq!(files.0.lock().files.len(), 1);
         files.end(file, middle - 8192, 4096);
         assert_eq!(files.0.lock().files.len(), 0);
         assert_eq!(files.0.lock().bytes, 0);
         files.set_folder(None, 1 << 20);
-        assert_eq!(files.begin(middle, 4096).err(), Some(Errno(libc::ENOENT)));
+        assert_eq!(files.begin(middle, 4096).err(), Some(NotWritten::System(Errno(libc::ENOENT))));
     }
 }

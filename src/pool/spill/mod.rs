@@ -5,8 +5,9 @@
 //! uses, and when one has to come back, is decided by `ledger::spill`, which registers [`Hooks`] here.
 //!
 //! Contract: one thread at a time reads and writes the files of a pool: it has the pool's [`Turn`]. It is inside a
-//! critical section meanwhile, so that a fork waits, and no child meets a store that is half written. A failed write or
-//! read changes nothing. Blocks of 64 KiB and more are spilled, in whole pages: the rest of their last page stays.
+//! critical section meanwhile, so that a fork waits, and no child meets a store that is half written. Whoever waits for
+//! all threads waits too, so a turn is for one block, or for what has to go before one block comes back. A failed write
+//! or read changes nothing. Blocks of more than 64 KiB are spilled, in whole pages: the rest of their last page stays.
 //!
 //! | file | what |
 //! |---|---|
@@ -15,31 +16,34 @@
 
 pub(super) mod area;
 
-mod files;
+pub(super) mod files;
 
 use crate::arena;
 use crate::error::{Result, Status, fail};
 use crate::names::Name;
 use crate::pool::requests::{Request, StepOutcome};
+use crate::pool::span::class;
 use crate::pool::{Pool, lookup, messages, thread_heap};
 use crate::sys::file::{Errno, File, Outcome};
 use crate::sys::{checker, os};
-use crate::thread::ColdGuard;
+use crate::thread::{self, ColdGuard, Thread};
 use crate::types::*;
 use area::Area;
 use core::ffi::CStr;
 use core::fmt;
 use core::sync::atomic::Ordering;
-use files::Place;
 pub use files::SpillFile;
+use files::{NotWritten, Place};
 use std::sync::OnceLock;
 
 /// The smallest block that is spilled, bytes: smaller ones share pages and spans.
-const LEAST_BYTES: usize = 64 << 10;
-/// The part of a pool's limit that one search makes free at least, because it looks at all blocks; as a divisor.
+const LEAST_BYTES: usize = class::LARGEST_BYTES + 1;
+/// A request that has to spill frees the pool's limit divided by this at least, because a search reads all blocks.
 const LEAST_PART: usize = 64;
 /// Blocks that one search finds.
 const FOUND: usize = 128;
+/// Searches in a row that free nothing, because other threads were faster, before a request gives up.
+const VAIN_SEARCHES: usize = 64;
 
 /// What a pool needs to know of stores. `tag`: the owner of a block.
 pub struct Hooks {
@@ -90,6 +94,7 @@ impl Pool {
             if let Some(area) = self.area() {
                 let _turn = area.turn.lock();
                 area.on.store(false, Ordering::Relaxed);
+                area.failed.store(0, Ordering::Relaxed);
                 area.files.set_folder(None, 0);
             }
             return Ok(());
@@ -106,11 +111,12 @@ impl Pool {
                 ),
             )
         };
-        let folder = File::open(None, path, libc::O_RDONLY | libc::O_DIRECTORY, 0).map_err(failed)?;
+        let folder = File::open(None, path, libc::O_PATH | libc::O_DIRECTORY, 0).map_err(failed)?;
         // Refused now rather than when memory is short.
-        files::make(&folder).map_err(failed)?;
+        files::check(&folder).map_err(failed)?;
         let area = self.make_area()?;
         let _turn = area.turn.lock();
+        area.failed.store(0, Ordering::Relaxed);
         area.files.set_folder(Some(folder), most);
         area.least.store(least.max(LEAST_BYTES), Ordering::Relaxed);
         area.on.store(true, Ordering::Relaxed);
@@ -134,6 +140,7 @@ impl Pool {
     pub(super) fn end_spill(&'static self) {
         if let Some(area) = self.area() {
             area.on.store(false, Ordering::Relaxed);
+            area.failed.store(0, Ordering::Relaxed);
             area.files.close();
         }
     }
@@ -146,7 +153,43 @@ impl Pool {
     /// Spills stores that nobody uses, the least recently used first, until `bytes` bytes are free or none is left.
     /// Returns the bytes that became free.
     pub fn spill(&'static self, bytes: usize) -> usize {
-        self.turn(&[]).map_or(0, |turn| turn.spill_idle(bytes))
+        let mut freed = 0;
+        self.spill_until(&mut freed, |freed| freed >= bytes);
+        freed
+    }
+
+    /// As [`Pool::spill`], until `is_enough` says so of the bytes that became free, or threads gave back what they keep.
+    /// False: neither was so, and no store that could be spilled is left.
+    fn spill_until(&'static self, freed: &mut usize, is_enough: impl Fn(usize) -> bool) -> bool {
+        let (Some(area), Some(hooks)) = (self.area(), HOOKS.get()) else { return false };
+        let mut vain = 0;
+        // While this thread waits for its turn, others may spill or use all that it found. Releases that are under way
+        // give memory back in a moment.
+        while area.on.load(Ordering::Relaxed) && vain < VAIN_SEARCHES {
+            let (oldest, before) = (Oldest::of(self, area, &[], hooks), *freed);
+            for found in oldest.found() {
+                if is_enough(*freed) {
+                    return true;
+                }
+                // A turn for each: others wait no longer than for one block.
+                *freed += self.turn(&[]).map_or(0, |turn| (hooks.spill)(&turn, found.tag));
+            }
+            if is_enough(*freed) {
+                return true;
+            }
+            let is_over = oldest.found().is_empty() && area.releases.load(Ordering::Relaxed) == 0;
+            if is_over && thread_heap::reclaim_from_threads(self, true) {
+                return true;
+            }
+            vain = if *freed > before { 0 } else { vain + 1 };
+            if is_over && vain > 1 || vain > 0 && area.failed.load(Ordering::Relaxed) != 0 {
+                break;
+            }
+            if vain > 0 {
+                std::thread::yield_now();
+            }
+        }
+        false
     }
 
     /// Waits for the right to use the files. The stores `keep` stay in memory meanwhile. None: the pool never spilled.
@@ -155,34 +198,38 @@ impl Pool {
         Some(Turn { pool: self, area, keep, _held: area.turn.lock() })
     }
 
-    /// Ends the place of a spilled store that comes back, or ends. Its block is not freed as yet.
-    pub fn end_spilled(&'static self, file: SpillFile, start: usize, bytes: usize) {
+    /// Frees the block of a spilled store, and returns as much memory to the device: freed bytes count again.
+    pub fn free_spilled(&'static self, thread: &'static Thread, file: SpillFile, start: usize, bytes: usize) {
         let Some(area) = self.area() else { return };
-        let (start, bytes) = pages(start, bytes);
-        area.files.end(file, start, bytes);
-        self.state.lock().figures.spilled_bytes -= bytes as u64;
-    }
-
-    /// Returns free memory until the pool is below its limit: the block of a spilled store was freed, whose pages do not
-    /// count as spilled any more.
-    pub fn return_above_limit(&'static self) {
+        let (start, whole) = pages(start, bytes);
+        area.files.end(file, start, whole);
+        area.releases.fetch_add(1, Ordering::Relaxed);
+        self.state.lock().figures.spilled_bytes -= whole as u64;
+        self.free_store(thread, start);
         thread_heap::give_up_large(self);
         loop {
             let mut state = self.state.lock();
             let above = state.bytes_above_limit(0);
-            let Some(piece) = state.evict(above, usize::MAX / 2, None) else { return };
+            let Some(piece) = state.evict(above, usize::MAX / 2, None) else { break };
             drop(self.give_back(state, piece));
         }
+        area.releases.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Why the last array could not be spilled, if one could not.
-    pub(super) fn spill_failure(&self) -> Option<Errno> {
-        let code = self.area()?.failed.load(Ordering::Relaxed);
-        (code != 0).then_some(Errno(code))
+    pub(super) fn spill_failure(&self) -> Option<NotWritten> {
+        NotWritten::of(self.area()?.failed.load(Ordering::Relaxed))
     }
 
-    /// Asks the program's pressure callbacks for memory, from the one after `heard` on. Under no lock and no turn.
-    pub fn ask_listeners(&'static self, bytes: usize, heard: &mut usize) -> bool {
+    /// Frees memory for a block that comes back, as the slow path of an allocation does, where [`Turn::make_room`] found too
+    /// little. Under no lock and no turn. `heard`: 0 at first. False: there is nothing left to try.
+    pub fn free_for_spilled(&'static self, bytes: usize, heard: &mut Option<usize>) -> bool {
+        let Some(heard) = heard else {
+            *heard = Some(0);
+            // All of them: each may help.
+            let helped = [self.free_ring(), thread_heap::reclaim_from_threads(self, true), self.drop_spares()];
+            return helped.contains(&true) || self.free_for_spilled(bytes, heard);
+        };
         self.call_listeners(bytes, TN_PRESSURE_LIMIT, heard)
     }
 
@@ -194,7 +241,7 @@ impl Pool {
             TN_ERR_POOL_LIMIT,
             format_args!(
                 "{} was spilled, and pool \"{}\" has no room for it: limit {}, {} in memory that is in use or may not be spilled{}; end guards, \
-                 exports or expressions of other arrays, or raise max_size",
+                 exports or expressions of other arrays, use fewer arrays in one call, or raise max_size",
                 Spilled(array, bytes),
                 name.as_str(),
                 messages::Bytes(stats.limit_bytes),
@@ -244,31 +291,45 @@ impl Turn<'_> {
     ///
     /// # Safety
     /// - `start` is the block of a store of that many bytes, which nobody uses until it was read again.
-    pub unsafe fn write(&self, start: usize, bytes: usize) -> Outcome<(SpillFile, usize)> {
-        let (start, whole) = pages(start, bytes);
-        let (file, Place { file: open, offset }) = self
-            .area
-            .files
-            .begin(start, whole)
-            .inspect_err(|errno| self.area.failed.store(errno.0, Ordering::Relaxed))?;
-        // The program need not have written all of it.
-        // SAFETY: a part of the block, by the caller's obligation.
-        let written = checker::without_reports(|| unsafe { open.write_at(start as *const u8, whole, offset) });
-        if let Err(errno) = written {
-            self.area.files.end(file, start, whole);
-            self.area.failed.store(errno.0, Ordering::Relaxed);
-            return Err(errno);
-        }
-        self.area.failed.store(0, Ordering::Relaxed);
-        // SAFETY: as above; the contents are in the file.
-        unsafe { self.pool.ops().discard(start, whole, false) };
+    pub unsafe fn write(&self, start: usize, bytes: usize) -> core::result::Result<(SpillFile, usize), NotWritten> {
+        // SAFETY: the caller's obligation.
+        let written = unsafe { self.write_pages(pages(start, bytes)) };
+        self.area.failed.store(written.err().map_or(0, NotWritten::code), Ordering::Relaxed);
         let mut state = self.pool.state.lock();
-        state.figures.spilled_bytes += whole as u64;
-        state.figures.spill_count += 1;
-        Ok((file, whole))
+        if let Ok((_, whole)) = written {
+            state.figures.spilled_bytes += whole as u64;
+            state.figures.spill_count += 1;
+        }
+        written
     }
 
-    /// Reads a spilled block back. `make_room` made room for it, which this call uses up. Err: it is still spilled.
+    /// # Safety
+    /// - As above, for whole pages.
+    unsafe fn write_pages(
+        &self,
+        (start, bytes): (usize, usize),
+    ) -> core::result::Result<(SpillFile, usize), NotWritten> {
+        let (file, Place { file: open, offset }) = self.area.files.begin(start, bytes)?;
+        // The program need not have written all of it.
+        // SAFETY: a part of the block, by the caller's obligation.
+        let written = checker::without_reports(|| unsafe { open.write_at(start as *const u8, bytes, offset) });
+        let outcome = match written {
+            // SAFETY: as above; the contents are in the file.
+            Ok(()) if unsafe { self.pool.ops().discard(start, bytes, false) } => return Ok((file, bytes)),
+            // Some of the pages may be gone.
+            // SAFETY: as above.
+            Ok(()) => match unsafe { open.read_at(start as *mut u8, bytes, offset) } {
+                Ok(read) if read == bytes => NotWritten::Locked,
+                // The file has the contents, the memory may not have them.
+                _ => return Ok((file, bytes)),
+            },
+            Err(errno) => NotWritten::System(errno),
+        };
+        self.area.files.end(file, start, bytes);
+        Err(outcome)
+    }
+
+    /// Reads a spilled block back. `make_room` counted its bytes as coming, which ends here. Err: it is still spilled.
     ///
     /// # Safety
     /// - As for [`Turn::write`], which returned the file.
@@ -286,11 +347,14 @@ impl Turn<'_> {
             // SAFETY: as above.
             unsafe { self.pool.ops().discard(start, whole, false) };
         } else {
-            self.pool.end_spilled(file, start, bytes);
+            self.area.files.end(file, start, whole);
         }
         let mut state = self.pool.state.lock();
         state.coming_bytes -= whole;
-        state.figures.unspill_count += u64::from(outcome.is_ok());
+        if outcome.is_ok() {
+            state.figures.spilled_bytes -= whole as u64;
+            state.figures.unspill_count += 1;
+        }
         let above = state.bytes_above_limit(0);
         drop(state);
         self.spill_idle(above);
@@ -302,7 +366,6 @@ impl Turn<'_> {
     /// limit by one block meanwhile.
     pub fn make_room(&self, bytes: usize) -> bool {
         let (_, bytes) = pages(0, bytes);
-        let mut reclaimed = false;
         loop {
             let mut state = self.pool.state.lock();
             let missing = state.bytes_above_limit(bytes);
@@ -316,28 +379,29 @@ impl Turn<'_> {
                 continue;
             }
             drop(state);
-            let helped = thread_heap::give_up_large(self.pool)
-                || self.spill_idle(missing) > 0
-                || !core::mem::replace(&mut reclaimed, true) && thread_heap::reclaim_from_threads(self.pool, true);
-            if !helped {
-                let by_exchange = self.area.failed.load(Ordering::Relaxed) != 0 && self.has_idle();
-                self.pool.state.lock().coming_bytes += if by_exchange { bytes } else { 0 };
-                return by_exchange;
+            if !thread_heap::give_up_large(self.pool) && self.spill_idle(missing) == 0 {
+                break;
             }
         }
+        let has_idle = self.area.on.load(Ordering::Relaxed) && self.has_idle();
+        let mut state = self.pool.state.lock();
+        // One block at a time: the next one has to wait until memory is below the limit again.
+        let by_exchange = has_idle && state.bytes_above_limit(0) == 0;
+        state.coming_bytes += if by_exchange { bytes } else { 0 };
+        by_exchange
     }
 
     fn has_idle(&self) -> bool {
-        HOOKS.get().is_some_and(|hooks| !Oldest::of(self, hooks).found().is_empty())
+        HOOKS.get().is_some_and(|hooks| !Oldest::of(self.pool, self.area, self.keep, hooks).found().is_empty())
     }
 
-    /// See [`Pool::spill`].
+    /// As [`Pool::spill`], in this turn.
     fn spill_idle(&self, bytes: usize) -> usize {
         let Some(hooks) = HOOKS.get() else { return 0 };
         let mut freed = 0;
         while freed < bytes {
             let before = freed;
-            for found in Oldest::of(self, hooks).found() {
+            for found in Oldest::of(self.pool, self.area, self.keep, hooks).found() {
                 if freed >= bytes {
                     break;
                 }
@@ -366,15 +430,16 @@ struct Oldest {
 }
 
 impl Oldest {
-    fn of(turn: &Turn<'_>, hooks: &Hooks) -> Oldest {
+    /// Those of a pool, without `keep`.
+    fn of(pool: &'static Pool, area: &Area, keep: &[u64], hooks: &Hooks) -> Oldest {
         let mut oldest = Oldest { found: [Found { used: 0, tag: 0 }; FOUND], count: 0 };
-        let least = turn.area.least.load(Ordering::Relaxed);
-        lookup::each_span_with_blocks(turn.pool, |info, blocks| {
+        let least = area.least.load(Ordering::Relaxed);
+        lookup::each_span_with_blocks(pool, |info, blocks| {
             if info.block_bytes < least || info.class.is_some() {
                 return;
             }
             blocks.each(|_, block| {
-                let may = block.owner != 0 && block.requested >= least && !turn.keep.contains(&block.owner);
+                let may = block.owner != 0 && block.requested >= least && !keep.contains(&block.owner);
                 if let Some(used) = may.then(|| (hooks.last_use)(block.owner)).flatten() {
                     oldest.add(Found { used, tag: block.owner });
                 }
@@ -400,12 +465,22 @@ impl Oldest {
 
 /// While the limit forbids growth: spills stores that nobody uses, where the program allows it.
 pub(super) fn spill_idle(pool: &'static Pool, request: &mut Request) -> StepOutcome {
-    if pool.area().is_none_or(|area| !area.on.load(Ordering::Relaxed)) {
+    // The library's own allocations come here too where it replaces malloc.
+    if pool.area().is_none_or(|area| !area.on.load(Ordering::Relaxed)) || thread::current().is_inside() {
         return StepOutcome::NoEffect;
     }
-    let (missing, limit) = {
+    let missing = || {
         let state = pool.state.lock();
         (state.bytes_above_limit(state.least(request.want.span_bytes)), state.settings.limit)
     };
-    StepOutcome::of(missing > 0 && pool.spill(missing.max(limit / LEAST_PART)) > 0)
+    let (bytes, limit) = missing();
+    let (portion, mut freed) = (bytes.max(limit / LEAST_PART), 0);
+    // Other threads make room, too, and may take it again before this one does.
+    let is_enough = |freed: usize| if freed == 0 { missing().0 == 0 } else { freed >= portion };
+    let helped = pool.spill_until(&mut freed, is_enough) || freed > 0;
+    if helped {
+        // What other threads freed meanwhile may be in their heaps.
+        request.progress.thread_reclaims = 0;
+    }
+    StepOutcome::of(helped)
 }

@@ -149,6 +149,7 @@ impl Pool {
                         numa_node=0, flags=0, host_flags=0, peers=0, backend=0, spill=None, spill_limit=0))]
     #[allow(clippy::too_many_arguments)]
     fn new(
+        py: Python<'_>,
         device: &str,
         name: Option<String>,
         initial_size: u64,
@@ -193,7 +194,7 @@ impl Pool {
         let id = unsafe { api::pool_create(device, &options)? };
         let pool = Pool::of(id, name, memory_device(device, host_flags));
         if spill.is_some() {
-            pool.set_spill(spill, spill_limit, 0)?;
+            pool.set_spill(py, spill, spill_limit, 0)?;
         }
         Ok(pool)
     }
@@ -205,9 +206,16 @@ impl Pool {
     ///
     /// >>> pool = tenure.Pool(max_size=1 << 30, spill="/var/tmp")
     #[pyo3(signature = (folder, limit=0, min_array_bytes=0))]
-    fn set_spill(&self, folder: Option<&Bound<'_, PyAny>>, limit: u64, min_array_bytes: u64) -> PyResult<()> {
+    fn set_spill(
+        &self,
+        py: Python<'_>,
+        folder: Option<&Bound<'_, PyAny>>,
+        limit: u64,
+        min_array_bytes: u64,
+    ) -> PyResult<()> {
         let folder = folder.map(path_of).transpose()?;
-        Ok(api::pool_set_spill(self.live()?, folder.as_deref(), limit, min_array_bytes)?)
+        let id = self.live()?;
+        py.detach(|| api::pool_set_spill(id, folder.as_deref(), limit, min_array_bytes).map_err(PyErr::from))
     }
 
     /// Spills arrays that nobody uses now, the one that was used longest ago first, until `nbytes` bytes of memory are free,
