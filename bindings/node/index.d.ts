@@ -80,18 +80,26 @@ export class TenureArray implements Owner {
   /** A copy of the elements in C order, which JavaScript owns. */
   toTypedArray(): TypedArray;
   /** Opens a guard, to be ended. */
-  read(flags?: number): TenureGuard<Readonly<TypedArray>>;
-  write(mode?: number): TenureGuard<TypedArray>;
+  read(flags?: number, options?: GuardOptions): TenureGuard<Readonly<TypedArray>>;
+  write(mode?: number, options?: GuardOptions): TenureGuard<TypedArray>;
   /** Opens a guard for a function, or until the promise that it returns is settled. */
-  borrowRead<R>(body: (guard: TenureGuard<Readonly<TypedArray>>) => R, flags?: number): R;
+  borrowRead<R>(body: (guard: TenureGuard<Readonly<TypedArray>>) => R, flags?: number, options?: GuardOptions): R;
   /** A function that fails poisons what it wrote: reads are refused until it is overwritten. */
-  borrowWrite<R>(body: (guard: TenureGuard<TypedArray>) => R, mode?: number): R;
+  borrowWrite<R>(body: (guard: TenureGuard<TypedArray>) => R, mode?: number, options?: GuardOptions): R;
   /** Moves the claim into a promise. The handle remains, to be released. */
   give(required?: number): TenurePromise;
   release(): void;
   /** Hands the handle to other code, which then owns it. */
   detach(): Handle;
   [Symbol.dispose](): void;
+}
+
+export interface GuardOptions {
+  /**
+   * The elements are a copy in JavaScript's memory, which the end of a writer that has not failed copies back. For runtimes that permit no
+   * view of other memory, such as Electron. Elements with gaps between them are refused.
+   */
+  copy?: boolean;
 }
 
 /** An open guard: the right to read or write the elements. Its end detaches the buffer of `elements`. */
@@ -101,7 +109,9 @@ export class TenureGuard<Elements = TypedArray> implements Owner {
   /** The lengths of the axes. A complex number is two real ones, on a last axis. */
   readonly shape: number[];
   readonly dtype: number;
-  /** The elements on the array's bytes, for an array in C order. */
+  /** Whether the elements are a copy, because the caller asked for one. */
+  readonly isCopy: boolean;
+  /** The elements on the array's bytes, or of the copy, for an array in C order. */
   readonly elements: Elements;
   at(...index: number[]): number | bigint;
   set(value: number | bigint, ...index: number[]): void;
@@ -163,6 +173,9 @@ export class TenurePool implements Owner {
   release(): void;
   [Symbol.dispose](): void;
 }
+
+/** The copies that guards with `{ copy: true }` made so far on this thread, into JavaScript's memory and back. */
+export function guardCopies(): { count: number; bytes: number };
 
 /** The objects that were made and not yet released. */
 export function leaks(): tn_holder[];

@@ -234,22 +234,22 @@ export class TenureArray extends Owner {
     return made;
   }
 
-  read(flags = 0) {
+  read(flags = 0, { copy = false } = {}) {
     const view = allocate("tn_view_info");
-    return new TenureGuard(c.tn_array_borrow_read(this.handle, flags, null, null, view), decode("tn_view_info", view), false);
+    return new TenureGuard(c.tn_array_borrow_read(this.handle, flags, null, null, view), decode("tn_view_info", view), false, copy);
   }
 
-  write(mode = C.TN_WRITE_ALIASED) {
+  write(mode = C.TN_WRITE_ALIASED, { copy = false } = {}) {
     const view = allocate("tn_view_info");
-    return new TenureGuard(c.tn_array_borrow_write(this.handle, mode, null, null, view), decode("tn_view_info", view), true);
+    return new TenureGuard(c.tn_array_borrow_write(this.handle, mode, null, null, view), decode("tn_view_info", view), true, copy);
   }
 
-  borrowRead(body, flags) {
-    return during(this.read(flags), body);
+  borrowRead(body, flags, options) {
+    return during(this.read(flags, options), body);
   }
 
-  borrowWrite(body, mode) {
-    return during(this.write(mode), body);
+  borrowWrite(body, mode, options) {
+    return during(this.write(mode, options), body);
   }
 
   give(required = 1) {
@@ -276,6 +276,33 @@ function during(guard, body) {
   return typeof value?.then === "function" ? value.then(done, failed) : done(value);
 }
 
+/** A view of the library's memory. Electron and other runtimes with a memory cage permit none (napi_no_external_buffers_allowed). */
+function viewOf(address, bytes) {
+  try {
+    return koffi.view(address, bytes);
+  } catch (error) {
+    return refuse(
+      C.TN_ERR_UNSUPPORTED,
+      `borrow: this runtime permits no view of memory outside of its heap (${error.message}); pass { copy: true } for a guard on a copy`,
+    );
+  }
+}
+
+// Both have a size in bytes last, and return the address that they wrote to.
+const system = koffi.load(null);
+const copyIn = system.func("memcpy", "uintptr_t", ["void *", "uintptr_t", "size_t"]);
+const copyOut = system.func("memcpy", "uintptr_t", ["uintptr_t", "void *", "size_t"]);
+
+const copied = { count: 0, bytes: 0 };
+
+/** The copies that guards with `{ copy: true }` made so far on this thread, into JavaScript's memory and back. */
+export const guardCopies = () => ({ ...copied });
+
+function tell(bytes) {
+  copied.count += 1;
+  copied.bytes += bytes;
+}
+
 // A buffer keeps its guard open: the collector ends a guard only when nothing can reach its elements.
 const guardOf = new WeakMap();
 
@@ -285,12 +312,14 @@ export class TenureGuard extends Owner {
   #strides;
   #isOpen = true;
   #writes;
+  /** Where the elements of a copy come from; null: they are the array's own. */
+  #origin = null;
 
-  constructor(handle, view, writes) {
+  constructor(handle, view, writes, copy) {
     super(handle, endGuard);
     this.#writes = writes;
     try {
-      this.#show(view);
+      this.#show(view, copy);
     } catch (error) {
       this.end();
       throw error;
@@ -298,7 +327,7 @@ export class TenureGuard extends Owner {
   }
 
   /** Makes a typed array on the bytes from the first to the last element, whatever lies between. */
-  #show({ data, device, dtype, ndim, shape, strides }) {
+  #show({ data, device, dtype, ndim, shape, strides }, copy) {
     if (device.type === C.TN_CUDA) refuse(C.TN_ERR_DEVICE, "borrow: the array is in memory of a GPU");
     const [Elements, parts] = elementTypes.get(dtype);
     const read = (list) => Array.from({ length: ndim }, (_, axis) => Number(koffi.decode.int64(list + 8n * BigInt(axis))));
@@ -323,8 +352,18 @@ export class TenureGuard extends Owner {
       });
     }
     const size = Elements.BYTES_PER_ELEMENT;
-    const buffer = isEmpty ? new ArrayBuffer(0) : koffi.view(data - BigInt(this.#first * size), length * size);
+    const start = isEmpty ? 0n : data - BigInt(this.#first * size);
+    if (copy && !isEmpty && length !== this.shape.reduce((product, count) => product * count)) {
+      refuse(C.TN_ERR_LAYOUT, "borrow: other bytes lie between the elements, and a guard on a copy would overwrite them; copy the array");
+    }
+    const buffer = isEmpty || copy ? new ArrayBuffer(length * size) : viewOf(start, length * size);
     this.#span = new Elements(buffer);
+    this.isCopy = copy;
+    if (copy && !isEmpty) {
+      this.#origin = start;
+      copyIn(this.#span, start, buffer.byteLength);
+      tell(buffer.byteLength);
+    }
     guardOf.set(buffer, this);
   }
 
@@ -368,6 +407,11 @@ export class TenureGuard extends Owner {
 
   end({ failed = false } = {}) {
     if (!this.#isOpen) refuse(C.TN_ERR_STALE, "end: the guard has ended");
+    if (this.#origin !== null && this.#writes && !failed) {
+      copyOut(this.#origin, this.#span, this.#span.byteLength);
+      tell(this.#span.byteLength);
+    }
+    this.#origin = null;
     // Detached first: nothing can reach the bytes when others may write or free them.
     if (this.#span) transfer.call(this.#span.buffer, 0);
     c.tn_borrow_end(this.handle, failed && this.#writes ? C.TN_END_FAILED : 0, null);

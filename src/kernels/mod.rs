@@ -50,7 +50,6 @@ use crate::types::*;
 pub struct Pivot(pub usize);
 
 /// The LU factors of a matrix: P times the lower factor, whose diagonal is 1, times the upper one.
-#[cfg_attr(not(feature = "linalg"), expect(dead_code, reason = "there are none"))]
 pub struct Factors<'a, 'b> {
     /// Both triangles in one matrix, in order F.
     pub packed: &'a HostView<'b>,

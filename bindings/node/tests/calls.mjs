@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import v8 from "node:v8";
 import vm from "node:vm";
+import koffi from "koffi";
 import { Worker } from "node:worker_threads";
 import * as tenure from "tenure";
-import { c, leaks, TenureArray, TenureError, TenurePool, TenurePromise, TenureScope } from "tenure";
+import { c, guardCopies, leaks, TenureArray, TenureError, TenurePool, TenurePromise, TenureScope } from "tenure";
 
 v8.setFlagsFromString("--expose-gc");
 const collect = vm.runInNewContext("gc");
@@ -299,6 +300,63 @@ test("handles go to worker threads", async () => {
   refused("TN_ERR_DESTRUCTED", () => a.shape);
   released(a, back);
   await worker.terminate();
+});
+
+test("a runtime without views of other memory", () => {
+  const a = TenureArray.from([1, 2, 3, 4]).reshape([2, 2]);
+  const { view } = koffi;
+  const before = guardCopies();
+  // What koffi throws where N-API answers napi_no_external_buffers_allowed, as in Electron.
+  koffi.view = () => {
+    throw new Error("External buffers are not allowed");
+  };
+  try {
+    // Nothing is copied that nobody asked for, and the refused guard has ended.
+    for (const open of [() => a.read(), () => a.write(), () => a.borrowRead(() => 0)]) {
+      refused("TN_ERR_UNSUPPORTED", open, /External buffers.*copy: true/);
+    }
+    assert.deepEqual(guardCopies(), before);
+    const seen = a.borrowRead((guard) => [guard.isCopy, guard.at(1, 0), guard.elements.length], 0, { copy: true });
+    assert.deepEqual(seen, [true, 3, 4]);
+    assert.deepEqual(guardCopies(), { count: before.count + 1, bytes: before.bytes + 32 });
+    // The other rules are those of a guard: a writer is alone, its end copies back and detaches.
+    let kept;
+    a.borrowWrite(
+      (guard) => {
+        kept = guard.elements;
+        guard.set(9, 0, 1);
+        refused("TN_ERR_BORROWED_WRITE", () => a.read(0, { copy: true }));
+      },
+      0,
+      { copy: true },
+    );
+    assert.equal(kept.length, 0);
+    assert.deepEqual(a.toTypedArray(), Float64Array.of(1, 9, 3, 4));
+    assert.deepEqual(guardCopies(), { count: before.count + 3, bytes: before.bytes + 96 });
+    // A writer that fails changes nothing, and poisons as any other.
+    assert.throws(() => a.borrowWrite((guard) => {
+      guard.elements.fill(0);
+      throw new Error("stop");
+    }, 0, { copy: true }), /stop/);
+    refused("TN_ERR_POISONED", () => a.read(0, { copy: true }));
+    assert.deepEqual(guardCopies().count, before.count + 4);
+    a.fill(5);
+    // Elements with others between them; in another order; none.
+    const column = a.slice(null, [0, 1]);
+    refused("TN_ERR_LAYOUT", () => column.read(0, { copy: true }), /between the elements/);
+    const turned = a.transpose();
+    turned.borrowWrite((guard) => guard.set(6, 0, 1), 0, { copy: true });
+    assert.deepEqual(a.toTypedArray(), Float64Array.of(5, 5, 6, 5));
+    const reversed = a.slice([null, null, -1]);
+    assert.equal(reversed.borrowRead((guard) => guard.at(0, 0), 0, { copy: true }), 6);
+    const none = TenureArray.zeros([0, 2]);
+    none.borrowWrite((guard) => assert.equal(guard.elements.length, 0), 0, { copy: true });
+    released(column, turned, reversed, none);
+  } finally {
+    koffi.view = view;
+  }
+  assert.equal(a.borrowRead((guard) => guard.isCopy), false);
+  a.release();
 });
 
 test("objects that nothing refers to are released", async () => {

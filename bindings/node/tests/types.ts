@@ -1,5 +1,5 @@
 // What a program in TypeScript may write. Checked by the compiler only.
-import { c, leaks, TenureArray, TenureError, TenurePool, TenurePromise, TenureScope, TN_CPU, TN_F32, TN_NONE } from "tenure";
+import { c, guardCopies, leaks, TenureArray, TenureError, TenurePool, TenurePromise, TenureScope, TN_CPU, TN_F32, TN_NONE } from "tenure";
 
 export function program(given: bigint): number {
   using pool = TenurePool.create({ name: "step", maxSize: 2 ** 20 });
@@ -10,6 +10,10 @@ export function program(given: bigint): number {
   });
   const seen: number | bigint = x.borrowRead((guard) => guard.at(0, 1));
   const later: Promise<void> = x.borrowRead(async (guard) => void guard.elements[0]);
+  x.borrowWrite((guard) => guard.isCopy && guard.set(1, 0, 0), undefined, { copy: true });
+  const { bytes }: { bytes: number } = guardCopies();
+  // @ts-expect-error: a copy is asked for by true.
+  x.read(0, { copy: 1 });
   using promise: TenurePromise = x.give();
   using scope = TenureScope.enter([promise, given]);
   scope.leave([scope.arrays[0]!]);
@@ -22,7 +26,7 @@ export function program(given: bigint): number {
   c.tn_array_release(5);
   // @ts-expect-error: a reader has elements that cannot be written.
   x.borrowRead((guard) => (guard.elements[0] = 1));
-  void [seen, later, made, device];
+  void [seen, later, made, device, bytes];
   return leaks().length;
 }
 
