@@ -1,5 +1,5 @@
-//! The Java binding: `bindings/java/tests/Calls.java` passes, also with JNI's checks, and `Collect.java`; the example
-//! hands an array from C to Java and back; the examples of the README print what the README shows.
+//! The Java binding: `bindings/java/tests/Calls.java` passes, also with JNI's checks, and `Collect.java`; guards
+//! are arenas on JDK 22 and newer; the example hands an array from C to Java and back; the examples of the README print what the README shows.
 
 use crate::support;
 use std::fs::File;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::handover;
 use support::tools::{files, hash, library_folder, output, read, root};
-use tenure_harness::{missing, require, test};
+use tenure_harness::{missing, require, skip, test};
 
 const FOLDER: &str = "bindings/java";
 /// Where Debian's libjna-java has it.
@@ -17,6 +17,7 @@ const JNA: &str = "/usr/share/java/jna.jar";
 struct Build {
     folder: PathBuf,
     binding: PathBuf,
+    program: PathBuf,
 }
 
 impl Build {
@@ -27,12 +28,15 @@ impl Build {
         }
         let binding = binding();
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("java_{tag}"));
-        compile(&folder, &format!("{}:{JNA}", binding.display()), programs);
-        Build { folder, binding }
+        std::fs::create_dir_all(&folder).expect("the target folder is writable");
+        if !programs.is_empty() {
+            compile(&folder, &format!("{}:{JNA}", binding.display()), programs);
+        }
+        Build { folder, binding, program: PathBuf::from("java") }
     }
 
     fn java(&self, flags: &[&str], class: &str) -> Command {
-        let mut java = Command::new("java");
+        let mut java = Command::new(&self.program);
         java.args(flags).arg("-cp").arg(format!("{}:{}:{JNA}", self.folder.display(), self.binding.display()));
         java.arg(format!("-Dtenure.library={}", library_folder().join("libtenure.so.0").display())).arg(class);
         java
@@ -70,6 +74,37 @@ fn calls_pass() {
     // JNI's checks print warnings and go on, or end the process.
     let checked = output(&mut build.java(&["-Xcheck:jni"], "Calls")).unwrap();
     assert!(checked.ends_with("all calls passed\n") && !checked.contains("FATAL"), "{checked}");
+}
+
+/// The folder of a JDK with foreign memory, which is final since JDK 22.
+fn newer_jdk() -> PathBuf {
+    let release = |javac: &Path| {
+        let version = Command::new(javac).arg("-version").output().ok()?;
+        let text = String::from_utf8_lossy(&version.stdout).into_owned();
+        text.trim().strip_prefix("javac ")?.split('.').next()?.parse::<u32>().ok()
+    };
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let installed = std::fs::read_dir("/usr/lib/jvm").into_iter().flatten().flatten().map(|jdk| jdk.path().join("bin"));
+    let found = std::env::split_paths(&on_path).chain(installed).find(|bin| release(&bin.join("javac")) >= Some(22));
+    found.unwrap_or_else(|| skip("no JDK 22 or newer, neither in PATH nor in /usr/lib/jvm"))
+}
+
+/// Guards as arenas, which the compiler of an older JDK does not know.
+#[test]
+fn guards_are_arenas_of_foreign_memory() {
+    let (jdk, mut build) = (newer_jdk(), Build::new("arenas", &[]));
+    let classes = build.folder.clone();
+    let sources = ["foreign/TenureArena.java", "tests/Arenas.java"].map(|source| root().join(FOLDER).join(source));
+    let path = format!("{}:{JNA}", build.binding.display());
+    let mut javac = Command::new(jdk.join("javac"));
+    javac
+        .args(["-Xlint:all,-try,-restricted", "-Werror", "--release", "22", "-cp", &path, "-d"])
+        .arg(&classes)
+        .args(sources);
+    output(&mut javac).unwrap();
+    build.program = jdk.join("java");
+    let printed = output(&mut build.java(&["--enable-native-access=ALL-UNNAMED"], "Arenas")).unwrap();
+    assert!(printed.ends_with("all arenas passed\n"), "{printed}");
 }
 
 #[test]
