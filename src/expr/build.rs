@@ -1,6 +1,6 @@
 //! Building of leaves and operations: all checks are made here. Nothing is computed, and no bytes are allocated.
 
-use super::node::{self, Expr, Graph, Node, Progress, SpareNode};
+use super::node::{self, Expr, Graph, NewNode, Progress, Shape, SpareNode, shape_of};
 use super::rules::{self, Kind};
 use crate::array::{self, Checked, Quoted, Refusal};
 use crate::borrow::{self, Use};
@@ -30,8 +30,8 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
     let spare_node = Expr::spare(thread)?;
     let tag = NodeTag { id: spare_node.slot().id(), waits: Operation::Leaf };
     let mut spare = SpareClaim::take(thread)?;
-    let mut node = Node { origin: Origin { site: thread.site(), thread: thread.number() }, ..Node::free() };
-    let claim = loop {
+    let mut room = Shape::new();
+    let new = loop {
         let (mut locked, claim) = ledger::lock::<Claim>(id)?;
         let ledger = locked.ledger_of(claim);
         locked.drop_passed_work(ledger);
@@ -41,30 +41,42 @@ pub fn leaf(id: Id, form: u32) -> Result<Id> {
         let ndim = layout.ndim();
         match checked {
             Err(refusal) => borrow::wait_or_refuse(locked, Err(refusal), &mut points)?,
-            Ok(form) if spare.layout().set(layout) && node.shape.capacity() >= ndim => {
-                node.form = form;
-                node.dtype = layout.dtype();
-                node.shape.extend_from_slice(layout.shape());
-                node.order = order_of(layout);
+            Ok(form) if spare.layout().set(layout) && room.capacity() >= ndim => {
+                let shape = match room.spilled() {
+                    true => {
+                        room.extend_from_slice(layout.shape());
+                        room
+                    }
+                    false => shape_of(layout.shape())?,
+                };
+                let (dtype, order) = (layout.dtype(), order_of(layout));
                 let claim = locked.copy_to_node(claim, spare, tag);
                 locked.get_mut(claim).form = form;
-                break claim;
+                break NewNode {
+                    operation: Operation::Leaf,
+                    form,
+                    dtype,
+                    shape,
+                    operands: [node::NONE; 2],
+                    factor: 1.0,
+                    axis: 0,
+                    origin: Origin { site: thread.site(), thread: thread.number() },
+                    leaf: Some((claim, order)),
+                };
             }
             Ok(_) => {
                 drop(locked);
                 *spare.layout() = Layout::room(ndim)?;
-                lists::reserve(&mut node.shape, ndim)?;
+                lists::reserve(&mut room, ndim)?;
             }
         }
     };
-    node.value = Some(claim);
-    node.progress = Progress::Done;
-    Ok(node::graph().insert(spare_node, node))
+    Ok(node::graph_as(thread).insert(thread, spare_node, new))
 }
 
 /// The element order of a new array with this layout.
 pub fn order_of(layout: &Layout) -> Order {
-    if layout.is_f() && !layout.is_c() { Order::F } else { Order::C }
+    if layout.is_c() || !layout.is_f() { Order::C } else { Order::F }
 }
 
 fn check_leaf(locked: &Locked, claim: &'static Claim, form: u32, points: &mut Points) -> Checked<Form> {
@@ -137,8 +149,11 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
     let spare = Expr::spare(thread)?;
     let mut spares: SmallVec<[SpareNode; 2]> = SmallVec::new();
     loop {
-        let mut graph = node::graph();
-        let NewOperation { mut node, implied } = check(&graph, operation, operands, arguments)?;
+        let mut graph = node::graph_as(thread);
+        let NewOperation { mut node, implied } = check(&graph, operation, operands, arguments, origin)?;
+        if implied == [None, None] {
+            return Ok(graph.insert(thread, spare, node));
+        }
         if implied.iter().flatten().count() > spares.len() {
             drop(graph);
             spares.push(Expr::spare(thread)?);
@@ -154,19 +169,19 @@ pub fn operation(operation: Result<Operation>, operands: &[(Id, &str)], argument
             let Some((operation, (form, shape))) = below else { continue };
             let (dtype, operand) = (node.dtype, node.operands[side]);
             let operands = [operand, node::NONE];
-            let below = Node { operation, form, dtype, shape, operands, origin, ..Node::free() };
-            let number = graph.insert_implied(spares.pop().expect("as many as are needed"), below);
+            let below = NewNode { operation, form, dtype, shape, operands, origin, factor: 1.0, axis: 0, leaf: None };
+            let number = graph.insert_implied(thread, spares.pop().expect("as many as are needed"), below);
             node.operands[side] = number;
             let written_out = operation == Operation::Dense;
             node.operands.iter_mut().filter(|at| written_out && **at == operand).for_each(|at| *at = number);
         }
-        return Ok(graph.insert(spare, Node { origin, ..node }));
+        return Ok(graph.insert(thread, spare, node));
     }
 }
 
 /// A checked operation.
 struct NewOperation {
-    node: Node,
+    node: NewNode,
     /// By side: an operation on the operand that comes first. An operand on both sides is written out once.
     implied: [Option<Operation>; 2],
 }
@@ -177,6 +192,7 @@ fn check(
     operation: Result<Operation>,
     operands: &[(Id, &str)],
     arguments: Arguments,
+    origin: Origin,
 ) -> Result<NewOperation> {
     let mut numbers = [node::NONE; 2];
     // The first error in the order of checks. Its text is kept, because another thread may change what a second look-up
@@ -223,7 +239,7 @@ fn check(
             implied[side] = rules::implied(operation, side, graph[operand].form);
         }
     }
-    let node = Node { operation, form, dtype, shape, operands: numbers, factor, axis, ..Node::free() };
+    let node = NewNode { operation, form, dtype, shape, operands: numbers, factor, axis, origin, leaf: None };
     Ok(NewOperation { node, implied })
 }
 

@@ -11,9 +11,10 @@ use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::layout::{Form, Order};
 use crate::ledger::{Claim, NodeTag, Operation, Origin};
+use crate::lists;
 use crate::names::Name;
 use crate::slots::{Head, Id, Kind, Slot, Spare, State as SlotState, Table};
-use crate::thread::{ColdGuard, ColdLock, Thread};
+use crate::thread::{self, ColdGuard, ColdLock, Thread};
 use crate::types::*;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use smallvec::SmallVec;
@@ -34,7 +35,7 @@ impl Slot for Expr {
 }
 
 /// The lengths of the axes; of a diagonal matrix its one length.
-pub type Shape = SmallVec<[i64; 4]>;
+pub type Shape = SmallVec<[i64; INLINE_AXES]>;
 
 /// No node.
 pub const NONE: u32 = u32::MAX;
@@ -101,7 +102,47 @@ pub struct Node {
 /// An edge: the node that uses the operand, and the operand's side.
 type Edge = Option<(u32, u8)>;
 
+/// What a node begins with.
+pub struct NewNode {
+    pub(crate) operation: Operation,
+    pub(crate) form: Form,
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Shape,
+    pub(crate) operands: [u32; 2],
+    pub(crate) factor: f64,
+    pub(crate) axis: usize,
+    pub(crate) origin: Origin,
+    /// A leaf's array, and its order.
+    pub(crate) leaf: Option<(&'static Claim, Order)>,
+}
+
 impl Node {
+    /// Makes a free entry a node. Field by field, in place: the entry is large.
+    #[inline]
+    fn begin(&mut self, id: Id, new: NewNode) {
+        debug_assert!(self.value.is_none() && self.is_unused() && self.rows.is_empty());
+        self.operation = new.operation;
+        self.form = new.form;
+        self.dtype = new.dtype;
+        self.shape = new.shape;
+        self.operands = new.operands;
+        self.factor = new.factor;
+        self.axis = new.axis;
+        self.implied = false;
+        (self.value, self.order, self.progress) = match new.leaf {
+            Some((claim, order)) => (Some(claim), order, Progress::Done),
+            None => (None, Order::C, Progress::Waiting),
+        };
+        self.origin = new.origin;
+        self.id = id;
+        self.consumed = 0;
+        self.run = 0;
+        self.users = None;
+        self.next_user = [None; 2];
+        self.previous_user = [None; 2];
+        (self.next, self.up) = (NONE, NONE);
+    }
+
     /// An entry without a node.
     pub(crate) fn free() -> Node {
         Node {
@@ -165,6 +206,29 @@ pub fn graph() -> ColdGuard<'static, Graph> {
     GRAPH.lock()
 }
 
+/// Locks the graph; `thread` is the calling thread.
+#[inline]
+pub fn graph_as(thread: &'static Thread) -> ColdGuard<'static, Graph> {
+    GRAPH.lock_as(thread)
+}
+
+/// Numbers of axes that lie inline.
+const INLINE_AXES: usize = 4;
+
+/// A shape. Up to four axes need no memory.
+#[inline]
+pub fn shape_of(lengths: &[i64]) -> Result<Shape> {
+    if lengths.len() <= INLINE_AXES {
+        let mut inline = [0; INLINE_AXES];
+        inline.iter_mut().zip(lengths).for_each(|(to, from)| *to = *from);
+        return Ok(SmallVec::from_buf_and_len(inline, lengths.len()));
+    }
+    let mut shape = Shape::new();
+    lists::reserve(&mut shape, lengths.len())?;
+    shape.extend_from_slice(lengths);
+    Ok(shape)
+}
+
 impl core::ops::Index<u32> for Graph {
     type Output = Node;
     fn index(&self, number: u32) -> &Node {
@@ -208,6 +272,9 @@ fn grow(needed: usize) -> Result<()> {
     Ok(())
 }
 
+/// Nodes that are taken out of the graph each time that it is locked.
+const FREED_AT_ONCE: usize = 4;
+
 /// Nodes that ended under the lock, chained in this order. [`EndedNodes::free`] frees what they own.
 #[must_use]
 pub struct EndedNodes {
@@ -239,20 +306,33 @@ impl EndedNodes {
     pub(crate) fn free(self, thread: &'static Thread, locked: ColdGuard<'static, Graph>) {
         let (mut locked, mut at) = (Some(locked), self.first);
         while at != NONE {
-            let mut graph = locked.take().unwrap_or_else(graph);
+            let mut graph = locked.take().unwrap_or_else(|| graph_as(thread));
             // Taken out first: once the slot is free, its entry can belong to another node.
-            let node = &mut graph[at];
-            let (value, chain) = (node.value.take(), node.chain);
-            let lists = (core::mem::take(&mut node.shape), core::mem::take(&mut node.rows));
-            node.id = Id::NONE;
-            drop(graph);
-            drop(lists);
-            if let Some(claim) = value {
-                claim.lock_own().end_node(claim);
+            let mut batch: [(u32, Option<&'static Claim>); FREED_AT_ONCE] = [(NONE, None); FREED_AT_ONCE];
+            let (mut shape, mut rows) = (Shape::new(), Vec::new());
+            for freed in &mut batch {
+                let node = &mut graph[at];
+                *freed = (at, node.value.take());
+                node.id = Id::NONE;
+                at = node.chain;
+                // Lists with memory of their own are freed one at a time.
+                let has_lists = node.shape.spilled() || node.rows.capacity() > 0;
+                if has_lists {
+                    (shape, rows) = (core::mem::take(&mut node.shape), core::mem::take(&mut node.rows));
+                }
+                if has_lists || at == NONE {
+                    break;
+                }
             }
-            let slot = Table::<Expr>::slot(at).expect("nodes have slots");
-            Table::free(thread, slot);
-            at = chain;
+            drop(graph);
+            drop((shape, rows));
+            for (number, value) in batch.into_iter().take_while(|(number, _)| *number != NONE) {
+                if let Some(claim) = value {
+                    claim.lock_own_as(thread).end_node(claim);
+                }
+                let slot = Table::<Expr>::slot(number).expect("nodes have slots");
+                Table::free(thread, slot);
+            }
         }
     }
 }
@@ -275,34 +355,38 @@ impl Graph {
         self.nodes.get(number as usize).filter(|node| node.id == id).map(|_| number)
     }
 
-    /// Adds `node` with the edges to its operands, and publishes its handle.
-    pub(crate) fn insert(&mut self, spare: SpareNode, node: Node) -> Id {
-        let slot = self.add(spare, node);
+    /// Adds a node with the edges to its operands, and publishes its handle.
+    #[inline]
+    pub(crate) fn insert(&mut self, thread: &'static Thread, spare: SpareNode, new: NewNode) -> Id {
+        let slot = self.add(thread, spare, new);
         self[slot.head().number()].handle = true;
         Table::publish(slot)
     }
 
-    /// Adds `node` without a handle, as the operand of a node that is added next.
-    pub(crate) fn insert_implied(&mut self, spare: SpareNode, node: Node) -> u32 {
-        let slot = self.add(spare, Node { implied: true, ..node });
+    /// Adds a node without a handle, as the operand of a node that is added next.
+    pub(crate) fn insert_implied(&mut self, thread: &'static Thread, spare: SpareNode, new: NewNode) -> u32 {
+        let slot = self.add(thread, spare, new);
         slot.head().make_stale(SlotState::Kept);
-        slot.head().number()
+        let number = slot.head().number();
+        self[number].implied = true;
+        number
     }
 
-    fn add(&mut self, spare: SpareNode, node: Node) -> &'static Expr {
+    #[inline]
+    fn add(&mut self, thread: &'static Thread, spare: SpareNode, new: NewNode) -> &'static Expr {
         let slot = spare.into_slot();
         let number = slot.head().number();
-        let operands = node.operands;
-        self[number] = Node { id: slot.id(), ..node };
+        let operands = new.operands;
+        self[number].begin(slot.id(), new);
         for (side, operand) in operands.into_iter().enumerate() {
             if operand != NONE {
-                self.link(number, side as u8, operand);
+                self.link(thread, number, side as u8, operand);
             }
         }
         slot
     }
 
-    fn link(&mut self, user: u32, side: u8, operand: u32) {
+    fn link(&mut self, thread: &'static Thread, user: u32, side: u8, operand: u32) {
         let first = self[operand].users.replace((user, side));
         self[operand].edges += 1;
         self[user].next_user[side as usize] = first;
@@ -311,7 +395,7 @@ impl Graph {
             self[other].previous_user[at as usize] = Some((user, side));
         }
         let waits = self[user].operation;
-        self.tag(operand, waits);
+        self.tag(thread, operand, waits);
     }
 
     fn unlink(&mut self, user: u32, side: u8) -> Option<u32> {
@@ -329,15 +413,18 @@ impl Graph {
             self[other].previous_user[at as usize] = previous;
         }
         self[operand].edges -= 1;
-        let waits = self[operand].users.map_or(Operation::Leaf, |(user, _)| self[user].operation);
-        self.tag(operand, waits);
+        // One that nothing uses ends now, with its claim.
+        if !self[operand].is_unused() {
+            let waits = self[operand].users.map_or(Operation::Leaf, |(user, _)| self[user].operation);
+            self.tag(thread::current(), operand, waits);
+        }
         Some(operand)
     }
 
     /// Stores which operation waits for a value, for the messages of calls that it refuses.
-    fn tag(&mut self, number: u32, waits: Operation) {
+    fn tag(&mut self, thread: &'static Thread, number: u32, waits: Operation) {
         if let Some(claim) = self[number].value {
-            claim.lock_own().tag_node(claim, NodeTag { id: self[number].id, waits });
+            claim.lock_own_as(thread).tag_node(claim, NodeTag { id: self[number].id, waits });
         }
     }
 
@@ -367,7 +454,7 @@ impl Graph {
         node.value = Some(claim);
         node.order = order;
         let waits = node.users.map_or(Operation::Leaf, |(user, _)| self[user].operation);
-        self.tag(number, waits);
+        self.tag(thread::current(), number, waits);
     }
 
     /// Drops the reference of an evaluation on its root.
@@ -414,13 +501,15 @@ impl Graph {
 
 /// Releases the handle of a node. The node stays as long as operations need it.
 pub fn release(id: Id) -> Result<()> {
+    let thread = thread::current();
     let mut ended = EndedNodes::new();
-    let mut graph = graph();
-    let number = graph.find(id)?;
-    Table::<Expr>::slot(number).expect("found").head().make_stale(SlotState::Kept);
+    let mut graph = graph_as(thread);
+    let slot = Table::<Expr>::find(id)?;
+    slot.head().make_stale(SlotState::Kept);
+    let number = slot.head().number();
     graph[number].handle = false;
     graph.end_if_unused(number, &mut ended);
-    ended.free(crate::thread::current(), graph);
+    ended.free(thread, graph);
     Ok(())
 }
 

@@ -1,12 +1,11 @@
 //! The rules of expressions: the result of each operation, and when an operand may be overwritten by it.
 
-use super::node::Shape;
+use super::node::{Shape, shape_of};
 use crate::dtype::Dtype;
 use crate::error::{Result, fail};
 use crate::kernels;
 use crate::layout::{Form, Tuple};
 use crate::ledger::{Claim, Locked, Operation, ledger_of_claim};
-use crate::lists;
 use crate::types::*;
 
 /// The properties of a node that the rules use.
@@ -55,13 +54,6 @@ fn mismatch(operation: Operation, x: Kind<'_>, y: Kind<'_>) -> crate::error::Sta
             Tuple(y.shape)
         ),
     )
-}
-
-fn shape_of(lengths: &[i64]) -> Result<Shape> {
-    let mut shape = Shape::new();
-    lists::reserve(&mut shape, lengths.len())?;
-    shape.extend_from_slice(lengths);
-    Ok(shape)
 }
 
 /// Form and shape of a part of LU factors. A diagonal or a triangle is one of its own factors, and the others are

@@ -133,9 +133,20 @@ impl Locked {
     pub(crate) fn add_claim(
         &mut self,
         ledger: &'static Ledger,
-        mut spare: SpareClaim,
+        spare: SpareClaim,
         lease: Option<&'static Lease>,
     ) -> Id {
+        Table::publish(self.add_unpublished(ledger, spare, lease))
+    }
+
+    /// Makes `spare` a claim on the store, without a handle so far.
+    #[inline]
+    pub(super) fn add_unpublished(
+        &mut self,
+        ledger: &'static Ledger,
+        mut spare: SpareClaim,
+        lease: Option<&'static Lease>,
+    ) -> &'static Claim {
         spare.body().lease = lease;
         let claim = spare.into_slot();
         claim.guarded.set_ledger(ledger);
@@ -143,7 +154,7 @@ impl Locked {
         if let Some(lease) = lease {
             self.hold_lease(lease);
         }
-        Table::publish(claim)
+        claim
     }
 
     /// Makes `spare` a layout for guards, without a claim and without a handle.

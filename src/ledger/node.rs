@@ -8,7 +8,8 @@ use super::operation::NodeTag;
 use super::state::{Claim, GuardedSlot, Ledger};
 use crate::error::Result;
 use crate::names::Name;
-use crate::slots::{Id, Slot, State};
+use crate::slots::{Slot, State};
+use crate::thread::Thread;
 
 /// The ledger of a claim that the caller owns, and that therefore does not move.
 pub fn ledger_of_claim(claim: &'static Claim) -> &'static Ledger {
@@ -23,21 +24,26 @@ pub fn lock_claims(claims: &[&'static Claim]) -> Result<Locked> {
 impl Claim {
     /// Locks the ledger of a claim that the caller owns: that of an expression node.
     pub(crate) fn lock_own(&'static self) -> Locked {
-        Locked::one(crate::thread::current(), ledger_of_claim(self))
+        self.lock_own_as(crate::thread::current())
+    }
+
+    /// [`Claim::lock_own`]; `thread` is the calling thread.
+    #[inline]
+    pub(crate) fn lock_own_as(&'static self, thread: &'static Thread) -> Locked {
+        Locked::one(thread, ledger_of_claim(self))
     }
 }
 
 impl Locked {
     /// Makes `spare` a node's claim, copied from `claim`. The layout of `spare` has room for that of `claim`.
     pub(crate) fn copy_to_node(&mut self, claim: &'static Claim, spare: SpareClaim, tag: NodeTag) -> &'static Claim {
-        let id = self.copy_claim(claim, spare);
-        self.make_node(id, tag)
+        let claim = self.copy_unpublished(claim, spare);
+        claim.head().set_state(State::Kept);
+        self.own_by_node(claim, tag)
     }
 
-    /// Turns a claim, whose handle only the caller knows, into a node's.
-    fn make_node(&mut self, id: Id, tag: NodeTag) -> &'static Claim {
-        let claim = locked::find::<Claim>(id).expect("only this function knows it");
-        claim.head().make_stale(State::Kept);
+    /// Makes a claim without a handle a node's.
+    fn own_by_node(&mut self, claim: &'static Claim, tag: NodeTag) -> &'static Claim {
         self.get_mut(claim).node = Some(tag);
         let ledger = self.ledger_of(claim);
         self.state_mut(ledger).nodes += 1;
@@ -75,6 +81,8 @@ impl NewStore {
     /// Makes the store with one claim, which a node owns.
     pub(crate) fn finish_node(self, tag: NodeTag) -> &'static Claim {
         let (mut locked, id) = self.finish_locked();
-        locked.make_node(id, tag)
+        let claim = locked::find::<Claim>(id).expect("only this function knows it");
+        claim.head().make_stale(State::Kept);
+        locked.own_by_node(claim, tag)
     }
 }

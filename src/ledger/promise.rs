@@ -98,7 +98,12 @@ impl Locked {
     }
 
     /// Makes `spare` a clone of the claim. The layout of `spare` has room for that of `claim`.
-    pub(crate) fn copy_claim(&mut self, claim: &'static Claim, mut spare: SpareClaim) -> Id {
+    pub(crate) fn copy_claim(&mut self, claim: &'static Claim, spare: SpareClaim) -> Id {
+        Table::publish(self.copy_unpublished(claim, spare))
+    }
+
+    /// [`Locked::copy_claim`], without a handle so far.
+    pub(super) fn copy_unpublished(&mut self, claim: &'static Claim, mut spare: SpareClaim) -> &'static Claim {
         let ledger = self.ledger_of(claim);
         let origin = self.origin();
         self.share_root(claim, &mut spare);
@@ -108,7 +113,7 @@ impl Locked {
         assert!(fits, "the caller has made room");
         to.origin = origin;
         let lease = from.lease;
-        self.add_claim(ledger, spare, lease)
+        self.add_unpublished(ledger, spare, lease)
     }
 
     /// Calls `visit` with each outstanding promise of a claim.

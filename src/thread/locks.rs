@@ -38,7 +38,12 @@ impl<T> ColdLock<T> {
     }
     /// Takes the lock.
     pub fn lock(&self) -> ColdGuard<'_, T> {
-        let inside = CriticalSection::enter(current());
+        self.lock_as(current())
+    }
+    /// Takes the lock; `thread` is the calling thread.
+    #[inline]
+    pub fn lock_as(&self, thread: &'static Thread) -> ColdGuard<'_, T> {
+        let inside = CriticalSection::enter(thread);
         ColdGuard { guard: self.0.lock(), _inside: inside }
     }
 }
