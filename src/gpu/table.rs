@@ -315,7 +315,8 @@ impl Gpu {
     }
 
     /// Whether the GPU has a primary context. A driver that cannot tell is believed to have one.
-    fn is_active(&self, driver: &'static Driver) -> bool {
+    #[inline]
+    pub(super) fn is_active(&self, driver: &'static Driver) -> bool {
         let (mut flags, mut active) = (0, 0);
         // A GPU's ordinal is the driver's device.
         // SAFETY: the numbers are ours.
