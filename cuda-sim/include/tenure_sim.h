@@ -54,6 +54,7 @@ int tenure_sim_reset(void);
  *   "same_context"  1: the primary context after cuDevicePrimaryCtxReset has the handle of the one before; 0: another. Without it, as the
  *                 seed decides. Its number (cuCtxGetId) is new in either case
  *   "ptx"         the newest version of PTX that the driver accepts, times ten: newer is 222. Without it, that of the driver's version
+ *   "load_waits"  1: cuModuleLoadData waits for all work of the context, as drivers do that load lazily
  *   "lost_peer_writes"  1: a peer copy into memory of a pool that the source's device may access writes nothing, as with driver 590
  *   "green"       1: streams that are created from now on belong to a green context of the current device
  *   "devices", "memory"  before cuInit only, else 401 */

@@ -38,6 +38,7 @@ mod staging_pool;
 
 pub use context::{Failed, Memory, MemoryView, Outstanding, device_address};
 pub use fill::fill;
+pub use kernels::load_wanted;
 pub use registered::is_any_registered;
 pub use staging::trim;
 

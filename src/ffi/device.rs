@@ -3,7 +3,7 @@
 use crate::boundary::enter;
 use crate::ffi::convert::{self, Out};
 use crate::types::*;
-use crate::{device, pool};
+use crate::{device, device_copy, gpu, pool};
 
 impl convert::VersionedStruct for tn_device_info {
     const FIRST: usize = size_of::<tn_device_info>();
@@ -81,6 +81,7 @@ pub unsafe extern "C" fn tn_device_query(
 pub extern "C" fn tn_device_synchronize(device: tn_device) -> tn_status {
     enter("tn_device_synchronize", || {
         device::synchronize(device)?;
+        gpu::used().for_each(device_copy::load_wanted);
         // Frees of pools that no longer exist can be completed now.
         if device.r#type != TN_CPU {
             pool::collect();

@@ -4,6 +4,7 @@ use crate::boundary::enter;
 use crate::ffi::convert::{self, Out};
 use crate::stream::{self, StreamArg, event, scope};
 use crate::types::*;
+use crate::{device_copy, gpu};
 
 /// Creates a stream: a queue of work on a GPU that is executed in order, concurrently with other streams.
 ///
@@ -94,7 +95,11 @@ pub unsafe extern "C" fn tn_stream_native(stream: *mut tn_stream, out: *mut u64)
 /// @ingroup stream
 #[unsafe(no_mangle)]
 pub extern "C" fn tn_stream_synchronize(stream: *mut tn_stream) -> tn_status {
-    enter("tn_stream_synchronize", || stream::synchronize(&convert::some_stream(stream)??))
+    enter("tn_stream_synchronize", || {
+        stream::synchronize(&convert::some_stream(stream)??)?;
+        gpu::used().for_each(device_copy::load_wanted);
+        Ok(())
+    })
 }
 
 /// Sets the calling thread's current stream of a device: the meaning of TN_STREAM_CURRENT there, and of NULL as the

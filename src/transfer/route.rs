@@ -146,7 +146,10 @@ impl Route {
         match (outcome, self.stream) {
             (Ok(Outstanding::Writing | Outstanding::Both), Some(stream)) if self.is_synchronous => {
                 match stream.synchronize() {
-                    Ok(()) => Ok(Outstanding::Nothing),
+                    Ok(()) => {
+                        device_copy::load_wanted(stream.gpu());
+                        Ok(Outstanding::Nothing)
+                    }
                     Err(status) => Err(Failed { status, wrote: true }),
                 }
             }

@@ -7,7 +7,7 @@ use crate::support;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::atomic::Ordering;
-use support::cuda::{Device, Sim, alone, device, with_context};
+use support::cuda::{Device, Sim, alone, device, with_context, without_blocking};
 use support::strided_cases::*;
 use tenure::device_copy::{self, Failed, Memory, MemoryView, Outstanding};
 use tenure::dtype::Dtype;
@@ -154,18 +154,26 @@ fn calls_of(sim: Sim, work: impl FnOnce()) -> (u64, u64, u64) {
     (loads, launches, copies.iter().sum())
 }
 
+/// Loads the kernels, as a program does by copies that want them and a wait.
+fn load_kernels() {
+    let large = Transposition::new(on_gpu(), on_gpu(), 2048);
+    large.run();
+    assert_eq!(tenure::ffi::device::tn_device_synchronize(gpu0().device()), TN_OK);
+}
+
 #[test]
 fn tr_6_a_large_transposition_is_one_launch() {
     let device = device();
     let large = Transposition::new(on_gpu(), on_gpu(), 2048);
+    load_kernels();
     let (before, _) = kernels_used();
     match device.sim {
         Some(sim) => {
-            assert_eq!(calls_of(sim, || _ = large.enqueue(current(), false).unwrap()), (1, 1, 0));
+            assert_eq!(calls_of(sim, || _ = large.enqueue(current(), false).unwrap()), (0, 1, 0));
             current().synchronize().unwrap();
             assert!(large.is_done());
             large.dst.write(&vec![0; large.bytes.len()]);
-            assert_eq!(calls_of(sim, || _ = large.enqueue(current(), true).unwrap()), (0, 1, 0), "loaded once");
+            assert_eq!(calls_of(sim, || _ = large.enqueue(current(), true).unwrap()), (0, 1, 0));
             current().synchronize().unwrap();
             assert!(large.is_done());
         }
@@ -180,6 +188,7 @@ fn tr_6_a_large_transposition_is_one_launch() {
 #[test]
 fn tr_6_page_locked_memory_is_transposed_by_a_launch() {
     let device = device();
+    load_kernels();
     for (to, from) in [(on_gpu(), Memory::PageLocked), (Memory::PageLocked, on_gpu())] {
         let large = Transposition::new(to, from, 2048);
         let before = kernels_used();
@@ -199,8 +208,11 @@ fn tr_6_kernels_are_loaded_once_they_would_have_saved_the_time_of_a_load() {
     let small = Transposition::new(on_gpu(), on_gpu(), 64);
     let (loads, launches, copies) = calls_of(sim, || small.run());
     assert!(loads == 0 && launches == 0 && copies > 0, "a load takes longer than what it would save");
-    let (loads, launches, _) = calls_of(sim, || (0..50).for_each(|_| small.run()));
-    assert!(loads == 1 && (1..49).contains(&launches), "{loads} loads, {launches} launches");
+    let wait = || assert_eq!(tenure::ffi::device::tn_device_synchronize(gpu0().device()), TN_OK);
+    assert_eq!(calls_of(sim, wait).0, 0, "few copies do not want them");
+    let (loads, launches, _) = calls_of(sim, || (0..100).for_each(|_| small.run()));
+    assert_eq!((loads, launches), (0, 0), "no copy loads them");
+    assert_eq!(calls_of(sim, wait).0, 1, "the next call that waits does");
     assert_eq!(calls_of(sim, || small.run()), (0, 1, 0));
     // One run, long rows, and few rows are left to the driver.
     let (dst, src) = (Block::new(on_gpu(), 1 << 20), Block::new(on_gpu(), 1 << 20));
@@ -214,6 +226,26 @@ fn tr_6_kernels_are_loaded_once_they_would_have_saved_the_time_of_a_load() {
         assert_eq!(calls_of(sim, copy).1, 0, "{shape:?}");
     }
     current().synchronize().unwrap();
+}
+
+/// A load may wait for all work of the device, also on streams that wait for the program. So no copy loads the kernels.
+#[test]
+fn tr_6_a_copy_does_not_wait_for_a_load() {
+    let device = device();
+    let sim = device.simulated();
+    sim.set("load_waits", 1);
+    let (busy, small) = (support::cuda::Memory::new(0, 4096), Transposition::new(on_gpu(), on_gpu(), 64));
+    let mut other = 0u64;
+    assert_eq!(with_context(0, || driver_call!(cuStreamCreate(&mut other => *mut u64, 1 => u32))), 0);
+    sim.hold(other);
+    busy.fill(1, other);
+    let copies = || (0..200).for_each(|_| small.run());
+    let (loads, ()) =
+        without_blocking(&device, "copies beside a busy stream", || sim.calls_of("cuModuleLoadData", copies));
+    assert_eq!(loads, 0);
+    sim.release(other);
+    assert_eq!(tenure::ffi::device::tn_device_synchronize(gpu0().device()), TN_OK);
+    assert_eq!(calls_of(sim, || small.run()), (0, 1, 0));
 }
 
 #[test]

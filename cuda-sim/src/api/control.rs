@@ -56,6 +56,7 @@ fn set_number(world: &mut World, name: &str, value: u64) -> Answer {
         "abort" => world.config.aborts = value != 0,
         "same_context" => world.config.same_context = Some(value != 0),
         "ptx" => world.config.ptx = Some(i32::try_from(value).map_err(|_| INVALID_VALUE)?),
+        "load_waits" => world.config.load_waits = value != 0,
         "lost_peer_writes" => world.config.lost_peer_writes = value != 0,
         "green" => world.config.green = value != 0,
         "peers" => world.config.peers = value != 0,

@@ -398,6 +398,9 @@ driver! {
         }
         call.refuse_in_capture()?;
         let context = call.context;
+        if call.config.load_waits {
+            call.wait(|world| world.context_is_idle(context))?;
+        }
         put(out, call.load_module(context, image)?)
     }
 
@@ -410,6 +413,9 @@ driver! {
         put_logs(count, options, values, ptx_of(image).and_then(|text| error_of(&text)).unwrap_or("\0"))?;
         call.refuse_in_capture()?;
         let context = call.context;
+        if call.config.load_waits {
+            call.wait(|world| world.context_is_idle(context))?;
+        }
         put(out, call.load_module(context, image)?)
     }
 

@@ -63,6 +63,8 @@ pub struct Config {
     /// A peer copy into memory of a pool that the source's device was given access to writes nothing, as with driver
     /// 590.
     pub lost_peer_writes: bool,
+    /// Loading a module waits for all work of its context.
+    pub load_waits: bool,
     /// Streams that are created now belong to a green context.
     pub green: bool,
 }
@@ -90,6 +92,7 @@ impl Config {
             same_context: None,
             ptx: None,
             lost_peer_writes: false,
+            load_waits: false,
             green: false,
         }
     }

@@ -4,10 +4,12 @@
 //! launches; pure. This file compares the times that a copy takes by kernels and by the driver, loads the kernels, and
 //! launches them.
 //!
-//! The kernels are loaded when they are first needed, once for each context. A driver compiles PTX at the first load on
-//! a machine, which takes tens of milliseconds, and may wait for work of the device. So with `transfer.kernels` = auto,
-//! a GPU loads them only once they would have saved [`LOAD_NS`]. Until then, and where they cannot be loaded, the
-//! driver's own copies do the work. Nothing is loaded for a stream that captures a graph: drivers before 12.3 refuse a
+//! The kernels are loaded once for each context. A driver compiles PTX at the first load on a machine, which takes tens of
+//! milliseconds or more, and a load may wait for all work of the device, with the context's lock held
+//! (meta-pytorch/torchcomms#2334). So with `transfer.kernels` = auto, a GPU wants them once they would have saved
+//! [`LOAD_NS`], and the next call that waits for work of the GPU loads them. A copy loads them itself only where they
+//! would have saved [`PATIENCE_NS`], because the program makes no such call. Until then, and where they cannot be
+//! loaded, the driver's own copies do the work. Nothing is loaded for a stream that captures a graph: drivers before 12.3 refuse a
 //! load during a capture, and refusals break captures. Launches are part of a graph like other work.
 //!
 //! Contract: never fails because of the kernels. No lock is held during a driver call, and no call waits for the
@@ -20,12 +22,12 @@ use crate::device::refuse_dead;
 use crate::error::{Result, quietly};
 use crate::gpu::copy::CopyKind;
 use crate::gpu::module::{self, Function};
-use crate::gpu::{GPUS, Inside, page_lock};
+use crate::gpu::{GPUS, Gpu, Inside, page_lock};
 use crate::options::{self, Kernels};
-use crate::stream::Stream;
+use crate::stream::{self, Stream};
 use crate::thread::QuickLock;
 use core::ffi::CStr;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 use launch::{KernelPlan, MAX_UNITS, NAMES, THREADS};
 
 /// The kernels, compiled to PTX.
@@ -38,6 +40,8 @@ const PTX: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("strided
 const EXTRA_NS: u64 = 1_000;
 /// About the time that loading the kernels takes if the driver has compiled them before.
 const LOAD_NS: u64 = 5_000_000;
+/// A copy waits for a load once the kernels would have saved this time.
+const PATIENCE_NS: u64 = 100_000_000;
 /// The throughput of a kernel that reads or writes memory of the host.
 const HOST_BYTES_PER_NS: u64 = 10;
 
@@ -64,6 +68,9 @@ enum State {
 static LOADED: [QuickLock<Loaded>; GPUS] = [const {
     QuickLock::new(Loaded { epoch: 0, state: State::Absent, functions: [Function::NONE; NAMES.len()], missed_ns: 0 })
 }; GPUS];
+
+/// The GPUs that want kernels, by the bits of their ordinals.
+static WANTED: AtomicU32 = AtomicU32::new(0);
 
 /// A copy or fill that kernels do.
 pub struct Chosen {
@@ -165,18 +172,42 @@ fn loaded(stream: &'static Stream, inside: &Inside, saved_ns: u64) -> Option<[Fu
             State::Loading | State::Refused => return None,
         }
         loaded.missed_ns = loaded.missed_ns.saturating_add(saved_ns);
-        if loaded.missed_ns < LOAD_NS && options::transfer_kernels() != Kernels::On {
-            return None;
+        if options::transfer_kernels() != Kernels::On {
+            if loaded.missed_ns >= LOAD_NS {
+                WANTED.fetch_or(1 << inside.gpu().id(), Ordering::Relaxed);
+            }
+            if loaded.missed_ns < PATIENCE_NS {
+                return None;
+            }
         }
     }
-    load(stream, inside, slot)
+    if quietly(|| stream.is_capturing()).unwrap_or(true) { None } else { load(inside, slot) }
+}
+
+/// Loads the kernels into a GPU that wants them. Called where a call has waited for work of the GPU, under no lock. Not
+/// while a stream captures a graph, as far as the library may ask.
+#[inline]
+pub fn load_wanted(gpu: &'static Gpu) {
+    if WANTED.load(Ordering::Relaxed) & 1 << gpu.id() != 0 {
+        quietly(|| load_now(gpu));
+    }
 }
 
 #[cold]
-fn load(stream: &'static Stream, inside: &Inside, slot: &QuickLock<Loaded>) -> Option<[Function; NAMES.len()]> {
-    if quietly(|| stream.is_capturing()).unwrap_or(true) {
-        return None;
+fn load_now(gpu: &'static Gpu) {
+    if stream::refuse_captures(gpu).is_err() {
+        return;
     }
+    WANTED.fetch_and(!(1 << gpu.id()), Ordering::Relaxed);
+    let Ok(inside) = gpu.enter() else { return };
+    let slot = &LOADED[gpu.id() as usize];
+    if slot.lock().epoch == gpu.epoch() {
+        load(&inside, slot);
+    }
+}
+
+#[cold]
+fn load(inside: &Inside, slot: &QuickLock<Loaded>) -> Option<[Function; NAMES.len()]> {
     let epoch = {
         let mut loaded = slot.lock();
         if loaded.state != State::Absent {
