@@ -134,15 +134,19 @@ fn prepare(command: &mut Command, triple: &str, python: &Path) -> Done {
     Ok(())
 }
 
+/// Where cargo has its crates and its settings.
+pub fn cargo_home() -> Done<PathBuf> {
+    match (std::env::var_os("CARGO_HOME"), std::env::home_dir()) {
+        (Some(home), _) => Ok(PathBuf::from(home)),
+        (None, Some(home)) => Ok(home.join(".cargo")),
+        (None, None) => Err("neither CARGO_HOME nor HOME is set".to_owned()),
+    }
+}
+
 /// The flags of rustc. Panic messages contain the paths of sources, which must not be those of this machine.
 fn flags(triple: &str) -> Done<String> {
-    let home = match (std::env::var_os("CARGO_HOME"), std::env::home_dir()) {
-        (Some(home), _) => PathBuf::from(home),
-        (None, Some(home)) => home.join(".cargo"),
-        (None, None) => return Err("neither CARGO_HOME nor HOME is set".to_owned()),
-    };
     let mut flags = Vec::new();
-    for (folder, name) in [(home, "cargo"), (root(), "tenure")] {
+    for (folder, name) in [(cargo_home()?, "cargo"), (root(), "tenure")] {
         flags.push(format!("--remap-path-prefix={}=/{name}", folder.display()));
     }
     if triple.ends_with("musl") {

@@ -2,7 +2,7 @@
 //!
 //! Promise: for each kind of machine, the folder has a wheel and a package for Node.js; for those with glibc also a
 //! tarball, Debian packages and a part of the jar; for all of them the sources, as crates and as an archive, the packages
-//! of R and Zig, recipes of package managers, an SBOM and `SHA256SUMS`. Equal trees and compilers give equal bytes. With
+//! of R and Zig, recipes of package managers, an SBOM, a statement of provenance and `SHA256SUMS`. Equal trees and compilers give equal bytes. With
 //! `--check`, the commands of docs/install.md run on these files alone, without Rust unless they are those of Rust. C and
 //! C++ programs also run from the tarball for aarch64, under QEMU.
 
@@ -140,12 +140,61 @@ fn build(names: &[&str]) -> Done {
         output(command(SBOM_TOOL).args(["--cargo-package", "tenure", "--output-format", "cyclone_dx_json_1_6"]))?;
     let file = folder.join(format!("tenure-{}.cdx.json", install::version()?));
     io(&file, std::fs::write(&file, sbom))?;
+    provenance(&folder, names)?;
     let names = files(&folder)?;
     let sums = output(command("sha256sum").args(&names).current_dir(&folder))?;
     let file = folder.join("SHA256SUMS");
     io(&file, std::fs::write(&file, &sums))?;
     print!("{sums}");
     Ok(())
+}
+
+/// Writes what the files were made of and by: a statement in the form of in-toto, with SLSA's description of a build. It
+/// has no time and no path, so who builds the same commit with the same tools gets the same statement.
+fn provenance(folder: &Path, kinds: &[&str]) -> Done {
+    let sums = output(command("sha256sum").args(files(folder)?).current_dir(folder))?;
+    let subjects: Vec<serde_json::Value> = sums
+        .lines()
+        .filter_map(|line| line.split_once("  "))
+        .map(|(sum, name)| serde_json::json!({"name": name, "digest": {"sha256": sum}}))
+        .collect();
+    let commit = output(command("git").args(["rev-parse", "HEAD"]))?;
+    let changed = !output(command("git").args(["status", "--porcelain", "--untracked-files=no"]))?.is_empty();
+    let python = output(command(portable::environment()?).args(["-m", "pip", "freeze"]))?;
+    let statement = serde_json::json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": subjects,
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {
+                "buildType": "urn:tenure:cargo-xtask-release",
+                "externalParameters": {"kinds": kinds},
+                "internalParameters": {"glibc": portable::GLIBC, "changed": changed},
+                "resolvedDependencies": [
+                    {"name": "source", "digest": {"gitCommit": commit.trim()}},
+                    {"name": "Cargo.lock", "digest": {"sha256": sum_of("Cargo.lock")?}},
+                ],
+            },
+            "runDetails": {
+                "builder": {
+                    "id": "urn:tenure:anybody",
+                    "version": {
+                        "rustc": output(command("rustc").arg("-vV"))?.trim(),
+                        "gcc": output(command("gcc").arg("-dumpfullversion"))?.trim(),
+                        "python": python.lines().collect::<Vec<_>>(),
+                    },
+                },
+            },
+        },
+    });
+    let file = folder.join(format!("tenure-{}.provenance.json", install::version()?));
+    io(&file, std::fs::write(&file, format!("{statement:#}\n")))
+}
+
+/// The checksum of a file of the repository.
+fn sum_of(path: &str) -> Done<String> {
+    let printed = output(command("sha256sum").arg(path))?;
+    Ok(printed.split(' ').next().unwrap_or_default().to_owned())
 }
 
 /// The sorted names of the files in a folder.
@@ -166,7 +215,8 @@ fn check(other: Option<&Path>) -> Done {
     }
     run(command("sha256sum").args(["--quiet", "-c", "SHA256SUMS"]).current_dir(folder()))?;
     let start = Instant::now();
-    let scratch = root().join("target/release-check");
+    // Not in the repository, whose settings cargo would find.
+    let scratch = std::env::temp_dir().join("tenure-release-check");
     let _ = std::fs::remove_dir_all(&scratch);
     // The pages are those that the release has.
     let pages = scratch.join("pages");
@@ -205,6 +255,7 @@ fn check(other: Option<&Path>) -> Done {
         let script = if form.has_tarball { [unpack, own.as_str()].concat() } else { own };
         let name = form.section.split(['.', ',']).next().unwrap_or_default().to_lowercase();
         from_files_alone(&scratch.join(name), &pages, &script, form.programs, None)?;
+        println!("{}: as {PAGE} shows", form.section);
         count += form.programs.len();
     }
     let unpacked = format!(
@@ -259,7 +310,7 @@ fn from_files_alone(
     programs: &[(&str, &str, &str)],
     other: Option<&Path>,
 ) -> Done {
-    let inside = Path::new("/").join(home.strip_prefix(root()).expect("it lies in the repository"));
+    let inside = Path::new("/").join(home.strip_prefix(std::env::temp_dir()).expect("it lies there"));
     let home = &match other {
         Some(other) => other.join(inside.strip_prefix("/").expect("it begins so")),
         None => home.to_owned(),
@@ -304,12 +355,11 @@ fn from_files_alone(
         }
     };
     shell.args(["-e", "-c", &script]).current_dir(home).env_clear();
-    // Where pip and npm find packages is the machine's matter, and where cargo has its crates.
-    let is_kept = |name: &str| {
-        ["PIP_", "npm_", "NPM_", "CARGO_HOME", "RUSTUP_HOME"].iter().any(|start| name.starts_with(start))
-            || name.ends_with("_proxy")
-    };
+    // Where pip, npm and cargo find packages is the machine's matter.
+    let is_kept =
+        |name: &str| ["PIP_", "npm_", "NPM_"].iter().any(|start| name.starts_with(start)) || name.ends_with("_proxy");
     shell.envs(std::env::vars().filter(|(name, _)| other.is_none() && is_kept(name)));
+    shell.env("CARGO_HOME", portable::cargo_home()?);
     let home_inside = if other.is_some() { &inside } else { home };
     let printed = output(shell.env("HOME", home_inside).env("PATH", path))?;
     if !printed.ends_with(&expected) {

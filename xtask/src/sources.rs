@@ -80,7 +80,7 @@ pub fn sdist(folder: &Path, wheel: &Path) -> Done {
             "python-source = \"python\"",
             &format!("manifest-path = \"{PYTHON}/Cargo.toml\"\npython-source = \"{PYTHON}/python\""),
         )
-        .replace("data = \"data\"\n", "")
+        .replace("# `data/scripts` has the program `tenure`.\ndata = \"data\"\n", "")
         .replace("path = \"python/", &format!("path = \"{PYTHON}/python/"));
     write(&tree.join("pyproject.toml"), project)?;
     let manifest = tree.join("Cargo.toml");

@@ -264,7 +264,8 @@ const UNPORTED: [(&str, usize); 2] = [("x86_64-apple-darwin", 86), ("x86_64-pc-w
 pub fn unported_missing() -> Option<String> {
     let absent = |triple: &&str| !library_folder(triple).is_ok_and(|folder| folder.exists());
     let triples: Vec<&str> = UNPORTED.iter().map(|(triple, _)| *triple).filter(absent).collect();
-    (!triples.is_empty()).then(|| format!("Rust's libraries are not installed: rustup target add {}", triples.join(" ")))
+    (!triples.is_empty())
+        .then(|| format!("Rust's libraries are not installed: rustup target add {}", triples.join(" ")))
 }
 
 /// Compares the number of errors with the recorded one, for each system. Returns the number of systems.

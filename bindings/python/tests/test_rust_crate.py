@@ -43,7 +43,7 @@ def test_rust_and_python_share_one_library(example, first):
         x = tenure.array([1.0, 2.0, 3.0], name="x")
         address = numpy.asarray(x).ctypes.data
         out = c_void_p()
-        tenure.check(rust.handover_scale(c_void_p(x.give().detach()), c_double(2.0), byref(out)))
+        tenure.check(rust.handover_scale(c_void_p(tenure.give(x).detach()), c_double(2.0), byref(out)))
         y = tenure.from_handle(out.value)
         assert y.tolist() == [2.0, 4.0, 6.0] and numpy.asarray(y).ctypes.data == address
         try:

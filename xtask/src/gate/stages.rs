@@ -314,11 +314,12 @@ fn python(context: &Context) -> Done<Row> {
 }
 
 /// Files of Python tests that take a minute, or need a browser or the program `tenure`.
-const LONGER: [&str; 6] = [
+const LONGER: [&str; 7] = [
     "bindings/python/tests/test_command.py",
     "bindings/python/tests/test_extensions.py",
     "bindings/python/tests/test_numpy_suite.py",
     "bindings/python/tests/test_report_page.py",
+    "bindings/python/tests/test_rust_crate.py",
     "bindings/python/tests/test_rust_numpy.py",
     "bindings/python/tests/test_types.py",
 ];
