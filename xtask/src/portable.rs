@@ -120,6 +120,8 @@ pub fn maturin(triple: &str) -> Done<Command> {
     let mut maturin = python::with_cargo(&python);
     prepare(&mut maturin, triple, &python)?;
     maturin.args(["-m", "maturin", "build", "--zig", "--target", triple]);
+    // The list of crates in the wheel gets this time, and no number of its own. No file of a zip can be older than 1980.
+    maturin.env("SOURCE_DATE_EPOCH", "315532800");
     Ok(maturin)
 }
 

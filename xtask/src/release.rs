@@ -136,10 +136,7 @@ fn build(names: &[&str]) -> Done {
         sources::recipes(&folder)?;
     }
     portable::check_wheels(&folder)?;
-    let sbom =
-        output(command(SBOM_TOOL).args(["--cargo-package", "tenure", "--output-format", "cyclone_dx_json_1_6"]))?;
-    let file = folder.join(format!("tenure-{}.cdx.json", install::version()?));
-    io(&file, std::fs::write(&file, sbom))?;
+    sbom(&folder)?;
     provenance(&folder, names)?;
     let names = files(&folder)?;
     let sums = output(command("sha256sum").args(&names).current_dir(&folder))?;
@@ -147,6 +144,20 @@ fn build(names: &[&str]) -> Done {
     io(&file, std::fs::write(&file, &sums))?;
     print!("{sums}");
     Ok(())
+}
+
+/// Writes the list of all crates in the library, without the number and the time of its making, which would differ in
+/// each build.
+fn sbom(folder: &Path) -> Done {
+    let format = ["--cargo-package", "tenure", "--output-format", "cyclone_dx_json_1_6"];
+    let text = output(command(SBOM_TOOL).args(format))?;
+    let mut list: serde_json::Value = serde_json::from_str(&text).map_err(|e| format!("{SBOM_TOOL}: {e}"))?;
+    for (part, name) in [("", "serialNumber"), ("/metadata", "timestamp")] {
+        let fields = list.pointer_mut(part).and_then(|part| part.as_object_mut());
+        fields.ok_or(format!("{SBOM_TOOL} wrote no {part}"))?.remove(name);
+    }
+    let file = folder.join(format!("tenure-{}.cdx.json", install::version()?));
+    io(&file, std::fs::write(&file, format!("{list:#}\n")))
 }
 
 /// Writes what the files were made of and by: a statement in the form of in-toto, with SLSA's description of a build. It
