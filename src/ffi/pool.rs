@@ -352,9 +352,30 @@ unsafe fn allocate(
 ///
 /// # Safety
 /// - `out` is NULL or writable.
-#[cold]
 #[inline(never)]
 unsafe extern "C" fn allocate_slow(
+    pool: *mut tn_pool,
+    bytes: usize,
+    alignment: usize,
+    stream: *mut tn_stream,
+    out: *mut *mut c_void,
+) -> tn_status {
+    // A large block that the thread keeps needs no more than a small one.
+    if !out.is_null()
+        && convert::is_now(stream)
+        && let Some(block) = pool::allocate_kept(pool as u64, bytes, alignment)
+    {
+        // SAFETY: not NULL, and writable by the caller's obligation.
+        unsafe { out.write(block.as_ptr().cast()) };
+        return TN_OK;
+    }
+    // SAFETY: the caller's obligation.
+    unsafe { allocate_slowest(pool, bytes, alignment, stream, out) }
+}
+
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn allocate_slowest(
     pool: *mut tn_pool,
     bytes: usize,
     alignment: usize,

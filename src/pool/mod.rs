@@ -148,7 +148,7 @@ pub use requests::{deallocate, deallocate_finished, deallocate_for, deallocate_o
 pub use spill::{Hooks as SpillHooks, SpillFile, Turn, spill_by};
 pub use stream_ordered::{collect, record_use_on};
 pub use thread_heap::{
-    Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast, reallocate_fast,
+    Deallocate, allocate_cached, allocate_fast, allocate_kept, deallocate_anywhere, deallocate_fast, reallocate_fast,
 };
 
 use crate::arena::Link;

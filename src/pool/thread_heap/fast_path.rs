@@ -14,6 +14,7 @@ use crate::pool::thread_heap::blocks::free_large;
 use crate::pool::{Pool, calls, log, remote_free};
 use crate::thread::{self, FastEntry, Thread};
 use core::hint;
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 /// An allocation by the fast path. Rare upkeep is left to be done.
@@ -83,7 +84,24 @@ fn take_cached(heap: &'static Heap, inside: FastEntry, block: Block) -> Option<u
         let taken = heap.take(class, span, span.pop()?, block, PLAIN);
         return Some(if taken.rare { heap.after_allocation(inside, taken.address) } else { taken.address });
     }
-    if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
+    take_kept(heap, inside, block)
+}
+
+/// As `allocate_fast`, for a block that is too large for it: one of those that the thread keeps. Returns the address.
+#[inline]
+pub fn allocate_kept(pool: u64, bytes: usize, alignment: usize) -> Option<NonNull<u8>> {
+    if bytes <= class::LARGEST_BYTES {
+        return None;
+    }
+    let thread = thread::current_fast()?;
+    let (inside, heap) = handle_cache::enter(thread, pool)?;
+    let kept = take_kept(heap, inside, plain(thread, bytes, heap.alignment_of(alignment)))?;
+    NonNull::new(kept as *mut u8)
+}
+
+#[inline]
+fn take_kept(heap: &'static Heap, inside: FastEntry, block: Block) -> Option<usize> {
+    if !block.alignment.is_power_of_two() || block.alignment > LARGEST_ALIGNMENT {
         return None;
     }
     heap.take_cached_large(block, inside)
@@ -97,10 +115,7 @@ pub fn allocate_kept_fast(pool: &'static Pool, bytes: usize, alignment: usize, t
     let inside = FastEntry::begin(thread)?;
     let heap = Heap::cached(thread, pool)?;
     let alignment = heap.alignment_of(alignment);
-    if !alignment.is_power_of_two() || alignment > LARGEST_ALIGNMENT {
-        return None;
-    }
-    heap.take_cached_large(Block { state: BlockState::Raw, alignment, requested: bytes, tag }, inside)
+    take_kept(heap, inside, Block { state: BlockState::Raw, alignment, requested: bytes, tag })
 }
 
 /// As `allocate_fast`, for a block of any kind of a known pool: a store's, or one of a client. Returns the address.

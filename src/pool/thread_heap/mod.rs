@@ -47,7 +47,7 @@ mod tests;
 
 pub(super) use blocks::{allocate, allocate_collected, allocate_large, deallocate, give_up_large, shorten_allowances};
 pub(super) use end::{end_all, end_idle, hide, reclaim_from_threads, show};
-pub use fast_path::{Deallocate, allocate_cached, allocate_fast, deallocate_anywhere, deallocate_fast};
+pub use fast_path::{Deallocate, allocate_cached, allocate_fast, allocate_kept, deallocate_anywhere, deallocate_fast};
 pub(super) use fast_path::{allocate_in_fast, allocate_kept_fast, deallocate_in_fast};
 pub(super) use handle_cache::forget_current;
 pub use resize::reallocate_fast;
