@@ -286,7 +286,7 @@ pub unsafe extern "C" fn tn_pool_allocate(
         if is_usual(alignment) && stream.is_null() {
             return match allocate(pool, bytes, LARGEST_USUAL, null_mut(), out) {
                 Some(done) => done,
-                None => allocate_slow(pool, bytes, alignment, null_mut(), out),
+                None => allocate_otherwise(pool, bytes, alignment, null_mut(), out),
             };
         }
         match alignment {
@@ -322,7 +322,7 @@ unsafe extern "C" fn allocate_from<const OF_POOL: bool>(
     unsafe {
         match allocate(pool, bytes, if OF_POOL { 0 } else { alignment }, stream, out) {
             Some(done) => done,
-            None => allocate_slow(pool, bytes, alignment, stream, out),
+            None => allocate_otherwise(pool, bytes, alignment, stream, out),
         }
     }
 }
@@ -348,12 +348,12 @@ unsafe fn allocate(
     Some(block.finish(TN_OK))
 }
 
-/// The slow path. `extern "C"` never unwinds, so the fast path can tail-call it.
+/// What the fast path does not do. `extern "C"` never unwinds, so that path can end in a jump to it.
 ///
 /// # Safety
 /// - `out` is NULL or writable.
 #[inline(never)]
-unsafe extern "C" fn allocate_slow(
+unsafe extern "C" fn allocate_otherwise(
     pool: *mut tn_pool,
     bytes: usize,
     alignment: usize,
@@ -370,12 +370,16 @@ unsafe extern "C" fn allocate_slow(
         return TN_OK;
     }
     // SAFETY: the caller's obligation.
-    unsafe { allocate_slowest(pool, bytes, alignment, stream, out) }
+    unsafe { allocate_slow(pool, bytes, alignment, stream, out) }
 }
 
+/// The slow path.
+///
+/// # Safety
+/// - `out` is NULL or writable.
 #[cold]
 #[inline(never)]
-unsafe extern "C" fn allocate_slowest(
+unsafe extern "C" fn allocate_slow(
     pool: *mut tn_pool,
     bytes: usize,
     alignment: usize,

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// 0: no fork. Bit 0: a fork, or `stop_the_world`, waits. Bit 1: the system has no membarrier, so entering needs a
 /// fence. Bit 2: events are recorded, bit 3: a pool has memory to give back, both of which [`FastEntry`] leaves to slow
-/// paths. Changed by `gate`.
+/// paths. Changed by `gates`.
 pub(super) static FORKING: AtomicU32 = AtomicU32::new(0);
 /// The bit of a fork.
 #[cfg(not(loom))]

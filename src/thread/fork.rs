@@ -8,11 +8,13 @@ use super::critical::FORKER;
 use super::critical::{DUE, RECORDING};
 #[cfg(not(loom))]
 use super::critical::{FORK, NO_BARRIER};
-use super::gate;
+use super::gates;
+#[cfg(not(loom))]
+use super::leave::leave;
 #[cfg(not(loom))]
 use super::record::Thread;
 #[cfg(not(loom))]
-use super::records::{current_if_registered, leave, records};
+use super::records::{current_if_registered, records};
 #[cfg(not(any(loom, preload)))]
 use crate::boundary;
 #[cfg(not(any(loom, preload)))]
@@ -57,7 +59,7 @@ fn register_handlers_once(end: extern "C" fn(*mut core::ffi::c_void)) {
         }
     }
     if !os::register_membarrier() {
-        gate::close(NO_BARRIER);
+        gates::close(NO_BARRIER);
     }
     if cfg!(preload) {
         os::on_thread_end(end);
@@ -112,7 +114,7 @@ fn wait_until_alone() {
     // The calling thread may have no record, and needs none here.
     let own = tls::get().cast::<Thread>();
     FORKER.store(os::thread_number() as usize, Ordering::Relaxed);
-    gate::close(FORK);
+    gates::close(FORK);
     os::membarrier();
     for record in records().filter(|r| !core::ptr::eq(*r, own)) {
         while record.is_inside() {
@@ -124,7 +126,7 @@ fn wait_until_alone() {
 /// Lets other threads enter critical sections again.
 #[cfg(not(loom))]
 fn resume_others() {
-    gate::open(FORK);
+    gates::open(FORK);
     TURN.store(0, Ordering::Release);
 }
 
@@ -182,13 +184,13 @@ pub fn are_devices_in_doubt() -> bool {
 /// Turns [`FastEntry::begin`](super::FastEntry::begin) off, because events are recorded, or on again. While the world
 /// is stopped, or in the child of a fork.
 pub fn set_recording(on: bool) {
-    gate::set(RECORDING, on);
+    gates::set(RECORDING, on);
 }
 
 /// Turns [`FastEntry::begin`](super::FastEntry::begin) off, because a pool has memory to give back, or on again. On any
 /// thread.
 pub fn set_due(on: bool) {
-    gate::set(DUE, on);
+    gates::set(DUE, on);
 }
 
 /// What layers above do in the child of a fork: at most this many.
@@ -229,7 +231,7 @@ extern "C" fn after_fork_child() {
     }
     // There is no other thread. The hooks below run for threads that are gone, and must not wait for the end of the
     // fork.
-    gate::open(FORK);
+    gates::open(FORK);
     for record in records().filter(|r| !core::ptr::eq(*r, own)) {
         if record.used.load(Ordering::Relaxed) != 0 {
             record.fast.store(0, Ordering::Relaxed);

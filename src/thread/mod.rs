@@ -20,11 +20,13 @@
 //! | `area` | the bytes of each record that the layers above use |
 //! | `per_thread` | what they keep there, by type |
 //! | `record` | the record |
-//! | `gate` | how short calls reach what the layers above keep, unless fast paths are off |
-//! | `records` | the list of all records, how a thread finds its own, and exit hooks |
+//! | `gate` | how short calls reach what the layers above keep |
+//! | `gates` | where gates lead, and when they are closed |
+//! | `records` | the list of all records, and how a thread finds its own |
 //! | `critical` | critical sections, which forks wait for |
 //! | `fork` | what happens before and after a fork |
 //! | `register` | a thread gets its record, and leaves it at its end |
+//! | `leave` | exit hooks, and how a record becomes another thread's |
 //! | `start` | threads of the library's own |
 //! | `locks` | data behind locks whose holders are in a critical section |
 //! | `model` | what takes the place of `records` in the model checker |
@@ -36,6 +38,10 @@ mod critical;
 mod fork;
 
 mod gate;
+
+mod gates;
+
+mod leave;
 
 mod locks;
 
@@ -59,11 +65,13 @@ pub use fork::{
     are_devices_in_doubt, children, forks, is_driver_loaded, on_fork_child, set_devices_in_doubt, set_driver_loaded,
     set_due, set_recording, stop_the_world,
 };
-pub use gate::{BehindGate, lead, leads_to};
+pub use gate::BehindGate;
+pub use gates::{lead, leads_to};
+pub use leave::{ExitHook, on_exit};
 pub use locks::{ColdGuard, ColdLock, QuickGuard, QuickLock};
 pub use per_thread::PerThread;
 pub use record::{STAMP_END, STAMP_SHIFT, Thread, stamp, stamp_parts};
-pub use records::{ExitHook, current_fast, current_if_registered, each_record, on_exit};
+pub use records::{current_fast, current_if_registered, each_record};
 #[cfg(not(loom))]
 pub use register::visit;
 #[cfg(not(any(loom, preload)))]

@@ -1,48 +1,25 @@
-//! The list of all records, how a thread finds its own, and what runs when a thread ends.
+//! The list of all records, and how a thread finds its own.
 //!
 //! Contract: a record is never unmapped, and never leaves the list. A thread that ends leaves its record to a later
-//! one, after the exit hooks of the layers above have run.
+//! one (`leave`).
 
 #[cfg(loom)]
 pub use super::model::{closed_gate, current_fast, current_if_registered, each_record};
 use super::record::Thread;
 #[cfg(not(loom))]
 use crate::sys::tls;
-use core::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(not(loom))]
 pub use listed::{
-    Absent, add, closed_gate, current_fast, current_if_registered, each_record, forget, has_left, know_absent, leave,
-    mark_late, records, reuse, take_back_late,
+    Absent, add, closed_gate, current_fast, current_if_registered, each_record, forget, has_left, know_absent, records,
+    reuse,
 };
-
-/// What a layer above does when a thread ended: `hook(record)`.
-pub type ExitHook = fn(&'static Thread);
-
-/// Exit hooks: one for each kind of slots, and some for others.
-static HOOKS: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
-
-/// Registers a hook, once however often it is called. Hooks run on the ending thread, or in the child of a fork for a
-/// thread that no longer exists.
-pub fn on_exit(hook: ExitHook) {
-    let value = hook as usize;
-    for entry in &HOOKS {
-        match entry.compare_exchange(0, value, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return,
-            Err(registered) if registered == value => return,
-            Err(_) => {}
-        }
-    }
-    unreachable!("more exit hooks than entries");
-}
 
 #[cfg(not(loom))]
 mod listed {
-    use super::{ExitHook, HOOKS, Thread, tls};
-    use crate::sys::os;
-    use crate::thread::gate;
-    use crate::thread::record::{LATE, UNUSED, USED};
+    use super::{Thread, tls};
+    use crate::thread::record::{UNUSED, USED};
     use core::ptr::NonNull;
-    use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+    use core::sync::atomic::{AtomicPtr, Ordering};
 
     /// The records of no thread, which the layer `pool` has: of one that has none yet, and of one that has left its own.
     /// NULL before the first thread has a record, and where the pointer of such a thread is NULL.
@@ -154,58 +131,5 @@ mod listed {
             r.used.load(Ordering::Relaxed) == UNUSED
                 && r.used.compare_exchange(UNUSED, USED, Ordering::Acquire, Ordering::Relaxed).is_ok()
         })
-    }
-
-    /// The number of records marked [`LATE`].
-    static LATE_RECORDS: AtomicUsize = AtomicUsize::new(0);
-
-    /// Marks the calling thread's record as one that the thread cannot leave.
-    pub fn mark_late(record: &'static Thread) {
-        LATE_RECORDS.fetch_add(1, Ordering::Relaxed);
-        // Release pairs with the Acquire in `take_back_late`.
-        record.used.store(LATE, Ordering::Release);
-    }
-
-    /// Leaves the late records of threads that no longer exist. The calling thread has a record, because the exit hooks
-    /// take locks.
-    pub fn take_back_late(own: &'static Thread) {
-        if LATE_RECORDS.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        for record in records().filter(|record| !core::ptr::eq(*record, own)) {
-            let is_late = record.used.load(Ordering::Relaxed) == LATE;
-            // Acquire pairs with the Release in `mark_late`: the number is that of the thread that has the record now.
-            if !is_late || record.used.compare_exchange(LATE, USED, Ordering::Acquire, Ordering::Relaxed).is_err() {
-                continue;
-            }
-            // A thread with the calling thread's number has ended: the system has reused the number.
-            if record.number() != own.number() && os::thread_exists(record.number()) {
-                record.used.store(LATE, Ordering::Release);
-                continue;
-            }
-            LATE_RECORDS.fetch_sub(1, Ordering::Relaxed);
-            // Pairs with the Release at the end of the thread's last critical section.
-            record.is_inside();
-            leave(record, || ());
-        }
-    }
-
-    /// Runs the exit hooks, and then ends the use of a record. The thread, if it still exists, finds its record until
-    /// the hooks have run, because a lock that they take would otherwise register it again. `forget` then makes the
-    /// thread forget its record.
-    pub fn leave(record: &'static Thread, forget: impl FnOnce()) {
-        for entry in &HOOKS {
-            let value = entry.load(Ordering::Acquire);
-            if value != 0 {
-                // SAFETY: only `on_exit` stores here, and only hooks.
-                let hook: ExitHook = unsafe { core::mem::transmute::<usize, ExitHook>(value) };
-                hook(record);
-            }
-        }
-        record.reset();
-        gate::shut(record);
-        forget();
-        // Last: another thread may take the record at once.
-        record.used.store(UNUSED, Ordering::Release);
     }
 }

@@ -2,14 +2,14 @@
 
 #[cfg(not(loom))]
 use super::fork;
+#[cfg(not(loom))]
+use super::leave::{leave, mark_late, take_back_late};
 #[cfg(loom)]
 use super::model::register;
 use super::record::Thread;
 use super::records::current_if_registered;
 #[cfg(not(loom))]
-use super::records::{
-    Absent, add, closed_gate, forget, has_left, know_absent, leave, mark_late, reuse, take_back_late,
-};
+use super::records::{Absent, add, closed_gate, forget, has_left, know_absent, reuse};
 #[cfg(not(loom))]
 use crate::arena::Arena;
 #[cfg(not(loom))]

@@ -7,6 +7,7 @@
 use super::request::{Request, StepOutcome};
 use crate::pool::backing::huge;
 use crate::pool::state::Prealloc;
+use crate::pool::state::growth::RoomBehind;
 use crate::pool::{Pool, thread_heap};
 use crate::sys::os;
 
@@ -16,6 +17,8 @@ const MOST_TRIES: u32 = 3;
 /// Requests from this size on extend free spans: a call of the system for smaller ones costs more than their page
 /// faults.
 const LEAST_EXTENDED_BYTES: usize = 1 << 20;
+/// As many free spans are tried, behind which something else may lie.
+const MOST_EXTENSIONS: usize = 4;
 
 /// While the thread keeps large blocks, none of which suits: makes them free, so that the pool does not grow beside
 /// them.
@@ -35,21 +38,32 @@ pub(super) fn extend_free_span_once(pool: &'static Pool, request: &mut Request) 
     if state.retired || state.over_limit(want.span_bytes) {
         return StepOutcome::NoEffect;
     }
-    let Some(room) = state.room_behind(want) else { return StepOutcome::NoEffect };
-    let (bytes, in_huge_pages) = (room.bytes, room.in_huge_pages);
-    let (node, how) = (state.settings.node, state.settings.huge);
-    state.coming_bytes += bytes;
-    let (mut state, piece) = pool.unlocked(state, || {
-        let piece = pool.map_behind(room, node, how)?;
-        if in_huge_pages && let Some((start, bytes)) = huge::inside(piece.start, piece.start + piece.bytes) {
-            let huge_bytes = pool.make_huge(start, bytes, how);
-            pool.state.lock().figures.huge_bytes += huge_bytes;
+    let (mut tries, mut found) = (0, None);
+    while found.is_none() && tries < MOST_EXTENSIONS && !state.retired {
+        let Some(room) = state.room_behind(want, os::coarse_ms()) else { break };
+        tries += 1;
+        let RoomBehind { start, bytes, reserved, in_huge_pages } = room;
+        let (node, how) = (state.settings.node, state.settings.huge);
+        state.coming_bytes += bytes;
+        let (after, piece) = pool.unlocked(state, || {
+            let piece = pool.map_behind(room, node, how)?;
+            if in_huge_pages && let Some((start, bytes)) = huge::inside(piece.start, piece.start + piece.bytes) {
+                let huge_bytes = pool.make_huge(start, bytes, how);
+                pool.state.lock().figures.huge_bytes += huge_bytes;
+            }
+            pool.move_free_pages(piece, want, request.count)
+        });
+        state = after;
+        state.coming_bytes -= bytes;
+        found = piece.map(|piece| (piece, bytes));
+        if found.is_none() && !reserved {
+            state.note_foreign(start, os::coarse_ms());
         }
-        pool.move_free_pages(piece, want, request.count)
-    });
-    state.coming_bytes -= bytes;
-    let Some(piece) = piece else {
-        pool.enforce_threshold(state, usize::MAX);
+    }
+    let Some((piece, bytes)) = found else {
+        if tries > 0 {
+            pool.enforce_threshold(state, usize::MAX);
+        }
         return StepOutcome::NoEffect;
     };
     state.figures.device_allocate_count += 1;

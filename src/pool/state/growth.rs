@@ -69,7 +69,7 @@ impl PoolState {
 
     /// What is missing behind a large free span to serve a large request, at addresses that no pool has or that this
     /// one has reserved. None: there is no such span.
-    pub fn room_behind(&mut self, want: &Want) -> Option<RoomBehind> {
+    pub fn room_behind(&mut self, want: &Want, now: u64) -> Option<RoomBehind> {
         self.merge_recent();
         let least = want.span_bytes / LEAST_PART_OF_EXTENDED;
         let in_huge_pages = self.grows_in_huge_pages(want);
@@ -84,13 +84,19 @@ impl PoolState {
             let pays =
                 missing + least <= want.span_bytes && in_small_pages <= want.span_bytes / MOST_PART_IN_SMALL_PAGES;
             let is_free = missing > 0 && table::get(end).is_none() && table::get(last - 1).is_none();
-            (is_free && pays && !self.over_limit(last - end)).then_some((end, last - end))
+            let can_be = is_free && pays && !self.over_limit(last - end) && !self.foreign_ends.has(end, now);
+            can_be.then_some((end, last - end))
         })?;
         let reserved = self.reserves.take_at(start, bytes);
         if reserved {
             self.figures.address_bytes -= bytes as u64;
         }
         Some(RoomBehind { start, bytes, reserved, in_huge_pages })
+    }
+
+    /// Notes that the addresses behind a free span are something else's.
+    pub fn note_foreign(&mut self, end: usize, now: u64) {
+        self.foreign_ends.add(end, now);
     }
 
     /// Keeps reserved addresses for later growth. Returns what the caller must give back to the system.

@@ -26,6 +26,8 @@ mod address_reserve;
 
 mod decay;
 
+mod foreign_ends;
+
 mod free_bins;
 
 mod free_spans;
@@ -71,6 +73,7 @@ use crate::types::*;
 use address_reserve::AddressReserves;
 use core::sync::atomic::AtomicUsize;
 use decay::RecentPeak;
+use foreign_ends::ForeignEnds;
 use free_bins::FreeBins;
 use stream_lists::StreamLists;
 
@@ -211,6 +214,7 @@ pub(super) struct PoolState {
     pub listeners: Option<&'static Listener>,
     /// Addresses that growth reserved ahead.
     reserves: AddressReserves,
+    foreign_ends: ForeignEnds,
     /// Of the bytes in use.
     recent_peak: RecentPeak,
 }
@@ -254,6 +258,7 @@ impl PoolState {
             recent: None,
             listeners: None,
             reserves: AddressReserves::default(),
+            foreign_ends: ForeignEnds::default(),
             recent_peak: RecentPeak::default(),
         }
     }
