@@ -6,8 +6,10 @@
 //! |---|---|
 //! | `commands` | one file, or folder, for each command; a new one is a file and a line |
 //! | `client` | asks a running process, and checks who answers |
+//! | `source` | where a report is from: a process or a file |
 //! | `snapshot` | a report as types |
 //! | `metrics` | reports as text for Prometheus |
+//! | `profile` | a report as a profile for pprof |
 //! | `text` | numbers of bytes, plural forms, text that is safe for a terminal |
 //! | `processes` | processes and their memory, from /proc |
 //! | `table` | columns of text |
@@ -21,8 +23,10 @@ mod metrics;
 mod new_file;
 mod pages;
 mod processes;
+mod profile;
 mod progress;
 mod snapshot;
+mod source;
 mod table;
 mod text;
 

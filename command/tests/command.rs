@@ -3,6 +3,8 @@
 
 #[path = "../../tests/support/capi.rs"]
 mod capi;
+#[path = "../src/profile/pprof.rs"]
+mod pprof;
 
 use capi::*;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -315,6 +317,189 @@ fn co_50_metrics_of_a_process() {
     assert!(text.contains("} 0\n") && errors.contains("TENURE_LISTEN=1"), "{text}{errors}");
     let (code, both, _) = run(&["metrics", &silent.id(), &id]);
     assert_eq!((code, both.matches("tenure_up{").count()), (0, 2));
+}
+
+/// Arrays and raw blocks of two pools, made at three call sites; the second pool's array is in a file.
+fn hold_for_a_profile() {
+    let pool = pool_of(|options| options.name = c"frames".as_ptr()).unwrap();
+    here(c"step.py", 41);
+    let large = zeros(pool, &[1 << 17]).unwrap();
+    zeros(pool, &[1 << 17]).unwrap();
+    here(c"other.py", 1);
+    // Neither this handle nor this guard made the bytes.
+    read(clone(large).unwrap(), 0).unwrap();
+    here(c"a:b\x1b[2J.c", 7);
+    allocate(pool, 1 << 12).unwrap();
+    allocate(pool, 1 << 12).unwrap();
+
+    let spilling = pool_of(|options| options.name = c"spilling".as_ptr()).unwrap();
+    let folder = std::ffi::CString::new(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let options = tn_spill_options {
+        size: size_of::<tn_spill_options>(),
+        folder: folder.as_ptr(),
+        max_bytes: 0,
+        min_array_bytes: 0,
+    };
+    // SAFETY: a struct of its size with a text.
+    done(|| unsafe { tenure::ffi::pool::tn_pool_set_spill(spilling as *mut tn_pool, &options) }).unwrap();
+    here(c"step.py", 41);
+    zeros(spilling, &[1 << 16]).unwrap();
+    let mut spilled = 0;
+    // SAFETY: a writable output.
+    done(|| unsafe { tenure::ffi::pool::tn_pool_spill(spilling as *mut tn_pool, usize::MAX, &mut spilled) }).unwrap();
+    assert_eq!(spilled, 1 << 19);
+}
+
+/// Reads a profile with the messages that the command writes; `co_55_go_reads_a_profile` has another reader.
+fn read_profile(path: &Path) -> pprof::Profile {
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_end(&mut bytes).unwrap();
+    prost::Message::decode(bytes.as_slice()).unwrap()
+}
+
+/// The samples of a profile in words: function, file and line, values, labels.
+fn samples(profile: &pprof::Profile) -> Vec<String> {
+    let text = |number: i64| profile.string_table[usize::try_from(number).unwrap()].as_str();
+    let in_words = |sample: &pprof::Sample| {
+        let [location] = sample.location_id[..] else { panic!("a stack of one: {sample:?}") };
+        let location = profile.location.iter().find(|own| own.id == location).unwrap();
+        let line = location.line[0];
+        let function = profile.function.iter().find(|own| own.id == line.function_id).unwrap();
+        let labels: Vec<_> =
+            sample.label.iter().map(|label| format!("{}={}", text(label.key), text(label.str))).collect();
+        format!(
+            "{} | {} {} | {:?} | {}",
+            text(function.name),
+            text(function.filename),
+            line.line,
+            sample.value,
+            labels.join(" ")
+        )
+    };
+    profile.sample.iter().map(in_words).collect()
+}
+
+/// CO-53, CO-54: one sample for each call site and pool, with the bytes that the report has, of a process and of a saved
+/// report.
+#[test]
+fn co_53_a_profile_has_the_bytes_of_the_report() {
+    if is_server() {
+        hold_for_a_profile();
+        serve();
+    }
+    let server = Server::start("co_53_a_profile_has_the_bytes_of_the_report", true);
+    let out = file("heap.pb.gz");
+    let (code, text, errors) = run(&["profile", &server.id(), "-o", out.to_str().unwrap()]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    assert_eq!(text, format!("{}: 2.01 MiB in 5 blocks, and 512 KiB in files, by 2 call sites\n", out.display()));
+    let profile = read_profile(&out);
+    let kinds =
+        profile.sample_type.iter().map(|kind| [kind.r#type, kind.unit].map(|n| &profile.string_table[n as usize]));
+    let kinds: Vec<_> = kinds.collect();
+    assert_eq!(kinds, [["inuse_objects", "count"], ["inuse_space", "bytes"], ["spilled_space", "bytes"]]);
+    assert_eq!(profile.string_table[profile.default_sample_type as usize], "inuse_space");
+    let begin = "pool=frames pool_id=1 device=cpu client";
+    let expected = [
+        format!("step.py:41 | step.py 41 | [2, 2097152, 0] | {begin}=arrays kind=array"),
+        format!("a:b\u{fffd}[2J.c:7 | a:b\u{fffd}[2J.c 7 | [2, 8192, 0] | {begin}=raw kind=raw block"),
+        "step.py:41 | step.py 41 | [1, 0, 524288] | pool=spilling pool_id=2 device=cpu client=arrays kind=array"
+            .to_owned(),
+    ];
+    assert_eq!(samples(&profile), expected);
+
+    // What the report says, in other words and in bytes.
+    let (_, json, _) = run(&["report", &server.id(), "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let sum =
+        |list: &str| report[list].as_array().unwrap().iter().map(|item| item["bytes"].as_i64().unwrap()).sum::<i64>();
+    let held: i64 = profile.sample.iter().map(|sample| sample.value[1] + sample.value[2]).sum();
+    assert_eq!(held, sum("stores") + sum("blocks"));
+    let saved = file("saved.json");
+    std::fs::write(&saved, &json).unwrap();
+    let of_file = file("of-the-file.pb.gz");
+    let (code, _, errors) = run(&["profile", saved.to_str().unwrap(), "-o", of_file.to_str().unwrap()]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    assert_eq!(samples(&read_profile(&of_file)), samples(&profile));
+    let time = |profile: &pprof::Profile| profile.time_nanos;
+    assert_eq!(time(&read_profile(&of_file)) as u64, report["time_ns"].as_u64().unwrap());
+}
+
+/// CO-31, CO-54: a profile overwrites nothing by mistake, and no file is left of a failure.
+#[test]
+fn co_54_a_profile_is_written_whole_or_not_at_all() {
+    if is_server() {
+        hold_for_a_profile();
+        serve();
+    }
+    let server = Server::start("co_54_a_profile_is_written_whole_or_not_at_all", true);
+    let to = file("there.pb.gz");
+    std::fs::write(&to, "mine").unwrap();
+    let id = server.id();
+    let arguments = ["profile", &id, "-o", to.to_str().unwrap()];
+    let (code, text, errors) = run(&arguments);
+    assert_eq!((code, text.as_str()), (1, ""));
+    assert!(errors.ends_with("there.pb.gz is there already; name another file, or add --force\n"), "{errors}");
+    assert_eq!(std::fs::read(&to).unwrap(), b"mine");
+
+    // Files may have no byte.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_tenure")]);
+    let (code, _, errors) = ran(limited.args(arguments).arg("--force"));
+    assert!(code == 1 && errors.contains("there.pb.gz: File too large"), "{errors}");
+    assert_eq!(std::fs::read(&to).unwrap(), b"mine");
+    assert_eq!(run(&[&arguments[..], &["--force"]].concat()).0, 0);
+    assert_eq!(samples(&read_profile(&to)).len(), 3);
+
+    // A report that is none, and a process that does not answer.
+    let (garbage, new) = (file("garbage.json"), file("new.pb.gz"));
+    std::fs::write(&garbage, "no JSON").unwrap();
+    for (from, part) in
+        [(garbage.to_str().unwrap(), "is no report of Tenure"), ("4194305", "there is no process 4194305")]
+    {
+        let (code, text, errors) = run(&["profile", from, "-o", new.to_str().unwrap()]);
+        assert!(code == 1 && text.is_empty() && errors.contains(part) && errors.lines().count() == 1, "{errors}");
+        assert!(!new.exists());
+    }
+    assert_eq!(run(&["profile", "1"]).0, 2);
+}
+
+/// CO-55: pprof itself reads the profile, sums it by call site, and groups it by label.
+#[test]
+fn co_55_go_reads_a_profile() {
+    if is_server() {
+        hold_for_a_profile();
+        serve();
+    }
+    if !Command::new("go").args(["tool", "-n", "pprof"]).output().is_ok_and(|output| output.status.success()) {
+        tenure_harness::missing("go tool pprof is not installed; on Debian: apt-get install golang-go".to_owned());
+    }
+    let server = Server::start("co_55_go_reads_a_profile", true);
+    let out = file("heap.pb.gz");
+    assert_eq!(run(&["profile", &server.id(), "-o", out.to_str().unwrap()]).0, 0);
+    let pprof = |arguments: &[&str]| {
+        let mut command = Command::new("go");
+        command.args(["tool", "pprof"]).args(arguments).arg(&out);
+        command.env("PPROF_TMPDIR", out.parent().unwrap()).env("GOTOOLCHAIN", "local").env("LC_ALL", "C");
+        let (code, text, errors) = ran(&mut command);
+        assert_eq!(code, 0, "{arguments:?}: {errors}");
+        text
+    };
+    let rows = |text: &str| -> Vec<Vec<String>> {
+        let rows = text.lines().skip_while(|line| !line.contains("flat%")).skip(1);
+        rows.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+    };
+    let top = pprof(&["-top", "-unit=B", "-nodefraction=0"]);
+    assert!(top.contains("Type: inuse_space"), "{top}");
+    let found: Vec<_> = rows(&top).into_iter().map(|row| [row[0].clone(), row[5..].join(" ")]).collect();
+    assert_eq!(found[..2], [["2097152B", "step.py:41"], ["8192B", "a:b\u{fffd}[2J.c:7"]], "{top}");
+    let objects = pprof(&["-top", "-sample_index=inuse_objects"]);
+    assert_eq!(rows(&objects)[0][..1], ["3"], "{objects}");
+    let spilled = pprof(&["-top", "-sample_index=spilled_space", "-unit=B", "-tagfocus=pool=spilling"]);
+    assert_eq!(rows(&spilled)[0][..1], ["524288B"], "{spilled}");
+    let tags = pprof(&["-tags", "-unit=B"]);
+    for part in ["pool: ", "frames", "client: ", "raw block"] {
+        assert!(tags.contains(part), "{part} in {tags}");
+    }
 }
 
 /// CO-52: the text by HTTP, on this machine unless another address is chosen.
@@ -727,7 +912,7 @@ fn co_27_pages_and_completions_are_complete() {
         "man/man1/tenure.1",
     ] {
         let text = std::fs::read_to_string(folder.join(place)).unwrap_or_else(|error| panic!("{place}: {error}"));
-        for command in ["report", "top", "ps", "doctor"] {
+        for command in ["report", "top", "ps", "profile", "doctor"] {
             assert!(text.contains(command), "{command} in {place}");
         }
     }

@@ -5,6 +5,7 @@ mod convert;
 mod doctor;
 mod metrics;
 mod pages;
+mod profile;
 mod ps;
 mod replay;
 mod report;
@@ -28,6 +29,7 @@ pub const ALL: &[Command] = &[
     top::COMMAND,
     ps::COMMAND,
     metrics::COMMAND,
+    profile::COMMAND,
     convert::COMMAND,
     replay::COMMAND,
     doctor::COMMAND,
@@ -40,7 +42,7 @@ pub fn parser() -> clap::Command {
     let program = clap::Command::new("tenure")
         .about("Shows who holds memory in processes that use Tenure, and what of Tenure works on this machine")
         .after_help(
-            "A process answers report, top and metrics only if it was started with TENURE_LISTEN=1, or has set the option \"listen\".\n\
+            "A process answers report, top, metrics and profile only if it was started with TENURE_LISTEN=1, or has set the option \"listen\".\n\
              It answers its own user, and root.",
         )
         .version(env!("CARGO_PKG_VERSION"))

@@ -5,7 +5,7 @@ mod lines;
 pub use lines::holders;
 
 use super::Command;
-use crate::{Failure, client, new_file, print, snapshot, text};
+use crate::{Failure, new_file, print, snapshot, source, text};
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use std::io::Write;
 use std::process::ExitCode;
@@ -15,13 +15,8 @@ pub const COMMAND: Command = Command { name: "report", describe, run };
 fn describe(command: clap::Command) -> clap::Command {
     command
         .about("Prints who holds memory: pools with the libraries that use them, the largest arrays with their holders")
-        .after_help("A number is a process, and anything else a file; write ./123 for a file with such a name.")
-        .arg(
-            Arg::new("from")
-                .value_name("PID|FILE")
-                .required(true)
-                .help("A process that listens, or a file with the output of tn_report_json"),
-        )
+        .after_help(source::HELP)
+        .arg(source::argument())
         .arg(
             Arg::new("json")
                 .long("json")
@@ -48,16 +43,7 @@ fn describe(command: clap::Command) -> clap::Command {
 fn run(arguments: &ArgMatches) -> Result<ExitCode, Failure> {
     let from: &String = arguments.get_one("from").expect("required");
     let page = arguments.get_one::<String>("html");
-    let (json, from) = match from.parse::<u32>() {
-        Ok(process) => (client::report(process, page.is_some())?, format!("the answer of process {process}")),
-        Err(_) => {
-            let read = std::fs::read(from);
-            (
-                read.map_err(|error| format!("cannot read {from}: {error}; name a process or a saved report"))?,
-                from.clone(),
-            )
-        }
-    };
+    let (json, from) = source::read(from, page.is_some())?;
     // Nothing leaves this command that is no report: the process may be of another user.
     let report = snapshot::parse(&json, &from)?;
     let json = String::from_utf8(json).map_err(|error| format!("{from}: {error}"))?;
