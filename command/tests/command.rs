@@ -319,6 +319,73 @@ fn co_50_metrics_of_a_process() {
     assert_eq!((code, both.matches("tenure_up{").count()), (0, 2));
 }
 
+/// A document of the repository.
+fn document(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The blocks of a document in a language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let begin = format!("\n```{language}\n");
+    text.split(&begin).skip(1).map(|rest| rest.split_once("```").unwrap().0).collect()
+}
+
+/// Each command in a block of the guides is one that this program accepts.
+#[test]
+fn commands_of_the_guides_are_accepted() {
+    let mut seen = 0;
+    for page in ["operations.md", "command.md"] {
+        let text = document(page);
+        let lines = blocks(&text, "sh").into_iter().flat_map(str::lines);
+        for line in lines.filter(|line| line.starts_with("tenure ")) {
+            let line = line.split(" # ").next().unwrap().replace("$PID", "1").replace("$!", "1");
+            // Wrong arguments before it are told first.
+            let arguments: Vec<&str> = line.split_whitespace().skip(1).chain(["--help"]).collect();
+            let (code, _, errors) = run(&arguments);
+            assert_eq!((code, errors.as_str()), (0, ""), "{page}: {line}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 8, "{seen}");
+    assert_eq!(run(&["report", "1", "--odd", "--help"]).0, 2);
+}
+
+/// CO-50: the alarms and panels of the operator's guide ask for metrics that there are, and Prometheus reads them.
+#[test]
+fn co_50_the_dashboard_of_the_guide_has_metrics() {
+    if is_server() {
+        let pool = pool_of(|options| options.name = c"frames".as_ptr()).unwrap();
+        // Its value is copied, so that the book of copies is not empty.
+        shared_get(shared_create(zeros(pool, &[1000]).unwrap(), 0).unwrap(), 0).unwrap();
+        serve();
+    }
+    let server = Server::start("co_50_the_dashboard_of_the_guide_has_metrics", true);
+    let (page, metrics) = (document("operations.md"), run(&["metrics", &server.id()]).1);
+    let words = page.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.starts_with("tenure_"));
+    let names: std::collections::BTreeSet<&str> = words.collect();
+    assert!(names.len() >= 8, "{names:?}");
+    let unknown: Vec<_> = names
+        .into_iter()
+        .filter(|name| {
+            let (family, kind) = name.strip_suffix("_total").map_or((*name, "gauge"), |family| (family, "counter"));
+            !metrics.contains(&format!("# TYPE {family} {kind}\n"))
+        })
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:?} in {metrics}");
+
+    let yaml = blocks(&page, "yaml");
+    let [config, rules] = yaml[..] else { panic!("a configuration and its rules: {yaml:?}") };
+    let config_file = file("prometheus.yml");
+    std::fs::write(&config_file, config).unwrap();
+    std::fs::write(config_file.with_file_name("rules.yml"), rules).unwrap();
+    if Command::new("promtool").arg("--version").output().is_err() {
+        skip("the metrics are there; promtool, which reads the files, is not installed");
+    }
+    let (code, text, errors) = ran(Command::new("promtool").args(["check", "config"]).arg(&config_file));
+    assert!(code == 0 && text.contains("SUCCESS: 2 rules found"), "{text}{errors}");
+}
+
 /// Arrays and raw blocks of two pools, made at three call sites; the second pool's array is in a file.
 fn hold_for_a_profile() {
     let pool = pool_of(|options| options.name = c"frames".as_ptr()).unwrap();

@@ -51,6 +51,7 @@ pub const INSTALLED: &[&str] = &[
     "docs/interop.md",
     "docs/kernels.md",
     "docs/migration",
+    "docs/operations.md",
     "docs/ownership.md",
     "docs/performance",
     "docs/performance.md",
