@@ -101,7 +101,7 @@ class Links(SphinxPostTransform):
             # A family, written by what its constants begin with: its first constant.
             found = next((place for known, place in self.app.names.items() if known.startswith(name)), None)
         if found is None:
-            if docname.startswith(REFERENCE) and name not in self.app.kernel_names:
+            if docname.startswith(REFERENCE) and name not in self.app.other_names:
                 logger.warning("there is no %s", name, location=docname)
             return content[0]
         page, anchor = found
@@ -157,7 +157,9 @@ def setup(app):
     app.row_pages = rows.ids(ROOT)
     app.names = {}
     # Comments of the header name what kernels include, which has no entry.
-    app.kernel_names = set(re.findall(NAME, (ROOT / "include/tenure_kernel.cuh").read_text("utf-8")))
+    app.other_names = set(re.findall(NAME, (ROOT / "include/tenure_kernel.cuh").read_text("utf-8")))
+    # What a program defines.
+    app.other_names |= set(re.findall(r"(?:#ifdef |defined\()(TN_\w+)", (ROOT / "include/tenure.h").read_text("utf-8")))
     app.add_domain(Rows)
     app.add_transform(RowAnchors)
     app.add_post_transform(Links)
