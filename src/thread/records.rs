@@ -5,6 +5,7 @@
 
 #[cfg(loom)]
 pub use super::model::{closed_gate, current_fast, current_if_registered, each_record};
+#[cfg(not(loom))]
 use super::record::Thread;
 #[cfg(not(loom))]
 use crate::sys::tls;
