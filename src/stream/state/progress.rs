@@ -198,8 +198,10 @@ impl Stream {
         const MOST_QUERIES: u32 = 6;
         let (mut done, mut open) = (self.passed.load(Ordering::Relaxed), self.recorded.load(Ordering::Relaxed));
         for query in 0..MOST_QUERIES {
-            let tick = if query == 0 { open } else { done + (open - done) / 2 };
-            let Some(event) = self.behind(tick).filter(|_| done < open) else { break };
+            // A wait for the whole stream may have passed more than the last event.
+            let Some(between) = open.checked_sub(done).filter(|ticks| *ticks > 0) else { break };
+            let tick = if query == 0 { open } else { done + between / 2 };
+            let Some(event) = self.behind(tick) else { break };
             // SAFETY: an event of ours.
             match unsafe { inside.cuEventQuery(event.event()) } {
                 Ok(code::SUCCESS) => {
