@@ -591,6 +591,20 @@ static void kn_8_block_memory(tn_stream *s)
     }
 }
 
+static int sim_get(const char *name, uint64_t *value)
+{
+    int (*get)(const char *, uint64_t *) = NULL;
+    *(void **)&get = dlsym(dlopen("libcuda.so.1", RTLD_NOW), "tenure_sim_get");
+    return get(name, value);
+}
+
+static int sim_attribute(int device, int attribute, int value)
+{
+    int (*set)(int, int, int) = NULL;
+    *(void **)&set = dlsym(dlopen("libcuda.so.1", RTLD_NOW), "tenure_sim_set_attribute");
+    return set(device, attribute, value);
+}
+
 /* A kernel of a library (CUDA 12.0) is no CUfunction: launches take it, and what asks about functions refuses it. */
 static void kn_8_kernels_of_libraries(tn_stream *s)
 {
@@ -621,6 +635,59 @@ static void kn_8_kernels_of_libraries(tn_stream *s)
     OK(tn_array_release(x));
     OK(tn_stream_synchronize(s));
     CHECK(unload_library(library) == 0);
+}
+
+/* Cooperative launches, clusters, and launches that overlap the one before. */
+static void kn_9_attributes(tn_stream *s)
+{
+    enum { COOPERATIVE = 1 << 2, CLUSTER = 1 << 4, OVERLAP = 1 << 6 };
+    tn_array *x = count_up();
+    int64_t n = N;
+    double factor = 1, value = 1;
+    tn_arg args[] = {pointer_arg(x, TN_READ_WRITE), value_arg(&n, sizeof n), value_arg(&factor, sizeof factor), value_arg(&value, sizeof value)};
+    const struct {
+        uint32_t flags, cluster[3];
+        uint64_t attributes;
+    } launches[] = {
+        {TN_LAUNCH_COOPERATIVE, {0, 0, 0}, COOPERATIVE},
+        {TN_LAUNCH_OVERLAP, {0, 0, 0}, OVERLAP},
+        {0, {2, 1, 1}, CLUSTER},
+        {0, {2, 0, 0}, CLUSTER},
+        {TN_LAUNCH_COOPERATIVE | TN_LAUNCH_OVERLAP, {2, 1, 1}, COOPERATIVE | OVERLAP | CLUSTER},
+    };
+    int ran = 0;
+    for (size_t i = 0; simulated() && i < sizeof launches / sizeof *launches; i++) {
+        tn_launch_config config = config_of(CHANGE, s);
+        config.flags = launches[i].flags;
+        memcpy(config.cluster, launches[i].cluster, sizeof config.cluster);
+        for (int turn = 0; turn < 2; turn++, ran++) {
+            uint64_t before = calls("cuLaunchKernelEx"), attributes = 0;
+            OK(tn_launch(&config, 4, args));
+            CHECK(calls("cuLaunchKernelEx") == before + 1);
+            CHECK(sim_get("launch_attributes", &attributes) == 0 && attributes == launches[i].attributes);
+        }
+    }
+    CHECK(is_line(x, 1, ran));
+    tn_launch_config config = config_of(CHANGE, s);
+    config.cluster[0] = 3; /* of a grid of 2 */
+    FAILS(tn_launch(&config, 4, args), TN_ERR_INVALID);
+    CHECK(says("cluster[0] = 3"));
+    config = config_of(CHANGE, s);
+    config.flags = 1u << 9;
+    FAILS(tn_launch(&config, 4, args), TN_ERR_INVALID);
+    if (simulated()) {
+        config = config_of(CHANGE, s);
+        config.flags = TN_LAUNCH_COOPERATIVE;
+        config.grid[0] = 1 << 20; /* more blocks than the GPU runs at once */
+        FAILS(tn_launch(&config, 4, args), TN_ERR_LIMIT);
+        CHECK(says("720"));
+        CHECK(sim_attribute(0, 95, 0) == 0);
+        config.grid[0] = 2;
+        FAILS(tn_launch(&config, 4, args), TN_ERR_UNSUPPORTED);
+        CHECK(says("cooperative") && sim_attribute(0, 95, 1) == 0);
+    }
+    CHECK(is_line(x, 1, ran)); /* nothing was launched, and nothing stayed borrowed */
+    OK(tn_array_release(x));
 }
 
 /* Launches with its own need of block memory, beside a thread that needs another size. */
@@ -1050,6 +1117,7 @@ int main(void)
         kn_8_block_memory(s);
         kn_8_kernels_of_libraries(s);
         kn_9_shapes(s);
+        kn_9_attributes(s);
         kn_9_arguments(s);
         kn_10_events();
         br_62_events();

@@ -5901,6 +5901,18 @@ typedef struct tn_host_block {
  */
 typedef void (*tn_host_kernel)(const tn_host_block *block, void *const *args);
 
+/** Flags of a launch. */
+typedef uint32_t tn_launch_flags;
+TN_ENUM {
+    /** All blocks run at the same time, so that they can wait for each other (`grid.sync()` of cooperative groups). */
+    TN_LAUNCH_COOPERATIVE = 1 << 0,
+    /**
+     * The kernel may begin before the kernel in front of it on the stream has ended (programmatic dependent launch). It
+     * waits for it itself, before it uses what that one writes (`cudaGridDependencySynchronize`).
+     */
+    TN_LAUNCH_OVERLAP = 1 << 1,
+};
+
 /** What a launch runs, and how often. */
 typedef struct tn_launch_config {
     /** sizeof this struct, set by the caller. */
@@ -5924,6 +5936,13 @@ typedef struct tn_launch_config {
     tn_stream *stream;
     /** A kernel of the host, in place of `function`; else NULL. */
     tn_host_kernel host_function;
+    /** TN_LAUNCH_ flags, for a kernel of a GPU. */
+    tn_launch_flags flags;
+    /**
+     * The blocks of a cluster in each of three directions, for a kernel of a GPU with compute capability 9.0 or newer;
+     * the grid is a multiple of it. All 0: no cluster, or the one that the kernel was compiled for.
+     */
+    uint32_t cluster[3];
 } tn_launch_config;
 
 /**
@@ -5953,23 +5972,27 @@ typedef struct tn_launch_config {
  * @param args     The arguments, in the order of the parameters. They are read during the call only, values too. NULL
  *                 only with n_args 0.
  * @return TN_OK; TN_ERR_NULL, also if there is neither function; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong
- *         size, for two functions, a grid or block with a 0, negative block_bytes, an unknown kind or access, an ndim
+ *         size, for two functions, unknown flags, flags or a cluster with a kernel of the host, a cluster of which the
+ *         grid is no multiple, a grid or block with a 0, negative block_bytes, an unknown kind or access, an ndim
  *         outside 0..8, a value of 0 bytes; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT, TN_ERR_INVALID if the
  *         kernel has another number of parameters, or one of another size, where the driver can tell (from 12.4 on);
  *         TN_ERR_SHAPE for an array of another ndim; TN_ERR_LAYOUT for elements that are not at multiples of their
  *         size, and for TN_ARG_POINTER with an array that is not C-contiguous; TN_ERR_DEVICE for memory out of reach,
  *         and for a stream of a GPU with a kernel of the host; TN_ERR_UNSUPPORTED without a driver, for stream NULL
  *         while the current stream captures a graph, and for a captured stream that would have to wait for work
- *         outside of the capture; the statuses of `tn_borrow_all` for what others do with the arrays; TN_ERR_ALIASED;
+ *         outside of the capture, and for flags or a cluster that the GPU or the driver does not have; the statuses of `tn_borrow_all` for what others do with the arrays; TN_ERR_ALIASED;
  *         TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER if the driver refuses the launch, or the kernel failed and stream is
- *         NULL; TN_ERR_LIMIT for a launch above the limits of the GPU or of the kernel.
+ *         NULL; TN_ERR_LIMIT for a launch above the limits of the GPU or of the kernel, and for more blocks than can run at
+ *         the same time with TN_LAUNCH_COOPERATIVE.
  * @note Threads: any. Blocks: with stream NULL, until the kernel is done; a kernel of the host, until all blocks are
  *       done, and with TN_WAIT until the device's work on the arrays is done. Holds no lock meanwhile. Allocates:
  *       bookkeeping; for the host, block memory of each thread that runs blocks; the copies of TN_WRITE_COW.
  * @since 0.1
  * @ingroup launch
  */
-tn_status tn_launch(const tn_launch_config *config, size_t n_args, const tn_arg *args) TN_MUST_CHECK;
+tn_status tn_launch(const tn_launch_config *config,
+                    size_t n_args,
+                    const tn_arg *args) TN_MUST_CHECK;
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -37,6 +37,10 @@ family! {
     STREAM: TN_STREAM_BLOCKING
 }
 family! {
+    /// Launching a kernel.
+    LAUNCH: TN_LAUNCH_COOPERATIVE TN_LAUNCH_OVERLAP
+}
+family! {
     /// Creating an event.
     EVENT: TN_EVENT_TIMING
 }

@@ -1861,6 +1861,14 @@ pub struct tn_host_block {
 pub type tn_host_kernel =
     Option<unsafe extern "C" fn(block: *const tn_host_block, args: *const *mut core::ffi::c_void)>;
 
+/// Flags of a launch.
+pub type tn_launch_flags = u32;
+/// All blocks run at the same time, so that they can wait for each other (`grid.sync()` of cooperative groups).
+pub const TN_LAUNCH_COOPERATIVE: tn_launch_flags = 1 << 0;
+/// The kernel may begin before the kernel in front of it on the stream has ended (programmatic dependent launch). It
+/// waits for it itself, before it uses what that one writes (`cudaGridDependencySynchronize`).
+pub const TN_LAUNCH_OVERLAP: tn_launch_flags = 1 << 1;
+
 /// What a launch runs, and how often.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -1882,6 +1890,11 @@ pub struct tn_launch_config {
     pub stream: *mut tn_stream,
     /// A kernel of the host, in place of `function`; else NULL.
     pub host_function: tn_host_kernel,
+    /// TN_LAUNCH_ flags, for a kernel of a GPU.
+    pub flags: tn_launch_flags,
+    /// The blocks of a cluster in each of three directions, for a kernel of a GPU with compute capability 9.0 or newer;
+    /// the grid is a multiple of it. All 0: no cluster, or the one that the kernel was compiled for.
+    pub cluster: [u32; 3],
 }
 
 /// How `tn_module_load` and `tn_module_compile` make a module. All fields but `size` may be 0.

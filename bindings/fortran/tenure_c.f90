@@ -596,6 +596,13 @@ module tenure_c
   !> Argument: a value, of which the kernel gets a copy.
   integer(c_int32_t), parameter :: TN_ARG_VALUE = 4_c_int32_t
 
+  ! tn_launch_flags: Flags of a launch.
+  !> All blocks run at the same time, so that they can wait for each other (`grid.sync()` of cooperative groups).
+  integer(c_int32_t), parameter :: TN_LAUNCH_COOPERATIVE = 1_c_int32_t
+  !> The kernel may begin before the kernel in front of it on the stream has ended (programmatic dependent launch). It
+  !> waits for it itself, before it uses what that one writes (`cudaGridDependencySynchronize`).
+  integer(c_int32_t), parameter :: TN_LAUNCH_OVERLAP = 2_c_int32_t
+
   ! Constants outside of families.
   !> Version of this header: major << 16 | minor << 8 | patch.
   integer(c_int32_t), parameter :: TN_VERSION_ = 256_c_int32_t
@@ -1528,7 +1535,7 @@ module tenure_c
   !> What a launch runs, and how often.
   type, bind(C) :: tn_launch_config
     !> sizeof this struct, set by the caller.
-    integer(c_size_t) :: size = 64
+    integer(c_size_t) :: size = 80
     !> A kernel of a GPU: a CUfunction, or a CUkernel of a library (CUDA 12.0); or NULL.
     type(c_ptr) :: function = c_null_ptr
     !> The blocks in each of three directions, at least 1.
@@ -1544,6 +1551,11 @@ module tenure_c
     type(c_ptr) :: stream = c_null_ptr
     !> A kernel of the host, in place of `function`; else NULL.
     type(c_funptr) :: host_function = c_null_funptr
+    !> TN_LAUNCH_ flags, for a kernel of a GPU.
+    integer(c_int32_t) :: flags = 0
+    !> The blocks of a cluster in each of three directions, for a kernel of a GPU with compute capability 9.0 or newer;
+    !> the grid is a multiple of it. All 0: no cluster, or the one that the kernel was compiled for.
+    integer(c_int32_t) :: cluster(3) = 0
   end type
 
   !> How `tn_module_load` and `tn_module_compile` make a module.

@@ -498,6 +498,10 @@ export const TN_ARG_POINTER: 2;
 export const TN_ARG_MIRROR: 3;
 /** Argument: a value, of which the kernel gets a copy. */
 export const TN_ARG_VALUE: 4;
+/** All blocks run at the same time, so that they can wait for each other (`grid.sync()` of cooperative groups). */
+export const TN_LAUNCH_COOPERATIVE: 1;
+/** The kernel may begin before the kernel in front of it on the stream has ended (programmatic dependent launch). It waits for it itself, before it uses what that one writes (`cudaGridDependencySynchronize`). */
+export const TN_LAUNCH_OVERLAP: 2;
 /** Version of this header: major << 16 | minor << 8 | patch. */
 export const TN_VERSION: 256;
 /** The largest number of axes of an array. */
@@ -1375,6 +1379,10 @@ export interface tn_launch_config {
   stream: Handle | null;
   /** A kernel of the host, in place of `function`; else NULL. */
   host_function: Memory | null;
+  /** TN_LAUNCH_ flags, for a kernel of a GPU. */
+  flags: number;
+  /** The blocks of a cluster in each of three directions, for a kernel of a GPU with compute capability 9.0 or newer; the grid is a multiple of it. All 0: no cluster, or the one that the kernel was compiled for. */
+  cluster: Uint32Array;
 }
 /** How `tn_module_load` and `tn_module_compile` make a module. */
 export interface tn_module_options {

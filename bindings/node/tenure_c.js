@@ -326,6 +326,10 @@ export const TN_ARG_POINTER = 2;
 export const TN_ARG_MIRROR = 3;
 export const TN_ARG_VALUE = 4;
 
+// tn_launch_flags: Flags of a launch.
+export const TN_LAUNCH_COOPERATIVE = 1;
+export const TN_LAUNCH_OVERLAP = 2;
+
 // Constants outside of families.
 export const TN_VERSION = 256;
 export const TN_MAX_NDIM = 64;
@@ -955,7 +959,7 @@ export const structs = {
     },
   },
   tn_launch_config: {
-    size: 64,
+    size: 80,
     isSized: true,
     fields: {
       size: ["size_t", 0, 0],
@@ -965,6 +969,8 @@ export const structs = {
       block_bytes: ["int64_t", 40, 0],
       stream: ["handle", 48, 0],
       host_function: ["pointer", 56, 0],
+      flags: ["uint32_t", 64, 0],
+      cluster: ["uint32_t", 68, 3],
     },
   },
   tn_module_options: {

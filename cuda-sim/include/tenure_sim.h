@@ -68,6 +68,7 @@ int tenure_sim_set(const char *name, uint64_t value);
  *   "copied_to_device", "copied_from_device", "copied_on_device"   bytes of copies that ran
  *   "direct_peer_copies", "staged_peer_copies"  copies between two devices that ran: those where the device of the stream may access both
  *                                             sides, and those that a driver stages through host memory
+ *   "launch_attributes"                       the attributes of the last cuLaunchKernelEx, a bit for each by its number
  *   "host_alloc_flags", "host_register_flags" the flags of the last cuMemHostAlloc and cuMemHostRegister
  *   "host_alloc_node"                         1 + the NUMA node that the thread of the last cuMemHostAlloc preferred then; 0: none
  *   "allocations" (by cuMemAlloc), "imported" (open, of other processes), "pooled", "managed", "physical", "reserved", "pinned",

@@ -54,6 +54,7 @@ pub fn status(number: u32, short: tn_status) -> tn_status {
         NOT_READY => TN_ERR_PENDING,
         HOST_MEMORY_ALREADY_REGISTERED => TN_ERR_DUPLICATE,
         HOST_MEMORY_NOT_REGISTERED => TN_ERR_INVALID,
+        720 => TN_ERR_LIMIT,
         801 | 900..=907 => TN_ERR_UNSUPPORTED,
         _ => TN_ERR_DRIVER,
     }
@@ -87,6 +88,7 @@ pub fn advice(number: u32) -> &'static str {
             "; the library that was found is the CUDA toolkit's stub for linking, and no driver: install the driver, or take the folder \
              `stubs` out of the library path"
         }
+        720 => "; a cooperative launch needs all blocks to run at the same time: launch fewer of them",
         801 => "; this device or driver does not support it",
         802 => {
             "; the system is not ready yet, as on a machine with several GPUs until its fabric manager has started: try again"

@@ -21,8 +21,8 @@ pub use cudarc::driver::sys::{
     CUstream,
 };
 use cudarc::driver::sys::{
-    CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUipcEventHandle, CUipcMemHandle, CUmem_advise, CUmemAccessDesc,
-    CUmemAllocationProp, CUmemPoolProps, CUmemoryPool, CUpointer_attribute, CUuuid,
+    CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUDA_MEMCPY3D_PEER, CUipcEventHandle, CUipcMemHandle, CUlaunchConfig, CUmem_advise,
+    CUmemAccessDesc, CUmemAllocationProp, CUmemPoolProps, CUmemoryPool, CUpointer_attribute, CUuuid,
 };
 use std::sync::OnceLock;
 
@@ -173,6 +173,10 @@ functions! {
         grid_x: c_uint, grid_y: c_uint, grid_z: c_uint,
         block_x: c_uint, block_y: c_uint, block_z: c_uint,
         shared_bytes: c_uint, stream: CUstream, parameters: *mut *mut c_void, extra: *mut *mut c_void,
+    );
+
+    cuLaunchKernelEx(
+        config: *const CUlaunchConfig, function: CUfunction, parameters: *mut *mut c_void, extra: *mut *mut c_void,
     );
 
     cuStreamCreateWithPriority(stream: *mut CUstream, flags: c_uint, priority: c_int);

@@ -3,6 +3,7 @@
 use crate::boundary::enter;
 use crate::error::{Result, fail};
 use crate::ffi::convert;
+use crate::flags;
 use crate::gpu::kernel::{Kernel, Shape};
 use crate::launch::{self, Code};
 use crate::types::*;
@@ -19,6 +20,8 @@ impl convert::VersionedStruct for tn_launch_config {
             block_bytes: 0,
             stream: core::ptr::null_mut(),
             host_function: None,
+            flags: 0,
+            cluster: [0; 3],
         }
     }
 }
@@ -49,16 +52,18 @@ impl convert::VersionedStruct for tn_launch_config {
 /// @param args     The arguments, in the order of the parameters. They are read during the call only, values too. NULL
 ///                 only with n_args 0.
 /// @return TN_OK; TN_ERR_NULL, also if there is neither function; TN_ERR_STALE, TN_ERR_KIND; TN_ERR_INVALID for a wrong
-///         size, for two functions, a grid or block with a 0, negative block_bytes, an unknown kind or access, an ndim
+///         size, for two functions, unknown flags, flags or a cluster with a kernel of the host, a cluster of which the
+///         grid is no multiple, a grid or block with a 0, negative block_bytes, an unknown kind or access, an ndim
 ///         outside 0..8, a value of 0 bytes; TN_ERR_DESTRUCTED, TN_ERR_GIVEN; TN_ERR_COUNT, TN_ERR_INVALID if the
 ///         kernel has another number of parameters, or one of another size, where the driver can tell (from 12.4 on);
 ///         TN_ERR_SHAPE for an array of another ndim; TN_ERR_LAYOUT for elements that are not at multiples of their
 ///         size, and for TN_ARG_POINTER with an array that is not C-contiguous; TN_ERR_DEVICE for memory out of reach,
 ///         and for a stream of a GPU with a kernel of the host; TN_ERR_UNSUPPORTED without a driver, for stream NULL
 ///         while the current stream captures a graph, and for a captured stream that would have to wait for work
-///         outside of the capture; the statuses of `tn_borrow_all` for what others do with the arrays; TN_ERR_ALIASED;
+///         outside of the capture, and for flags or a cluster that the GPU or the driver does not have; the statuses of `tn_borrow_all` for what others do with the arrays; TN_ERR_ALIASED;
 ///         TN_ERR_NO_HOST_MEMORY; TN_ERR_DRIVER if the driver refuses the launch, or the kernel failed and stream is
-///         NULL; TN_ERR_LIMIT for a launch above the limits of the GPU or of the kernel.
+///         NULL; TN_ERR_LIMIT for a launch above the limits of the GPU or of the kernel, and for more blocks than can run at
+///         the same time with TN_LAUNCH_COOPERATIVE.
 /// @note Threads: any. Blocks: with stream NULL, until the kernel is done; a kernel of the host, until all blocks are
 ///       done, and with TN_WAIT until the device's work on the arrays is done. Holds no lock meanwhile. Allocates:
 ///       bookkeeping; for the host, block memory of each thread that runs blocks; the copies of TN_WRITE_COW.
@@ -91,18 +96,25 @@ pub unsafe extern "C" fn tn_launch(config: *const tn_launch_config, n_args: usiz
 /// - The obligations of [`tn_launch`].
 #[inline(always)]
 unsafe fn launch_fast(config: &convert::Noted<tn_launch_config>, args: &[tn_arg]) -> Option<Result<()>> {
-    let config = config.as_ref().ok().filter(|config| config.host_function.is_none())?;
+    let is_plain = |config: &&tn_launch_config| config.flags == 0 && config.cluster == [0; 3];
+    let config = config.as_ref().ok().filter(|config| config.host_function.is_none()).filter(is_plain)?;
     // SAFETY: the caller's obligation.
     unsafe { launch::launch_fast(Kernel::new(config.function), &shape(config), config.stream as u64, args) }
 }
 
 fn shape(config: &tn_launch_config) -> Shape {
-    Shape { grid: config.grid, block: config.block, block_bytes: config.block_bytes }
+    let tn_launch_config { grid, block, block_bytes, flags, cluster, .. } = *config;
+    Shape { grid, block, block_bytes, flags, cluster }
 }
 
 /// The function of a launch that has one. TN_ERR_INVALID: it has two.
 fn code(config: &tn_launch_config) -> Result<Code> {
+    flags::check("flags", config.flags, TN_LAUNCH_COOPERATIVE | TN_LAUNCH_OVERLAP, &flags::LAUNCH)?;
     match config.host_function {
+        Some(_) if config.flags != 0 || config.cluster != [0; 3] => Err(fail(
+            TN_ERR_INVALID,
+            format_args!("flags and cluster are for kernels of a GPU; leave them 0 with host_function"),
+        )),
         None => Ok(Code::Device(Kernel::new(config.function))),
         Some(function) if config.function.is_null() => Ok(Code::Host(function)),
         Some(_) => {

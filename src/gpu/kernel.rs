@@ -8,12 +8,17 @@
 
 use super::context::Inside;
 use super::table::Gpu;
-use crate::cuda_driver::{CUfunction, CUstream, SUCCESS, code};
+use crate::cuda_driver::sys::{
+    CUlaunchAttribute, CUlaunchAttributeID, CUlaunchAttributeValue,
+    CUlaunchAttributeValue_union__bindgen_ty_1 as ClusterDim, CUlaunchConfig,
+};
+use crate::cuda_driver::{Attribute, CUfunction, CUstream, SUCCESS, code};
 use crate::error::{Kept, Result, Status, fail, quietly};
 use crate::sys::lock::Mutex;
 use crate::types::*;
 use core::ffi::{CStr, c_int, c_void};
 use core::fmt;
+use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
@@ -36,11 +41,44 @@ pub struct Shape {
     pub block: [u32; 3],
     /// Dynamic memory of a block.
     pub block_bytes: i64,
+    /// TN_LAUNCH_ flags.
+    pub flags: u32,
+    /// Blocks of a cluster in each direction; all 0: none is asked for.
+    pub cluster: [u32; 3],
 }
 
 impl Shape {
     fn threads(&self) -> u64 {
         self.block.iter().fold(1, |product: u64, threads| product.saturating_mul(u64::from(*threads)))
+    }
+
+    /// Whether the launch has attributes, so that it is made by cuLaunchKernelEx (driver 11.8).
+    fn has_attributes(&self) -> bool {
+        self.flags != 0 || self.cluster != [0; 3]
+    }
+
+    /// The attributes, and how many there are.
+    fn attributes(&self) -> ([CUlaunchAttribute; 3], u32) {
+        // SAFETY: all zero is a valid value: that of an attribute which is ignored.
+        let mut list: [CUlaunchAttribute; 3] = unsafe { MaybeUninit::zeroed().assume_init() };
+        let mut count = 0;
+        let mut add = |id: CUlaunchAttributeID, value: CUlaunchAttributeValue| {
+            (list[count].id, list[count].value) = (id, value);
+            count += 1;
+        };
+        if self.flags & TN_LAUNCH_COOPERATIVE != 0 {
+            add(CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_COOPERATIVE, CUlaunchAttributeValue { cooperative: 1 });
+        }
+        if self.flags & TN_LAUNCH_OVERLAP != 0 {
+            let value = CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 };
+            add(CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION, value);
+        }
+        if self.cluster != [0; 3] {
+            let [x, y, z] = self.cluster.map(|blocks| blocks.max(1));
+            let value = CUlaunchAttributeValue { clusterDim: ClusterDim { x, y, z } };
+            add(CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, value);
+        }
+        (list, count as u32)
     }
 }
 
@@ -117,7 +155,8 @@ impl Kernel {
     #[inline]
     pub fn is_confirmed(self, gpu: &Gpu, shape: &Shape, sizes: &[usize]) -> bool {
         let confirmed = self.confirmed();
-        confirmed.function.load(Ordering::Relaxed) == self.0 as usize
+        !shape.has_attributes()
+            && confirmed.function.load(Ordering::Relaxed) == self.0 as usize
             && confirmed.signature.load(Ordering::Relaxed) == signature(sizes)
             && shape.threads() <= confirmed.threads.load(Ordering::Relaxed)
             && shape.block_bytes <= confirmed.block_bytes.load(Ordering::Relaxed)
@@ -184,6 +223,7 @@ impl Kernel {
                 ));
             }
         }
+        check_attributes(inside, shape)?;
         let named = self.named(inside);
         if shape.threads() > facts.threads as u64 {
             return Err(fail(
@@ -301,7 +341,24 @@ impl Kernel {
             let ([x, y, z], [bx, by, bz], bytes) = (shape.grid, shape.block, shape.block_bytes as u32);
             // SAFETY: the caller's obligation; the driver reads the arguments during the call.
             unsafe {
-                inside.cuLaunchKernel(self.0, x, y, z, bx, by, bz, bytes, stream, arguments.as_mut_ptr(), null_mut())
+                if !shape.has_attributes() {
+                    let arguments = arguments.as_mut_ptr();
+                    return inside.cuLaunchKernel(self.0, x, y, z, bx, by, bz, bytes, stream, arguments, null_mut());
+                }
+                let (mut list, count) = shape.attributes();
+                let config = CUlaunchConfig {
+                    gridDimX: x,
+                    gridDimY: y,
+                    gridDimZ: z,
+                    blockDimX: bx,
+                    blockDimY: by,
+                    blockDimZ: bz,
+                    sharedMemBytes: bytes,
+                    hStream: stream,
+                    attrs: list.as_mut_ptr(),
+                    numAttrs: count,
+                };
+                inside.cuLaunchKernelEx(&config, self.0, arguments.as_mut_ptr(), null_mut())
             }
         };
         if self.is_confirmed(inside.gpu(), shape, sizes) {
@@ -321,8 +378,35 @@ impl Kernel {
             false => facts.dynamic_bytes,
         };
         inside.gpu().check(call()?, "cuLaunchKernel")?;
-        self.confirm(signature(sizes), facts.threads as u64, block_bytes);
+        if !shape.has_attributes() {
+            self.confirm(signature(sizes), facts.threads as u64, block_bytes);
+        }
         Ok(())
+    }
+}
+
+/// TN_ERR_UNSUPPORTED, TN_ERR_INVALID: the GPU has no such launches, or the grid does not consist of whole clusters.
+fn check_attributes(inside: &Inside, shape: &Shape) -> Result<()> {
+    let gpu = inside.gpu();
+    let lacks = |wanted: bool, attribute: Attribute| wanted && gpu.attribute(attribute).unwrap_or(0) == 0;
+    let unsupported =
+        |what: &str| Err(fail(TN_ERR_UNSUPPORTED, format_args!("GPU {} has no {what}; launch without", gpu.id())));
+    let cooperative = shape.flags & TN_LAUNCH_COOPERATIVE != 0;
+    if lacks(cooperative, Attribute::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH) {
+        return unsupported("cooperative launches");
+    }
+    if lacks(shape.cluster != [0; 3], Attribute::CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH) {
+        return unsupported("clusters of blocks");
+    }
+    match (0..3).find(|at| !shape.grid[*at].is_multiple_of(shape.cluster[*at].max(1))) {
+        Some(at) => Err(fail(
+            TN_ERR_INVALID,
+            format_args!(
+                "grid[{at}] is {}, which is no multiple of cluster[{at}] = {}",
+                shape.grid[at], shape.cluster[at]
+            ),
+        )),
+        None => Ok(()),
     }
 }
 

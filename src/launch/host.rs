@@ -143,7 +143,7 @@ impl Work<'_> {
     /// # Safety
     /// - The obligations of [`Blocks::run`]; no other thread runs this task.
     unsafe fn run_blocks(&self, task: usize) {
-        let Shape { grid, block, block_bytes } = *self.blocks.shape;
+        let Shape { grid, block, block_bytes, .. } = *self.blocks.shape;
         let memory = match self.memory.is_null() {
             true => null_mut(),
             false => self.memory.wrapping_add(task * self.blocks.lines_per_task).cast(),

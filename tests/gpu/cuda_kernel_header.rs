@@ -148,6 +148,8 @@ impl Launch<'_> {
             block_bytes: self.block_bytes,
             stream: null_mut(),
             host_function: None,
+            flags: 0,
+            cluster: [0; 3],
         };
         // SAFETY: the arguments of the kernel, which has returned when the call returns.
         let status = unsafe { ffi::launch::tn_launch(&config, args.len(), args.as_ptr()) };
@@ -237,6 +239,8 @@ fn views_of_launches(module: &Module) {
             block_bytes: 0,
             stream: null_mut(),
             host_function: None,
+            flags: 0,
+            cluster: [0; 3],
         };
         // SAFETY: the arguments of the kernel, which has returned when the call returns.
         assert_eq!(unsafe { ffi::launch::tn_launch(&config, 2, args.as_ptr()) }, TN_OK, "{}", last_error());

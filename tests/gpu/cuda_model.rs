@@ -638,6 +638,8 @@ impl World<'_> {
             block_bytes: 0,
             stream: self.stream(Some(q)),
             host_function: None,
+            flags: 0,
+            cluster: [0; 3],
         };
         // SAFETY: as many arguments as the kernel has parameters, which are read during the call.
         assert_eq!(unsafe { tn_launch(&config, args.len(), args.as_ptr()) }, expected);

@@ -53,6 +53,8 @@ impl Library {
             block_bytes,
             stream,
             host_function: Some(kernel),
+            flags: 0,
+            cluster: [0; 3],
         };
         // SAFETY: handles are checked ids; `args` has the length passed beside it, and values at least the bytes that
         // they name.

@@ -648,6 +648,8 @@ pub fn launch_on_host(arrays: &[(Handle, u32)], block_bytes: i64) -> Done {
         block_bytes,
         stream: null_mut(),
         host_function: Some(nothing),
+        flags: 0,
+        cluster: [0; 3],
     };
     // SAFETY: a list of that length.
     done(|| unsafe { launch::tn_launch(&config, args.len(), args.as_ptr()) })

@@ -76,6 +76,8 @@ impl Kernel {
             block_bytes,
             stream: null_mut(),
             host_function,
+            flags: 0,
+            cluster: [0; 3],
         };
         // SAFETY: the arguments of the kernel, which has returned when the call returns.
         let status = unsafe { launch::tn_launch(&config, if self.is_dynamic { 5 } else { 3 }, args.as_ptr()) };

@@ -591,6 +591,12 @@ public final class TenureC {
     /** Argument: a value, of which the kernel gets a copy. */
     public static final int TN_ARG_VALUE = 4;
 
+    // tn_launch_flags: Flags of a launch.
+    /** All blocks run at the same time, so that they can wait for each other (`grid.sync()` of cooperative groups). */
+    public static final int TN_LAUNCH_COOPERATIVE = 1;
+    /** The kernel may begin before the kernel in front of it on the stream has ended (programmatic dependent launch). It waits for it itself, before it uses what that one writes (`cudaGridDependencySynchronize`). */
+    public static final int TN_LAUNCH_OVERLAP = 2;
+
     // Constants outside of families.
     /** Version of this header: major << 16 | minor << 8 | patch. */
     public static final int TN_VERSION = 256;
@@ -1970,10 +1976,10 @@ public final class TenureC {
     }
 
     /** What a launch runs, and how often. */
-    @Structure.FieldOrder({"size", "function", "grid", "block", "block_bytes", "stream", "host_function"})
+    @Structure.FieldOrder({"size", "function", "grid", "block", "block_bytes", "stream", "host_function", "flags", "cluster"})
     public static class tn_launch_config extends Structure {
         /** sizeof this struct, set by the caller. */
-        public long size = 64;
+        public long size = 80;
         /** A kernel of a GPU: a CUfunction, or a CUkernel of a library (CUDA 12.0); or NULL. */
         public Pointer function;
         /** The blocks in each of three directions, at least 1. */
@@ -1986,9 +1992,13 @@ public final class TenureC {
         public long stream;
         /** A kernel of the host, in place of `function`; else NULL. */
         public Pointer host_function;
+        /** TN_LAUNCH_ flags, for a kernel of a GPU. */
+        public int flags;
+        /** The blocks of a cluster in each of three directions, for a kernel of a GPU with compute capability 9.0 or newer; the grid is a multiple of it. All 0: no cluster, or the one that the kernel was compiled for. */
+        public int[] cluster = new int[3];
 
         /** Its size in C. */
-        public static final int BYTES = 64;
+        public static final int BYTES = 80;
 
         public tn_launch_config() {}
 

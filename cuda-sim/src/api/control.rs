@@ -82,6 +82,7 @@ fn get_number(world: &World, name: &str) -> Answer<u64> {
         "copied_on_device" => world.statistics.copied[2],
         "direct_peer_copies" => world.statistics.peer_copies[0],
         "staged_peer_copies" => world.statistics.peer_copies[1],
+        "launch_attributes" => world.statistics.launch_attributes,
         "host_alloc_flags" => world.statistics.host_alloc_flags.into(),
         "host_register_flags" => world.statistics.host_register_flags.into(),
         "host_alloc_node" => world.statistics.host_alloc_node,

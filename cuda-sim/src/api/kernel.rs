@@ -4,15 +4,14 @@
 //! and the other way round. Occupancy is limited only by the number
 //! of threads and the dynamic shared memory. There are no global variables, because nothing is compiled.
 
-use super::module::{get_attribute, set_attribute};
+use super::module::{active_blocks, get_attribute, set_attribute};
 use crate::base::args::{get, put, put_optional};
 use crate::base::status::*;
 use crate::base::types::Handle;
 use crate::entry::call::Call;
 use crate::entry::enter::driver;
 use crate::state::device::{
-    BLOCKS_PER_MULTIPROCESSOR, MAX_THREADS_PER_BLOCK, MAX_THREADS_PER_MULTIPROCESSOR, MULTIPROCESSORS,
-    SHARED_BYTES_PER_BLOCK_OPT_IN, SHARED_BYTES_PER_MULTIPROCESSOR,
+    MAX_THREADS_PER_BLOCK, MULTIPROCESSORS, SHARED_BYTES_PER_BLOCK_OPT_IN, SHARED_BYTES_PER_MULTIPROCESSOR,
 };
 use crate::state::module::Function;
 use parking_lot::Mutex;
@@ -43,25 +42,6 @@ fn put_parameter(call: &Call, function: Handle, index: usize, offset: *mut usize
     put_optional(offset, align(before, own));
     put_optional(size, own);
     Ok(())
-}
-
-/// How many blocks of `threads` threads one multiprocessor holds.
-fn active_blocks(call: &Call, function: Handle, threads: c_int, shared: usize) -> Answer<c_int> {
-    if !call.modules.functions.contains_key(&function) && !call.modules.library_kernels.contains_key(&function) {
-        return Err(INVALID_HANDLE);
-    }
-    let device = &call.devices[call.device()];
-    if threads <= 0 || threads > device.attribute(MAX_THREADS_PER_BLOCK)? {
-        return Err(INVALID_VALUE);
-    }
-    let by_threads = device.attribute(MAX_THREADS_PER_MULTIPROCESSOR)? / threads;
-    let by_shared = match shared {
-        0 => c_int::MAX,
-        bytes => {
-            c_int::try_from(device.attribute(SHARED_BYTES_PER_MULTIPROCESSOR)? as usize / bytes).unwrap_or(c_int::MAX)
-        }
-    };
-    Ok(by_threads.min(by_shared).min(device.attribute(BLOCKS_PER_MULTIPROCESSOR)?))
 }
 
 /// Writes the block size, in whole warps, with which the most threads are active, and the number of blocks that fill

@@ -14,7 +14,9 @@ use crate::base::types::Handle;
 use crate::entry::call::Call;
 use crate::entry::enter::driver;
 use crate::state::device::{
-    COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR, MAX_BLOCK_X, MAX_GRID_X, SHARED_BYTES_PER_BLOCK_OPT_IN,
+    BLOCKS_PER_MULTIPROCESSOR, CLUSTER_LAUNCH, COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR, COOPERATIVE_LAUNCH,
+    MAX_BLOCK_X, MAX_GRID_X, MAX_THREADS_PER_BLOCK, MAX_THREADS_PER_MULTIPROCESSOR, MULTIPROCESSORS,
+    SHARED_BYTES_PER_BLOCK_OPT_IN, SHARED_BYTES_PER_MULTIPROCESSOR,
 };
 use crate::state::machine::{HandleKind, Machine};
 use crate::state::module::{Function, Kernel, Launch, Library, LibraryKernel, Module, Registered, Run};
@@ -335,6 +337,25 @@ fn launch(
     call.enqueue(stream, "kernel", Vec::new(), work).map(|_| ())
 }
 
+/// How many blocks of `threads` threads one multiprocessor holds.
+pub fn active_blocks(call: &Call, function: Handle, threads: c_int, shared: usize) -> Answer<c_int> {
+    if !call.modules.functions.contains_key(&function) && !call.modules.library_kernels.contains_key(&function) {
+        return Err(INVALID_HANDLE);
+    }
+    let device = &call.devices[call.device()];
+    if threads <= 0 || threads > device.attribute(MAX_THREADS_PER_BLOCK)? {
+        return Err(INVALID_VALUE);
+    }
+    let by_threads = device.attribute(MAX_THREADS_PER_MULTIPROCESSOR)? / threads;
+    let by_shared = match shared {
+        0 => c_int::MAX,
+        bytes => {
+            c_int::try_from(device.attribute(SHARED_BYTES_PER_MULTIPROCESSOR)? as usize / bytes).unwrap_or(c_int::MAX)
+        }
+    };
+    Ok(by_threads.min(by_shared).min(device.attribute(BLOCKS_PER_MULTIPROCESSOR)?))
+}
+
 /// CUlaunchConfig.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -343,8 +364,58 @@ struct LaunchConfig {
     block: [c_uint; 3],
     shared_bytes: c_uint,
     stream: Handle,
-    attributes: *mut c_void,
+    attributes: *const LaunchAttribute,
     count: c_uint,
+}
+
+/// CUlaunchAttribute, as far as it is known here.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct LaunchAttribute {
+    id: c_uint,
+    pad: c_uint,
+    value: [c_uint; 16],
+}
+
+// CUlaunchAttributeID.
+const COOPERATIVE: c_uint = 2;
+const CLUSTER_DIMENSION: c_uint = 4;
+
+/// Refuses a cooperative launch whose blocks cannot all run at the same time, and clusters that the device cannot run.
+/// Other attributes change nothing.
+fn check_attributes(call: &mut Call, config: &LaunchConfig, function: Handle) -> Answer {
+    const LARGEST_CLUSTER: c_uint = 8;
+    let mut seen = 0;
+    for at in 0..config.count as usize {
+        let LaunchAttribute { id, value, .. } = get(config.attributes.wrapping_add(at))?;
+        seen |= 1 << (id & 63);
+        let device = &call.devices[call.device()];
+        match id {
+            COOPERATIVE if value[0] != 0 => {
+                if device.attribute(COOPERATIVE_LAUNCH)? == 0 {
+                    return Err(NOT_SUPPORTED);
+                }
+                let threads = config.block.iter().product::<c_uint>() as c_int;
+                let active = active_blocks(call, function, threads, config.shared_bytes as usize)?;
+                let most = u64::from((active * device.attribute(MULTIPROCESSORS)?) as c_uint);
+                if config.grid.iter().map(|blocks| u64::from(*blocks)).product::<u64>() > most {
+                    return Err(COOPERATIVE_LAUNCH_TOO_LARGE);
+                }
+            }
+            CLUSTER_DIMENSION => {
+                let whole = (0..3).all(|axis| value[axis] > 0 && config.grid[axis].is_multiple_of(value[axis]));
+                if device.attribute(CLUSTER_LAUNCH)? == 0
+                    || !whole
+                    || value[..3].iter().product::<c_uint>() > LARGEST_CLUSTER
+                {
+                    return Err(INVALID_CLUSTER_SIZE);
+                }
+            }
+            _ => {}
+        }
+    }
+    call.statistics.launch_attributes = seen;
+    Ok(())
 }
 
 // CUfunction_attribute. The attributes before MAX_DYNAMIC_SHARED_BYTES cannot be set.
@@ -493,6 +564,7 @@ driver! {
     ) | cuLaunchKernelEx_ptsz in Context => |call| {
         let config = get(config)?;
         let shape = Launch { grid: config.grid, block: config.block, shared_bytes: config.shared_bytes, device: 0 };
+        check_attributes(call, &config, function)?;
         launch(call, function, shape, config.stream, pointers, extra)
     }
 }

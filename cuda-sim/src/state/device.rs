@@ -21,10 +21,12 @@ pub const MANAGED_MEMORY: c_int = 83;
 pub const PAGEABLE_MEMORY_ACCESS: c_int = 88;
 pub const CONCURRENT_MANAGED_ACCESS: c_int = 89;
 pub const HOST_POINTER_FOR_REGISTERED: c_int = 91;
+pub const COOPERATIVE_LAUNCH: c_int = 95;
 pub const SHARED_BYTES_PER_BLOCK_OPT_IN: c_int = 97;
 pub const VIRTUAL_MEMORY_MANAGEMENT: c_int = 102;
 pub const BLOCKS_PER_MULTIPROCESSOR: c_int = 106;
 pub const MEMORY_POOLS: c_int = 115;
+pub const CLUSTER_LAUNCH: c_int = 120;
 
 /// Device memory is charged in whole units of this size.
 const CHARGE_UNIT_BYTES: u64 = 512;
@@ -124,7 +126,8 @@ impl Device {
             89 | 90 => 1,    // concurrent managed access, preemption
             91 => 0,         // host pointers of registered memory on the device
             92..=94 => 0,    // stream memory operations: their functions are not there
-            95 | 96 => 0,    // cooperative launch
+            95 => 1,         // cooperative launch
+            96 => 0,         // on several devices
             97 => 227 << 10, // opt-in shared memory
             98 => 0,
             99 => 1, // host registration
@@ -140,7 +143,7 @@ impl Device {
             115 => 1, // memory pools
             116..=118 => 0,
             119 => 0, // pool handles for other processes: none
-            120 => 0,
+            120 => 1, // cluster launch
             121 => 0,
             122 | 123 => 0, // stream memory operations, again
             124 => 0,

@@ -39,6 +39,8 @@ pub struct Machine {
 #[derive(Default)]
 pub struct Statistics {
     pub host_alloc_flags: u32,
+    /// The attributes of the last cuLaunchKernelEx, by the bits of their ids.
+    pub launch_attributes: u64,
     pub host_register_flags: u32,
     /// 1 + the NUMA node that the calling thread preferred at the last allocation of pinned memory; 0: none.
     pub host_alloc_node: u64,

@@ -105,6 +105,8 @@ pub unsafe fn launch(code: Code, config: &Config, args: &[tn_arg]) -> Result<()>
         stream: config.stream.raw(),
         // SAFETY: the caller vouches for the address of a function of this type; 0 is None.
         host_function: unsafe { core::mem::transmute::<usize, tn_host_kernel>(host) },
+        flags: 0,
+        cluster: [0; 3],
     };
     // SAFETY: as above; the arguments are valid during the call.
     check(unsafe { tn_launch(&config, args.len(), args.as_ptr()) })
