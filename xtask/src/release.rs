@@ -360,7 +360,7 @@ fn from_files_alone(
             run(fetch.args(["--dest"]).arg(home).arg("numpy"))?;
             script = script.replace("pip install ", "pip install --no-index --find-links . ");
             script = format!("cd {}\n{script}", inside.display());
-            let mut chroot = command("chroot");
+            let mut chroot = command("/usr/sbin/chroot");
             chroot.arg(other).arg("sh");
             chroot
         }
