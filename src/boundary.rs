@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{self, NoRecord, Result, fail};
+use crate::probes;
 use crate::types::*;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -97,6 +98,7 @@ pub fn answer<R>(function: &'static str, failure: R, body: impl FnOnce() -> Resu
 #[inline(never)]
 fn failed(function: &'static str, status: error::Status) -> tn_status {
     error::publish(function);
+    probes::refused(status.code(), error::published());
     end();
     status.code()
 }

@@ -9,6 +9,7 @@
 
 pub mod types;
 pub mod error;
+pub mod probes;
 pub mod boundary;
 pub mod arith;
 pub mod options;

@@ -17,6 +17,7 @@ use super::state::{Backing, Claim, Ledger, LedgerState};
 use crate::error::Result;
 use crate::names::Name;
 use crate::pool::{self, Pool, SpillFile, SpillHooks, Turn};
+use crate::probes;
 use crate::slots::Id;
 use crate::thread;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -125,7 +126,7 @@ fn last_use(tag: u64) -> Option<u64> {
 fn spill(turn: &Turn<'_>, tag: u64) -> usize {
     let Some((mut locked, ledger)) = locked::lock_tag(tag) else { return 0 };
     let state = locked.state_mut(ledger);
-    let (Some(used), Some((_, start, bytes))) = (state.idle_since(), state.pool_block()) else { return 0 };
+    let (Some(used), Some((pool, start, bytes))) = (state.idle_since(), state.pool_block()) else { return 0 };
     state.residence = Residence::Moving;
     drop(locked);
     // SAFETY: the store's block. `Moving` keeps the store, and whoever wants to use the bytes waits for the turn.
@@ -136,6 +137,9 @@ fn spill(turn: &Turn<'_>, tag: u64) -> usize {
         Err(_) => (Residence::Memory(used), 0),
     };
     locked.set_residence(ledger, residence);
+    if freed > 0 {
+        probes::spill(pool.serial(), start, freed);
+    }
     freed
 }
 
@@ -162,7 +166,10 @@ pub fn bring_back(tag: u64, keep: &[u64]) -> Result<()> {
         Locked::one(thread::current(), ledger).set_residence(ledger, back);
         drop(turn);
         match outcome {
-            Some(Ok(())) => return Ok(()),
+            Some(Ok(())) => {
+                probes::unspill(pool.serial(), start, bytes);
+                return Ok(());
+            }
             Some(Err(errno)) => return Err(pool.not_read_back(name, bytes, errno)),
             None if pool.free_for_spilled(bytes, &mut heard) => {}
             None => return Err(pool.no_room_for_spilled(name, bytes)),

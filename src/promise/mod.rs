@@ -23,6 +23,7 @@ use crate::array::{self, Refusal};
 use crate::error::{Result, fail};
 use crate::layout::Layout;
 use crate::ledger::{self, Claim, Locked, LockedSlot, Promise, SpareClaim, SparePromise};
+use crate::probes;
 use crate::slots::Id;
 use crate::thread;
 use crate::types::*;
@@ -36,9 +37,10 @@ pub fn give(id: Id, required: u32) -> Result<Id> {
         && one.body().given == 0
         && let Some(promise) = one.give(required)
     {
+        probes::give(id.bits(), promise.bits());
         return Ok(promise);
     }
-    give_slow(id, required)
+    give_slow(id, required).inspect(|promise| probes::give(id.bits(), promise.bits()))
 }
 
 /// The slow path of [`give`]: a check fails, something conflicts, or the handle was given before.
@@ -169,6 +171,7 @@ pub fn take(promises: &[Id], mut out: impl FnMut(usize, Id)) -> Result<()> {
         && let Some(one) = LockedSlot::<Promise>::live(thread::current(), *id)
         && let Some(taken) = one.take()
     {
+        probes::take(id.bits(), taken.bits());
         out(0, taken);
         return Ok(());
     }

@@ -8,6 +8,7 @@ use crate::error::{Result, Status, fail};
 use crate::layout::Layout;
 use crate::ledger::{self, Claim, Ledger, Locked, Promise, SpareClaim, TakenBy};
 use crate::lists;
+use crate::probes;
 use crate::slots::{Id, Kind};
 use crate::thread::Thread;
 use crate::types::*;
@@ -123,7 +124,13 @@ pub fn open(thread: &'static Thread, ids: &[Id], by: By, out: &mut dyn FnMut(usi
             *spare(&mut spares, position).layout() = Layout::room(ndim)?;
             continue;
         }
-        pass(&mut locked, &params, by, &mut spares, &mut waiting, out);
+        let mut told = |position: usize, id: Id| {
+            if params[position].is_promise() {
+                probes::take(ids[position].bits(), id.bits());
+            }
+            out(position, id);
+        };
+        pass(&mut locked, &params, by, &mut spares, &mut waiting, &mut told);
         return Ok(());
     }
 }

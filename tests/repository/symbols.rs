@@ -43,6 +43,34 @@ fn needs_only_the_c_library() {
     assert!(!needed.is_empty() && foreign.is_empty(), "needed: {needed:?}");
 }
 
+/// The value behind a word of a line of `readelf -n`.
+fn noted<'a>(note: &'a str, word: &str) -> &'a str {
+    let (_, rest) = note.split_once(word).unwrap_or_else(|| panic!("no {word} in {note}"));
+    rest.split(['\n', ',']).next().expect("a text has a first part").trim()
+}
+
+/// EV-30, EV-31: the notes name all probes with their arguments, and each probe is one instruction that does nothing.
+#[test]
+fn ev_30_probes_are_noted_and_idle() {
+    require(&["readelf", "objdump"]);
+    let notes = output(Command::new("readelf").args(["-W", "-n"]).arg(library())).unwrap();
+    let probes: Vec<&str> = notes.split("Provider: ").skip(1).collect();
+    let mut found = std::collections::BTreeSet::new();
+    for probe in probes {
+        assert!(probe.starts_with("tenure\n"), "{probe}");
+        let arguments = noted(probe, "Arguments: ").split_whitespace().count();
+        found.insert((noted(probe, "Name: "), arguments));
+        let at = u64::from_str_radix(noted(probe, "Location: 0x"), 16).expect("an address");
+        let (from, to) = (format!("--start-address={at}"), format!("--stop-address={}", at + 1));
+        let code = output(Command::new("objdump").args(["-d", "--no-show-raw-insn", &from, &to]).arg(library()));
+        let code = code.unwrap();
+        let line = code.lines().last().unwrap_or_default();
+        assert!(line.trim().ends_with("nop"), "{probe}\n{code}");
+    }
+    let expected = [("allocate_large", 3), ("give", 2), ("refused", 2), ("spill", 3), ("take", 2), ("unspill", 3)];
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
+}
+
 /// No size, field or constant of a release changes: each is recorded in its `pins.c`. Until the release is tagged,
 /// `cargo xtask release --record` writes the record again.
 #[test]

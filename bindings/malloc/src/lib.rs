@@ -29,6 +29,10 @@ pub mod types;
 #[path = "../../../src/error.rs"]
 pub mod error;
 
+#[path = "../../../src/probes.rs"]
+#[allow(dead_code)] // there are no arrays
+pub mod probes;
+
 #[path = "../../../src/options.rs"]
 pub mod options;
 

@@ -14,6 +14,7 @@ use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::{class, table};
 use crate::pool::state::{Count, NewBlock, Want};
 use crate::pool::{Pool, thread_heap};
+use crate::probes;
 use crate::thread::{self, Thread};
 use crate::types::*;
 use core::ptr::NonNull;
@@ -174,6 +175,9 @@ impl Pool {
             return Ok(placed);
         }
         let placed = self.allocate_block(want, Count { allocation: true, zeroed })?;
+        if want.class.is_none() {
+            probes::allocate_large(self.serial(), placed.address, bytes);
+        }
         self.tell_checker(&placed, bytes, zeroed);
         Ok(placed)
     }

@@ -27,10 +27,11 @@ use crate::pool::client::Client;
 use crate::pool::span::block_state::{Block, BlockState};
 use crate::pool::span::range_map::MIN_PIECE_BYTES;
 use crate::pool::span::stream_uses::{Point, Stream};
-use crate::pool::span::table;
+use crate::pool::span::{class, table};
 use crate::pool::state::stream_lists::{LARGEST_IN_RANGE_BYTES, StreamList};
 use crate::pool::state::{Count, NewBlock, Prealloc, Want};
 use crate::pool::{HOST, Pool};
+use crate::probes;
 use crate::stream;
 use crate::thread;
 use crate::types::*;
@@ -148,6 +149,9 @@ impl Pool {
         }
         let block = Block { state, alignment, requested: bytes, tag };
         let placed = self.take_ordered(stream, bytes, block, Count { allocation: true, zeroed: false })?;
+        if bytes > class::LARGEST_BYTES {
+            probes::allocate_large(self.serial(), placed.address, bytes);
+        }
         let mut ready = placed.ready;
         if zeroed && bytes > 0 {
             match self.clear_ordered(stream, placed.address, bytes) {
