@@ -87,7 +87,7 @@ mod pointer {
 
     /// The entry of a thread pointer.
     fn entry(thread: usize) -> usize {
-        (thread >> 8) % ENTRIES
+        (thread >> 8) & (ENTRIES - 1)
     }
 
     /// Whether [`get`] returns a record before the thread has set one.
