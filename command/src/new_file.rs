@@ -4,9 +4,17 @@
 //! removed: half a file looks like a whole one. What is no file, such as a device, is written to.
 
 use crate::Failure;
+use clap::{Arg, ArgAction, value_parser};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+
+/// The arguments of a command that writes a file: `output`, a path, and `force`.
+pub fn arguments(output: &'static str) -> [Arg; 2] {
+    let output = Arg::new("output").short('o').long("output").value_name("OUT").required(true).help(output);
+    let force = Arg::new("force").long("force").action(ArgAction::SetTrue).help("Overwrites OUT if it is there");
+    [output.value_parser(value_parser!(PathBuf)), force]
+}
 
 /// Saves what `write` writes. A file that is there is replaced only if `force`.
 pub fn save(to: &Path, force: bool, write: impl FnOnce(File) -> io::Result<()>) -> Result<(), Failure> {

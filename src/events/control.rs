@@ -88,7 +88,7 @@ impl<'a> NewLog<'a> {
         loop {
             let folder = path.to_bytes().iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
             let beside = Name::of(&path.to_bytes()[..folder]).and_then(|mut name| {
-                write!(name, ".tenure-{:016x}.tmp", file::fresh_number()).ok()?;
+                write!(name, "{}", file::fresh_name()).ok()?;
                 Some(name)
             });
             let beside = beside.ok_or_else(|| refuse(Errno(libc::ENAMETOOLONG)))?;

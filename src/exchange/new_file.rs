@@ -174,7 +174,7 @@ impl<'a> TemporaryName<'a> {
     ) -> file::Outcome<(T, TemporaryName<'a>)> {
         let mut name = Name::new();
         loop {
-            name.print(format_args!(".tenure-{:016x}.tmp", file::fresh_number()));
+            name.print(format_args!("{}", file::fresh_name()));
             match make(name.as_cstr()) {
                 Err(Errno(libc::EEXIST)) => {}
                 made => return made.map(|made| (made, TemporaryName { folder, name })),

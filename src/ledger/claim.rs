@@ -329,6 +329,20 @@ impl Locked {
         }
     }
 
+    /// The name that the program gave to an array on a store, that of the oldest one, and where the oldest array was made.
+    pub(super) fn name_and_origin(&self, ledger: &'static Ledger) -> (Name, Origin) {
+        let (mut name, mut origin) = (Name::NONE, Origin::default());
+        self.each_claim(ledger, |claim| {
+            let body = self.get(claim);
+            // The list has the newest claim first.
+            origin = body.origin;
+            if !body.name.is_none() {
+                name = body.name;
+            }
+        });
+        (name, origin)
+    }
+
     /// Whether the claim has a live handle.
     pub(crate) fn has_handle(&self, claim: &'static Claim) -> bool {
         claim.head.state() == State::Live

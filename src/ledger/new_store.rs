@@ -71,20 +71,10 @@ impl SpareLedger {
 
 static NAMES_KNOWN: AtomicBool = AtomicBool::new(false);
 
-/// The name that the program gave to an array on a store, and where the store's oldest array was made; none if the
-/// store has ended.
+/// As [`Locked::name_and_origin`], by a store's tag; none if the store has ended.
 fn name_of(tag: u64) -> (Name, Site) {
-    let (mut name, mut origin) = (Name::NONE, Origin::default());
-    if let Some((locked, ledger)) = locked::lock_tag(tag) {
-        locked.each_claim(ledger, |claim| {
-            let body = locked.get(claim);
-            // The list has the newest claim first.
-            origin = body.origin;
-            if !body.name.is_none() {
-                name = body.name;
-            }
-        });
-    }
+    let found = locked::lock_tag(tag).map(|(locked, ledger)| locked.name_and_origin(ledger));
+    let (name, origin) = found.unwrap_or((Name::NONE, Origin::default()));
     (name, origin.site())
 }
 

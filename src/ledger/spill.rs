@@ -15,7 +15,6 @@ use super::locked::{self, Locked};
 use super::residence::Residence;
 use super::state::{Backing, Claim, Ledger, LedgerState};
 use crate::error::Result;
-use crate::names::Name;
 use crate::pool::{self, Pool, SpillFile, SpillHooks, Turn};
 use crate::probes;
 use crate::slots::Id;
@@ -99,17 +98,6 @@ impl Locked {
         // The last claim may have ended on the way.
         self.mark_dead_if_unused(ledger);
     }
-
-    fn name_of(&self, ledger: &'static Ledger) -> Name {
-        let mut name = Name::NONE;
-        self.each_claim(ledger, |claim| {
-            let own = self.get(claim).name;
-            if !own.is_none() {
-                name = own;
-            }
-        });
-        name
-    }
 }
 
 /// For a pool: when a store was used last, if it may be spilled.
@@ -151,7 +139,7 @@ pub fn bring_back(tag: u64, keep: &[u64]) -> Result<()> {
         let Some((locked, ledger)) = locked::lock_tag(tag) else { return Ok(()) };
         let (away, block) = (locked.state(ledger).residence.is_away(), locked.state(ledger).pool_block());
         let (Some((pool, start, bytes)), true) = (block, away) else { return Ok(()) };
-        let name = locked.name_of(ledger);
+        let (name, _) = locked.name_and_origin(ledger);
         drop(locked);
         let Some(turn) = pool.turn(keep) else { return Ok(()) };
         let Some((mut locked, ledger)) = locked::lock_tag(tag) else { return Ok(()) };

@@ -75,6 +75,18 @@ fn retry_quietly(mut call: impl FnMut() -> isize) -> Outcome<isize> {
     retry(|| without_signal(&mut call))
 }
 
+/// Repeats a call that writes a part of the bytes, from those on that are done, until it has written all.
+fn write_all(bytes: usize, mut call: impl FnMut(usize) -> isize) -> Outcome<()> {
+    let mut done = 0;
+    while done < bytes {
+        match retry_quietly(|| call(done))? {
+            0 => return Err(Errno(libc::EIO)),
+            n => done += n as usize,
+        }
+    }
+    Ok(())
+}
+
 /// The properties of a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Stat {
@@ -215,16 +227,8 @@ impl File {
     /// # Safety
     /// - `from` may be read for `bytes` bytes.
     pub unsafe fn write(&self, from: *const u8, bytes: usize) -> Outcome<()> {
-        let mut done = 0;
-        while done < bytes {
-            // SAFETY: the caller's obligation; the system reads at most the rest of the bytes.
-            let n = retry_quietly(|| unsafe { libc::write(self.fd, from.add(done).cast(), bytes - done) })?;
-            if n == 0 {
-                return Err(Errno(libc::EIO));
-            }
-            done += n as usize;
-        }
-        Ok(())
+        // SAFETY: the caller's obligation; the system reads at most the rest of the bytes.
+        write_all(bytes, |done| unsafe { libc::write(self.fd, from.add(done).cast(), bytes - done) })
     }
 
     /// Writes all bytes from `offset` on. Keeps the file position.
@@ -232,18 +236,10 @@ impl File {
     /// # Safety
     /// - `from` may be read for `bytes` bytes.
     pub unsafe fn write_at(&self, from: *const u8, bytes: usize, offset: u64) -> Outcome<()> {
-        let mut done = 0;
-        while done < bytes {
-            // SAFETY: the caller's obligation; the system reads at most the rest of the bytes.
-            let n = retry_quietly(|| unsafe {
-                libc::pwrite(self.fd, from.add(done).cast(), bytes - done, (offset + done as u64) as libc::off_t)
-            })?;
-            if n == 0 {
-                return Err(Errno(libc::EIO));
-            }
-            done += n as usize;
-        }
-        Ok(())
+        // SAFETY: the caller's obligation; the system reads at most the rest of the bytes.
+        write_all(bytes, |done| unsafe {
+            libc::pwrite(self.fd, from.add(done).cast(), bytes - done, (offset + done as u64) as libc::off_t)
+        })
     }
 
     /// Returns the space of a part of the file, which then reads 0. A file system that cannot do this keeps the space.
@@ -491,6 +487,20 @@ impl fmt::Write for Name {
         self.bytes[self.length..self.length + taken].copy_from_slice(&text.as_bytes()[..taken]);
         self.length += taken;
         if taken == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+/// A name for a temporary file, to be printed.
+pub struct FreshName(u64);
+
+/// A name that most probably no file has: another one each time.
+pub fn fresh_name() -> FreshName {
+    FreshName(fresh_number())
+}
+
+impl fmt::Display for FreshName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, ".tenure-{:016x}.tmp", self.0)
     }
 }
 

@@ -11,6 +11,7 @@ use super::critical::{FORK, NO_BARRIER};
 use super::gates;
 #[cfg(not(loom))]
 use super::leave::leave;
+use super::leave::register_once;
 #[cfg(not(loom))]
 use super::record::Thread;
 #[cfg(not(loom))]
@@ -199,15 +200,7 @@ static CHILD_HOOKS: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
 /// Registers what runs in the child of a fork, once however often it is called. It runs on the only thread, while no
 /// lock of the library is held, and must neither allocate nor call a driver.
 pub fn on_fork_child(hook: fn()) {
-    let value = hook as usize;
-    for entry in &CHILD_HOOKS {
-        match entry.compare_exchange(0, value, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return,
-            Err(registered) if registered == value => return,
-            Err(_) => {}
-        }
-    }
-    unreachable!("more hooks for forks than entries");
+    register_once(&CHILD_HOOKS, hook as usize);
 }
 
 #[cfg(not(loom))]

@@ -22,15 +22,19 @@ static HOOKS: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
 /// Registers a hook, once however often it is called. Hooks run on the ending thread, or in the child of a fork for a
 /// thread that no longer exists.
 pub fn on_exit(hook: ExitHook) {
-    let value = hook as usize;
-    for entry in &HOOKS {
-        match entry.compare_exchange(0, value, Ordering::AcqRel, Ordering::Acquire) {
+    register_once(&HOOKS, hook as usize);
+}
+
+/// Enters a hook in the first free entry, unless it is there already.
+pub(super) fn register_once(hooks: &[AtomicUsize], hook: usize) {
+    for entry in hooks {
+        match entry.compare_exchange(0, hook, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => return,
-            Err(registered) if registered == value => return,
+            Err(registered) if registered == hook => return,
             Err(_) => {}
         }
     }
-    unreachable!("more exit hooks than entries");
+    unreachable!("more hooks than entries");
 }
 
 /// The number of records marked [`LATE`].

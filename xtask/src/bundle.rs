@@ -6,7 +6,7 @@
 //! an empty environment: on the simulated driver, and on that driver disguised as a GPU's, without its control
 //! functions and under another name. Every test has to pass or say why it is skipped.
 
-use crate::tools::{Done, command, copy, files_below, has, io, named, output, read, root, run};
+use crate::tools::{Done, command, copy, files_below, has, io, make_folder_of, named, output, read, root, run};
 use crate::{dist, python, sim, tools};
 use std::path::{Path, PathBuf};
 
@@ -220,7 +220,7 @@ fn python_tests(folder: &Path) -> Done {
         files_below(&standins)?.into_iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "py"))
     {
         let to = folder.join("standins").join(path.strip_prefix(&standins).expect("it lies below"));
-        io(&to, std::fs::create_dir_all(to.parent().expect("a file lies in a folder")))?;
+        make_folder_of(&to)?;
         copy(&path, &to)?;
     }
     Ok(())

@@ -7,7 +7,7 @@
 
 use crate::dist::Machine;
 use crate::install::{self, SONAME};
-use crate::tools::{Done, command, io, output, read, root, run};
+use crate::tools::{Done, command, io, make_folder_of, output, read, root, run};
 use crate::{abi, malloc};
 use std::fmt::Write;
 use std::path::Path;
@@ -70,8 +70,7 @@ pub fn pack(machine: Machine, folder: &Path) -> Done {
     let trees: Vec<_> = PACKAGES.iter().map(|package| scratch.join(package.name)).collect();
     for path in output(command("find").args([".", "!", "-type", "d", "-printf", "%P\n"]).current_dir(&all))?.lines() {
         let to = trees[package_of(path)].join("usr").join(path);
-        let parent = to.parent().expect("a file lies in a folder");
-        io(parent, std::fs::create_dir_all(parent))?;
+        make_folder_of(&to)?;
         io(&to, std::fs::rename(all.join(path), &to))?;
     }
     let version = install::version()?;

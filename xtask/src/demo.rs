@@ -4,7 +4,7 @@
 //! package as a folder, and one C file. Says what it builds, and how long that takes.
 
 use crate::run::{compile_in, needs_gcc};
-use crate::tools::{Done, cargo, command, copy, files_below, io, link, root, run};
+use crate::tools::{Done, cargo, command, copy, files_below, io, link, make_folder_of, root, run};
 use crate::{dist, python};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -65,8 +65,7 @@ fn package(folder: &Path, library: &Path) -> Done<PathBuf> {
     for (source, _) in files_below(&sources)?.iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "py"))
     {
         let to = own.join(source.strip_prefix(&sources).expect("below the folder"));
-        let parent = to.parent().expect("a file lies in a folder");
-        io(parent, std::fs::create_dir_all(parent))?;
+        make_folder_of(&to)?;
         copy(source, &to)?;
     }
     copy(library, &own.join("libtenure.so.0"))?;

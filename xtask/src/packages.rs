@@ -6,7 +6,7 @@
 use crate::dist::Machine;
 use crate::install::{self, archive};
 use crate::portable::MACHINES;
-use crate::tools::{Done, command, copy, io, output, read, root, run};
+use crate::tools::{Done, command, copy, io, make_folder_of, output, read, root, run, tracked};
 use std::path::{Path, PathBuf};
 
 /// Where Debian's libjna-java has it.
@@ -113,17 +113,15 @@ fn java(machines: &[Machine], scratch: &Path, folder: &Path) -> Done {
 fn sources(language: &str, name: &str, scratch: &Path, folder: &Path) -> Done {
     let from = format!("bindings/{language}");
     let package = scratch.join(name);
-    let listed = output(command("git").args(["ls-files", "--", &from]))?;
     let is_left_out = |path: &str| ["tests/", "example/", ".Rbuildignore"].iter().any(|start| path.starts_with(start));
-    for path in listed.lines() {
-        let own = path.strip_prefix(&from).unwrap_or(path).trim_start_matches('/');
+    for path in tracked(&[&from])? {
+        let own = path.strip_prefix(&from).unwrap_or(&path).trim_start_matches('/');
         if is_left_out(own) || (language == "r" && own == "README.md") {
             continue;
         }
         let to = package.join(own);
-        let parent = to.parent().expect("a file lies in a folder");
-        io(parent, std::fs::create_dir_all(parent))?;
-        copy(&root().join(path), &to)?;
+        make_folder_of(&to)?;
+        copy(&root().join(&path), &to)?;
     }
     if language == "r" {
         // What `R CMD build` would add, without its time.

@@ -6,7 +6,7 @@
 
 use crate::install::{self, archive};
 use crate::portable;
-use crate::tools::{Done, cargo, command, copy, io, output, read, root, run};
+use crate::tools::{Done, cargo, command, copy, io, make_folder_of, output, read, root, run, tracked};
 use std::path::{Path, PathBuf};
 
 /// The crates that are published. The first one is the library.
@@ -49,17 +49,16 @@ pub fn sdist(folder: &Path, wheel: &Path) -> Done {
         let file = tree.join(file);
         io(&file, std::fs::remove_file(&file))?;
     }
-    let listed = output(command("git").args(["ls-files", "--"]).args(PACKAGES).args(MORE))?;
+    let listed = tracked(&[&PACKAGES[..], &MORE[..]].concat())?;
     let is_test = |path: &str| {
         path.contains("/tests/")
             || path.contains("/requirements")
             || path.contains("/check/")
             || path.contains("/programs/")
     };
-    for path in listed.lines().filter(|path| !is_test(path)) {
+    for path in listed.iter().filter(|path| !is_test(path)) {
         let to = tree.join(path);
-        let parent = to.parent().expect("a file lies in a folder");
-        io(parent, std::fs::create_dir_all(parent))?;
+        make_folder_of(&to)?;
         if path.ends_with("/Cargo.toml") {
             write(&to, without_tests(&read(path)?))?;
         } else {
@@ -123,14 +122,13 @@ pub fn recipes(folder: &Path) -> Done {
     let name = format!("tenure-packaging-{version}");
     let scratch = root().join("target/recipes");
     let _ = std::fs::remove_dir_all(&scratch);
-    let listed = output(command("git").args(["ls-files", "--", RECIPES]))?;
+    let listed = tracked(&[RECIPES])?;
     // What the sources have themselves is no recipe.
     let is_recipe =
         |path: &str| !path.starts_with("packaging/cmake/") && !path.contains("/meson.") && !path.contains("/meson_");
-    for path in listed.lines().filter(|path| is_recipe(path)) {
+    for path in listed.iter().filter(|path| is_recipe(path)) {
         let to = scratch.join(&name).join(path.strip_prefix(RECIPES).unwrap_or(path).trim_start_matches('/'));
-        let parent = to.parent().expect("a file lies in a folder");
-        io(parent, std::fs::create_dir_all(parent))?;
+        make_folder_of(&to)?;
         write(&to, values.iter().fold(read(path)?, |text, (place, value)| text.replace(place, value)))?;
     }
     archive(&folder.join(format!("{name}.tar.gz")), "gzip -9n", &scratch, &name)

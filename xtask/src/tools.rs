@@ -37,6 +37,18 @@ pub fn copy(from: &Path, to: &Path) -> Done {
     io(from, std::fs::copy(from, to)).map(drop)
 }
 
+/// Creates the folder in which a file is to lie.
+pub fn make_folder_of(file: &Path) -> Done {
+    let folder = file.parent().expect("a file lies in a folder");
+    io(folder, std::fs::create_dir_all(folder))
+}
+
+/// The files below some folders of the repository that git tracks, as paths from the root.
+pub fn tracked(folders: &[&str]) -> Done<Vec<String>> {
+    let listed = output(command("git").args(["ls-files", "--"]).args(folders))?;
+    Ok(listed.lines().map(str::to_owned).collect())
+}
+
 /// Copies the files of a folder into another one, which is created.
 pub fn copy_all(from: &Path, to: &Path) -> Done {
     io(to, std::fs::create_dir_all(to))?;

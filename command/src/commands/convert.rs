@@ -4,7 +4,7 @@ use super::Command;
 use crate::progress::Progress;
 use crate::{Failure, new_file, print, text};
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use clap::{Arg, ArgMatches, value_parser};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -34,22 +34,13 @@ fn describe(command: clap::Command) -> clap::Command {
                 .help("An event log of Tenure, or a CSV log of RMM"),
         )
         .arg(
-            Arg::new("output")
-                .short('o')
-                .long("output")
-                .value_name("OUT")
-                .required(true)
-                .value_parser(value_parser!(PathBuf))
-                .help("The file to write"),
-        )
-        .arg(
             Arg::new("to")
                 .long("to")
                 .value_name("FORMAT")
                 .value_parser(PossibleValuesParser::new(Format::ALL.map(Format::name)))
                 .help("The format of OUT"),
         )
-        .arg(Arg::new("force").long("force").action(ArgAction::SetTrue).help("Overwrites OUT if it is there"))
+        .args(new_file::arguments("The file to write"))
 }
 
 fn run(arguments: &ArgMatches) -> Result<ExitCode, Failure> {

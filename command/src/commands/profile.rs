@@ -4,7 +4,7 @@ use super::Command;
 use crate::profile::{self, Held};
 use crate::text::{count, printable, size};
 use crate::{Failure, new_file, print, snapshot, source};
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use clap::ArgMatches;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message;
@@ -24,16 +24,7 @@ fn describe(command: clap::Command) -> clap::Command {
             source::HELP
         ))
         .arg(source::argument())
-        .arg(
-            Arg::new("output")
-                .short('o')
-                .long("output")
-                .value_name("OUT")
-                .required(true)
-                .value_parser(value_parser!(PathBuf))
-                .help("The file to write, packed by gzip: heap.pb.gz"),
-        )
-        .arg(Arg::new("force").long("force").action(ArgAction::SetTrue).help("Overwrites OUT if it is there"))
+        .args(new_file::arguments("The file to write, packed by gzip: heap.pb.gz"))
 }
 
 fn run(arguments: &ArgMatches) -> Result<ExitCode, Failure> {

@@ -2,7 +2,7 @@
 
 use super::files::Files;
 use crate::thread::ColdLock;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 /// What a pool has for spilling. Made once for each record of a pool.
 pub struct Area {
@@ -29,5 +29,12 @@ impl Area {
             releases: AtomicUsize::new(0),
             failed: AtomicI32::new(0),
         }
+    }
+
+    /// Nothing more is spilled. Nobody writes files meanwhile.
+    pub(super) fn stop(&self) {
+        self.on.store(false, Ordering::Relaxed);
+        self.failed.store(0, Ordering::Relaxed);
+        self.files.set_folder(None, 0);
     }
 }

@@ -6,7 +6,7 @@
 //! that a fork has shared with a child is only read from then on: parent and child write to new ones.
 
 use crate::grow_unlocked;
-use crate::sys::file::{Errno, File, Name, Outcome, fresh_number, remove};
+use crate::sys::file::{Errno, File, Name, Outcome, fresh_name, remove};
 use crate::thread::{self, QuickLock};
 use core::fmt;
 
@@ -114,9 +114,8 @@ impl Files {
         drop(old.map(File::owned));
     }
 
-    /// The pool has no block any more.
+    /// The pool has no block any more, and no folder.
     pub fn close(&self) {
-        self.set_folder(None, 0);
         let files = core::mem::take(&mut self.0.lock().files);
         debug_assert!(files.is_empty(), "each spilled store has ended");
         files.iter().for_each(|entry| drop(File::owned(entry.fd)));
@@ -164,11 +163,13 @@ impl Files {
         let Some(at) = state.files.iter().position(|entry| entry.file == file) else { return };
         let entry = &mut state.files[at];
         entry.places -= 1;
-        entry.kept += if is_shared { bytes as u64 } else { 0 };
-        let (is_unused, kept) = (entry.places == 0, entry.kept);
-        let mut ended = if is_shared { 0 } else { bytes as u64 };
-        let unused = is_unused.then(|| state.files.swap_remove(at));
-        ended += if is_unused { kept } else { 0 };
+        // A place ends at once, or with its file.
+        entry.kept += bytes as u64;
+        let mut ended = 0;
+        if !is_shared || entry.places == 0 {
+            ended = core::mem::take(&mut entry.kept);
+        }
+        let unused = (entry.places == 0).then(|| state.files.swap_remove(at));
         state.bytes -= ended;
         drop(state);
         drop(unused.map(|entry| File::owned(entry.fd)));
@@ -192,7 +193,7 @@ fn make(folder: &File) -> Outcome<File> {
         made => return made,
     }
     let mut name = Name::new();
-    name.print(format_args!(".tenure-{:016x}.tmp", fresh_number()));
+    name.print(format_args!("{}", fresh_name()));
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
     let file = File::open(Some(folder), name.as_cstr(), flags, OWNER)?;
     remove(folder, name.as_cstr())?;

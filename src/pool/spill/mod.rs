@@ -93,9 +93,7 @@ impl Pool {
         let Some(path) = folder else {
             if let Some(area) = self.area() {
                 let _turn = area.turn.lock();
-                area.on.store(false, Ordering::Relaxed);
-                area.failed.store(0, Ordering::Relaxed);
-                area.files.set_folder(None, 0);
+                area.stop();
             }
             return Ok(());
         };
@@ -139,8 +137,7 @@ impl Pool {
     /// The end of the pool: nothing is in its files any more.
     pub(super) fn end_spill(&'static self) {
         if let Some(area) = self.area() {
-            area.on.store(false, Ordering::Relaxed);
-            area.failed.store(0, Ordering::Relaxed);
+            area.stop();
             area.files.close();
         }
     }
@@ -206,7 +203,9 @@ impl Pool {
         area.releases.fetch_add(1, Ordering::Relaxed);
         self.state.lock().figures.spilled_bytes -= whole as u64;
         self.free_store(thread, start);
-        thread_heap::give_up_large(self);
+        if self.state.lock().over_limit(0) {
+            thread_heap::give_up_large(self);
+        }
         loop {
             let mut state = self.state.lock();
             let above = state.bytes_above_limit(0);
@@ -222,7 +221,7 @@ impl Pool {
     }
 
     /// Frees memory for a block that comes back, as the slow path of an allocation does, where [`Turn::make_room`] found too
-    /// little. Under no lock and no turn. `heard`: 0 at first. False: there is nothing left to try.
+    /// little. Under no lock and no turn. `heard`: None at first. False: there is nothing left to try.
     pub fn free_for_spilled(&'static self, bytes: usize, heard: &mut Option<usize>) -> bool {
         let Some(heard) = heard else {
             *heard = Some(0);
